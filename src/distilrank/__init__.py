@@ -1,0 +1,1 @@
+"""Distil slow, strong neural rankers into small, fast ones, and ship them."""

@@ -1,0 +1,122 @@
+"""Output directories: whole or absent, each with a manifest of what made it, from what, and how much.
+
+Work in progress lives below .work/<stage>/<fingerprint>/, outside the outputs, and survives `kill -9`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distilrank.errors import MissingInput
+
+MANIFEST = "manifest.json"
+WORK = Path(".work")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What made a directory, with which params, from which inputs (digests), and what is in it."""
+
+    made_by: str
+    params: dict[str, Any]
+    inputs: dict[str, str]
+    counts: dict[str, int]
+    files: dict[str, str]
+
+
+@dataclass
+class Draft:
+    """A directory being written: its temporary place, and the counts for its manifest."""
+
+    path: Path
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of a directory. Raises MissingInput if the directory is absent or not whole."""
+    file = directory / MANIFEST
+    if not file.is_file():
+        raise MissingInput(
+            directory, got="no such output", expected="a finished stage's directory",
+            remedy="build it with `dvc repro`",
+        )
+    return Manifest(**json.loads(file.read_text("utf-8")))
+
+
+def digest(directory: Path) -> str:
+    """A digest of a whole directory, by its manifest, which holds a digest of every file."""
+    read_manifest(directory)
+    return sha256_of(directory / MANIFEST)
+
+
+@contextmanager
+def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> Iterator[Draft]:
+    """Gives a temporary directory to write to; on success it becomes `path`, with its manifest, by one rename."""
+    draft = Draft(WORK / "writing" / "-".join(path.parts))
+    shutil.rmtree(draft.path, ignore_errors=True)
+    draft.path.mkdir(parents=True)
+    yield draft
+    files = sorted(file for file in draft.path.rglob("*") if file.is_file())
+    manifest = Manifest(
+        made_by,
+        dict(params),
+        {str(source): digest(source) for source in inputs},
+        draft.counts,
+        {str(file.relative_to(draft.path)): sha256_of(file) for file in files},
+    )
+    write_json(draft.path / MANIFEST, asdict(manifest))
+    if path.exists():
+        shutil.rmtree(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft.path.rename(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def write_json(path: Path, value: object) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def work_directory(stage: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> Iterator[Path]:
+    """The place for a stage's work in progress; the same params, inputs and code find it again after a kill.
+
+    It is removed when the block ends well and stays when it does not.
+    """
+    identity = {
+        "params": dict(params),
+        "inputs": {str(source): digest(source) for source in inputs},
+        "code": _code_digest(),
+    }
+    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    directory = WORK / stage / fingerprint
+    directory.mkdir(parents=True, exist_ok=True)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def _code_digest() -> str:
+    """A digest of this package's sources: work begun by other code is not gone on with."""
+    package = Path(__file__).parent
+    sums = [f"{file.relative_to(package)} {sha256_of(file)}" for file in sorted(package.rglob("*.py"))]
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Collections, tokens, triples and runs as files."""

@@ -1,0 +1,90 @@
+"""The embedded collection: one passage and one query an operation of the AWS services that botocore describes."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import polars as pl
+
+from distilrank.data.collection import Collection, Split
+from distilrank.errors import CollectionError
+from distilrank.params import AwsApiDocs
+
+# "GetDBInstance2" -> Get DB Instance 2
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
+
+
+def read_aws_api_docs(params: AwsApiDocs) -> Collection:
+    """Reads botocore's service models. Raises CollectionError."""
+    rows = [row for service in _services(params) for row in _operations(service, params)]
+    table = pl.DataFrame(
+        rows, schema={"passage_id": pl.String, "title": pl.String, "text": pl.String, "query": pl.String,
+                      "split": pl.String}, orient="row",
+    )
+    passages = table.select("passage_id", "title", "text")
+    # The query of an operation and its one relevant passage go by the same id.
+    queries = table.select(query_id="passage_id", text="query", split="split")
+    qrels = table.select("passage_id", query_id="passage_id", relevance=pl.lit(1, pl.Int64), split="split")
+    return Collection.of(passages, queries, qrels.select("query_id", "passage_id", "relevance", "split"))
+
+
+def plain_text(html: str) -> str:
+    """The text of a piece of HTML, its white space folded."""
+    parser = _TextParser()
+    parser.feed(html)
+    parser.close()
+    return " ".join("".join(parser.pieces).split())
+
+
+def words_of(operation: str) -> str:
+    """DeleteDBInstance -> delete db instance."""
+    return " ".join(_WORD.findall(operation)).lower()
+
+
+def _services(params: AwsApiDocs) -> list[str]:
+    from botocore.loaders import Loader
+
+    available = Loader().list_available_services("service-2")
+    if params.services == "all":
+        return list(available)
+    if unknown := sorted(set(params.services) - set(available)):
+        raise CollectionError(
+            "params.yaml: collection.services", got=f"{unknown}", expected="names of AWS services as boto3 spells them",
+            remedy="see boto3.Session().get_available_services()",
+        )
+    return params.services
+
+
+def _operations(service: str, params: AwsApiDocs) -> Iterator[tuple[str, str, str, str, Split]]:
+    from botocore.loaders import Loader
+
+    model = Loader().load_service_model(service, "service-2")
+    metadata = model["metadata"]
+    for name, operation in model["operations"].items():
+        text = plain_text(operation.get("documentation", ""))
+        if len(text.split()) >= params.minimum_words:
+            passage_id = f"{service}:{name}"
+            query = f"{metadata.get('serviceId', service)} {words_of(name)}"
+            yield passage_id, metadata["serviceFullName"], text, query, _split(passage_id, params)
+
+
+def _split(passage_id: str, params: AwsApiDocs) -> Split:
+    """By hash, so that an operation keeps its split when others come or go."""
+    share = int.from_bytes(hashlib.sha256(passage_id.encode()).digest()[:8]) / 2**64
+    if share < params.test_share:
+        return "test"
+    return "dev" if share < params.test_share + params.dev_share else "train"
+
+
+class _TextParser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.pieces.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"p", "li", "br", "dt", "dd", "tr", "td"}:
+            self.pieces.append(" ")

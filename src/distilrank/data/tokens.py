@@ -1,0 +1,158 @@
+"""Token ids, once for all: ragged memory-mapped arrays, so that no tokenizer runs in a training or scoring loop."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from tokenizers import Tokenizer
+
+from distilrank.errors import BackboneError, MissingInput
+
+Rows = npt.NDArray[np.int64]
+TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json"]
+# Texts handed to the tokenizer at once: enough for every core, little enough for memory.
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """The ids that frame a sequence; the stored ids are bare."""
+
+    cls: int
+    sep: int
+    pad: int
+
+
+@dataclass(frozen=True)
+class RaggedIds:
+    """Token ids of many texts, one after the other: text i is ids[offsets[i]:offsets[i + 1]]."""
+
+    ids: npt.NDArray[np.unsignedinteger]
+    offsets: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> npt.NDArray[np.unsignedinteger]:
+        return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    def lengths(self, rows: Rows) -> npt.NDArray[np.int64]:
+        lengths: npt.NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
+        return lengths
+
+    def padded(self, rows: Rows, pad: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Ids (rows, longest) filled up with `pad`, and a mask (rows, longest) that is true at real tokens."""
+        lengths = self.lengths(rows)
+        mask = np.arange(max(1, int(lengths.max(initial=0)))) < lengths[:, None]
+        ids = np.full(mask.shape, pad, np.int64)
+        ids[mask] = np.concatenate([self[row] for row in rows])
+        return ids, mask
+
+
+class TextTokenizer:
+    """A backbone's tokenizer, without padding, truncation or special tokens of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self.special_tokens = self._special_tokens(folder)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
+    def ids(self, texts: Sequence[str], length: int) -> list[list[int]]:
+        """The first `length` token ids of each text."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids[:length] for encoding in encodings]
+
+    def _special_tokens(self, folder: Path) -> SpecialTokens:
+        config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        ids = {}
+        for name in ("cls", "sep", "pad"):
+            token = config.get(f"{name}_token")
+            text = token["content"] if isinstance(token, dict) else token
+            ids[name] = self._tokenizer.token_to_id(text) if text else None
+            if ids[name] is None:
+                raise BackboneError(
+                    folder / "tokenizer_config.json", got=f"{name}_token {text!r}", expected="a token of the vocabulary",
+                    remedy="use a backbone of the encoder kind, with cls, sep and pad tokens",
+                )
+        return SpecialTokens(**ids)
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """Bare token ids of a collection's queries and passages, cut to the configured lengths, and their ids."""
+
+    queries: RaggedIds
+    passages: RaggedIds
+    query_ids: pl.Series
+    passage_ids: pl.Series
+    special_tokens: SpecialTokens
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Maps the files that `write_token_store` wrote. Raises MissingInput."""
+        if not (directory / TOKENIZER_FILES[0]).is_file():
+            raise MissingInput(
+                directory, got="no such output", expected="the token store", remedy="build it: dvc repro tokenize"
+            )
+        queries, query_ids = _open_ragged(directory, "queries")
+        passages, passage_ids = _open_ragged(directory, "passages")
+        return cls(queries, passages, query_ids, passage_ids, TextTokenizer(directory).special_tokens)
+
+    def query_rows(self, ids: pl.Series) -> Rows:
+        return _rows_of(ids, self.query_ids, "query")
+
+    def passage_rows(self, ids: pl.Series) -> Rows:
+        return _rows_of(ids, self.passage_ids, "passage")
+
+
+def write_ragged(directory: Path, name: str, ids: pl.Series, texts: Sequence[str], tokenizer: TextTokenizer,
+                 length: int) -> int:
+    """Writes the tokens of `texts` and returns their number: uint16 where the vocabulary allows."""
+    kind = np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.uint32
+    offsets = [0]
+    chunks = []
+    for start in range(0, len(texts), _CHUNK):
+        rows = tokenizer.ids(texts[start : start + _CHUNK], length)
+        chunks.append(np.concatenate([np.asarray(row, kind) for row in rows]))
+        for row in rows:
+            offsets.append(offsets[-1] + len(row))
+    np.save(directory / f"{name}.tokens.npy", np.concatenate(chunks))
+    np.save(directory / f"{name}.offsets.npy", np.asarray(offsets, np.int64))
+    pl.DataFrame({"id": ids}).write_parquet(directory / f"{name}.ids.parquet")
+    return offsets[-1]
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copies the tokenizer's files, so that whoever holds `target` can tokenize as the store was."""
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(source / name, target / name)
+
+
+def _open_ragged(directory: Path, name: str) -> tuple[RaggedIds, pl.Series]:
+    tokens = np.load(directory / f"{name}.tokens.npy", mmap_mode="r")
+    offsets = np.load(directory / f"{name}.offsets.npy", mmap_mode="r")
+    ids = pl.read_parquet(directory / f"{name}.ids.parquet")["id"]
+    return RaggedIds(tokens, offsets), ids
+
+
+def _rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
+    rows = known.search_sorted(wanted).to_numpy().astype(np.int64)
+    found = known.gather(np.minimum(rows, len(known) - 1))
+    if not (found == wanted).all():
+        first = wanted.filter(found != wanted)[0]
+        raise MissingInput(
+            f"token store, {what} '{first}'", got="no tokens", expected=f"every {what} of the collection",
+            remedy="build it again: dvc repro tokenize",
+        )
+    return rows

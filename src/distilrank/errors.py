@@ -1,0 +1,29 @@
+"""Errors that a user can mend: one line each, and the command ends with exit code 2."""
+
+
+class InputError(Exception):
+    """Something given is not usable: says where, what was got, what was expected, what to do."""
+
+    def __init__(self, where: object, *, got: object, expected: str, remedy: str) -> None:
+        line = f"{where}: got {got}, expected {expected}; {remedy}"
+        super().__init__(" ".join(line.split()))
+
+
+class ParamsError(InputError):
+    """params.yaml is absent, not YAML, or holds a value that is out of its range."""
+
+
+class MissingInput(InputError):
+    """A file or directory that a stage reads is not there, or not whole."""
+
+
+class CollectionError(InputError):
+    """The passages, queries and qrels do not make a usable collection."""
+
+
+class BackboneError(InputError):
+    """A backbone cannot be found, or is not the one that was named."""
+
+
+class ScoreError(InputError):
+    """Scores are missing, foreign, or not finite."""

@@ -1,0 +1,1 @@
+"""Measures, latency and the report."""

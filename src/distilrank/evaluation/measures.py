@@ -1,0 +1,52 @@
+"""Effectiveness, by trec_eval's own code through ir-measures."""
+
+import ir_measures
+import polars as pl
+
+MEASURES = ["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100"]
+
+
+def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) -> pl.DataFrame:
+    """Each measure for each query of the qrels: (query_id, measure, value).
+
+    nDCG uses all grades; the others count passages of at least `minimum_relevance`. A query that the run leaves out has 0.
+    """
+    wanted = _trec_measures(minimum_relevance)
+    values = [
+        (metric.query_id, wanted[metric.measure], metric.value)
+        for metric in ir_measures.pytrec_eval.iter_calc(list(wanted), _nested(qrels, "relevance"), _nested(run, "score"))
+    ]
+    table = pl.DataFrame(values, schema={"query_id": pl.String, "measure": pl.String, "value": pl.Float64}, orient="row")
+    every = qrels.select("query_id").unique().join(pl.DataFrame({"measure": MEASURES}), how="cross")
+    complete = every.join(table, on=["query_id", "measure"], how="left").with_columns(pl.col("value").fill_null(0.0))
+    return complete.with_columns(_cut_reciprocal_rank()).sort("query_id", "measure")
+
+
+def means(values: pl.DataFrame) -> dict[str, float]:
+    """The mean of each measure over the queries, in the order of MEASURES."""
+    by_measure = dict(values.group_by("measure").agg(pl.col("value").mean()).iter_rows())
+    return {name: by_measure[name] for name in MEASURES}
+
+
+def _trec_measures(minimum_relevance: int) -> dict[ir_measures.Measure, str]:
+    relevant = minimum_relevance
+    return {
+        ir_measures.nDCG @ 10: "nDCG@10",
+        # trec_eval knows no cut-off for it: _cut_reciprocal_rank makes one.
+        ir_measures.RR(rel=relevant): "MRR@10",
+        ir_measures.AP(rel=relevant): "MAP",
+        ir_measures.R(rel=relevant) @ 20: "Recall@20",
+        ir_measures.R(rel=relevant) @ 100: "Recall@100",
+    }
+
+
+def _cut_reciprocal_rank() -> pl.Expr:
+    beyond = (pl.col("measure") == "MRR@10") & (pl.col("value") < 1 / 10)
+    return pl.when(beyond).then(0.0).otherwise(pl.col("value")).alias("value")
+
+
+def _nested(table: pl.DataFrame, value: str) -> dict[str, dict[str, float]]:
+    nested: dict[str, dict[str, float]] = {}
+    for query_id, passage_id, number in table.select("query_id", "passage_id", value).iter_rows():
+        nested.setdefault(query_id, {})[passage_id] = number
+    return nested

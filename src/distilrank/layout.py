@@ -1,0 +1,15 @@
+"""Where each stage's output stands, from the root of the project. dvc.yaml names the same places."""
+
+from pathlib import Path
+
+COLLECTION = Path("data/collection")
+TOKENS = Path("data/tokens")
+CANDIDATES = Path("data/candidates")
+TRIPLES = Path("data/triples")
+MODELS = Path("models")
+SCORES = Path("scores")
+INDEXES = Path("indexes")
+RUNS = Path("evaluation/runs")
+METRICS = Path("evaluation/metrics.json")
+LATENCY = Path("evaluation/latency.json")
+REPORT = Path("report/report.html")

@@ -1,0 +1,73 @@
+"""The table of architectures, and how a ranker is begun and loaded."""
+
+import json
+from pathlib import Path
+
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging
+
+from distilrank.data.tokens import SpecialTokens
+from distilrank.errors import BackboneError, MissingInput
+from distilrank.params import CatRanker as CatParams
+from distilrank.params import DotRanker as DotParams
+from distilrank.params import Tokens
+from distilrank.rankers.base import Ranker, RankerConfig
+from distilrank.rankers.cat import CatRanker
+from distilrank.rankers.dot import DotRanker
+
+ARCHITECTURES: dict[str, type[Ranker]] = {"cat": CatRanker, "dot": DotRanker}
+
+# Loading part of a checkpoint is what `layers` asks for: no warning about the rest.
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+
+
+def begin_ranker(params: CatParams | DotParams, backbone: Path, lengths: Tokens, special: SpecialTokens) -> Ranker:
+    """A ranker on the lower layers of the backbone in a folder; its own head as the random seed has it.
+
+    Raises BackboneError where the backbone has fewer layers or positions than the params ask for.
+    """
+    config = AutoConfig.from_pretrained(backbone)
+    _check_fits(backbone, "layers", params.layers, config.num_hidden_layers)
+    joined = lengths.query_length + lengths.passage_length + 3
+    _check_fits(backbone, "positions for a query, a passage and 3 special tokens", joined,
+                config.max_position_embeddings)
+    config.num_hidden_layers = params.layers
+    config.name_or_path = ""  # a folder of one machine has no place in a model
+    options = params.model_dump(exclude={"architecture", "layers"})
+    ranker = ARCHITECTURES[params.architecture](
+        RankerConfig(
+            architecture=params.architecture,
+            backbone=config.to_dict(),
+            query_length=lengths.query_length,
+            passage_length=lengths.passage_length,
+            cls_token_id=special.cls,
+            sep_token_id=special.sep,
+            pad_token_id=special.pad,
+            **options,
+        )
+    )
+    pretrained = AutoModel.from_pretrained(backbone, config=config)
+    pretrained.pooler = None
+    ranker.backbone.load_state_dict(pretrained.state_dict())
+    return ranker
+
+
+def load_ranker(directory: Path) -> Ranker:
+    """The ranker that `save_pretrained` wrote, ready to score. Raises MissingInput."""
+    file = directory / "config.json"
+    if not file.is_file():
+        raise MissingInput(
+            directory, got="no ranker", expected="a trained ranker's directory", remedy="build it with `dvc repro`"
+        )
+    architecture = json.loads(file.read_text("utf-8"))["architecture"]
+    ranker: Ranker = ARCHITECTURES[architecture].from_pretrained(directory)
+    return ranker.eval()
+
+
+def _check_fits(backbone: Path, what: str, asked: int, available: int) -> None:
+    if asked > available:
+        raise BackboneError(
+            f"backbone {backbone}", got=f"{available} {what}", expected=f"at least {asked}",
+            remedy="ask for less in params.yaml, or name a larger backbone",
+        )

@@ -1,0 +1,34 @@
+"""BERT_DOT (arXiv 2010.02666, section 3): one vector a query, one a passage, their dot product."""
+
+import torch
+from torch import Tensor
+
+from distilrank.rankers.base import Encoded, Ranker, RankerConfig, TokenBatch
+
+
+class DotRanker(Ranker):
+    """Pools by [CLS], as in the paper, or by the mean over tokens, as its config's `pooling` says."""
+
+    def __init__(self, config: RankerConfig) -> None:
+        super().__init__(config)
+        self.post_init()
+
+    def encode_queries(self, batch: TokenBatch) -> Encoded:
+        return self._encode(batch)
+
+    def encode_passages(self, batch: TokenBatch) -> Encoded:
+        return self._encode(batch)
+
+    def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
+        return (queries.values.float() * passages.values.float()).sum((1, 2))
+
+    def _encode(self, batch: TokenBatch) -> Encoded:
+        ids, mask, segments = self.framed(batch)
+        states = self.contextualise(ids, mask, segments)
+        if self.config.pooling == "mean":
+            weights = mask.unsqueeze(2).to(states.dtype)
+            vectors = (states * weights).sum(1) / weights.sum(1)
+        else:
+            vectors = states[:, 0]
+        # One vector is a sequence of length 1, so that every architecture's store has the same shape.
+        return Encoded(vectors.unsqueeze(1), torch.ones_like(mask[:, :1]))

@@ -1,0 +1,26 @@
+"""From stored tokens or fresh text to the batches that rankers read."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distilrank.data.tokens import RaggedIds, Rows, TextTokenizer
+from distilrank.rankers.base import TokenBatch
+
+# [CLS] and [SEP] come on top of the stored tokens of each sequence.
+SPECIAL_TOKENS = 3
+
+
+def stored_batch(store: RaggedIds, rows: Rows, pad: int) -> TokenBatch:
+    """The stored tokens of `rows`."""
+    ids, mask = store.padded(rows, pad)
+    return TokenBatch(torch.from_numpy(ids), torch.from_numpy(mask))
+
+
+def text_batch(texts: Sequence[str], length: int, tokenizer: TextTokenizer) -> TokenBatch:
+    """The first `length` tokens of each text."""
+    rows = [np.asarray(row, np.uint32) for row in tokenizer.ids(texts, length)]
+    offsets: npt.NDArray[np.int64] = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    return stored_batch(RaggedIds(np.concatenate(rows), offsets), np.arange(len(rows)), tokenizer.special_tokens.pad)

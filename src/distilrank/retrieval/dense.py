@@ -1,0 +1,55 @@
+"""Nearest-neighbour search over one vector a passage: exact inner product, by Faiss."""
+
+from pathlib import Path
+from typing import Self
+
+import faiss
+import numpy as np
+import polars as pl
+
+from distilrank.data.runs import RUN_SCHEMA
+from distilrank.errors import MissingInput
+from distilrank.retrieval.vectors import Vectors
+
+INDEX_FILE, IDS_FILE = "index.faiss", "passage_ids.parquet"
+
+
+class DenseIndex:
+    """Passage vectors in a Faiss index, and the passage id of each of its rows."""
+
+    def __init__(self, index: faiss.Index, passage_ids: pl.Series) -> None:
+        self._index, self._passage_ids = index, passage_ids
+
+    @classmethod
+    def build(cls, vectors: Vectors, passage_ids: pl.Series) -> Self:
+        """Exact search by inner product over vectors (passages, width)."""
+        index = faiss.index_factory(vectors.shape[1], "Flat", faiss.METRIC_INNER_PRODUCT)
+        index.add(vectors)
+        return cls(index, passage_ids)
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Raises MissingInput."""
+        if not (directory / INDEX_FILE).is_file():
+            raise MissingInput(
+                directory, got="no such index", expected="the index of a dense ranker", remedy="build it: dvc repro"
+            )
+        ids = pl.read_parquet(directory / IDS_FILE)["passage_id"]
+        return cls(faiss.read_index(str(directory / INDEX_FILE)), ids)
+
+    def write(self, directory: Path) -> None:
+        faiss.write_index(self._index, str(directory / INDEX_FILE))
+        self._passage_ids.to_frame("passage_id").write_parquet(directory / IDS_FILE)
+
+    def search(self, query_ids: pl.Series, vectors: Vectors, depth: int) -> pl.DataFrame:
+        """A run: the `depth` passages with the highest inner product for each query vector (queries, width)."""
+        depth = min(depth, len(self._passage_ids))
+        scores, rows = self._index.search(vectors, depth)
+        return pl.DataFrame(
+            {
+                "query_id": query_ids.gather(np.repeat(np.arange(len(query_ids)), depth)),
+                "passage_id": self._passage_ids.gather(rows.ravel()),
+                "score": scores.ravel().astype(np.float64),
+            },
+            schema=RUN_SCHEMA,
+        )

@@ -1,0 +1,44 @@
+"""One vector a passage or query: what a dense ranker computes of each apart."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distilrank.data.batches import batches_by_length
+from distilrank.data.tokens import RaggedIds, Rows
+from distilrank.errors import InputError
+from distilrank.progress import Advance
+from distilrank.rankers.base import Encoded, TokenBatch
+from distilrank.rankers.device import tokens_per_batch
+from distilrank.rankers.inputs import SPECIAL_TOKENS, stored_batch
+
+Vectors = npt.NDArray[np.float32]
+Encode = Callable[[TokenBatch], Encoded]
+
+
+@torch.inference_mode()
+def encode_vectors(
+    encode: Encode, stored: RaggedIds, rows: Rows, pad: int, device: torch.device, advance: Advance = lambda _: None
+) -> Vectors:
+    """Vectors (rows, width) in the order of `rows`; `encode` is a ranker's encode_queries or encode_passages."""
+    vectors: Vectors | None = None
+    for batch in batches_by_length(stored.lengths(rows) + SPECIAL_TOKENS, tokens_per_batch(device)):
+        encoded = one_vector(encode(stored_batch(stored, rows[batch], pad).to(device)))
+        if vectors is None:
+            vectors = np.empty((len(rows), encoded.shape[1]), np.float32)
+        vectors[batch] = encoded
+        advance(len(batch))
+    return np.empty((0, 0), np.float32) if vectors is None else vectors
+
+
+def one_vector(encoded: Encoded) -> Vectors:
+    """Vectors (rows, width). Raises InputError where a row is encoded as anything but one vector."""
+    if encoded.values.ndim != 3 or encoded.values.shape[1] != 1:
+        raise InputError(
+            "nearest-neighbour search", got=f"encodings of shape {tuple(encoded.values.shape)}",
+            expected="one vector a row (rows, 1, width)", remedy="index a dense ranker, such as architecture: dot",
+        )
+    vectors: Vectors = encoded.values.squeeze(1).float().cpu().numpy()
+    return vectors

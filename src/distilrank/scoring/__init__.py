@@ -1,0 +1,1 @@
+"""Scores of pairs, and the parts they are stored in."""

@@ -1,0 +1,14 @@
+"""distil: a student that learns a teacher's margins, or, without one, the same student's control."""
+
+from distilrank.params import Params, distilled_name
+from distilrank.stages.trained_model import build_model
+from distilrank.training.trainer import Observer
+
+
+def distil(params: Params, name: str, teacher: str | None, observe: Observer) -> None:
+    section = params.student(name)
+    if teacher is None:
+        build_model(params, name, section, section.control_loss, None, observe)
+    else:
+        params.teacher(teacher)
+        build_model(params, distilled_name(name, teacher), section, section.loss, teacher, observe)

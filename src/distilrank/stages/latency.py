@@ -1,0 +1,55 @@
+"""latency: milliseconds a query for re-ranking BM25's best, for every ranker, one query at a time."""
+
+from collections.abc import Callable
+
+import polars as pl
+import torch
+
+from distilrank import layout
+from distilrank.artifacts import write_json
+from distilrank.data.collection import Collection
+from distilrank.data.runs import read_trec
+from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.evaluation.latency import machine, milliseconds
+from distilrank.params import Params
+from distilrank.rankers.architectures import load_ranker
+from distilrank.rankers.device import chosen_device
+from distilrank.rankers.inputs import stored_batch, text_batch
+from distilrank.retrieval.bm25 import BM25
+
+
+def latency(params: Params) -> None:
+    collection = Collection.read(layout.COLLECTION)
+    candidates = read_trec(layout.RUNS / "bm25.rerank.trec").join(collection.queries, on="query_id")
+    by_query = [group for _, group in candidates.group_by("query_id", maintain_order=True)]
+    sample = by_query[: params.latency.queries]
+    texts = [group["text"][0] for group in sample]
+    passages = [group["passage_id"] for group in sample]
+    bm25 = BM25(collection.passages["passage_id"], collection.passage_texts(), params.candidates)
+    depth = params.evaluation.depth
+    times = {"bm25": milliseconds(lambda number: bm25.search([""], [texts[number]], depth), len(texts))}
+    for name in params.model_names():
+        times[name] = milliseconds(_reranker(name, texts, passages), len(texts))
+    write_json(
+        layout.LATENCY, {"machine": machine(), "depth": depth, "queries": len(texts), "milliseconds": times}
+    )
+
+
+def _reranker(name: str, texts: list[str], passages: list[pl.Series]) -> Callable[[int], object]:
+    """Re-ranks query i's candidates, whose passages are encoded here, before the clock runs."""
+    ranker = load_ranker(layout.MODELS / name).to(chosen_device())
+    tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
+    length, pad = ranker.config.query_length, tokens.special_tokens.pad
+
+    with torch.inference_mode():
+        encoded = [
+            ranker.encode_passages(stored_batch(tokens.passages, tokens.passage_rows(ids), pad).to(ranker.device))
+            for ids in passages
+        ]
+
+    @torch.inference_mode()
+    def answer(number: int) -> object:
+        query = ranker.encode_queries(text_batch([texts[number]], length, tokenizer).to(ranker.device))
+        return ranker.interact(query.repeat(len(passages[number])), encoded[number]).tolist()
+
+    return answer

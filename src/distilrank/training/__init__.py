@@ -1,0 +1,1 @@
+"""Losses, batches of triples, and the training loop."""

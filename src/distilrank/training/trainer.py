@@ -1,0 +1,168 @@
+"""The training loop: Hugging Face's Trainer, with our losses, batches, and validation by re-ranking."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    EarlyStoppingCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+
+from distilrank.params import Training
+from distilrank.progress import Advance, progress
+from distilrank.rankers.base import Ranker, TokenBatch
+from distilrank.rankers.device import chosen_device
+from distilrank.training.batches import TripleDataset
+from distilrank.training.losses import Loss
+
+# Told of each step's figures as they come: {"loss": ...} or {"nDCG@10": ...}.
+Observer = Callable[[int, Mapping[str, float]], None]
+VALIDATION = "nDCG@10"
+_WHOLE = "whole"
+_CURVE_POINTS = 50
+
+
+@dataclass(frozen=True)
+class History:
+    """A training's curves, as (step, value), and the step whose weights were kept."""
+
+    loss: list[tuple[int, float]]
+    validation: list[tuple[int, float]]
+    best_step: int
+
+
+def train(
+    begin: Callable[[], Ranker],
+    params: Training,
+    loss: Loss,
+    triples: TripleDataset,
+    validate: Callable[[Ranker], float],
+    work: Path,
+    observe: Observer,
+) -> tuple[Ranker, History]:
+    """Trains what `begin` gives and returns the ranker at its best validation, with the training's history.
+
+    Goes on from the last whole checkpoint in `work`, exactly as if it had not been interrupted.
+    """
+    set_seed(params.seed)
+    device = chosen_device()
+    checkpoint = _last_whole_checkpoint(work)
+    done = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    with progress("training steps", params.steps, done) as advance:
+        trainer = RankerTrainer(begin(), loss, validate, _arguments(params, work, device), triples)
+        trainer.add_callback(EarlyStoppingCallback(params.patience))
+        trainer.add_callback(_Watch(advance, observe))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return trainer.ranker.eval(), _history(trainer.state)
+
+
+class RankerTrainer(Trainer):
+    """Scores groups of passages, compares them by `loss`, and validates by `validate`."""
+
+    def __init__(
+        self,
+        ranker: Ranker,
+        loss: Loss,
+        validate: Callable[[Ranker], float],
+        arguments: TrainingArguments,
+        triples: TripleDataset,
+    ) -> None:
+        super().__init__(model=ranker, args=arguments, train_dataset=triples, data_collator=triples.collate)
+        self.ranker, self._loss, self._validate = ranker, loss, validate
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Tensor:
+        queries = TokenBatch(inputs["query_ids"], inputs["query_mask"])
+        passages = TokenBatch(inputs["passage_ids"], inputs["passage_mask"])
+        scores = model(queries, passages).view(len(queries.ids), -1)
+        return self._loss(scores, inputs.get("teacher"))
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        self.ranker.eval()
+        metrics = {f"eval_{VALIDATION}": self._validate(self.ranker)}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+class _Watch(TrainerCallback):
+    """Shows progress, reports figures, and marks checkpoints whole once every file of theirs is written."""
+
+    def __init__(self, advance: Advance, observe: Observer) -> None:
+        self._advance, self._observe = advance, observe
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._advance(1)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any
+    ) -> None:
+        names = {"loss": "loss", f"eval_{VALIDATION}": VALIDATION}
+        if figures := {names[key]: value for key, value in logs.items() if key in names}:
+            self._observe(state.global_step, figures)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if args.should_save:
+            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _WHOLE).touch()
+
+
+def _arguments(params: Training, work: Path, device: torch.device) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(work),
+        max_steps=params.steps,
+        per_device_train_batch_size=params.batch_size,
+        learning_rate=params.learning_rate,
+        warmup_steps=round(params.warmup_share * params.steps),
+        lr_scheduler_type="linear",
+        weight_decay=0.0,
+        seed=params.seed,
+        eval_strategy="steps",
+        eval_steps=params.validate_every,
+        save_strategy="steps",
+        save_steps=params.validate_every,
+        # Two, so that a kill while one is written leaves the one before.
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model=VALIDATION,
+        greater_is_better=True,
+        restore_callback_states_from_checkpoint=True,
+        logging_steps=max(1, params.steps // _CURVE_POINTS),
+        # A loss that is not a number must be seen, not replaced by the last one.
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        use_cpu=device.type == "cpu",
+        bf16=device.type == "cuda" and torch.cuda.is_bf16_supported(),
+        dataloader_pin_memory=device.type == "cuda",
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+    )
+
+
+def _last_whole_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint whose writing was finished; the remains of others are removed."""
+    whole: list[tuple[int, Path]] = []
+    for checkpoint in work.glob("checkpoint-*"):
+        if (checkpoint / _WHOLE).exists():
+            whole.append((int(checkpoint.name.rpartition("-")[2]), checkpoint))
+        else:
+            shutil.rmtree(checkpoint)
+    return max(whole)[1] if whole else None
+
+
+def _history(state: TrainerState) -> History:
+    def curve(key: str) -> list[tuple[int, float]]:
+        return [(int(entry["step"]), float(entry[key])) for entry in state.log_history if key in entry]
+
+    return History(curve("loss"), curve(f"eval_{VALIDATION}"), int(state.best_global_step or state.global_step))
