@@ -32,7 +32,7 @@ class BM25:
     def _search(self, query_ids: Sequence[str], texts: Sequence[str], depth: int) -> pl.DataFrame:
         depth = min(depth, len(self._passage_ids))
         tokens = bm25s.tokenize(list(texts), return_ids=False, show_progress=False)
-        rows, scores = self._index.retrieve(tokens, k=depth, show_progress=False)
+        rows, scores = self._index.retrieve(tokens, k=depth, n_threads=-1, show_progress=False)
         found = pl.DataFrame(
             {
                 "query_id": np.repeat(np.asarray(query_ids, object), depth),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     EarlyStoppingCallback,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -77,7 +78,11 @@ class RankerTrainer(Trainer):
         arguments: TrainingArguments,
         triples: TripleDataset,
     ) -> None:
-        super().__init__(model=ranker, args=arguments, train_dataset=triples, data_collator=triples.collate)
+        # Trainer wants a data set to validate on, though `evaluate` re-ranks instead.
+        super().__init__(
+            model=ranker, args=arguments, train_dataset=triples, eval_dataset=triples, data_collator=triples.collate
+        )
+        self.remove_callback(PrinterCallback)
         self.ranker, self._loss, self._validate = ranker, loss, validate
 
     def compute_loss(
