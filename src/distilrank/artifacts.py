@@ -48,7 +48,9 @@ def read_manifest(directory: Path) -> Manifest:
     file = directory / MANIFEST
     if not file.is_file():
         raise MissingInput(
-            directory, got="no such output", expected="a finished stage's directory",
+            directory,
+            got="no such output",
+            expected="a finished stage's directory",
             remedy="build it with `dvc repro`",
         )
     return Manifest(**json.loads(file.read_text("utf-8")))

@@ -1,13 +1,14 @@
 """The command line: one command a stage, and what one asks of the result. Each imports what it needs when it runs."""
 
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+from importlib import import_module
+from typing import Annotated
 
 import typer
 
-from distilrank.errors import InputError
-from distilrank.params import Params, read_params
+from distilrank import layout
+from distilrank.errors import InputError, ParamsError
+from distilrank.params import Params, distilled_name, read_params
 
 app = typer.Typer(
     help="Distil slow, strong neural rankers into small, fast ones.",
@@ -15,9 +16,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-stages = "Stages, in order (dvc.yaml runs them)"
-results = "Results"
-Name = Annotated[str, typer.Argument(help="Its name in params.yaml.")]
+STAGES = "Stages, in their order: dvc.yaml runs them"
+RESULTS = "Results"
+Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
+Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, such as dot.")]
+Dense = Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-T1.")]
 
 
 def main() -> None:
@@ -32,89 +35,95 @@ def main() -> None:
         sys.exit(130)
 
 
-@app.command(rich_help_panel=stages)
-def collect() -> None:
-    """Read the collection into tables of passages, queries and qrels."""
-    from distilrank.stages.collect import collect as stage
+def _stage(name: str, summary: str) -> None:
+    """A stage that takes nothing but the params: distilrank.stages.<name> has a function of that name."""
 
-    stage(read_params())
-
-
-@app.command(rich_help_panel=stages)
-def tokenize() -> None:
-    """Store the token ids of every query and passage."""
-    from distilrank.stages.tokenize import tokenize as stage
-
-    stage(read_params())
+    @app.command(name, help=summary, rich_help_panel=STAGES)
+    def run() -> None:
+        getattr(import_module(f"distilrank.stages.{name}"), name)(read_params())
 
 
-@app.command(rich_help_panel=stages)
-def candidates() -> None:
-    """Find BM25's best passages for every query."""
-    from distilrank.stages.candidates import candidates as stage
-
-    stage(read_params())
+_stage("collect", "Read the collection into tables of passages, queries and qrels.")
+_stage("tokenize", "Store the token ids of every query and passage.")
+_stage("candidates", "Find BM25's best passages for every query.")
+_stage("triples", "Sample training triples.")
 
 
-@app.command(rich_help_panel=stages)
-def triples() -> None:
-    """Sample training triples."""
-    from distilrank.stages.triples import triples as stage
-
-    stage(read_params())
-
-
-@app.command(rich_help_panel=stages)
-def teach(teacher: Name) -> None:
+@app.command(rich_help_panel=STAGES)
+def teach(teacher: Teacher) -> None:
     """Train a teacher on labels."""
     from distilrank.stages.teach import teach as stage
+    from distilrank.tracking import training_run
 
-    _tracked(teacher, lambda params, observe: stage(params, teacher, observe))
+    stage(read_params(), teacher, training_run)
 
 
-@app.command(rich_help_panel=stages)
-def score(teacher: Name) -> None:
+@app.command(rich_help_panel=STAGES)
+def score(teacher: Teacher) -> None:
     """Score every pair of the triples with a teacher."""
     from distilrank.stages.score import score as stage
 
     stage(read_params(), teacher)
 
 
-@app.command(rich_help_panel=stages)
+@app.command(rich_help_panel=STAGES)
 def distil(
-    student: Name,
+    student: Student,
     teacher: Annotated[str | None, typer.Option(help="Who teaches it; without one, it is its own control.")] = None,
 ) -> None:
     """Train a student."""
     from distilrank.stages.distil import distil as stage
+    from distilrank.tracking import training_run
 
-    name = f"{student}-{teacher}" if teacher else student
-    _tracked(name, lambda params, observe: stage(params, student, teacher, observe))
+    stage(read_params(), student, teacher, training_run)
 
 
-@app.command(rich_help_panel=stages)
-def index(model: Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-T1.")]) -> None:
-    """Index the passages with a dense ranker."""
+@app.command(rich_help_panel=STAGES)
+def index(model: Dense) -> None:
+    """Encode all passages with a dense ranker, for nearest-neighbour search."""
     from distilrank.stages.index import index as stage
 
-    stage(read_params(), model)
+    stage(model)
 
 
-@app.command(rich_help_panel=stages)
+@app.command(rich_help_panel=STAGES)
 def evaluate() -> None:
     """Measure every ranker on the test queries."""
     from distilrank.stages.evaluate import evaluate as stage
+    from distilrank.tracking import log_test_metrics
 
-    stage(read_params())
-
-
-@app.command(rich_help_panel=stages)
-def latency() -> None:
-    """Time every ranker, query by query."""
-    from distilrank.stages.latency import latency as stage
-
-    stage(read_params())
+    params = read_params()
+    metrics = stage(params)
+    log_test_metrics({name: layout.MODELS / name for name in params.model_names()}, metrics)
 
 
-def _tracked(name: str, train: Callable[[Params, Any], None]) -> None:
-    train(read_params(), lambda step, figures: print(step, dict(figures), flush=True))
+_stage("latency", "Time every ranker, query by query.")
+_stage("report", "Write the report.")
+
+
+@app.command(rich_help_panel=RESULTS)
+def results() -> None:
+    """Show the figures of the last evaluation, and where the report is."""
+    from distilrank.console import show_results
+
+    show_results()
+
+
+@app.command(rich_help_panel=RESULTS)
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    model: Annotated[str | None, typer.Option(help="A dense ranker; else the first student, as taught.")] = None,
+    depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
+) -> None:
+    """Answer a query from a distilled student's index."""
+    from distilrank.console import show_hits
+    from distilrank.retrieval.search import search as find
+
+    name = model or _taught_student(read_params())
+    if not query.strip():
+        raise ParamsError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
+    show_hits(query, name, find(query, layout.MODELS / name, layout.INDEXES / name, layout.COLLECTION, depth))
+
+
+def _taught_student(params: Params) -> str:
+    return distilled_name(next(iter(params.students)), next(iter(params.teachers)))

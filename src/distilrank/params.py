@@ -206,7 +206,9 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
 def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
     if name not in entries:
         raise ParamsError(
-            f"{PARAMS_FILE}: {section}", got=f"no entry '{name}'", expected=f"one of {sorted(entries)}",
+            f"{PARAMS_FILE}: {section}",
+            got=f"no entry '{name}'",
+            expected=f"one of {sorted(entries)}",
             remedy="name one of these, or add the entry",
         )
     return entries[name]

@@ -15,6 +15,8 @@ _SECONDS_BETWEEN_LINES = 15.0
 def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Gives a function that is told how much more is done; `done` of `total` was done before."""
     console = Console(stderr=True)
+    if done:
+        print(f"{what}: going on from {done:,} of {total:,}", flush=True)
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as bar:

@@ -19,8 +19,9 @@ def read_aws_api_docs(params: AwsApiDocs) -> Collection:
     """Reads botocore's service models. Raises CollectionError."""
     rows = [row for service in _services(params) for row in _operations(service, params)]
     table = pl.DataFrame(
-        rows, schema={"passage_id": pl.String, "title": pl.String, "text": pl.String, "query": pl.String,
-                      "split": pl.String}, orient="row",
+        rows,
+        schema={"passage_id": pl.String, "title": pl.String, "text": pl.String, "query": pl.String, "split": pl.String},
+        orient="row",
     )
     passages = table.select("passage_id", "title", "text")
     # The query of an operation and its one relevant passage go by the same id.
@@ -50,7 +51,9 @@ def _services(params: AwsApiDocs) -> list[str]:
         return list(available)
     if unknown := sorted(set(params.services) - set(available)):
         raise CollectionError(
-            "params.yaml: collection.services", got=f"{unknown}", expected="names of AWS services as boto3 spells them",
+            "params.yaml: collection.services",
+            got=f"{unknown}",
+            expected="names of AWS services as boto3 spells them",
             remedy="see boto3.Session().get_available_services()",
         )
     return params.services

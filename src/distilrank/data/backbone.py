@@ -17,14 +17,18 @@ def locate_backbone(params: Backbone) -> Path:
     for name in FILES:
         if not (folder / name).is_file():
             raise BackboneError(
-                f"backbone {params.model}", got=f"no {name} in {folder}", expected=f"the files {FILES}",
+                f"backbone {params.model}",
+                got=f"no {name} in {folder}",
+                expected=f"the files {FILES}",
                 remedy="name another backbone in params.yaml, or add the file",
             )
     digest = sha256_of(folder / "model.safetensors") if params.sha256 else None
     if digest != params.sha256:
         raise BackboneError(
-            f"backbone {params.model}", got=f"sha256 {digest} of {folder / 'model.safetensors'}",
-            expected=str(params.sha256), remedy="fetch the file again, or correct backbone.sha256 in params.yaml",
+            f"backbone {params.model}",
+            got=f"sha256 {digest} of {folder / 'model.safetensors'}",
+            expected=str(params.sha256),
+            remedy="fetch the file again, or correct backbone.sha256 in params.yaml",
         )
     return folder
 
@@ -46,7 +50,8 @@ def _given(model: str) -> Path:
         return Path(snapshot_download(model, allow_patterns=FILES))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise BackboneError(
-            f"backbone {model}", got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
+            f"backbone {model}",
+            got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
             expected=f"'{BUNDLED}', a local folder, or a Hugging Face id that can be reached",
             remedy="correct backbone.model in params.yaml, or check the connection",
         ) from error

@@ -6,9 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def batches_by_length(
-    lengths: npt.NDArray[np.int64], tokens_per_batch: int
-) -> Iterator[npt.NDArray[np.int64]]:
+def batches_by_length(lengths: npt.NDArray[np.int64], tokens_per_batch: int) -> Iterator[npt.NDArray[np.int64]]:
     """Positions in `lengths`, shortest rows first, in batches of at most `tokens_per_batch` padded tokens.
 
     A row that is longer than that makes a batch of its own. Every position comes once.

@@ -10,7 +10,7 @@ from distilrank.errors import CollectionError, MissingInput
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-SCHEMAS = {
+SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "passages": {"passage_id": pl.String, "title": pl.String, "text": pl.String},
     "queries": {"query_id": pl.String, "text": pl.String, "split": pl.String},
     "qrels": {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.Int64, "split": pl.String},
@@ -19,7 +19,7 @@ SCHEMAS = {
 
 @dataclass(frozen=True)
 class Collection:
-    """passages (passage_id, title, text), queries (query_id, text, split), qrels (query_id, passage_id, relevance, split).
+    """Tables as SCHEMAS has them: passages, queries, and qrels that say which passage is how relevant to which query.
 
     Rows are sorted by id, so that the row of a passage or query is its number everywhere.
     """
@@ -31,9 +31,7 @@ class Collection:
     @classmethod
     def of(cls, passages: pl.DataFrame, queries: pl.DataFrame, qrels: pl.DataFrame) -> "Collection":
         """Sorts and checks the tables. Raises CollectionError."""
-        collection = cls(
-            passages.sort("passage_id"), queries.sort("query_id"), qrels.sort("query_id", "passage_id")
-        )
+        collection = cls(passages.sort("passage_id"), queries.sort("query_id"), qrels.sort("query_id", "passage_id"))
         _check(collection)
         return collection
 

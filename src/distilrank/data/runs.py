@@ -26,8 +26,15 @@ def write_trec(run: pl.DataFrame, path: Path, tag: str) -> None:
 
 
 def read_trec(path: Path) -> pl.DataFrame:
-    columns = {"query_id": pl.String, "q0": pl.String, "passage_id": pl.String, "rank": pl.Int64,
-               "score": pl.Float64, "tag": pl.String}
-    table = pl.read_csv(path, separator=" ", has_header=False, new_columns=list(columns), schema=columns,
-                        quote_char=None)
+    columns = {
+        "query_id": pl.String,
+        "q0": pl.String,
+        "passage_id": pl.String,
+        "rank": pl.Int64,
+        "score": pl.Float64,
+        "tag": pl.String,
+    }
+    table = pl.read_csv(
+        path, separator=" ", has_header=False, new_columns=list(columns), schema=columns, quote_char=None
+    )
     return table.select(list(RUN_SCHEMA))

@@ -51,7 +51,8 @@ class RaggedIds:
         lengths = self.lengths(rows)
         mask = np.arange(max(1, int(lengths.max(initial=0)))) < lengths[:, None]
         ids = np.full(mask.shape, pad, np.int64)
-        ids[mask] = np.concatenate([self[row] for row in rows])
+        if len(rows):
+            ids[mask] = np.concatenate([self[row] for row in rows])
         return ids, mask
 
 
@@ -75,16 +76,19 @@ class TextTokenizer:
 
     def _special_tokens(self, folder: Path) -> SpecialTokens:
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-        ids = {}
+        ids: dict[str, int] = {}
         for name in ("cls", "sep", "pad"):
             token = config.get(f"{name}_token")
             text = token["content"] if isinstance(token, dict) else token
-            ids[name] = self._tokenizer.token_to_id(text) if text else None
-            if ids[name] is None:
+            number = self._tokenizer.token_to_id(text) if text else None
+            if number is None:
                 raise BackboneError(
-                    folder / "tokenizer_config.json", got=f"{name}_token {text!r}", expected="a token of the vocabulary",
+                    folder / "tokenizer_config.json",
+                    got=f"{name}_token {text!r}",
+                    expected="a token of the vocabulary",
                     remedy="use a backbone of the encoder kind, with cls, sep and pad tokens",
                 )
+            ids[name] = number
         return SpecialTokens(**ids)
 
 
@@ -116,8 +120,9 @@ class TokenStore:
         return _rows_of(ids, self.passage_ids, "passage")
 
 
-def write_ragged(directory: Path, name: str, ids: pl.Series, texts: Sequence[str], tokenizer: TextTokenizer,
-                 length: int) -> int:
+def write_ragged(
+    directory: Path, name: str, ids: pl.Series, texts: Sequence[str], tokenizer: TextTokenizer, length: int
+) -> int:
     """Writes the tokens of `texts` and returns their number: uint16 where the vocabulary allows."""
     kind = np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.uint32
     offsets = [0]
@@ -152,7 +157,9 @@ def _rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
     if not (found == wanted).all():
         first = wanted.filter(found != wanted)[0]
         raise MissingInput(
-            f"token store, {what} '{first}'", got="no tokens", expected=f"every {what} of the collection",
+            f"token store, {what} '{first}'",
+            got="no tokens",
+            expected=f"every {what} of the collection",
             remedy="build it again: dvc repro tokenize",
         )
     return rows

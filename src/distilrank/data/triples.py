@@ -24,7 +24,9 @@ def sample_triples(qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triple
     every = positives.join(negatives, on="query_id").sort(TRIPLE)
     if len(every) < params.count:
         raise CollectionError(
-            "params.yaml: triples.count", got=params.count, expected=f"at most {len(every)}, all there are",
+            "params.yaml: triples.count",
+            got=params.count,
+            expected=f"at most {len(every)}, all there are",
             remedy="ask for fewer, or raise triples.negatives_from and candidates.depth",
         )
     chosen = np.random.default_rng(params.seed).choice(len(every), params.count, replace=False)

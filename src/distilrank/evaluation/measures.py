@@ -1,5 +1,7 @@
 """Effectiveness, by trec_eval's own code through ir-measures."""
 
+from typing import Any
+
 import ir_measures
 import polars as pl
 
@@ -9,14 +11,18 @@ MEASURES = ["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100"]
 def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) -> pl.DataFrame:
     """Each measure for each query of the qrels: (query_id, measure, value).
 
-    nDCG uses all grades; the others count passages of at least `minimum_relevance`. A query that the run leaves out has 0.
+    nDCG uses all grades; the others count passages of at least `minimum_relevance`. A query without results has 0.
     """
     wanted = _trec_measures(minimum_relevance)
     values = [
         (metric.query_id, wanted[metric.measure], metric.value)
-        for metric in ir_measures.pytrec_eval.iter_calc(list(wanted), _nested(qrels, "relevance"), _nested(run, "score"))
+        for metric in ir_measures.pytrec_eval.iter_calc(
+            list(wanted), _nested(qrels, "relevance"), _nested(run, "score")
+        )
     ]
-    table = pl.DataFrame(values, schema={"query_id": pl.String, "measure": pl.String, "value": pl.Float64}, orient="row")
+    table = pl.DataFrame(
+        values, schema={"query_id": pl.String, "measure": pl.String, "value": pl.Float64}, orient="row"
+    )
     every = qrels.select("query_id").unique().join(pl.DataFrame({"measure": MEASURES}), how="cross")
     complete = every.join(table, on=["query_id", "measure"], how="left").with_columns(pl.col("value").fill_null(0.0))
     return complete.with_columns(_cut_reciprocal_rank()).sort("query_id", "measure")
@@ -45,8 +51,8 @@ def _cut_reciprocal_rank() -> pl.Expr:
     return pl.when(beyond).then(0.0).otherwise(pl.col("value")).alias("value")
 
 
-def _nested(table: pl.DataFrame, value: str) -> dict[str, dict[str, float]]:
-    nested: dict[str, dict[str, float]] = {}
+def _nested(table: pl.DataFrame, value: str) -> dict[str, dict[str, Any]]:
+    nested: dict[str, dict[str, Any]] = {}
     for query_id, passage_id, number in table.select("query_id", "passage_id", value).iter_rows():
         nested.setdefault(query_id, {})[passage_id] = number
     return nested

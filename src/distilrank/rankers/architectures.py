@@ -13,6 +13,7 @@ from distilrank.params import DotRanker as DotParams
 from distilrank.params import Tokens
 from distilrank.rankers.base import Ranker, RankerConfig
 from distilrank.rankers.cat import CatRanker
+from distilrank.rankers.device import chosen_device
 from distilrank.rankers.dot import DotRanker
 
 ARCHITECTURES: dict[str, type[Ranker]] = {"cat": CatRanker, "dot": DotRanker}
@@ -30,8 +31,9 @@ def begin_ranker(params: CatParams | DotParams, backbone: Path, lengths: Tokens,
     config = AutoConfig.from_pretrained(backbone)
     _check_fits(backbone, "layers", params.layers, config.num_hidden_layers)
     joined = lengths.query_length + lengths.passage_length + 3
-    _check_fits(backbone, "positions for a query, a passage and 3 special tokens", joined,
-                config.max_position_embeddings)
+    _check_fits(
+        backbone, "positions for a query, a passage and 3 special tokens", joined, config.max_position_embeddings
+    )
     config.num_hidden_layers = params.layers
     config.name_or_path = ""  # a folder of one machine has no place in a model
     options = params.model_dump(exclude={"architecture", "layers"})
@@ -54,7 +56,7 @@ def begin_ranker(params: CatParams | DotParams, backbone: Path, lengths: Tokens,
 
 
 def load_ranker(directory: Path) -> Ranker:
-    """The ranker that `save_pretrained` wrote, ready to score. Raises MissingInput."""
+    """The ranker that `save_pretrained` wrote, on the chosen device, ready to score. Raises MissingInput."""
     file = directory / "config.json"
     if not file.is_file():
         raise MissingInput(
@@ -62,12 +64,15 @@ def load_ranker(directory: Path) -> Ranker:
         )
     architecture = json.loads(file.read_text("utf-8"))["architecture"]
     ranker: Ranker = ARCHITECTURES[architecture].from_pretrained(directory)
-    return ranker.eval()
+    ranker.train(False)
+    return ranker.on(chosen_device())
 
 
 def _check_fits(backbone: Path, what: str, asked: int, available: int) -> None:
     if asked > available:
         raise BackboneError(
-            f"backbone {backbone}", got=f"{available} {what}", expected=f"at least {asked}",
+            f"backbone {backbone}",
+            got=f"{available} {what}",
+            expected=f"at least {asked}",
             remedy="ask for less in params.yaml, or name a larger backbone",
         )

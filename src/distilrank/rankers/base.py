@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 
@@ -63,6 +63,15 @@ class Ranker(PreTrainedModel):
         if getattr(self.backbone, "pooler", None) is not None:
             self.backbone.pooler = None
 
+    def post_init(self) -> None:
+        """To be called last in every __init__: initialises the weights that are the ranker's own."""
+        super().post_init()  # type: ignore[no-untyped-call]
+
+    def on(self, device: torch.device) -> Self:
+        """Moves the weights to a device."""
+        nn.Module.to(self, device)
+        return self
+
     @abstractmethod
     def encode_queries(self, batch: TokenBatch) -> Encoded:
         """All that can be computed of queries alone."""
@@ -98,8 +107,8 @@ class Ranker(PreTrainedModel):
         sep = self._special(self.config.sep_token_id, rows, device)
         parts = [self._special(self.config.cls_token_id, rows, device)]
         numbers = [0]
-        for number, segment in enumerate(segments):
-            parts += [segment, sep]
+        for number, part in enumerate(segments):
+            parts += [part, sep]
             numbers += [number, number]
         ids = torch.cat([part.ids for part in parts], 1)
         mask = torch.cat([part.mask for part in parts], 1)

@@ -14,7 +14,9 @@ def chosen_device() -> torch.device:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            "DISTILRANK_DEVICE", got=f"'{name}' ({str(error).splitlines()[0]})", expected="a device that torch reaches",
+            "DISTILRANK_DEVICE",
+            got=f"'{name}' ({str(error).splitlines()[0]})",
+            expected="a device that torch reaches",
             remedy="set it to cpu, or unset it",
         ) from error
     return torch.device(name)

@@ -21,6 +21,11 @@ def stored_batch(store: RaggedIds, rows: Rows, pad: int) -> TokenBatch:
 
 def text_batch(texts: Sequence[str], length: int, tokenizer: TextTokenizer) -> TokenBatch:
     """The first `length` tokens of each text."""
+    return stored_batch(ragged_ids(texts, length, tokenizer), np.arange(len(texts)), tokenizer.special_tokens.pad)
+
+
+def ragged_ids(texts: Sequence[str], length: int, tokenizer: TextTokenizer) -> RaggedIds:
+    """The first `length` tokens of each text, as the token store holds them."""
     rows = [np.asarray(row, np.uint32) for row in tokenizer.ids(texts, length)]
     offsets: npt.NDArray[np.int64] = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    return stored_batch(RaggedIds(np.concatenate(rows), offsets), np.arange(len(rows)), tokenizer.special_tokens.pad)
+    return RaggedIds(np.concatenate([np.empty(0, np.uint32), *rows]), offsets)

@@ -41,6 +41,12 @@ class DenseIndex:
         faiss.write_index(self._index, str(directory / INDEX_FILE))
         self._passage_ids.to_frame("passage_id").write_parquet(directory / IDS_FILE)
 
+    def vectors(self, passage_ids: pl.Series) -> Vectors:
+        """The stored vectors (passages, width) of some passages."""
+        rows = self._passage_ids.search_sorted(passage_ids).to_numpy().astype(np.int64)
+        stored: Vectors = self._index.reconstruct_batch(rows)
+        return stored
+
     def search(self, query_ids: pl.Series, vectors: Vectors, depth: int) -> pl.DataFrame:
         """A run: the `depth` passages with the highest inner product for each query vector (queries, width)."""
         depth = min(depth, len(self._passage_ids))

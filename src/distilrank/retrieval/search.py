@@ -18,7 +18,7 @@ def search(query: str, model: Path, index: Path, collection: Path, depth: int) -
     found = DenseIndex.read(index)
     ranker, tokenizer = load_ranker(model), TextTokenizer(model)
     with torch.inference_mode():
-        encoded = ranker.encode_queries(text_batch([query], ranker.config.query_length, tokenizer))
+        encoded = ranker.encode_queries(text_batch([query], ranker.config.query_length, tokenizer).to(ranker.device))
     run = found.search(pl.Series(["query"]), one_vector(encoded), depth)
     passages = Collection.read(collection).passages
     return run.join(passages, on="passage_id", how="left", maintain_order="left").drop("query_id")

@@ -37,8 +37,10 @@ def one_vector(encoded: Encoded) -> Vectors:
     """Vectors (rows, width). Raises InputError where a row is encoded as anything but one vector."""
     if encoded.values.ndim != 3 or encoded.values.shape[1] != 1:
         raise InputError(
-            "nearest-neighbour search", got=f"encodings of shape {tuple(encoded.values.shape)}",
-            expected="one vector a row (rows, 1, width)", remedy="index a dense ranker, such as architecture: dot",
+            "nearest-neighbour search",
+            got=f"encodings of shape {tuple(encoded.values.shape)}",
+            expected="one vector a row (rows, 1, width)",
+            remedy="index a dense ranker, such as architecture: dot",
         )
     vectors: Vectors = encoded.values.squeeze(1).float().cpu().numpy()
     return vectors

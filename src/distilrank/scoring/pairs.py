@@ -36,6 +36,10 @@ def rerank(
 ) -> pl.DataFrame:
     """A run: the candidates (query_id, passage_id) with the ranker's scores."""
     scores = score_pairs(
-        ranker, tokens, tokens.query_rows(candidates["query_id"]), tokens.passage_rows(candidates["passage_id"]), advance
+        ranker,
+        tokens,
+        tokens.query_rows(candidates["query_id"]),
+        tokens.passage_rows(candidates["passage_id"]),
+        advance,
     )
     return candidates.select("query_id", "passage_id", score=pl.Series(scores.astype(np.float64)))

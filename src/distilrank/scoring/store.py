@@ -1,4 +1,4 @@
-"""Teacher scores as Parquet parts: each pair once, each part whole or absent, so that scoring can go on after a kill."""
+"""Teacher scores as Parquet parts: each pair once, each part whole or absent, so that a killed scoring goes on."""
 
 import os
 from pathlib import Path
@@ -37,7 +37,9 @@ def read_scores(directory: Path) -> pl.DataFrame:
     """All scores (query_id, passage_id, score) of a store. Raises MissingInput."""
     parts = sorted(directory.glob("part-*.parquet"))
     if not parts:
-        raise MissingInput(directory, got="no scores", expected="a teacher's scores", remedy="build it: dvc repro score")
+        raise MissingInput(
+            directory, got="no scores", expected="a teacher's scores", remedy="build it: dvc repro score"
+        )
     return pl.concat([pl.read_parquet(part) for part in parts])
 
 
@@ -46,8 +48,10 @@ def check_complete(scores: pl.DataFrame, pairs: pl.DataFrame) -> None:
     if not scores.select(KEY).sort(KEY).equals(pairs.select(KEY).sort(KEY)):
         missing = len(pairs.join(scores, on=KEY, how="anti"))
         raise ScoreError(
-            "teacher scores", got=f"{len(scores)} scores, {missing} of the pairs without one",
-            expected=f"{len(pairs)} scores, one a pair", remedy="delete .work/ and score again",
+            "teacher scores",
+            got=f"{len(scores)} scores, {missing} of the pairs without one",
+            expected=f"{len(pairs)} scores, one a pair",
+            remedy="delete .work/ and score again",
         )
 
 
@@ -58,8 +62,10 @@ def triple_scores(triples: pl.DataFrame, scores: pl.DataFrame) -> Scores:
         joined = triples.join(scores, left_on=["query_id", side], right_on=KEY, how="left", maintain_order="left")
         if missing := joined["score"].null_count():
             raise ScoreError(
-                "teacher scores", got=f"{missing} of {len(triples)} triples without a score for their {side}",
-                expected="a score for every pair", remedy="build the scores again: dvc repro score",
+                "teacher scores",
+                got=f"{missing} of {len(triples)} triples without a score for their {side}",
+                expected="a score for every pair",
+                remedy="build the scores again: dvc repro score",
             )
         columns.append(joined["score"].to_numpy())
     return np.stack(columns, 1).astype(np.float32)
@@ -69,7 +75,9 @@ def _write_part(part: Path, scored: pl.DataFrame) -> None:
     if not scored["score"].is_finite().all():
         bad = scored.filter(~pl.col("score").is_finite()).row(0)
         raise ScoreError(
-            "teacher", got=f"score {bad[2]} for query '{bad[0]}' and passage '{bad[1]}'", expected="finite scores",
+            "teacher",
+            got=f"score {bad[2]} for query '{bad[0]}' and passage '{bad[1]}'",
+            expected="finite scores",
             remedy="train the teacher again, with a lower learning rate",
         )
     temporary = part.with_suffix(".partial")

@@ -17,10 +17,16 @@ def candidates(params: Params) -> None:
     queries = collection.queries
     run = ranked(bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), section.depth))
     test = run.join(collection.queries_of("test"), on="query_id", how="semi")
-    with whole_directory(layout.CANDIDATES, "distilrank candidates", section.model_dump(), [layout.COLLECTION]) as draft:
+    with whole_directory(
+        layout.CANDIDATES, "distilrank candidates", section.model_dump(), [layout.COLLECTION]
+    ) as draft:
         run.write_parquet(draft.path / "candidates.parquet")
         write_trec(test, draft.path / "bm25.test.trec", "bm25")
-        draft.counts |= {"queries": len(queries), "candidates": len(run), "queries without any": _left_out(run, queries)}
+        draft.counts |= {
+            "queries": len(queries),
+            "candidates": len(run),
+            "queries without any": _left_out(run, queries),
+        }
 
 
 def _left_out(run: pl.DataFrame, queries: pl.DataFrame) -> int:

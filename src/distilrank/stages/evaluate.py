@@ -1,4 +1,4 @@
-"""evaluate: every ranker on the test queries, re-ranking BM25's best and, where it has an index, searching all passages."""
+"""evaluate: every ranker on the test queries, re-ranking BM25's best and, with an index, searching all passages."""
 
 from collections.abc import Iterator
 
@@ -14,16 +14,18 @@ from distilrank.params import Params
 from distilrank.progress import progress
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker
-from distilrank.rankers.device import chosen_device
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vectors import encode_vectors
+from distilrank.retrieval.reranking import rerank_stored
+from distilrank.retrieval.vectors import Vectors, encode_vectors
 from distilrank.scoring.pairs import rerank
 
 BM25 = "bm25"
 Run = tuple[str, str, pl.DataFrame]
+Metrics = dict[str, dict[str, dict[str, float]]]
 
 
-def evaluate(params: Params) -> None:
+def evaluate(params: Params) -> Metrics:
+    """Returns what it writes to metrics.json: each measure's mean by task and ranker."""
     collection = Collection.read(layout.COLLECTION)
     tokens = TokenStore.open(layout.TOKENS)
     qrels = collection.qrels_of("test")
@@ -31,7 +33,7 @@ def evaluate(params: Params) -> None:
     models = [layout.MODELS / name for name in params.model_names()]
     indexes = [directory for model in models if (directory := layout.INDEXES / model.name).is_dir()]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
-    metrics: dict[str, dict[str, dict[str, float]]] = {}
+    metrics: Metrics = {}
     tables = []
     with whole_directory(layout.RUNS, "distilrank evaluate", params.evaluation.model_dump(), inputs) as draft:
         for ranker, task, run in _runs(params, tokens, qrels, candidates):
@@ -43,6 +45,7 @@ def evaluate(params: Params) -> None:
         pl.concat(tables).write_parquet(draft.path / "measures.parquet")
         draft.counts["queries"] = qrels["query_id"].n_unique()
     write_json(layout.METRICS, metrics)
+    return metrics
 
 
 def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: pl.DataFrame) -> Iterator[Run]:
@@ -51,15 +54,18 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
     yield BM25, "rerank", best
     yield BM25, "retrieve", candidates
     for name in params.model_names():
-        ranker = load_ranker(layout.MODELS / name).to(chosen_device())
-        with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
-            yield name, "rerank", rerank(ranker, tokens, best, advance)
+        ranker = load_ranker(layout.MODELS / name)
         if (layout.INDEXES / name).is_dir():
-            yield name, "retrieve", _search(name, ranker, tokens, qrels, params.candidates.depth)
+            index = DenseIndex.read(layout.INDEXES / name)
+            query_ids = qrels["query_id"].unique().sort()
+            vectors = _query_vectors(ranker, tokens, query_ids)
+            yield name, "rerank", rerank_stored(ranker, query_ids, vectors, index, best)
+            yield name, "retrieve", index.search(query_ids, vectors, params.candidates.depth)
+        else:
+            with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
+                yield name, "rerank", rerank(ranker, tokens, best, advance)
 
 
-def _search(name: str, ranker: Ranker, tokens: TokenStore, qrels: pl.DataFrame, depth: int) -> pl.DataFrame:
-    query_ids = qrels["query_id"].unique().sort()
+def _query_vectors(ranker: Ranker, tokens: TokenStore, query_ids: pl.Series) -> Vectors:
     rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
-    vectors = encode_vectors(ranker.encode_queries, tokens.queries, rows, pad, ranker.device)
-    return DenseIndex.read(layout.INDEXES / name).search(query_ids, vectors, depth)
+    return encode_vectors(ranker.encode_queries, tokens.queries, rows, pad, ranker.device)

@@ -5,18 +5,16 @@ import numpy as np
 from distilrank import layout
 from distilrank.artifacts import whole_directory
 from distilrank.data.tokens import TokenStore
-from distilrank.params import Params
 from distilrank.progress import progress
 from distilrank.rankers.architectures import load_ranker
-from distilrank.rankers.device import chosen_device
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import encode_vectors
 
 
-def index(params: Params, name: str) -> None:
+def index(name: str) -> None:
     model = layout.MODELS / name
     tokens = TokenStore.open(layout.TOKENS)
-    ranker = load_ranker(model).to(chosen_device())
+    ranker = load_ranker(model)
     rows, pad = np.arange(len(tokens.passages)), tokens.special_tokens.pad
     with progress(f"passages encoded by {name}", len(rows)) as advance:
         vectors = encode_vectors(ranker.encode_passages, tokens.passages, rows, pad, ranker.device, advance)

@@ -13,7 +13,6 @@ from distilrank.data.tokens import TextTokenizer, TokenStore
 from distilrank.evaluation.latency import machine, milliseconds
 from distilrank.params import Params
 from distilrank.rankers.architectures import load_ranker
-from distilrank.rankers.device import chosen_device
 from distilrank.rankers.inputs import stored_batch, text_batch
 from distilrank.retrieval.bm25 import BM25
 
@@ -30,14 +29,12 @@ def latency(params: Params) -> None:
     times = {"bm25": milliseconds(lambda number: bm25.search([""], [texts[number]], depth), len(texts))}
     for name in params.model_names():
         times[name] = milliseconds(_reranker(name, texts, passages), len(texts))
-    write_json(
-        layout.LATENCY, {"machine": machine(), "depth": depth, "queries": len(texts), "milliseconds": times}
-    )
+    write_json(layout.LATENCY, {"machine": machine(), "depth": depth, "queries": len(texts), "milliseconds": times})
 
 
 def _reranker(name: str, texts: list[str], passages: list[pl.Series]) -> Callable[[int], object]:
     """Re-ranks query i's candidates, whose passages are encoded here, before the clock runs."""
-    ranker = load_ranker(layout.MODELS / name).to(chosen_device())
+    ranker = load_ranker(layout.MODELS / name)
     tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
     length, pad = ranker.config.query_length, tokens.special_tokens.pad
 

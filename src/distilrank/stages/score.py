@@ -8,7 +8,6 @@ from distilrank.data.tokens import TokenStore
 from distilrank.params import Params
 from distilrank.progress import progress
 from distilrank.rankers.architectures import load_ranker
-from distilrank.rankers.device import chosen_device
 from distilrank.scoring.store import check_complete, read_scores, score_parts, unique_pairs
 
 
@@ -18,7 +17,7 @@ def score(params: Params, teacher: str) -> None:
     triples = pl.read_parquet(layout.TRIPLES / "triples.parquet")
     pairs = unique_pairs(triples)
     model = layout.MODELS / teacher
-    ranker = load_ranker(model).to(chosen_device())
+    ranker = load_ranker(model)
     used = params.scoring.model_dump() | {"teacher": teacher}
     inputs = [layout.TOKENS, layout.TRIPLES, model]
 

@@ -1,10 +1,9 @@
 """teach: a teacher, trained on labels alone."""
 
 from distilrank.params import Params
-from distilrank.stages.trained_model import build_model
-from distilrank.training.trainer import Observer
+from distilrank.stages.trained_model import Track, build_model
 
 
-def teach(params: Params, name: str, observe: Observer) -> None:
+def teach(params: Params, name: str, track: Track) -> None:
     section = params.teacher(name)
-    build_model(params, name, section, section.loss, None, observe)
+    build_model(params, name, section, section.loss, None, track)

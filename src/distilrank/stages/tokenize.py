@@ -16,7 +16,12 @@ def tokenize(params: Params) -> None:
     with whole_directory(layout.TOKENS, "distilrank tokenize", used, [layout.COLLECTION]) as draft:
         copy_tokenizer(backbone, draft.path)
         for name, ids, texts, length in (
-            ("queries", collection.queries["query_id"], collection.queries["text"].to_list(), params.tokens.query_length),
+            (
+                "queries",
+                collection.queries["query_id"],
+                collection.queries["text"].to_list(),
+                params.tokens.query_length,
+            ),
             ("passages", collection.passages["passage_id"], collection.passage_texts(), params.tokens.passage_length),
         ):
             draft.counts[name] = len(ids)

@@ -1,8 +1,10 @@
 """What teach and distil share: from stored triples to a trained ranker's directory."""
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -16,12 +18,24 @@ from distilrank.rankers.architectures import begin_ranker
 from distilrank.scoring.store import read_scores, triple_scores
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import LOSSES
-from distilrank.training.trainer import History, Observer, train
+from distilrank.training.trainer import History, train
 from distilrank.training.validation import DevReranking
 
 
+class TrainingRecord(Protocol):
+    """Is told of a training's figures as they come, and of the trained model; never raises."""
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None: ...
+
+    def finish(self, directory: Path) -> None: ...
+
+
+# Begins the record of a training: its name, its params, and its work directory.
+Track = Callable[[str, Mapping[str, Any], Path], AbstractContextManager[TrainingRecord]]
+
+
 def build_model(
-    params: Params, name: str, section: Teacher | Student, loss: LossName, teacher: str | None, observe: Observer
+    params: Params, name: str, section: Teacher | Student, loss: LossName, teacher: str | None, track: Track
 ) -> None:
     """Trains models/<name>/ with a loss, and with a teacher's scores where one is named."""
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, layout.TRIPLES]
@@ -43,10 +57,10 @@ def build_model(
     scores = triple_scores(triples, read_scores(layout.SCORES / teacher)) if teacher else None
     dataset = TripleDataset(triples, tokens, scores)
 
-    with work_directory(f"train-{name}", used, inputs) as work:
+    with work_directory(f"train-{name}", used, inputs) as work, track(name, used, work) as record:
         ranker, history = train(
             lambda: begin_ranker(section.ranker, backbone, params.tokens, tokens.special_tokens),
-            section.training, LOSSES[loss], dataset, validate, work, observe,
+            section.training, LOSSES[loss], dataset, validate, work, record.log,
         )  # fmt: skip
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
@@ -57,6 +71,7 @@ def build_model(
                 "triples": len(triples),
                 "best step": history.best_step,
             }
+        record.finish(layout.MODELS / name)
 
 
 def _write_history(path: Path, history: History) -> None:

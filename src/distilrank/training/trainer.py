@@ -64,7 +64,8 @@ def train(
         trainer.add_callback(EarlyStoppingCallback(params.patience))
         trainer.add_callback(_Watch(advance, observe))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return trainer.ranker.eval(), _history(trainer.state)
+    trainer.ranker.train(False)
+    return trainer.ranker, _history(trainer.state)
 
 
 class RankerTrainer(Trainer):
@@ -94,7 +95,7 @@ class RankerTrainer(Trainer):
         return self._loss(scores, inputs.get("teacher"))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        self.ranker.eval()
+        self.ranker.train(False)
         metrics = {f"eval_{VALIDATION}": self._validate(self.ranker)}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -110,11 +111,9 @@ class _Watch(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._advance(1)
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         names = {"loss": "loss", f"eval_{VALIDATION}": VALIDATION}
-        if figures := {names[key]: value for key, value in logs.items() if key in names}:
+        if figures := {names[key]: value for key, value in kwargs["logs"].items() if key in names}:
             self._observe(state.global_step, figures)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

@@ -1,0 +1,269 @@
+"""MLflow remembers each training: params, curves, test metrics, digests, git commit, and the model.
+
+MLflow takes seconds to import and its server may be down, so everything of it happens in a background thread, and
+what fails there is one warning.
+"""
+
+import logging
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Literal
+
+from distilrank.artifacts import digest, read_manifest, sha256_of, write_text
+from distilrank.mlflow_client import connect, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+MODEL_TAG = "distilrank.model"
+DVC_LOCK = Path("dvc.lock")
+
+# How long a command waits, at its end, for what MLflow has not taken in yet; a model of 90 MB takes seconds.
+_SECONDS_AT_THE_END = 120.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Values of some metrics at a training step."""
+
+    step: int
+    milliseconds: int
+    values: dict[str, float]
+
+
+class TrainingRun:
+    """What a training tells MLflow: `log` and `finish` return at once, and nothing raises."""
+
+    def __init__(self, name: str, params: Mapping[str, Any], work: Path) -> None:
+        self._events: SimpleQueue[Point | Path | Status] = SimpleQueue()
+        self._recording = _Background(
+            partial(_record_training, name, params, work, self._events), f"the training of {name}"
+        )
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A point of each curve, e.g. {"loss": 0.3}."""
+        self._events.put(Point(step, _milliseconds(), dict(metrics)))
+
+    def finish(self, directory: Path) -> None:
+        """The trained model, a whole directory with its manifest."""
+        self._events.put(directory)
+
+    def end(self, status: Status) -> None:
+        """Ends the run and waits, for a bounded time, until MLflow has all of it."""
+        self._events.put(status)
+        self._recording.wait()
+
+
+@contextmanager
+def training_run(name: str, params: Mapping[str, Any], work: Path) -> Iterator[TrainingRun]:
+    """An MLflow run named `name`, for as long as the block lasts.
+
+    `work`, the training's work directory, remembers the run: a training that was killed goes on with it.
+    """
+    run = TrainingRun(name, params, work)
+    try:
+        yield run
+    except BaseException as error:
+        run.end("FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    run.end("FINISHED")
+
+
+def log_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    """Adds test metrics, {"rerank": {"T1": {"nDCG@10": .7}}}, to the runs that trained `models`; never raises.
+
+    A model without a run, such as one that came from DVC's remote, is passed over with a warning.
+    """
+    _Background(partial(_record_test_metrics, models, metrics), "the test metrics").wait()
+
+
+def find_run(client: "MlflowClient", experiment_id: str, directory: Path) -> "Run | None":
+    """The last run that logged the model in `directory`; its `outputs.model_outputs[0].model_id` is the model."""
+    runs = client.search_runs(
+        [experiment_id], f"tags.`{MODEL_TAG}` = '{digest(directory)}'", order_by=["start_time DESC"], max_results=1
+    )
+    return runs[0] if runs else None
+
+
+def metric_key(name: str) -> str:
+    """`name` in the characters that MLflow allows: nDCG@10 becomes nDCG_at_10, as MLflow's own metrics have it."""
+    return re.sub(r"[^A-Za-z0-9/. -]+", "_", name.replace("@", "_at_"))
+
+
+class _Background:
+    """Work with MLflow in a thread of its own: its failure is one warning, and the wait for it is bounded."""
+
+    def __init__(self, work: Callable[[], None], what: str) -> None:
+        self._work, self._what = work, what
+        # A daemon: a tracker that hangs does not keep the process from ending.
+        self._thread = Thread(target=self._run, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        self._thread.join(_SECONDS_AT_THE_END)
+        if self._thread.is_alive():
+            self._warn(f"no answer within {_SECONDS_AT_THE_END:.0f} seconds")
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            self._warn(f"{type(error).__name__}: {error}")
+
+    def _warn(self, reason: str) -> None:
+        line = " ".join(reason.split())[:160]
+        message = (
+            f"MLflow at {tracking_uri()} has not recorded all of {self._what} ({line}); all else goes on. "
+            "Check that it runs, or unset MLFLOW_TRACKING_URI to record in mlflow.db"
+        )
+        _log.warning(re.sub(r"://[^/@\s]*@", "://", message))  # no password on a terminal
+
+
+def _record_training(
+    name: str, params: Mapping[str, Any], work: Path, events: "SimpleQueue[Point | Path | Status]"
+) -> None:
+    client, experiment_id = connect()
+    run = _begin_run(client, experiment_id, name, work)
+    _log_params(client, run, params)
+    logged = _logged_steps(client, run)
+    while True:
+        waiting = [events.get()]
+        while not events.empty():
+            waiting.append(events.get())
+        _log_points(client, run, [event for event in waiting if isinstance(event, Point)], logged)
+        for event in waiting:
+            if isinstance(event, Path):
+                _log_model(client, run, name, event)
+            elif isinstance(event, str):
+                return client.set_terminated(run.info.run_id, event)
+
+
+def _begin_run(client: "MlflowClient", experiment_id: str, name: str, work: Path) -> "Run":
+    remembered = work / "mlflow_run_id"
+    if remembered.is_file() and (run := _existing_run(client, remembered.read_text("utf-8"))):
+        client.update_run(run.info.run_id, "RUNNING")
+        return run
+    run = client.create_run(experiment_id, run_name=name, tags=_origin())
+    write_text(remembered, run.info.run_id)
+    return run
+
+
+def _existing_run(client: "MlflowClient", run_id: str) -> "Run | None":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None  # begun with another tracker
+        raise
+
+
+def _log_params(client: "MlflowClient", run: "Run", params: Mapping[str, Any]) -> None:
+    from mlflow.entities import Param
+    from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
+
+    entries = [Param(key, str(value)[:MAX_PARAM_VAL_LENGTH]) for key, value in _flat(params)]
+    for start in range(0, len(entries), MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run.info.run_id, params=entries[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _logged_steps(client: "MlflowClient", run: "Run") -> dict[str, int]:
+    """The last step of each curve so far: a training that goes on from a checkpoint repeats the steps after it."""
+    histories = {key: client.get_metric_history(run.info.run_id, key) for key in run.data.metrics}
+    return {key: max(metric.step for metric in history) for key, history in histories.items()}
+
+
+def _log_points(client: "MlflowClient", run: "Run", points: Sequence[Point], logged: Mapping[str, int]) -> None:
+    from mlflow.entities import Metric
+
+    metrics = [
+        Metric(key, float(value), point.milliseconds, point.step)
+        for point in points
+        for key, value in ((metric_key(name), value) for name, value in point.values.items())
+        if point.step > logged.get(key, -1)
+    ]
+    _log_metrics(client, run, metrics)
+
+
+def _log_metrics(client: "MlflowClient", run: "Run", metrics: Sequence["Metric"]) -> None:
+    from mlflow.utils.validation import MAX_METRICS_PER_BATCH
+
+    for start in range(0, len(metrics), MAX_METRICS_PER_BATCH):
+        client.log_batch(run.info.run_id, metrics=metrics[start : start + MAX_METRICS_PER_BATCH])
+
+
+def _log_model(client: "MlflowClient", run: "Run", name: str, directory: Path) -> None:
+    from mlflow.entities import RunTag
+
+    from distilrank.serving.logged_model import log_reranker
+
+    manifest = read_manifest(directory)
+    tags = {
+        MODEL_TAG: digest(directory),
+        "distilrank.made_by": manifest.made_by,
+        **{f"digest.{source}": value for source, value in manifest.inputs.items()},
+        **{f"count.{what}": str(count) for what, count in manifest.counts.items()},
+    }
+    client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    log_reranker(client, run, name, directory, tags)
+
+
+def _record_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    from mlflow.entities import Metric
+
+    client, experiment_id = connect()
+    now = _milliseconds()
+    for name, directory in models.items():
+        measured = [
+            Metric(f"{task}/{metric_key(metric)}", float(value), now, 0)
+            for task, values in metrics.items()
+            for metric, value in values.get(name, {}).items()
+        ]
+        if run := find_run(client, experiment_id, directory):
+            _log_metrics(client, run, measured)
+        else:
+            _log.warning("MLflow has no run of %s, which was trained elsewhere: its test metrics go unlogged", name)
+
+
+def _origin() -> dict[str, str]:
+    """The commit of the working tree, whether it was changed since, and the digest of dvc.lock."""
+    tags = {}
+    if commit := _git("rev-parse", "HEAD"):
+        tags["mlflow.source.git.commit"] = commit
+        # dvc.lock changes with every stage, and has a tag of its own.
+        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--", ".", f":!{DVC_LOCK}"))).lower()
+    if DVC_LOCK.is_file():
+        tags["dvc.lock"] = sha256_of(DVC_LOCK)
+    return tags
+
+
+def _git(*arguments: str) -> str:
+    """What git says, or nothing where there is no git or no repository."""
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,76 @@
+"""Projects of the tests: copies of what a clone holds, with the tiny params."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distilrank.data.backbone import locate_backbone
+from distilrank.params import Params, read_params
+from distilrank.stages.candidates import candidates
+from distilrank.stages.collect import collect
+from distilrank.stages.tokenize import tokenize
+from distilrank.stages.triples import triples
+
+ROOT = Path(__file__).parents[1]
+DATASETS = ROOT.parent / "shared" / "datasets"
+os.environ.setdefault("DISTILRANK_DEVICE", "cpu")
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def tiny_params() -> Params:
+    return read_params(ROOT / "tests" / "params.tiny.yaml")
+
+
+@pytest.fixture(scope="session")
+def backbone(tiny_params: Params) -> Path:
+    return locate_backbone(tiny_params.backbone)
+
+
+@pytest.fixture(scope="session")
+def prepared(tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose collection, tokens, candidates and triples are built; not to be changed."""
+    directory = tmp_path_factory.mktemp("prepared")
+    shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", directory / "params.yaml")
+    before = Path.cwd()
+    os.chdir(directory)
+    try:
+        for stage in (collect, tokenize, candidates, triples):
+            stage(tiny_params)
+    finally:
+        os.chdir(before)
+    return directory
+
+
+@pytest.fixture
+def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the prepared project, and the working directory."""
+    directory = tmp_path / "project"
+    shutil.copytree(prepared, directory)
+    monkeypatch.chdir(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What commands run with: the environment's programs first, and no server or home of the user's."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "PREFECT_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return kept | {"PATH": path, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
+
+
+@pytest.fixture(scope="session")
+def command(environment: dict[str, str]) -> Command:
+    """Runs a command in a directory and gives back what it printed."""
+
+    def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=600
+        )
+
+    return run

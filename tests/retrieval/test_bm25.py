@@ -1,0 +1,40 @@
+"""BM25 against its formula, worked out here."""
+
+import math
+
+import polars as pl
+import pytest
+
+from distilrank.params import Candidates
+from distilrank.retrieval.bm25 import BM25
+
+TEXTS = ["red apple pie", "green apple", "blue sky blue water", "red red wine"]
+PARAMS = Candidates(depth=4, k1=0.9, b=0.4)
+
+
+def score(query: str, text: str) -> float:
+    """Robertson's formula with Lucene's idf; every word of these texts is a term."""
+    documents = [line.split() for line in TEXTS]
+    mean_length = sum(map(len, documents)) / len(documents)
+    words, total = text.split(), 0.0
+    for term in query.split():
+        holding = sum(term in document for document in documents)
+        idf = math.log(1 + (len(documents) - holding + 0.5) / (holding + 0.5))
+        frequency = words.count(term)
+        norm = PARAMS.k1 * (1 - PARAMS.b + PARAMS.b * len(words) / mean_length)
+        total += idf * frequency / (frequency + norm)
+    return total
+
+
+def test_scores_follow_the_formula() -> None:
+    bm25 = BM25(pl.Series(["a", "b", "c", "d"]), TEXTS, PARAMS)
+    found = {row[1]: row[2] for row in bm25.search(["q"], ["red apple"], 4).iter_rows()}
+    assert set(found) == {"a", "b", "d"}
+    for passage_id, value in found.items():
+        assert value == pytest.approx(score("red apple", TEXTS["abcd".index(passage_id)]), rel=1e-5)
+
+
+def test_a_query_that_shares_no_term_finds_nothing() -> None:
+    bm25 = BM25(pl.Series(["a", "b", "c", "d"]), TEXTS, PARAMS)
+    found = bm25.search(["q", "r"], ["unheard of", "wine"], 4)
+    assert found["query_id"].to_list() == ["r"]

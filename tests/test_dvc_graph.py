@@ -1,0 +1,66 @@
+"""dvc.yaml against the code: each stage depends on what it imports, and on nothing else of ours."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from distilrank import layout
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "src" / "distilrank"
+STAGES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+
+
+def imported_by(file: Path) -> set[Path]:
+    """The first-party files that a file imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "distilrank":
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {path for name in [node.module or "", *names] if (path := source_of(name))}
+    return found
+
+
+def source_of(module: str) -> Path | None:
+    path = ROOT / "src" / Path(*module.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def reached_from(file: Path) -> set[Path]:
+    reached: set[Path] = set()
+    waiting = {file}
+    while waiting:
+        reached |= waiting
+        waiting = {found for file in waiting for found in imported_by(file)} - reached
+    # A package's __init__.py that holds nothing but its docstring changes nothing.
+    return {file for file in reached if len(ast.parse(file.read_text()).body) > 1 or file.name != "__init__.py"}
+
+
+def stage_file(stage: dict[str, Any]) -> Path:
+    return PACKAGE / "stages" / f"{stage['cmd'].split()[1]}.py"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_all_that_it_imports_and_on_nothing_more(name: str) -> None:
+    declared = [ROOT / dependency for dependency in STAGES[name]["deps"] if dependency.startswith("src/")]
+    reached = reached_from(stage_file(STAGES[name]))
+    uncovered = {file for file in reached if not any(file.is_relative_to(path) for path in declared)}
+    assert {str(file.relative_to(ROOT)) for file in uncovered} == set()
+    idle = {path for path in declared if not any(file.is_relative_to(path) for file in reached)}
+    assert {str(path.relative_to(ROOT)) for path in idle} == set()
+
+
+def test_the_outputs_stand_where_the_code_writes_them() -> None:
+    outputs = {str(path) for stage in STAGES.values() for path in [*stage.get("outs", []), *stage.get("metrics", [])]}
+    places = {output.partition("/${")[0] for output in outputs}
+    assert places == {str(value) for name, value in vars(layout).items() if name.isupper()}
+
+
+def test_no_output_persists_or_escapes_the_cache() -> None:
+    """Either would turn DVC's run-cache off."""
+    for stage in STAGES.values():
+        assert all(isinstance(output, str) for output in [*stage.get("outs", []), *stage.get("metrics", [])])

@@ -1,0 +1,50 @@
+"""The floors of the package: imports only go down, and the light parts stay light."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.test_dvc_graph import PACKAGE, imported_by
+
+# From the top. A file may import from its own floor and those below it.
+FLOORS = [
+    {"cli"},
+    {"console", "stages", "tracking"},
+    {"mlflow_client", "serving"},
+    {"training"},
+    {"scoring"},
+    {"retrieval"},
+    {"evaluation"},
+    {"rankers"},
+    {"data"},
+    {"artifacts", "layout", "params", "progress"},
+    {"errors"},
+]
+LIGHT = ["distilrank.cli", "distilrank.params", "distilrank.artifacts", "distilrank.tracking", "distilrank.stages.collect"]
+HEAVY = {"torch", "transformers", "mlflow", "prefect", "faiss", "matplotlib"}
+
+
+def floor_of(part: str) -> int:
+    return next(number for number, floor in enumerate(FLOORS) if part in floor)
+
+
+def test_imports_only_go_down() -> None:
+    rising = [
+        f"{file.relative_to(PACKAGE)} imports {target.relative_to(PACKAGE)}"
+        for file in PACKAGE.rglob("*.py")
+        for target in imported_by(file)
+        if target.parent != PACKAGE or target.name != "__init__.py"
+        if floor_of(file.relative_to(PACKAGE).with_suffix("").parts[0]) > floor_of(
+            target.relative_to(PACKAGE).with_suffix("").parts[0]
+        )
+        if file != PACKAGE / "__init__.py"
+    ]
+    assert rising == []
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_import_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert HEAVY.isdisjoint(loaded)
