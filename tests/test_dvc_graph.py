@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from tests.conftest import ROOT
 
 from distilrank import layout
-from tests.conftest import ROOT
 
 PACKAGE = ROOT / "src" / "distilrank"
 STAGES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-
 from tests.test_dvc_graph import PACKAGE, imported_by
 
 # From the top. A file may import from its own floor and those below it.
@@ -21,7 +20,13 @@ FLOORS = [
     {"artifacts", "layout", "params", "progress"},
     {"errors"},
 ]
-LIGHT = ["distilrank.cli", "distilrank.params", "distilrank.artifacts", "distilrank.tracking", "distilrank.stages.collect"]
+LIGHT = [
+    "distilrank.cli",
+    "distilrank.params",
+    "distilrank.artifacts",
+    "distilrank.tracking",
+    "distilrank.stages.collect",
+]
 HEAVY = {"torch", "transformers", "mlflow", "prefect", "faiss", "matplotlib"}
 
 
@@ -35,9 +40,8 @@ def test_imports_only_go_down() -> None:
         for file in PACKAGE.rglob("*.py")
         for target in imported_by(file)
         if target.parent != PACKAGE or target.name != "__init__.py"
-        if floor_of(file.relative_to(PACKAGE).with_suffix("").parts[0]) > floor_of(
-            target.relative_to(PACKAGE).with_suffix("").parts[0]
-        )
+        if floor_of(file.relative_to(PACKAGE).with_suffix("").parts[0])
+        > floor_of(target.relative_to(PACKAGE).with_suffix("").parts[0])
         if file != PACKAGE / "__init__.py"
     ]
     assert rising == []

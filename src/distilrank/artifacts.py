@@ -43,17 +43,21 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """The manifest of a directory. Raises MissingInput if the directory is absent or not whole."""
-    file = directory / MANIFEST
+def built(file: Path) -> Path:
+    """The file itself. Raises MissingInput if the stage that writes it has not run."""
     if not file.is_file():
         raise MissingInput(
-            directory,
-            got="no such output",
-            expected="a finished stage's directory",
-            remedy="build it with `dvc repro`",
+            file,
+            got="no such file",
+            expected="the output of an earlier stage",
+            remedy="build it with `dvc repro`, from the root of the project",
         )
-    return Manifest(**json.loads(file.read_text("utf-8")))
+    return file
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of a directory. Raises MissingInput if the directory is absent or not whole."""
+    return Manifest(**json.loads(built(directory / MANIFEST).read_text("utf-8")))
 
 
 def digest(directory: Path) -> str:

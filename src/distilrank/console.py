@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from distilrank import layout
-from distilrank.errors import MissingInput
+from distilrank.artifacts import built
 
 TASKS = {"rerank": "Re-ranking BM25's candidates", "retrieve": "Searching the whole collection"}
 
@@ -41,6 +41,4 @@ def show_hits(query: str, model: str, hits: pl.DataFrame) -> None:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise MissingInput(path, got="no such file", expected="finished results", remedy="run `dvc repro` first")
-    return json.loads(path.read_text("utf-8"))
+    return json.loads(built(path).read_text("utf-8"))

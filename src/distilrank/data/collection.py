@@ -6,6 +6,7 @@ from typing import Literal
 
 import polars as pl
 
+from distilrank.artifacts import built
 from distilrank.errors import CollectionError, MissingInput
 
 Split = Literal["train", "dev", "test"]
@@ -38,7 +39,7 @@ class Collection:
     @classmethod
     def read(cls, directory: Path) -> "Collection":
         """Reads the tables that `write` wrote. Raises MissingInput."""
-        return cls(*(_read_table(directory, name) for name in SCHEMAS))
+        return cls(*(pl.read_parquet(built(directory / f"{name}.parquet")) for name in SCHEMAS))
 
     @classmethod
     def read_own(cls, directory: Path) -> "Collection":

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from tokenizers import Tokenizer
 
+from distilrank.artifacts import built
 from distilrank.errors import BackboneError, MissingInput
 
 Rows = npt.NDArray[np.int64]
@@ -105,10 +106,7 @@ class TokenStore:
     @classmethod
     def open(cls, directory: Path) -> Self:
         """Maps the files that `write_token_store` wrote. Raises MissingInput."""
-        if not (directory / TOKENIZER_FILES[0]).is_file():
-            raise MissingInput(
-                directory, got="no such output", expected="the token store", remedy="build it: dvc repro tokenize"
-            )
+        built(directory / TOKENIZER_FILES[0])
         queries, query_ids = _open_ragged(directory, "queries")
         passages, passage_ids = _open_ragged(directory, "passages")
         return cls(queries, passages, query_ids, passage_ids, TextTokenizer(directory).special_tokens)

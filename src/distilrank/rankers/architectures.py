@@ -6,8 +6,9 @@ from pathlib import Path
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
+from distilrank.artifacts import built
 from distilrank.data.tokens import SpecialTokens
-from distilrank.errors import BackboneError, MissingInput
+from distilrank.errors import BackboneError
 from distilrank.params import CatRanker as CatParams
 from distilrank.params import DotRanker as DotParams
 from distilrank.params import Tokens
@@ -57,12 +58,7 @@ def begin_ranker(params: CatParams | DotParams, backbone: Path, lengths: Tokens,
 
 def load_ranker(directory: Path) -> Ranker:
     """The ranker that `save_pretrained` wrote, on the chosen device, ready to score. Raises MissingInput."""
-    file = directory / "config.json"
-    if not file.is_file():
-        raise MissingInput(
-            directory, got="no ranker", expected="a trained ranker's directory", remedy="build it with `dvc repro`"
-        )
-    architecture = json.loads(file.read_text("utf-8"))["architecture"]
+    architecture = json.loads(built(directory / "config.json").read_text("utf-8"))["architecture"]
     ranker: Ranker = ARCHITECTURES[architecture].from_pretrained(directory)
     ranker.train(False)
     return ranker.on(chosen_device())

@@ -7,8 +7,8 @@ import faiss
 import numpy as np
 import polars as pl
 
+from distilrank.artifacts import built
 from distilrank.data.runs import RUN_SCHEMA
-from distilrank.errors import MissingInput
 from distilrank.retrieval.vectors import Vectors
 
 INDEX_FILE, IDS_FILE = "index.faiss", "passage_ids.parquet"
@@ -30,12 +30,8 @@ class DenseIndex:
     @classmethod
     def read(cls, directory: Path) -> Self:
         """Raises MissingInput."""
-        if not (directory / INDEX_FILE).is_file():
-            raise MissingInput(
-                directory, got="no such index", expected="the index of a dense ranker", remedy="build it: dvc repro"
-            )
-        ids = pl.read_parquet(directory / IDS_FILE)["passage_id"]
-        return cls(faiss.read_index(str(directory / INDEX_FILE)), ids)
+        ids = pl.read_parquet(built(directory / IDS_FILE))["passage_id"]
+        return cls(faiss.read_index(str(built(directory / INDEX_FILE))), ids)
 
     def write(self, directory: Path) -> None:
         faiss.write_index(self._index, str(directory / INDEX_FILE))

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from distilrank.artifacts import built
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import MissingInput, ScoreError
+from distilrank.errors import ScoreError
 from distilrank.progress import Advance
 from distilrank.rankers.base import Ranker
 from distilrank.scoring.pairs import Scores, rerank
@@ -30,16 +31,18 @@ def score_parts(
         wanted = pairs.slice(start, pairs_per_part)
         if not part.is_file():
             _write_part(part, rerank(ranker, tokens, wanted))
-        advance(len(wanted))
+            advance(len(wanted))
+
+
+def scored_already(directory: Path) -> int:
+    """The number of scores in the parts that an earlier scoring left."""
+    return sum(pl.scan_parquet(part).select(pl.len()).collect().item() for part in directory.glob("part-*.parquet"))
 
 
 def read_scores(directory: Path) -> pl.DataFrame:
     """All scores (query_id, passage_id, score) of a store. Raises MissingInput."""
+    built(directory / "part-00000.parquet")
     parts = sorted(directory.glob("part-*.parquet"))
-    if not parts:
-        raise MissingInput(
-            directory, got="no scores", expected="a teacher's scores", remedy="build it: dvc repro score"
-        )
     return pl.concat([pl.read_parquet(part) for part in parts])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from distilrank import layout
-from distilrank.artifacts import whole_directory, write_json
+from distilrank.artifacts import built, whole_directory, write_json
 from distilrank.data.collection import Collection
 from distilrank.data.runs import top, write_trec
 from distilrank.data.tokens import TokenStore
@@ -29,7 +29,7 @@ def evaluate(params: Params) -> Metrics:
     collection = Collection.read(layout.COLLECTION)
     tokens = TokenStore.open(layout.TOKENS)
     qrels = collection.qrels_of("test")
-    candidates = pl.read_parquet(layout.CANDIDATES / "candidates.parquet").join(qrels, on="query_id", how="semi")
+    candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet")).join(qrels, on="query_id", how="semi")
     models = [layout.MODELS / name for name in params.model_names()]
     indexes = [directory for model in models if (directory := layout.INDEXES / model.name).is_dir()]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]

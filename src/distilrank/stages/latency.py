@@ -6,7 +6,7 @@ import polars as pl
 import torch
 
 from distilrank import layout
-from distilrank.artifacts import write_json
+from distilrank.artifacts import built, write_json
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.data.tokens import TextTokenizer, TokenStore
@@ -19,7 +19,7 @@ from distilrank.retrieval.bm25 import BM25
 
 def latency(params: Params) -> None:
     collection = Collection.read(layout.COLLECTION)
-    candidates = read_trec(layout.RUNS / "bm25.rerank.trec").join(collection.queries, on="query_id")
+    candidates = read_trec(built(layout.RUNS / "bm25.rerank.trec")).join(collection.queries, on="query_id")
     by_query = [group for _, group in candidates.group_by("query_id", maintain_order=True)]
     sample = by_query[: params.latency.queries]
     texts = [group["text"][0] for group in sample]

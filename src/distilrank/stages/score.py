@@ -3,18 +3,18 @@
 import polars as pl
 
 from distilrank import layout
-from distilrank.artifacts import whole_directory, work_directory
+from distilrank.artifacts import built, whole_directory, work_directory
 from distilrank.data.tokens import TokenStore
 from distilrank.params import Params
 from distilrank.progress import progress
 from distilrank.rankers.architectures import load_ranker
-from distilrank.scoring.store import check_complete, read_scores, score_parts, unique_pairs
+from distilrank.scoring.store import check_complete, read_scores, score_parts, scored_already, unique_pairs
 
 
 def score(params: Params, teacher: str) -> None:
     params.teacher(teacher)
     tokens = TokenStore.open(layout.TOKENS)
-    triples = pl.read_parquet(layout.TRIPLES / "triples.parquet")
+    triples = pl.read_parquet(built(layout.TRIPLES / "triples.parquet"))
     pairs = unique_pairs(triples)
     model = layout.MODELS / teacher
     ranker = load_ranker(model)
@@ -22,7 +22,7 @@ def score(params: Params, teacher: str) -> None:
     inputs = [layout.TOKENS, layout.TRIPLES, model]
 
     with work_directory(f"score-{teacher}", used, inputs) as work:
-        with progress(f"pairs scored by {teacher}", len(pairs)) as advance:
+        with progress(f"pairs scored by {teacher}", len(pairs), scored_already(work)) as advance:
             score_parts(ranker, tokens, pairs, params.scoring.pairs_per_part, work, advance)
         scores = read_scores(work)
         check_complete(scores, pairs)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from distilrank import layout
-from distilrank.artifacts import whole_directory, work_directory, write_json
+from distilrank.artifacts import built, whole_directory, work_directory, write_json
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore, copy_tokenizer
@@ -51,9 +51,9 @@ def build_model(
     }
     backbone = locate_backbone(params.backbone)
     tokens = TokenStore.open(layout.TOKENS)
-    candidates = pl.read_parquet(layout.CANDIDATES / "candidates.parquet")
+    candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
-    triples = pl.read_parquet(layout.TRIPLES / "triples.parquet")
+    triples = pl.read_parquet(built(layout.TRIPLES / "triples.parquet"))
     scores = triple_scores(triples, read_scores(layout.SCORES / teacher)) if teacher else None
     dataset = TripleDataset(triples, tokens, scores)
 

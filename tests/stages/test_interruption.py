@@ -1,0 +1,92 @@
+"""`kill -9` in the middle of a stage, then the same command again: it goes on, and the result is the same."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.conftest import Command
+
+TEACH = ("distilrank", "teach", "T1")
+SCORE = ("distilrank", "score", "T1")
+DISTIL = ("distilrank", "distil", "dot", "--teacher", "T1")
+
+
+@pytest.fixture(scope="module")
+def finished(prepared: Path, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which all three ran without interruption."""
+    directory = tmp_path_factory.mktemp("finished") / "project"
+    shutil.copytree(prepared, directory)
+    params = (directory / "params.yaml").read_text()
+    # A part a pair, so that there is time to kill between parts.
+    (directory / "params.yaml").write_text(params.replace("pairs_per_part: 32", "pairs_per_part: 1"))
+    for words in (TEACH, SCORE, DISTIL):
+        done = command(directory, *words)
+        assert done.returncode == 0, done.stderr
+        assert "going on" not in done.stdout
+    return directory
+
+
+@pytest.fixture
+def unfinished(finished: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """A copy of that project that lacks one output."""
+
+    def without(output: str) -> Path:
+        directory = tmp_path / "project"
+        shutil.copytree(finished, directory)
+        shutil.rmtree(directory / output)
+        return directory
+
+    return without
+
+
+def kill_when(ready: Callable[[], bool], directory: Path, environment: dict[str, str], words: tuple[str, ...]) -> None:
+    process = subprocess.Popen(words, cwd=directory, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not ready():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline, "it did not come that far"
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("words", "model"), [(TEACH, "T1"), (DISTIL, "dot-T1")])
+def test_training_goes_on_from_its_last_checkpoint(
+    words: tuple[str, ...], model: str, finished: Path, unfinished: Callable[[str], Path],
+    environment: dict[str, str], command: Command,
+) -> None:  # fmt: skip
+    project = unfinished(f"models/{model}")
+    work = project / ".work" / f"train-{model}"
+    kill_when(lambda: any(work.glob("*/checkpoint-2/whole")), project, environment, words)
+    assert not (project / "models" / model).exists()
+    resumed = command(project, *words)
+    assert resumed.returncode == 0, resumed.stderr
+    assert re.search(r"training steps: going on from [24] of 6", resumed.stdout)
+    expected, got = (load_file(place / "models" / model / "model.safetensors") for place in (finished, project))
+    assert expected.keys() == got.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(got[name], weight, atol=1e-6, rtol=1e-5)
+    assert list(work.iterdir()) == []
+
+
+def test_scoring_goes_on_after_the_last_finished_part(
+    finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], command: Command
+) -> None:
+    project = unfinished("scores/T1")
+    work = project / ".work" / "score-T1"
+    kill_when(lambda: len(list(work.glob("*/part-*.parquet"))) >= 3, project, environment, SCORE)
+    assert not (project / "scores" / "T1").exists()
+    resumed = command(project, *SCORE)
+    assert resumed.returncode == 0, resumed.stderr
+    assert re.search(r"pairs scored by T1: going on from \d+ of", resumed.stdout)
+    expected, got = (pl.read_parquet(place / "scores/T1/part-*.parquet") for place in (finished, project))
+    assert got.equals(expected)

@@ -1,0 +1,149 @@
+"""A user's mistake: exit code 2, one line that says what, where and what to do, and nothing written."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.conftest import ROOT, Command
+
+from distilrank.data.collection import SCHEMAS
+
+TINY = (ROOT / "tests" / "params.tiny.yaml").read_text()
+
+
+@pytest.fixture
+def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
+    """Runs a command in a project with these params and gives back the one line of its refusal."""
+
+    def run(params: str | None, *words: str) -> str:
+        if params is not None:
+            (tmp_path / "params.yaml").write_text(params)
+        before = sorted(tmp_path.rglob("*"))
+        done = command(tmp_path, "distilrank", *words)
+        assert done.returncode == 2, done.stderr
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert sorted(tmp_path.rglob("*")) == before
+        return done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "expected"),
+    [
+        ("minimum_words: 12", "minimum_word: 12", r"params.yaml: collection.aws-api-docs.minimum_words?"),
+        ("depth: 20", "depth: many", "params.yaml: candidates.depth: got 'many'.*valid integer"),
+        ("depth: 20", "depth: 0", "params.yaml: candidates.depth: got 0.*greater than or equal to 1"),
+        ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
+        ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
+        ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.depth, 20"),
+        ("  dot:\n", "  T1:\n", "teachers and students must differ in name"),
+        ("architecture: dot", "architecture: dto", "students.dot.ranker: got .*'dot'"),
+        ("report: {examples: 3}", "", "params.yaml: report: got nothing"),
+        ("report: {examples: 3}", "report: [", "got no YAML"),
+        ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: .*extra inputs"),
+    ],
+)
+def test_params(refused: Callable[..., str], change: str, to: str, expected: str) -> None:
+    assert change in TINY
+    assert re.search(expected, refused(TINY.replace(change, to, 1), "collect"))
+
+
+def test_no_params_at_all(refused: Callable[..., str]) -> None:
+    assert "params.yaml: got no such file" in refused(None, "collect")
+
+
+def test_a_collection_that_is_empty(refused: Callable[..., str]) -> None:
+    line = refused(TINY.replace("minimum_words: 12", "minimum_words: 100000"), "collect")
+    assert "table passages: got an empty table" in line
+
+
+def test_a_backbone_with_another_sha256(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data" / "collection", tmp_path / "data" / "collection")
+    line = refused(re.sub(r"sha256: \w{5}", "sha256: 00000", TINY), "tokenize")
+    assert re.search("backbone minilm: got sha256 53aa5.* expected 00000", line)
+
+
+def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data" / "collection", tmp_path / "data" / "collection")
+    line = refused(TINY.replace("model: minilm", "model: no/../where"), "tokenize")
+    assert "backbone no/../where: got" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("tokenize",), ("candidates",), ("triples",), ("teach", "T1"), ("score", "T1"), ("distil", "dot"), ("index", "dot"),
+     ("evaluate",), ("latency",), ("report",), ("search", "anything"), ("results",)],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_stage_before_its_inputs(refused: Callable[..., str], words: tuple[str, ...]) -> None:
+    assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words))
+
+
+def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
+    assert "params.yaml: teachers: got no entry 'T2', expected one of ['T1']" in refused(TINY, "teach", "T2")
+
+
+def own_tables(directory: Path, **changes: pl.DataFrame) -> str:
+    """Writes a collection of one's own, with some tables changed, and gives back the params that read it."""
+    tables = {
+        "passages": pl.DataFrame({"passage_id": ["a", "b"], "title": ["", ""], "text": ["one", "two"]}),
+        "queries": pl.DataFrame(
+            {"query_id": ["q", "r", "s"], "text": ["one?", "two?", "one!"], "split": ["train", "dev", "test"]}
+        ),
+        "qrels": pl.DataFrame(
+            {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, 1, 1],
+             "split": ["train", "dev", "test"]}
+        ),
+    }  # fmt: skip
+    folder = directory / "collections" / "own"
+    folder.mkdir(parents=True)
+    for name in SCHEMAS:
+        (tables | changes)[name].write_parquet(folder / f"{name}.parquet")
+    section = "collection:\n  source: parquet\n  path: collections/own\n"
+    return section + TINY[TINY.index("backbone:") :]
+
+
+def test_ones_own_collection_is_read(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "params.yaml").write_text(own_tables(tmp_path))
+    done = command(tmp_path, "distilrank", "collect")
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(tmp_path / "data/collection/passages.parquet")["passage_id"].to_list() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"passages": {"passage_id": ["a", "a"], "title": ["", ""], "text": ["x", "y"]}}, "the same id twice.*'a'"),
+        ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "zebra"], "relevance": [1, 1, 1],
+                    "split": ["train", "dev", "test"]}}, "an unknown id.*'zebra'"),
+        ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, 1, 0],
+                    "split": ["train", "dev", "test"]}}, "a query without a positive.*'s'"),
+        ({"queries": {"query_id": ["q", "r", "s"], "text": ["x", "y", "z"], "split": ["train", "dev", "exam"]}},
+         "another split.*'s'"),
+        ({"queries": {"query_id": ["q", "r", "s"], "text": ["x", None, "z"], "split": ["train", "dev", "test"]}},
+         "a null.*'r'"),
+        ({"queries": {"query_id": ["q"], "question": ["x"], "split": ["train"]}}, "queries.parquet.*question.*expected"),
+    ],
+)  # fmt: skip
+def test_ones_own_collection_with_a_fault(
+    refused: Callable[..., str], tmp_path: Path, changes: dict[str, dict[str, list[object]]], expected: str
+) -> None:
+    params = own_tables(tmp_path, **{name: pl.DataFrame(table) for name, table in changes.items()})
+    assert re.search(expected, refused(params, "collect"))
+
+
+def test_a_table_that_is_missing(refused: Callable[..., str], tmp_path: Path) -> None:
+    params = own_tables(tmp_path)
+    (tmp_path / "collections/own/qrels.parquet").unlink()
+    assert "qrels.parquet: got no such file" in refused(params, "collect")
+
+
+def test_a_file_that_is_no_parquet(refused: Callable[..., str], tmp_path: Path) -> None:
+    params = own_tables(tmp_path)
+    (tmp_path / "collections/own/qrels.parquet").write_text("query-id\tcorpus-id\tscore\n")
+    assert re.search("qrels.parquet: got .*expected a Parquet file", refused(params, "collect"))
