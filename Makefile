@@ -1,10 +1,44 @@
+# Everything runs from .venv, which `make setup` builds from constraints.txt.
 PYTHON ?= python3.11
-# cpu or gpu: which Faiss is installed
+# Which Faiss is installed: cpu or gpu.
 FAISS ?= cpu
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_NO_PROGRESS = 1
+# What the tools would send home.
+export DO_NOT_TRACK = 1
+# Bytecode is what makes torch and transformers start quickly.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo test lint constraints clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: .venv/.installed  ## build .venv (at most five minutes)
+
+demo: setup  ## run the whole pipeline and show its results
+	python -m flows.pipeline
+	distilrank results
+
+test: setup lint  ## lint, check types and run the tests
+	pytest
+
+lint: setup
+	ruff check
+	ruff format --check
+	mypy src flows
+
+constraints:  ## compile constraints.txt from pyproject.toml, without the CUDA wheels that a CPU build of torch does not need
+	uv pip compile pyproject.toml --extra cpu --extra dev --python-version 3.11 --upgrade --quiet --no-annotate \
+		--no-header | grep -vE '^(nvidia-|cuda-|triton)' > constraints.txt
+
+clean:  ## remove what the pipeline made; DVC's cache and .venv stay
+	rm -rf .work data models scores indexes evaluation report dvc.lock mlflow.db mlruns
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
+	# torch by pip, which finds a locally provided wheel; uv resolves the rest in seconds
 	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt torch uv
 	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python -c constraints.txt -e '.[$(FAISS),dev]'
 	touch $@

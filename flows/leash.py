@@ -1,0 +1,89 @@
+"""A leash: what runs on it ends, with everything it started, when it is let go or its holder dies.
+
+A signal reaches one process and not those it started, and SIGKILL leaves no time to pass anything on. So each command
+runs in a session of its own, under this file as its supervisor, whose standard input is a pipe that only the holder
+keeps open: however the holder ends, the kernel closes it. Standard library only: a supervisor starts often.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
+from types import TracebackType
+
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+
+
+class Leash:
+    """Starts commands that do not outlive the `with` block, nor this process."""
+
+    def __init__(self) -> None:
+        far, near = os.pipe()
+        # The far end stays open after the block: a command that starts too late finds the pipe closed, and ends.
+        self._far = os.fdopen(far, "rb")
+        self._near = os.fdopen(near, "wb")
+
+    def __enter__(self) -> "Leash":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._near.close()
+
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], errors: int | None = subprocess.STDOUT
+    ) -> "subprocess.Popen[bytes]":
+        """Start a command whose output can be read from `stdout`, with its errors among it; it exits as that does."""
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__, *command],
+            stdin=self._far,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def supervise(command: Sequence[str]) -> int:
+    """Run a command until it ends, SIGTERM comes or standard input closes; return its exit code as a shell would."""
+    over: SimpleQueue[None] = SimpleQueue()
+    signal.signal(signal.SIGTERM, lambda *_: over.put(None))
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    tell_after(child.wait, over)
+    tell_after(lambda: os.read(0, 1), over)
+    over.get()
+    end_group(child.pid)
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def tell_after(wait: Callable[[], object], over: SimpleQueue[None]) -> None:
+    """Put an item into the queue once the wait is over."""
+
+    def watch() -> None:
+        wait()
+        over.put(None)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_group(group: int) -> None:
+    """End every process of a group: ask, wait a little, then kill."""
+    killing = time.monotonic() + GRACE
+    try:
+        os.killpg(group, signal.SIGTERM)
+        while time.monotonic() < killing:
+            os.killpg(group, 0)  # fails once the group is empty
+            time.sleep(0.02)
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(supervise(sys.argv[1:]))

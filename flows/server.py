@@ -1,0 +1,44 @@
+"""Prefect's ephemeral server for one run, where the user has none.
+
+Left to Prefect it is a plain child of the flow: Ctrl-C ends it before the flow can report its end, and a killed flow
+leaves it running. Here it has a session of its own, on a leash.
+"""
+
+import os
+import signal
+import sys
+
+from prefect import get_client
+
+from flows.leash import Leash
+
+LEASH = Leash()  # held until this process ends: Prefect reports to the server until then
+
+
+def start_server() -> str:
+    """Start the server and return its address; it ends with this process.
+
+    Raises:
+        RuntimeError: if it does not start; Prefect has then said why.
+    """
+    # The server tells Prefect's makers of its use unless told not to.
+    environment = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ}
+    process = LEASH.start([sys.executable, "-m", "flows.server"], environment, errors=None)
+    assert process.stdout is not None
+    address = process.stdout.readline().decode().strip()
+    if not address:
+        raise RuntimeError(f"Prefect's server ended with exit code {process.wait()}")
+    return address
+
+
+def serve() -> None:
+    """Print the address of Prefect's ephemeral server and keep it running."""
+    with get_client(sync_client=True) as client:
+        print(str(client.api_url).rstrip("/"), flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    # A signal's default action would leave Prefect's child behind; an exit ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    serve()
