@@ -76,12 +76,11 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 
 @pytest.mark.parametrize(
     "words",
-    [("tokenize",), ("candidates",), ("triples",), ("teach", "T1"), ("score", "T1"), ("distil", "dot"), ("index", "dot"),
-     ("evaluate",), ("latency",), ("report",), ("search", "anything"), ("results",)],
-    ids=" ".join,
+    ["tokenize", "candidates", "triples", "teach T1", "score T1", "distil dot", "index dot", "evaluate", "latency",
+     "report", "search anything", "results"],
 )  # fmt: skip
-def test_a_stage_before_its_inputs(refused: Callable[..., str], words: tuple[str, ...]) -> None:
-    assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words))
+def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
+    assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
 
 
 def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
@@ -127,7 +126,7 @@ def test_ones_own_collection_is_read(tmp_path: Path, command: Command) -> None:
          "another split.*'s'"),
         ({"queries": {"query_id": ["q", "r", "s"], "text": ["x", None, "z"], "split": ["train", "dev", "test"]}},
          "a null.*'r'"),
-        ({"queries": {"query_id": ["q"], "question": ["x"], "split": ["train"]}}, "queries.parquet.*question.*expected"),
+        ({"queries": {"query_id": ["q"], "question": ["x"]}}, "queries.parquet.*question.*expected"),
     ],
 )  # fmt: skip
 def test_ones_own_collection_with_a_fault(

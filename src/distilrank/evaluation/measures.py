@@ -28,10 +28,10 @@ def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) 
     return complete.with_columns(_cut_reciprocal_rank()).sort("query_id", "measure")
 
 
-def means(values: pl.DataFrame) -> dict[str, float]:
-    """The mean of each measure over the queries, in the order of MEASURES."""
+def means(values: pl.DataFrame, depth: int = 100) -> dict[str, float]:
+    """The mean of each measure over the queries, in the order of MEASURES; without those that look beyond `depth`."""
     by_measure = dict(values.group_by("measure").agg(pl.col("value").mean()).iter_rows())
-    return {name: by_measure[name] for name in MEASURES}
+    return {name: by_measure[name] for name in MEASURES if int(name.partition("@")[2] or 0) <= depth}
 
 
 def _trec_measures(minimum_relevance: int) -> dict[ir_measures.Measure, str]:

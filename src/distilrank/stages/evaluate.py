@@ -33,6 +33,7 @@ def evaluate(params: Params) -> Metrics:
     models = [layout.MODELS / name for name in params.model_names()]
     indexes = [directory for model in models if (directory := layout.INDEXES / model.name).is_dir()]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
+    depths = {"rerank": params.evaluation.depth, "retrieve": params.candidates.depth}
     metrics: Metrics = {}
     tables = []
     with whole_directory(layout.RUNS, "distilrank evaluate", params.evaluation.model_dump(), inputs) as draft:
@@ -40,7 +41,7 @@ def evaluate(params: Params) -> Metrics:
             write_trec(run, draft.path / f"{ranker}.{task}.trec", ranker)
             values = measure(run, qrels, params.evaluation.minimum_relevance)
             tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
-            metrics.setdefault(task, {})[ranker] = means(values)
+            metrics.setdefault(task, {})[ranker] = means(values, depths[task])
             draft.counts[f"{ranker} {task} passages"] = len(run)
         pl.concat(tables).write_parquet(draft.path / "measures.parquet")
         draft.counts["queries"] = qrels["query_id"].n_unique()

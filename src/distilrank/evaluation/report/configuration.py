@@ -1,0 +1,25 @@
+"""The parameters of the whole pipeline, as lines that can be read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from distilrank.params import Params
+
+
+def configuration(params: Params) -> dict[str, list[tuple[str, str]]]:
+    """The lines (dotted key, value) of each section; a teacher and a student is a section of its own."""
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for name, section in params.model_dump(mode="json").items():
+        if name in ("teachers", "students"):
+            sections |= {f"{name}.{entry}": list(_lines(values)) for entry, values in section.items()}
+        else:
+            sections[name] = list(_lines(section))
+    return sections
+
+
+def _lines(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,44 @@
+"""How figures and lists are written on the page."""
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def score(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", MINUS)
+
+
+def p_value(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def milliseconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def count(value: int) -> str:
+    return f"{value:,}"
+
+
+def times(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def listed(names: list[str]) -> str:
+    """As in "a, b and c"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+FILTERS = {
+    "score": score,
+    "signed": signed,
+    "p_value": p_value,
+    "milliseconds": milliseconds,
+    "count": count,
+    "times": times,
+    "listed": listed,
+}

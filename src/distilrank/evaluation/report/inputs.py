@@ -1,0 +1,85 @@
+"""What the report is made from: the outputs of finished stages, read from their places in the layout."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from distilrank import layout
+from distilrank.artifacts import built
+from distilrank.data.collection import Collection
+from distilrank.data.runs import read_trec
+from distilrank.evaluation.report.rankers import ReportedRanker, reported_rankers
+from distilrank.params import Params
+
+
+@dataclass(frozen=True)
+class History:
+    """How a training went: (step, loss) and (step, validation nDCG@10), and the step whose weights were kept."""
+
+    loss: list[tuple[int, float]]
+    validation: list[tuple[int, float]]
+    best_step: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds a query by ranker, as {"median": ..., "p90": ...}, and what they were measured on."""
+
+    machine: str
+    depth: int
+    queries: int
+    milliseconds: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """All that the report shows.
+
+    metrics: task, ranker, measure -> mean; measures: its values per query (ranker, task, query_id, measure, value);
+    runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant) of the test queries.
+    """
+
+    params: Params
+    rankers: list[ReportedRanker]
+    collection: Collection
+    metrics: dict[str, dict[str, dict[str, float]]]
+    measures: pl.DataFrame
+    runs: dict[str, pl.DataFrame]
+    latency: Latency
+    histories: dict[str, History]
+
+    @classmethod
+    def read(cls, params: Params) -> Self:
+        """Reads the outputs of the stages from the working directory. Raises MissingInput."""
+        rankers = reported_rankers(params)
+        collection = Collection.read(layout.COLLECTION)
+        relevant = relevant_passages(collection, params.evaluation.minimum_relevance)
+        return cls(
+            params,
+            rankers,
+            collection,
+            _read_json(layout.METRICS),
+            pl.read_parquet(built(layout.RUNS / "measures.parquet")),
+            {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
+            Latency(**_read_json(layout.LATENCY)),
+            {name: History(**_read_json(layout.MODELS / name / "history.json")) for name in params.model_names()},
+        )
+
+
+def relevant_passages(collection: Collection, minimum_relevance: int) -> pl.DataFrame:
+    """The pairs (query_id, passage_id) of test queries that count as relevant."""
+    qrels = collection.qrels_of("test").filter(pl.col("relevance") >= minimum_relevance)
+    return qrels.select("query_id", "passage_id")
+
+
+def _read_run(ranker: str, relevant: pl.DataFrame) -> pl.DataFrame:
+    run = read_trec(built(layout.RUNS / f"{ranker}.rerank.trec"))
+    judged = run.join(relevant.with_columns(relevant=True), on=["query_id", "passage_id"], how="left")
+    return judged.with_columns(pl.col("relevant").fill_null(False))
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(built(path).read_text("utf-8"))

@@ -1,0 +1,57 @@
+"""The page itself: what is on it."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from distilrank.evaluation.report.configuration import configuration
+from distilrank.evaluation.report.examples import choose_examples
+from distilrank.evaluation.report.formats import FILTERS
+from distilrank.evaluation.report.inputs import ReportInputs
+from distilrank.evaluation.report.results import headline, results_table
+from distilrank.evaluation.report.score_distributions import score_distributions
+from distilrank.evaluation.report.tradeoff import tradeoff
+from distilrank.evaluation.report.training_curves import training_curves
+
+TASKS = {"rerank": "Re-ranking", "retrieve": "Search in the whole collection"}
+MEANINGS = {
+    "nDCG": "nDCG@k is 1 when the relevant passages stand first, less the lower they stand, 0 when none is in the k",
+    "MRR": "MRR@k averages one over the rank of the first relevant passage",
+    "MAP": "MAP averages the precision at each relevant passage",
+    "Recall": "Recall@k is the share of the relevant passages that are among the first k",
+}
+
+
+def write_report(inputs: ReportInputs) -> str:
+    """The report as one HTML document that fetches nothing; the same inputs give the same bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= FILTERS
+    table = results_table(inputs)
+    collection = inputs.collection
+    return environment.get_template("template.html.jinja").render(
+        inputs=inputs,
+        params=inputs.params,
+        passages=len(collection.passages),
+        queries={split: len(collection.queries_of(split)) for split in ("train", "dev", "test")},
+        headline=headline(inputs),
+        table=table,
+        tasks=TASKS,
+        meanings=_meanings([measure for measures in table.tasks.values() for measure in measures]),
+        training_curves=training_curves(inputs),
+        score_distributions=score_distributions(inputs),
+        tradeoff=tradeoff(inputs),
+        examples=choose_examples(inputs),
+        configuration=configuration(inputs.params),
+    )
+
+
+def _meanings(measures: list[str]) -> list[str]:
+    kinds = {measure.split("@")[0] for measure in measures}
+    return [meaning for kind, meaning in MEANINGS.items() if kind in kinds]

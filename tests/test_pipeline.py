@@ -1,0 +1,145 @@
+"""The whole pipeline on the tiny params, by `dvc repro` and by the flow, and what a user finds afterwards."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from tests.conftest import ROOT, Command
+
+CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
+RANKERS = ["bm25", "T1", "dot", "dot-T1"]
+FLOW = (sys.executable, "-m", "flows.pipeline")
+# Times differ from run to run, and the report shows them.
+MEASURED = {"evaluation/latency.json", "report/report.html"}
+
+
+def clone(directory: Path) -> Path:
+    """What a clone of the repository holds, with the tiny params."""
+    for name in CLONED:
+        source, target = ROOT / name, directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copyfile(source, target)
+    shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", directory / "params.yaml")
+    subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def by_repro(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    project = clone(tmp_path_factory.mktemp("repro"))
+    done = command(project, "dvc", "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+@pytest.fixture(scope="module")
+def by_flow(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    project = clone(tmp_path_factory.mktemp("flow"))
+    done = run_flow(project, environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+def run_flow(project: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
+    return subprocess.run(
+        FLOW, cwd=project, env=environment | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+
+
+def locked(project: Path) -> dict[str, Any]:
+    """dvc.lock, without the digests of what was measured."""
+    lock: dict[str, Any] = YAML(typ="safe", pure=True).load(project / "dvc.lock")
+    for stage in lock["stages"].values():
+        for entry in [*stage.get("deps", []), *stage.get("outs", [])]:
+            if entry["path"] in MEASURED:
+                entry.update(md5="", size=0)
+    return lock
+
+
+def test_repro_and_the_flow_leave_the_same_lock(by_repro: Path, by_flow: Path) -> None:
+    assert list(locked(by_repro)["stages"]) == list(locked(by_flow)["stages"])
+    assert locked(by_repro) == locked(by_flow)
+
+
+def test_each_finds_the_others_work_up_to_date(
+    by_repro: Path, by_flow: Path, command: Command, environment: dict[str, str]
+) -> None:
+    before = (by_repro / "dvc.lock").read_bytes()
+    flow = run_flow(by_repro, environment)
+    assert flow.returncode == 0, flow.stdout + flow.stderr
+    assert (flow.stdout + flow.stderr).count("UpToDate") == len(locked(by_repro)["stages"])
+    assert (by_repro / "dvc.lock").read_bytes() == before
+    assert "Data and pipelines are up to date." in command(by_flow, "dvc", "repro").stdout
+
+
+def test_every_ranker_is_measured_and_timed(by_repro: Path, command: Command) -> None:
+    metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
+    assert list(metrics["rerank"]) == RANKERS
+    assert list(metrics["retrieve"]) == ["bm25", "dot", "dot-T1"]
+    assert list(json.loads((by_repro / "evaluation/latency.json").read_text())["milliseconds"]) == RANKERS
+    assert "rerank.dot-T1.nDCG@10" in command(by_repro, "dvc", "metrics", "show", "--md").stdout
+    assert "dot-T1" in command(by_repro, "distilrank", "results").stdout
+
+
+def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
+    def counts(directory: str) -> dict[str, int]:
+        found: dict[str, int] = json.loads((by_repro / directory / "manifest.json").read_text())["counts"]
+        return found
+
+    passages = counts("data/collection")["passages"]
+    assert passages == counts("data/tokens")["passages"] == counts("indexes/dot-T1")["passages"]
+    assert counts("data/triples")["triples"] == counts("scores/T1")["triples"] == 64
+    assert counts("scores/T1")["pairs"] == counts("scores/T1")["scores"]
+    assert counts("data/collection")["test queries"] == counts("evaluation/runs")["queries"]
+
+
+def test_nothing_is_pickled(by_repro: Path) -> None:
+    made = [
+        file for folder in ("data", "models", "scores", "indexes", "mlruns") for file in (by_repro / folder).rglob("*")
+    ]
+    assert {file.suffix for file in made if file.is_file()} <= {
+        ".faiss", ".json", ".npy", ".parquet", ".safetensors", ".trec", ".py", ".txt", ".yaml", "",
+    }  # fmt: skip
+    assert [file.name for file in made if file.is_file() and not file.suffix] == ["MLmodel"] * 3
+
+
+def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{by_repro / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("distilrank")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert sorted(runs) == ["T1", "dot", "dot-T1"]
+    metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
+    for name, run in runs.items():
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["rerank/nDCG_at_10"] == pytest.approx(metrics["rerank"][name]["nDCG@10"])
+        assert len(client.get_metric_history(run.info.run_id, "loss")) == 6
+
+
+def test_search_answers_from_the_taught_students_index(by_repro: Path, command: Command) -> None:
+    done = command(by_repro, "distilrank", "search", "delete a fleet in iot fleetwise", "--depth", "3")
+    assert done.returncode == 0, done.stderr
+    assert "dot-T1" in done.stdout
+    assert "iotfleetwise:" in done.stdout
+
+
+def test_search_by_a_ranker_without_an_index_is_refused(by_repro: Path, command: Command) -> None:
+    done = command(by_repro, "distilrank", "search", "delete a fleet", "--model", "T1")
+    assert done.returncode == 2
+    assert "indexes/T1" in done.stderr
+
+
+def test_the_report_holds_every_ranker(by_repro: Path) -> None:
+    page = (by_repro / "report/report.html").read_text()
+    assert all(ranker in page for ranker in RANKERS)
