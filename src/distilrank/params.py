@@ -105,7 +105,8 @@ class Teacher(Section):
 
 
 class Student(Section):
-    ranker: Ranker
+    # Every student is indexed, so it must be dense.
+    ranker: DotRanker
     loss: LossName
     control_loss: Literal["ranknet"]
     training: Training

@@ -24,11 +24,11 @@ class Gain:
 
 @dataclass(frozen=True)
 class Row:
-    """One ranker's line of the tables: values by task, none where it was not measured."""
+    """One ranker's line of the tables: values and gain by task, none where there are none."""
 
     ranker: ReportedRanker
     values: dict[str, list[float]]
-    gain: Gain | None
+    gains: dict[str, Gain]
     milliseconds: float
     is_best_student: bool
 
@@ -51,7 +51,7 @@ class Headline:
     student_value: float
     taught: str
     control: str
-    gain: Gain
+    gains: dict[str, Gain]
     times_as_fast: float
 
 
@@ -62,7 +62,7 @@ def results_table(inputs: ReportInputs) -> Table:
         Row(
             ranker,
             {task: _values(inputs, task, ranker, measures) for task, measures in tasks.items()},
-            gain_over_control(inputs, ranker),
+            {task: gain for task in tasks if (gain := gain_over_control(inputs, task, ranker))},
             inputs.latency.milliseconds[ranker.name]["median"],
             ranker is best,
         )
@@ -75,8 +75,7 @@ def headline(inputs: ReportInputs) -> Headline:
     teacher = _best(inputs, [ranker for ranker in inputs.rankers if ranker.role == "teacher"])
     student = _best(inputs, [ranker for ranker in inputs.rankers if ranker.is_student])
     taught = _best(inputs, [ranker for ranker in inputs.rankers if ranker.role == "taught"])
-    gain = gain_over_control(inputs, taught)
-    assert gain is not None and taught.control is not None
+    gains = {task: gain for task in inputs.metrics if (gain := gain_over_control(inputs, task, taught))}
     median = {name: times["median"] for name, times in inputs.latency.milliseconds.items()}
     return Headline(
         teacher.name,
@@ -84,8 +83,8 @@ def headline(inputs: ReportInputs) -> Headline:
         student.name,
         effectiveness(inputs, student),
         taught.name,
-        taught.control,
-        gain,
+        taught.control or "",
+        gains,
         median[teacher.name] / median[student.name],
     )
 
@@ -95,11 +94,11 @@ def effectiveness(inputs: ReportInputs, ranker: ReportedRanker) -> float:
     return inputs.metrics["rerank"][ranker.name][PRIMARY]
 
 
-def gain_over_control(inputs: ReportInputs, ranker: ReportedRanker) -> Gain | None:
-    """The gain of a taught student; None for any other ranker."""
-    if ranker.control is None:
+def gain_over_control(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Gain | None:
+    """The gain of a taught student in a task; None for any other ranker, or where it was not measured."""
+    if ranker.control is None or ranker.name not in inputs.metrics[task]:
         return None
-    taught, control = (_per_query(inputs, name) for name in (ranker.name, ranker.control))
+    taught, control = (_per_query(inputs, task, name) for name in (ranker.name, ranker.control))
     pairs = taught.join(control, on="query_id").sort("query_id")
     values, control_values = pairs["value"].to_numpy(), pairs["value_right"].to_numpy()
     return Gain(float(np.mean(values - control_values)), paired_p_value(values, control_values))
@@ -112,9 +111,9 @@ def paired_p_value(values: NDArray[np.float64], others: NDArray[np.float64]) -> 
     return float(ttest_rel(values, others).pvalue)
 
 
-def _per_query(inputs: ReportInputs, ranker: str) -> pl.DataFrame:
+def _per_query(inputs: ReportInputs, task: str, ranker: str) -> pl.DataFrame:
     return inputs.measures.filter(
-        pl.col("ranker") == ranker, pl.col("task") == "rerank", pl.col("measure") == PRIMARY
+        pl.col("ranker") == ranker, pl.col("task") == task, pl.col("measure") == PRIMARY
     ).select("query_id", "value")
 
 
