@@ -40,5 +40,5 @@ clean:  ## remove what the pipeline made; DVC's cache and .venv stay
 	$(PYTHON) -m venv .venv
 	# torch by pip, which finds a locally provided wheel; uv resolves the rest in seconds
 	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt torch uv
-	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python -c constraints.txt -e '.[$(FAISS),dev]'
+	.venv/bin/uv pip install --quiet --system-certs --compile-bytecode --python .venv/bin/python -c constraints.txt -e '.[$(FAISS),dev]'
 	touch $@
