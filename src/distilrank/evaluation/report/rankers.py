@@ -15,7 +15,7 @@ HUES = 6
 class ReportedRanker:
     """A ranker, its place in the order, what it is, and the colour that CSS gives it.
 
-    A student has one hue, lighter without a teacher; each further teacher's is darker. Teachers are black.
+    A student has one hue, lighter without a teacher; each further teacher's is darker. Teachers are black, then grey.
     """
 
     number: int
@@ -33,15 +33,16 @@ class ReportedRanker:
 def reported_rankers(params: Params) -> list[ReportedRanker]:
     """BM25, the teachers, then each student after its control: the order of every table and plot."""
     described: list[tuple[str, Role, str, str, str | None]] = [
-        (BASELINE, "baseline", "lexical, not trained", "var(--muted)", None)
+        (BASELINE, "baseline", "lexical, not trained", "var(--faint)", None)
     ]
     for number, (name, teacher) in enumerate(params.teachers.items()):
         description = f"teacher, {teacher.ranker.architecture}, {teacher.loss}"
-        described.append((name, "teacher", description, _shade("var(--ink)", 100 - 30 * number), None))
+        shade = _shade("var(--ink)", max(100 - 30 * number, 40), "var(--paper)")
+        described.append((name, "teacher", description, shade, None))
     for number, (name, student) in enumerate(params.students.items()):
         hue, architecture = f"var(--hue-{number % HUES})", student.ranker.architecture
         own = f"{architecture}, no teacher, {student.control_loss}"
-        described.append((name, "control", own, _shade(hue, 55, "var(--paper)"), None))
+        described.append((name, "control", own, _shade(hue, 65, "var(--paper)"), None))
         for place, teacher_name in enumerate(params.teachers):
             taught = f"{architecture}, taught by {teacher_name}, {student.loss}"
             shade = _shade(hue, max(100 - 35 * place, 30))

@@ -16,7 +16,7 @@ Values = NDArray[np.float64]
 Limits = tuple[float, float]
 BINS = 60
 # In pixels.
-WIDTH, ROW, TOP, BOTTOM, NAME, GAP = 940, 46, 30, 30, 120, 40
+WIDTH, ROW, TOP, BOTTOM, NAME, GAP, RIGHT = 940, 46, 30, 30, 120, 40, 10
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,18 @@ class Scores:
 def score_distributions(inputs: ReportInputs) -> Markup:
     """A row a ranker: scores on the left, margins on the right, each side on one scale."""
     rows = [_scores(ranker, inputs.runs[ranker.name]) for ranker in inputs.rankers]
-    score_limits = _limits([np.concatenate([row.positives, row.negatives]) for row in rows])
+    score_limits = _limits([side for row in rows for side in (row.positives, row.negatives)])
     margin_limits = _limits([row.margins for row in rows])
     height = TOP + ROW * len(rows) + BOTTOM
     figure = canvas(WIDTH, height)
-    half = (WIDTH - NAME - GAP) / 2
+    half = (WIDTH - NAME - GAP - RIGHT) / 2
     for number, row in enumerate(rows):
         bottom = 1 - (TOP + ROW * (number + 1)) / height
         left, right = (
             figure.add_axes((start / WIDTH, bottom, half / WIDTH, 0.86 * ROW / height))
             for start in (NAME, NAME + half + GAP)
         )
+        figure.text(0, bottom + 4 / height, row.ranker.name, fontsize=12, color=INK)
         _draw_scores(left, row, score_limits)
         _draw_margins(right, row, margin_limits)
         if number == 0:
@@ -70,7 +71,6 @@ def _draw_scores(axes: Axes, row: Scores, limits: Limits) -> None:
     axes.stairs(positives / peak, edges, fill=True, color=colour, alpha=0.35)
     axes.stairs(positives / peak, edges, color=colour, linewidth=1.3)
     axes.stairs(negatives / peak, edges, color=MUTED, linewidth=1)
-    axes.text(-0.02, 0.06, row.ranker.name, transform=axes.transAxes, ha="right", fontsize=12, color=INK)
 
 
 def _draw_margins(axes: Axes, row: Scores, limits: Limits) -> None:
@@ -99,7 +99,7 @@ def _density(values: Values, edges: Values) -> Values:
 
 
 def _limits(groups: list[Values]) -> Limits:
-    """From the lowest first to the highest 99th percentile of any group: far outliers are left out."""
+    """From the lowest 0.5th to the highest 99.5th percentile of any group: far outliers are left out."""
     ends = np.array([np.percentile(group, [0.5, 99.5]) for group in groups if len(group)]).reshape(-1, 2)
     low, high = (float(ends[:, 0].min()), float(ends[:, 1].max())) if len(ends) else (0.0, 1.0)
     margin = 0.05 * (high - low) or 1.0
