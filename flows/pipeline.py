@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from graphlib import TopologicalSorter
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,6 +21,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from distilrank.layout import METRICS
 from flows.command import PipelineError
 from flows.graph import read_graph
 from flows.leash import Leash
@@ -29,8 +29,6 @@ from flows.lock import locked_stages, order_new_stages
 from flows.results import results_page
 from flows.server import start_server
 from flows.stage import StageFailed, run_stage
-
-METRICS = Path("evaluation/metrics.json")
 
 
 @task(task_run_name="{stage}", cache_policy=NO_CACHE)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-TASKS = {"rerank": "Re-ranking", "retrieve": "Retrieval"}
+from distilrank.evaluation.tasks import TASKS
 
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 

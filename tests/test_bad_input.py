@@ -38,14 +38,16 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         ("minimum_words: 12", "minimum_word: 12", r"params.yaml: collection.aws-api-docs.minimum_words?"),
         ("depth: 20", "depth: many", "params.yaml: candidates.depth: got 'many'.*valid integer"),
         ("depth: 20", "depth: 0", "params.yaml: candidates.depth: got 0.*greater than or equal to 1"),
+        ("evaluation: {depth: 10", "evaluation: {depth: 9", "evaluation.depth: got 9.*greater than or equal to 10"),
+        ("  dot:\n", "  bm25:\n", "bm25 is the name of the ranker that needs no training"),
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
         ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.depth, 20"),
         ("  dot:\n", "  T1:\n", "teachers and students must differ in name"),
-        ("architecture: dot", "architecture: dto", "students.dot.ranker: got .*'dot'"),
-        ("report: {examples: 3}", "", "params.yaml: report: got nothing"),
+        ("architecture: dot", "architecture: dto", "students.dot.ranker.architecture: got 'dto', expected 'dot'"),
+        ("report: {examples: 3}", "", "params.yaml: report: got nothing, expected this key"),
         ("report: {examples: 3}", "report: [", "got no YAML"),
-        ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: .*extra inputs"),
+        ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: .*no such key"),
     ],
 )
 def test_params(refused: Callable[..., str], change: str, to: str, expected: str) -> None:
@@ -81,6 +83,22 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
     assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
+
+
+def test_more_layers_than_the_backbone_has(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    line = refused(TINY.replace("architecture: cat, layers: 2", "architecture: cat, layers: 7"), "teach", "T1")
+    assert "got 6 layers, expected at least 7" in line
+
+
+def test_a_device_that_is_not_there(refused: Callable[..., str], prepared: Path, tmp_path: Path,
+                                    environment: dict[str, str]) -> None:  # fmt: skip
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    environment["DISTILRANK_DEVICE"] = "tpu"
+    try:
+        assert "DISTILRANK_DEVICE: got 'tpu', expected cpu, or cuda" in refused(TINY, "teach", "T1")
+    finally:
+        environment["DISTILRANK_DEVICE"] = "cpu"
 
 
 def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
@@ -120,6 +138,13 @@ def test_ones_own_collection_is_read(tmp_path: Path, command: Command) -> None:
         ({"passages": {"passage_id": ["a", "a"], "title": ["", ""], "text": ["x", "y"]}}, "the same id twice.*'a'"),
         ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "zebra"], "relevance": [1, 1, 1],
                     "split": ["train", "dev", "test"]}}, "an unknown id.*'zebra'"),
+        ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, None, 1],
+                    "split": ["train", "dev", "test"]}}, "a null.*'r'"),
+        ({"qrels": {"query_id": ["q", "r", "s", "s"], "passage_id": ["a", "b", "a", "a"], "relevance": [1, 1, 1, 1],
+                    "split": ["train", "dev", "test", "test"]}}, "the same id twice.*'s'"),
+        ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, 1, 1],
+                    "split": ["train", "dev", "train"]}}, "another split than the query's.*'s'"),
+        ({"passages": {"passage_id": ["a", "b c"], "title": ["", ""], "text": ["x", "y"]}}, "white space.*'b c'"),
         ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, 1, 0],
                     "split": ["train", "dev", "test"]}}, "a query without a positive.*'s'"),
         ({"queries": {"query_id": ["q", "r", "s"], "text": ["x", "y", "z"], "split": ["train", "dev", "exam"]}},

@@ -69,6 +69,7 @@ def digest(directory: Path) -> str:
 @contextmanager
 def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> Iterator[Draft]:
     """Gives a temporary directory to write to; on success it becomes `path`, with its manifest, by one rename."""
+    digests = {str(source): digest(source) for source in inputs}
     draft = Draft(WORK / "writing" / "-".join(path.parts))
     shutil.rmtree(draft.path, ignore_errors=True)
     draft.path.mkdir(parents=True)
@@ -77,15 +78,18 @@ def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs:
     manifest = Manifest(
         made_by,
         dict(params),
-        {str(source): digest(source) for source in inputs},
+        digests,
         draft.counts,
         {str(file.relative_to(draft.path)): sha256_of(file) for file in files},
     )
     write_json(draft.path / MANIFEST, asdict(manifest))
+    replaced = draft.path.with_suffix(".replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
     if path.exists():
-        shutil.rmtree(path)
+        path.rename(replaced)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft.path.rename(path)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from distilrank import layout
-from distilrank.errors import InputError, ParamsError
+from distilrank.errors import InputError
 from distilrank.params import Params, distilled_name, read_params
 
 app = typer.Typer(
@@ -24,15 +24,12 @@ Dense = Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-
 
 
 def main() -> None:
-    """Runs a command: exit code 2 and one line for a user's mistake, 130 for Ctrl-C."""
+    """Runs a command: exit code 2 and one line for a user's mistake."""
     try:
         app()
     except InputError as error:
         print(f"distilrank: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("distilrank: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
 
 
 def _stage(name: str, summary: str) -> None:
@@ -121,7 +118,7 @@ def search(
 
     name = model or _taught_student(read_params())
     if not query.strip():
-        raise ParamsError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
+        raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
     show_hits(query, name, find(query, layout.MODELS / name, layout.INDEXES / name, layout.COLLECTION, depth))
 
 

@@ -11,8 +11,7 @@ from rich.table import Table
 
 from distilrank import layout
 from distilrank.artifacts import built
-
-TASKS = {"rerank": "Re-ranking BM25's candidates", "retrieve": "Searching the whole collection"}
+from distilrank.evaluation.tasks import BM25, TASKS
 
 
 def show_results() -> None:
@@ -20,7 +19,7 @@ def show_results() -> None:
     metrics, latency = _read(layout.METRICS), _read(layout.LATENCY)
     console = Console()
     for task, title in TASKS.items():
-        measures = list(metrics[task]["bm25"])
+        measures = list(metrics[task][BM25])
         table = Table("ranker", *measures, *(["ms a query"] if task == "rerank" else []), title=title)
         for column in table.columns[1:]:
             column.justify = "right"

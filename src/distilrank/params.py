@@ -1,5 +1,6 @@
 """params.yaml as typed values: one frozen model a section; unknown keys and values out of range are refused."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -8,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from distilrank.errors import ParamsError
 
 PARAMS_FILE = Path("params.yaml")
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -107,7 +107,7 @@ class Teacher(Section):
 class Student(Section):
     # Every student is indexed, so it must be dense.
     ranker: DotRanker
-    loss: LossName
+    loss: Literal["margin-mse"]
     control_loss: Literal["ranknet"]
     training: Training
 
@@ -122,7 +122,7 @@ class Scoring(Section):
 
 
 class Evaluation(Section):
-    depth: int = Field(ge=1)
+    depth: int = Field(ge=10)
     minimum_relevance: int = Field(ge=1)
 
 
@@ -154,6 +154,8 @@ class Params(Section):
     def names_and_depths_agree(self) -> Self:
         if both := set(self.teachers) & set(self.students):
             raise ValueError(f"teachers and students must differ in name; both have {sorted(both)}")
+        if "bm25" in {*self.teachers, *self.students}:
+            raise ValueError("bm25 is the name of the ranker that needs no training: choose another")
         for section, depth in (
             ("triples.negatives_from", self.triples.negatives_from),
             ("validation.depth", self.validation.depth),
@@ -222,5 +224,15 @@ def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
     if len(got) > 80:
         got = got[:77] + "..."
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    expected = first["msg"][0].lower() + first["msg"][1:]
-    return ParamsError(f"{path}: {where}", got=got, expected=f"otherwise: {expected}{more}", remedy="mend the value")
+    return ParamsError(f"{path}: {where}", got=got, expected=f"{_expected(first)}{more}", remedy="mend the file")
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    match error["type"]:
+        case "missing":
+            return "this key"
+        case "extra_forbidden":
+            return "no such key here"
+        case _:
+            message: str = error["msg"]
+            return message.removeprefix("Input should be ").removeprefix("Value error, ")

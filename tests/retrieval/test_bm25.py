@@ -5,6 +5,7 @@ import math
 import polars as pl
 import pytest
 
+from distilrank.errors import CollectionError
 from distilrank.params import Candidates
 from distilrank.retrieval.bm25 import BM25
 
@@ -36,5 +37,15 @@ def test_scores_follow_the_formula() -> None:
 
 def test_a_query_that_shares_no_term_finds_nothing() -> None:
     bm25 = BM25(pl.Series(["a", "b", "c", "d"]), TEXTS, PARAMS)
-    found = bm25.search(["q", "r"], ["unheard of", "wine"], 4)
+    found = bm25.search(["q", "r", "s"], ["unheard of", "wine", "of the"], 4)
     assert found["query_id"].to_list() == ["r"]
+
+
+def test_ties_at_the_cut_go_by_passage_id_descending() -> None:
+    bm25 = BM25(pl.Series(["a", "b", "c"]), ["same words", "same words", "same words"], PARAMS)
+    assert bm25.search(["q"], ["same"], 2)["passage_id"].to_list() == ["c", "b"]
+
+
+def test_passages_without_a_term_are_refused() -> None:
+    with pytest.raises(CollectionError, match="no term in any text"):
+        BM25(pl.Series(["a", "b"]), ["of the", "x"], PARAMS)

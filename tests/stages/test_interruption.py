@@ -1,5 +1,6 @@
 """`kill -9` in the middle of a stage, then the same command again: it goes on, and the result is the same."""
 
+import json
 import os
 import re
 import shutil
@@ -8,7 +9,9 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -59,22 +62,34 @@ def kill_when(ready: Callable[[], bool], directory: Path, environment: dict[str,
     assert process.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("words", "model"), [(TEACH, "T1"), (DISTIL, "dot-T1")])
+def history_of(model: Path) -> dict[str, Any]:
+    history: dict[str, Any] = json.loads((model / "history.json").read_text())
+    return history
+
+
+@pytest.mark.parametrize(("words", "model", "step"), [(TEACH, "T1", 2), (DISTIL, "dot-T1", 2), (TEACH, "T1", 6)])
 def test_training_goes_on_from_its_last_checkpoint(
-    words: tuple[str, ...], model: str, finished: Path, unfinished: Callable[[str], Path],
+    words: tuple[str, ...], model: str, step: int, finished: Path, unfinished: Callable[[str], Path],
     environment: dict[str, str], command: Command,
 ) -> None:  # fmt: skip
     project = unfinished(f"models/{model}")
     work = project / ".work" / f"train-{model}"
-    kill_when(lambda: any(work.glob("*/checkpoint-2/whole")), project, environment, words)
+    kill_when(lambda: any(work.glob(f"*/checkpoint-{step}/whole")), project, environment, words)
     assert not (project / "models" / model).exists()
     resumed = command(project, *words)
     assert resumed.returncode == 0, resumed.stderr
-    assert re.search(r"training steps: going on from [24] of 6", resumed.stdout)
+    if step < 6:
+        assert re.search(r"training steps: going on from [24] of 6", resumed.stdout)
+    else:
+        assert "training steps" not in resumed.stdout
     expected, got = (load_file(place / "models" / model / "model.safetensors") for place in (finished, project))
     assert expected.keys() == got.keys()
     for name, weight in expected.items():
         torch.testing.assert_close(got[name], weight, atol=1e-6, rtol=1e-5)
+    expected_history, got_history = (history_of(place / "models" / model) for place in (finished, project))
+    assert got_history["best_step"] == expected_history["best_step"]
+    for curve in ("loss", "validation"):
+        np.testing.assert_allclose(got_history[curve], expected_history[curve], atol=1e-5)
     assert list(work.iterdir()) == []
 
 

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Any
 
 import polars as pl
 
@@ -44,9 +45,7 @@ def words_of(operation: str) -> str:
 
 
 def _services(params: AwsApiDocs) -> list[str]:
-    from botocore.loaders import Loader
-
-    available = Loader().list_available_services("service-2")
+    available = _service_models().list_available_services("service-2")
     if params.services == "all":
         return list(available)
     if unknown := sorted(set(params.services) - set(available)):
@@ -59,10 +58,15 @@ def _services(params: AwsApiDocs) -> list[str]:
     return params.services
 
 
-def _operations(service: str, params: AwsApiDocs) -> Iterator[tuple[str, str, str, str, Split]]:
+def _service_models() -> Any:
+    """Only what botocore ships: by default it also reads models that a user keeps at home."""
     from botocore.loaders import Loader
 
-    model = Loader().load_service_model(service, "service-2")
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+
+
+def _operations(service: str, params: AwsApiDocs) -> Iterator[tuple[str, str, str, str, Split]]:
+    model = _service_models().load_service_model(service, "service-2")
     metadata = model["metadata"]
     for name, operation in model["operations"].items():
         text = plain_text(operation.get("documentation", ""))

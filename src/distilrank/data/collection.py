@@ -84,21 +84,34 @@ def _read_table(directory: Path, name: str) -> pl.DataFrame:
 
 def _check(collection: Collection) -> None:
     passages, queries, qrels = collection.passages, collection.queries, collection.qrels
-    for name, table, key in (("passages", passages, "passage_id"), ("queries", queries, "query_id")):
-        if table.is_empty():
-            _refuse(name, "an empty table", f"at least one row in {name}", "check the source of the collection")
-        _refuse_rows(name, table.filter(pl.col(key).is_duplicated()), key, "the same id twice", "ids used once")
-        _refuse_rows(name, table.filter(pl.any_horizontal(pl.all().is_null())), key, "a null", "no nulls")
+    for name, table, keys in (
+        ("passages", passages, ["passage_id"]),
+        ("queries", queries, ["query_id"]),
+        ("qrels", qrels, ["query_id", "passage_id"]),
+    ):
+        _check_table(name, table, keys)
     unknown_split = queries.filter(~pl.col("split").is_in(SPLITS))
     _refuse_rows("queries", unknown_split, "query_id", "another split", "split to be train, dev or test")
     for table, key in ((passages, "passage_id"), (queries, "query_id")):
         unknown = qrels.join(table, on=key, how="anti")
         _refuse_rows("qrels", unknown, key, "an unknown id", f"every {key} to be in its table")
+    strayed = qrels.join(queries, on="query_id").filter(pl.col("split") != pl.col("split_right"))
+    _refuse_rows("qrels", strayed, "query_id", "another split than the query's", "the split of its query")
     unanswered = queries.join(qrels.filter(pl.col("relevance") > 0), on="query_id", how="anti")
     _refuse_rows("queries", unanswered, "query_id", "a query without a positive", "a relevant passage a query")
     for split in SPLITS:
         if collection.queries_of(split).is_empty():
             _refuse("queries", f"no {split} query", f"queries in each of {SPLITS}", "move some, or collect more")
+
+
+def _check_table(name: str, table: pl.DataFrame, keys: list[str]) -> None:
+    if table.is_empty():
+        _refuse(name, "an empty table", f"at least one row in {name}", "check the source of the collection")
+    _refuse_rows(name, table.filter(pl.any_horizontal(pl.all().is_null())), keys[0], "a null", "no nulls")
+    _refuse_rows(name, table.filter(pl.struct(keys).is_duplicated()), keys[0], "the same id twice", "ids used once")
+    # A TREC file sets its columns apart by white space.
+    unwritable = table.filter(pl.any_horizontal(pl.col(keys).str.contains(r"\s|^$")))
+    _refuse_rows(name, unwritable, keys[0], "an id that is empty or holds white space", "ids without any")
 
 
 def _refuse_rows(table: str, rows: pl.DataFrame, key: str, got: str, expected: str) -> None:

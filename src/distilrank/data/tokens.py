@@ -105,17 +105,17 @@ class TokenStore:
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Maps the files that `write_token_store` wrote. Raises MissingInput."""
+        """Maps the files that the stage `tokenize` wrote. Raises MissingInput."""
         built(directory / TOKENIZER_FILES[0])
         queries, query_ids = _open_ragged(directory, "queries")
         passages, passage_ids = _open_ragged(directory, "passages")
         return cls(queries, passages, query_ids, passage_ids, TextTokenizer(directory).special_tokens)
 
     def query_rows(self, ids: pl.Series) -> Rows:
-        return _rows_of(ids, self.query_ids, "query")
+        return rows_of(ids, self.query_ids, "query")
 
     def passage_rows(self, ids: pl.Series) -> Rows:
-        return _rows_of(ids, self.passage_ids, "passage")
+        return rows_of(ids, self.passage_ids, "passage")
 
 
 def write_ragged(
@@ -149,15 +149,16 @@ def _open_ragged(directory: Path, name: str) -> tuple[RaggedIds, pl.Series]:
     return RaggedIds(tokens, offsets), ids
 
 
-def _rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
+def rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
+    """Where ids stand among the known ones, which ascend. Raises MissingInput for an id that does not."""
     rows = known.search_sorted(wanted).to_numpy().astype(np.int64)
     found = known.gather(np.minimum(rows, len(known) - 1))
     if not (found == wanted).all():
         first = wanted.filter(found != wanted)[0]
         raise MissingInput(
-            f"token store, {what} '{first}'",
-            got="no tokens",
-            expected=f"every {what} of the collection",
-            remedy="build it again: dvc repro tokenize",
+            f"{what} '{first}'",
+            got="an id that is not stored",
+            expected=f"a {what} of the collection",
+            remedy="build what is out of date: dvc repro",
         )
     return rows

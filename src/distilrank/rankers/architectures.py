@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig
 from transformers.utils import logging
 
 from distilrank.artifacts import built
@@ -16,6 +16,7 @@ from distilrank.rankers.base import Ranker, RankerConfig
 from distilrank.rankers.cat import CatRanker
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.dot import DotRanker
+from distilrank.rankers.inputs import SPECIAL_TOKENS
 
 ARCHITECTURES: dict[str, type[Ranker]] = {"cat": CatRanker, "dot": DotRanker}
 
@@ -29,12 +30,7 @@ def begin_ranker(params: CatParams | DotParams, backbone: Path, lengths: Tokens,
 
     Raises BackboneError where the backbone has fewer layers or positions than the params ask for.
     """
-    config = AutoConfig.from_pretrained(backbone)
-    _check_fits(backbone, "layers", params.layers, config.num_hidden_layers)
-    joined = lengths.query_length + lengths.passage_length + 3
-    _check_fits(
-        backbone, "positions for a query, a passage and 3 special tokens", joined, config.max_position_embeddings
-    )
+    config = check_fits(params, backbone, lengths)
     config.num_hidden_layers = params.layers
     config.name_or_path = ""  # a folder of one machine has no place in a model
     options = params.model_dump(exclude={"architecture", "layers"})
@@ -64,11 +60,19 @@ def load_ranker(directory: Path) -> Ranker:
     return ranker.on(chosen_device())
 
 
-def _check_fits(backbone: Path, what: str, asked: int, available: int) -> None:
-    if asked > available:
-        raise BackboneError(
-            f"backbone {backbone}",
-            got=f"{available} {what}",
-            expected=f"at least {asked}",
-            remedy="ask for less in params.yaml, or name a larger backbone",
-        )
+def check_fits(params: CatParams | DotParams, backbone: Path, lengths: Tokens) -> PreTrainedConfig:
+    """The backbone's configuration. Raises BackboneError where it has too few layers or positions."""
+    config: PreTrainedConfig = AutoConfig.from_pretrained(backbone)
+    joined = lengths.query_length + lengths.passage_length + SPECIAL_TOKENS
+    for what, asked, available in (
+        ("layers", params.layers, config.num_hidden_layers),
+        ("positions for a query, a passage and special tokens", joined, config.max_position_embeddings),
+    ):
+        if asked > available:
+            raise BackboneError(
+                f"backbone {backbone}",
+                got=f"{available} {what}",
+                expected=f"at least {asked}",
+                remedy="ask for less in params.yaml, or name a larger backbone",
+            )
+    return config

@@ -30,9 +30,6 @@ class Encoded:
         """Each row `times` times, one after the other: as queries face several passages each."""
         return type(self)(self.values.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0))
 
-    def __getitem__(self, rows: Any) -> "Encoded":
-        return Encoded(self.values[rows], self.mask[rows])
-
 
 class RankerConfig(PreTrainedConfig):
     """A ranker's architecture, its backbone's configuration, its lengths in tokens, and its special tokens."""

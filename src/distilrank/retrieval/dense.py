@@ -9,6 +9,7 @@ import polars as pl
 
 from distilrank.artifacts import built
 from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.tokens import rows_of
 from distilrank.retrieval.vectors import Vectors
 
 INDEX_FILE, IDS_FILE = "index.faiss", "passage_ids.parquet"
@@ -39,8 +40,7 @@ class DenseIndex:
 
     def vectors(self, passage_ids: pl.Series) -> Vectors:
         """The stored vectors (passages, width) of some passages."""
-        rows = self._passage_ids.search_sorted(passage_ids).to_numpy().astype(np.int64)
-        stored: Vectors = self._index.reconstruct_batch(rows)
+        stored: Vectors = self._index.reconstruct_batch(rows_of(passage_ids, self._passage_ids, "passage"))
         return stored
 
     def search(self, query_ids: pl.Series, vectors: Vectors, depth: int) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import polars as pl
 import torch
 
 from distilrank.data.collection import Collection
+from distilrank.data.runs import ranked
 from distilrank.data.tokens import TextTokenizer
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch
@@ -19,6 +20,6 @@ def search(query: str, model: Path, index: Path, collection: Path, depth: int) -
     ranker, tokenizer = load_ranker(model), TextTokenizer(model)
     with torch.inference_mode():
         encoded = ranker.encode_queries(text_batch([query], ranker.config.query_length, tokenizer).to(ranker.device))
-    run = found.search(pl.Series(["query"]), one_vector(encoded), depth)
+    run = ranked(found.search(pl.Series(["query"]), one_vector(encoded), depth)).drop("rank")
     passages = Collection.read(collection).passages
     return run.join(passages, on="passage_id", how="left", maintain_order="left").drop("query_id")

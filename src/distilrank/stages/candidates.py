@@ -6,6 +6,7 @@ from distilrank import layout
 from distilrank.artifacts import whole_directory
 from distilrank.data.collection import Collection
 from distilrank.data.runs import ranked, write_trec
+from distilrank.evaluation.tasks import BM25 as BM25_NAME
 from distilrank.params import Params
 from distilrank.retrieval.bm25 import BM25
 
@@ -21,7 +22,7 @@ def candidates(params: Params) -> None:
         layout.CANDIDATES, "distilrank candidates", section.model_dump(), [layout.COLLECTION]
     ) as draft:
         run.write_parquet(draft.path / "candidates.parquet")
-        write_trec(test, draft.path / "bm25.test.trec", "bm25")
+        write_trec(test, draft.path / f"{BM25_NAME}.test.trec", BM25_NAME)
         draft.counts |= {
             "queries": len(queries),
             "candidates": len(run),

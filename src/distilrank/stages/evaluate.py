@@ -10,6 +10,7 @@ from distilrank.data.collection import Collection
 from distilrank.data.runs import top, write_trec
 from distilrank.data.tokens import TokenStore
 from distilrank.evaluation.measures import means, measure
+from distilrank.evaluation.tasks import BM25
 from distilrank.params import Params
 from distilrank.progress import progress
 from distilrank.rankers.architectures import load_ranker
@@ -19,7 +20,6 @@ from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Vectors, encode_vectors
 from distilrank.scoring.pairs import rerank
 
-BM25 = "bm25"
 Run = tuple[str, str, pl.DataFrame]
 Metrics = dict[str, dict[str, dict[str, float]]]
 

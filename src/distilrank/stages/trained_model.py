@@ -13,12 +13,14 @@ from distilrank.artifacts import built, whole_directory, work_directory, write_j
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore, copy_tokenizer
+from distilrank.evaluation.history import History
 from distilrank.params import LossName, Params, Student, Teacher
-from distilrank.rankers.architectures import begin_ranker
+from distilrank.rankers.architectures import begin_ranker, check_fits
+from distilrank.rankers.device import chosen_device
 from distilrank.scoring.store import read_scores, triple_scores
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import LOSSES
-from distilrank.training.trainer import History, train
+from distilrank.training.trainer import train
 from distilrank.training.validation import DevReranking
 
 
@@ -50,6 +52,8 @@ def build_model(
         "validation": params.validation.model_dump(),
     }
     backbone = locate_backbone(params.backbone)
+    check_fits(section.ranker, backbone, params.tokens)
+    chosen_device()
     tokens = TokenStore.open(layout.TOKENS)
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)

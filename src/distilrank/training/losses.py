@@ -1,15 +1,13 @@
 """Losses over groups: scores (queries, 1 + negatives), the positive in column 0."""
 
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
 
 class Loss(Protocol):
-    """A scalar for the student's scores and, where `needs_teacher`, the teacher's of the same shape."""
-
-    needs_teacher: ClassVar[bool]
+    """A scalar for the student's scores and the teacher's of the same shape, or None without a teacher."""
 
     def __call__(self, scores: Tensor, teacher: Tensor | None) -> Tensor: ...
 
@@ -17,16 +15,12 @@ class Loss(Protocol):
 class RankNet:
     """Mean of log(1 + exp(s- - s+)) over the negatives (Burges et al., ICML 2005). Needs no teacher."""
 
-    needs_teacher: ClassVar[bool] = False
-
     def __call__(self, scores: Tensor, teacher: Tensor | None = None) -> Tensor:
         return F.softplus(-margins(scores)).mean()
 
 
 class MarginMSE:
     """Mean of ((s+ - s-) - (t+ - t-))^2 over the negatives (arXiv 2010.02666, equation 8)."""
-
-    needs_teacher: ClassVar[bool] = True
 
     def __call__(self, scores: Tensor, teacher: Tensor | None) -> Tensor:
         if teacher is None or teacher.shape != scores.shape:

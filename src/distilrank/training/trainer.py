@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,12 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 
+from distilrank.evaluation.history import History
 from distilrank.params import Training
 from distilrank.progress import Advance, progress
+from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.device import chosen_device
 from distilrank.training.batches import TripleDataset
@@ -31,15 +33,6 @@ Observer = Callable[[int, Mapping[str, float]], None]
 VALIDATION = "nDCG@10"
 _WHOLE = "whole"
 _CURVE_POINTS = 50
-
-
-@dataclass(frozen=True)
-class History:
-    """A training's curves, as (step, value), and the step whose weights were kept."""
-
-    loss: list[tuple[int, float]]
-    validation: list[tuple[int, float]]
-    best_step: int
 
 
 def train(
@@ -55,17 +48,32 @@ def train(
 
     Goes on from the last whole checkpoint in `work`, exactly as if it had not been interrupted.
     """
-    set_seed(params.seed)
-    device = chosen_device()
     checkpoint = _last_whole_checkpoint(work)
-    done = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)) if checkpoint else None
+    if state is None or not _has_ended(state):
+        state = _train(begin, params, loss, triples, validate, work, observe, checkpoint)
+    return load_ranker(work / f"checkpoint-{state.best_global_step}"), _history(state)
+
+
+def _train(
+    begin: Callable[[], Ranker],
+    params: Training,
+    loss: Loss,
+    triples: TripleDataset,
+    validate: Callable[[Ranker], float],
+    work: Path,
+    observe: Observer,
+    checkpoint: Path | None,
+) -> TrainerState:
+    set_seed(params.seed)
+    done = _step_of(checkpoint) if checkpoint else 0
     with progress("training steps", params.steps, done) as advance:
-        trainer = RankerTrainer(begin(), loss, validate, _arguments(params, work, device), triples)
+        trainer = RankerTrainer(begin(), loss, validate, _arguments(params, work, chosen_device()), triples)
         trainer.add_callback(EarlyStoppingCallback(params.patience))
         trainer.add_callback(_Watch(advance, observe))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    trainer.ranker.train(False)
-    return trainer.ranker, _history(trainer.state)
+    state: TrainerState = trainer.state
+    return state
 
 
 class RankerTrainer(Trainer):
@@ -103,7 +111,10 @@ class RankerTrainer(Trainer):
 
 
 class _Watch(TrainerCallback):
-    """Shows progress, reports figures, and marks checkpoints whole once every file of theirs is written."""
+    """Shows progress, reports figures, and keeps the newest checkpoint and the best.
+
+    A checkpoint is marked whole once every file of its is written; only then do others go, their mark first.
+    """
 
     def __init__(self, advance: Advance, observe: Observer) -> None:
         self._advance, self._observe = advance, observe
@@ -117,12 +128,21 @@ class _Watch(TrainerCallback):
             self._observe(state.global_step, figures)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if args.should_save:
-            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / _WHOLE).touch()
+        if not args.should_save:
+            return
+        work = Path(str(args.output_dir))
+        (work / f"checkpoint-{state.global_step}" / _WHOLE).touch()
+        for checkpoint in work.glob("checkpoint-*"):
+            if _step_of(checkpoint) not in (state.global_step, state.best_global_step):
+                (checkpoint / _WHOLE).unlink(missing_ok=True)
+                shutil.rmtree(checkpoint)
 
 
 def _arguments(params: Training, work: Path, device: torch.device) -> TrainingArguments:
-    return TrainingArguments(
+    # A divisor of the steps between checkpoints: a loss is then never the mean over an interruption.
+    coarsest = max(1, params.steps // _CURVE_POINTS)
+    logging_steps = next(steps for steps in range(coarsest, 0, -1) if params.validate_every % steps == 0)
+    arguments = TrainingArguments(
         output_dir=str(work),
         max_steps=params.steps,
         per_device_train_batch_size=params.batch_size,
@@ -135,13 +155,10 @@ def _arguments(params: Training, work: Path, device: torch.device) -> TrainingAr
         eval_steps=params.validate_every,
         save_strategy="steps",
         save_steps=params.validate_every,
-        # Two, so that a kill while one is written leaves the one before.
-        save_total_limit=2,
-        load_best_model_at_end=True,
         metric_for_best_model=VALIDATION,
         greater_is_better=True,
         restore_callback_states_from_checkpoint=True,
-        logging_steps=max(1, params.steps // _CURVE_POINTS),
+        logging_steps=logging_steps,
         # A loss that is not a number must be seen, not replaced by the last one.
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
@@ -152,17 +169,28 @@ def _arguments(params: Training, work: Path, device: torch.device) -> TrainingAr
         disable_tqdm=True,
         log_level="error",
     )
+    if arguments.n_gpu > 1:
+        # One card a process: Trainer would spread each batch over all, and so train on larger ones.
+        arguments._n_gpu = 1
+    return arguments
 
 
 def _last_whole_checkpoint(work: Path) -> Path | None:
     """The newest checkpoint whose writing was finished; the remains of others are removed."""
-    whole: list[tuple[int, Path]] = []
     for checkpoint in work.glob("checkpoint-*"):
-        if (checkpoint / _WHOLE).exists():
-            whole.append((int(checkpoint.name.rpartition("-")[2]), checkpoint))
-        else:
+        if not (checkpoint / _WHOLE).exists():
             shutil.rmtree(checkpoint)
-    return max(whole)[1] if whole else None
+    return max(work.glob("checkpoint-*"), key=_step_of, default=None)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _has_ended(state: TrainerState) -> bool:
+    """Whether the checkpoint was the training's last: all steps done, or stopped early."""
+    callbacks: Any = state.stateful_callbacks
+    return bool(callbacks["TrainerControl"]["args"]["should_training_stop"])
 
 
 def _history(state: TrainerState) -> History:

@@ -11,17 +11,9 @@ from distilrank import layout
 from distilrank.artifacts import built
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
+from distilrank.evaluation.history import History
 from distilrank.evaluation.report.rankers import ReportedRanker, reported_rankers
 from distilrank.params import Params
-
-
-@dataclass(frozen=True)
-class History:
-    """How a training went: (step, loss) and (step, validation nDCG@10), and the step whose weights were kept."""
-
-    loss: list[tuple[int, float]]
-    validation: list[tuple[int, float]]
-    best_step: int
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from distilrank.evaluation.report.results import headline, results_table
 from distilrank.evaluation.report.score_distributions import score_distributions
 from distilrank.evaluation.report.tradeoff import tradeoff
 from distilrank.evaluation.report.training_curves import training_curves
+from distilrank.evaluation.tasks import TASKS
 
-TASKS = {"rerank": "Re-ranking", "retrieve": "Search in the whole collection"}
 MEANINGS = {
     "nDCG": "nDCG@k is 1 when the relevant passages stand first, less the lower they stand, 0 when none is in the k",
     "MRR": "MRR@k averages one over the rank of the first relevant passage",

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from distilrank.evaluation.tasks import BM25
 from distilrank.params import Params, distilled_name
 
 Role = Literal["baseline", "teacher", "control", "taught"]
-BASELINE = "bm25"
 # Distinct for the colour-blind (Okabe and Ito); the stylesheet holds the colours.
 HUES = 6
 
@@ -33,7 +33,7 @@ class ReportedRanker:
 def reported_rankers(params: Params) -> list[ReportedRanker]:
     """BM25, the teachers, then each student after its control: the order of every table and plot."""
     described: list[tuple[str, Role, str, str, str | None]] = [
-        (BASELINE, "baseline", "lexical, not trained", "var(--faint)", None)
+        (BM25, "baseline", "lexical, not trained", "var(--faint)", None)
     ]
     for number, (name, teacher) in enumerate(params.teachers.items()):
         description = f"teacher, {teacher.ranker.architecture}, {teacher.loss}"

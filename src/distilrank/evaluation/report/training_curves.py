@@ -4,7 +4,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from distilrank.evaluation.report.inputs import History, ReportInputs
+from distilrank.evaluation.history import History
+from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
 from distilrank.evaluation.report.svg import INK, MUTED, PAPER, SMALL, as_svg, canvas, colour_of, plain
 
