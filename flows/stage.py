@@ -11,6 +11,11 @@ from flows.leash import Leash
 Verdict = Literal["Built", "Restored", "UpToDate"]
 
 LAST_LINES = 20
+# What DVC advises after every stage, and nobody wants to read a dozen times.
+ADVICE = re.compile(
+    r"To track the changes with git, run:|git add .*|To enable auto staging, run:"
+    r"|dvc config core\.autostage true|Use `dvc push` to send your updates to remote storage\."
+)
 USER_MISTAKE = re.compile(r"ERROR: .* exited with 2")
 
 
@@ -38,10 +43,10 @@ def run_stage(stage: str, leash: Leash, tell: Callable[[str], object]) -> Verdic
 
 
 def printed(output: Iterable[bytes]) -> Iterator[str]:
-    """Return the lines as a terminal would leave them: of a progress bar its last stand; none that is blank."""
+    """Return the lines as a terminal would leave them: of a progress bar its last stand; none that is blank, no advice."""
     for line in output:
         text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
-        if text.strip():
+        if text.strip() and not ADVICE.fullmatch(text.strip()):
             yield text
 
 

@@ -46,6 +46,7 @@ def by_flow(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str
     project = clone(tmp_path_factory.mktemp("flow"))
     done = run_flow(project, environment)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "git add" not in done.stdout + done.stderr
     return project
 
 
