@@ -43,7 +43,7 @@ def run_stage(stage: str, leash: Leash, tell: Callable[[str], object]) -> Verdic
 
 
 def printed(output: Iterable[bytes]) -> Iterator[str]:
-    """Return the lines as a terminal would leave them: of a progress bar its last stand; none that is blank, no advice."""
+    """Return the lines as a terminal would leave them: of a progress bar its last stand; no blank ones, no advice."""
     for line in output:
         text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
         if text.strip() and not ADVICE.fullmatch(text.strip()):
