@@ -18,6 +18,7 @@ help:  ## list the targets
 setup: .venv/.installed  ## build .venv (at most five minutes)
 
 demo: setup  ## run the whole pipeline and show its results
+	distilrank check
 	python -m flows.pipeline
 	distilrank results
 

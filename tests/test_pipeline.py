@@ -135,10 +135,16 @@ def test_search_answers_from_the_taught_students_index(by_repro: Path, command: 
     assert "iotfleetwise:" in done.stdout
 
 
+def test_a_query_is_text_and_not_markup(by_repro: Path, command: Command) -> None:
+    done = command(by_repro, "distilrank", "search", "list [/bold] items")
+    assert done.returncode == 0, done.stderr
+    assert "[/bold]" in done.stdout
+
+
 def test_search_by_a_ranker_without_an_index_is_refused(by_repro: Path, command: Command) -> None:
     done = command(by_repro, "distilrank", "search", "delete a fleet", "--model", "T1")
     assert done.returncode == 2
-    assert "indexes/T1" in done.stderr
+    assert "got ranker 'T1', expected one of ['dot', 'dot-T1']" in done.stderr
 
 
 def test_the_report_holds_every_ranker(by_repro: Path) -> None:

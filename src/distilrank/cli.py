@@ -32,6 +32,12 @@ def main() -> None:
         sys.exit(2)
 
 
+@app.command()
+def check() -> None:
+    """Check params.yaml, without running anything."""
+    read_params()
+
+
 def _stage(name: str, summary: str) -> None:
     """A stage that takes nothing but the params: distilrank.stages.<name> has a function of that name."""
 
@@ -117,6 +123,9 @@ def search(
     from distilrank.retrieval.search import search as find
 
     name = model or _taught_student(read_params())
+    indexed = sorted(path.name for path in layout.INDEXES.glob("*"))
+    if indexed and name not in indexed:
+        raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")
     if not query.strip():
         raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
     show_hits(query, name, find(query, layout.MODELS / name, layout.INDEXES / name, layout.COLLECTION, depth))

@@ -32,7 +32,7 @@ def show_results() -> None:
 
 def show_hits(query: str, model: str, hits: pl.DataFrame) -> None:
     """A table of passages (passage_id, score, title, text), best first."""
-    table = Table("", "passage", "score", "text", title=f"{query}  ({model})", show_lines=True)
+    table = Table("", "passage", "score", "text", title=f"{escape(query)}  ({model})", show_lines=True)
     for rank, hit in enumerate(hits.iter_rows(named=True), 1):
         text = f"[bold]{escape(hit['title'])}[/bold]\n{escape(hit['text'][:300])}"
         table.add_row(str(rank), escape(hit["passage_id"]), f"{hit['score']:.2f}", text)

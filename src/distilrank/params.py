@@ -218,9 +218,11 @@ def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
 
 
 def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
-    first: Any = error.errors(include_url=False)[0]
+    errors: list[Any] = error.errors(include_url=False)
+    # A misspelt key is unknown and, under its right name, missing: the first says more.
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     where = ".".join(str(part) for part in first["loc"]) or "top level"
-    got = "nothing" if first["type"] == "missing" else repr(first["input"])
+    got = {"missing": "nothing", "extra_forbidden": "an unknown key"}.get(first["type"], repr(first["input"]))
     if len(got) > 80:
         got = got[:77] + "..."
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
@@ -232,7 +234,7 @@ def _expected(error: Mapping[str, Any]) -> str:
         case "missing":
             return "this key"
         case "extra_forbidden":
-            return "no such key here"
+            return "a key that is known here"
         case _:
             message: str = error["msg"]
             return message.removeprefix("Input should be ").removeprefix("Value error, ")
