@@ -41,6 +41,7 @@ def build(stage: str, leash: Leash) -> State[None]:
     return Completed(name=done)
 
 
+# Prefect leaves the runner's type parameter open, which mypy reads as Never.
 @flow(name="pipeline", task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()))  # type: ignore[arg-type]
 def pipeline() -> State[None]:
     """Build every stage of dvc.yaml; the final state is Failed, and says why, if one did not build."""

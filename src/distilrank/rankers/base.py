@@ -62,7 +62,7 @@ class Ranker(PreTrainedModel):
 
     def post_init(self) -> None:
         """To be called last in every __init__: initialises the weights that are the ranker's own."""
-        super().post_init()  # type: ignore[no-untyped-call]
+        super().post_init()  # type: ignore[no-untyped-call]  # untyped in transformers
 
     def on(self, device: torch.device) -> Self:
         """Moves the weights to a device."""

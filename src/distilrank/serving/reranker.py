@@ -30,7 +30,7 @@ class Reranker(PythonModel):
         self.ranker = load_ranker(directory)
         self.tokenizer = TextTokenizer(directory)
 
-    def predict(self, model_input: list[RerankRequest]) -> list[list[float]]:  # type: ignore[override]
+    def predict(self, model_input: list[RerankRequest]) -> list[list[float]]:  # type: ignore[override]  # MLflow allows it without a context
         """MLflow reads the signature from these types."""
         return [self._scores(request.query, request.passages) for request in model_input]
 
