@@ -10,7 +10,7 @@ export DO_NOT_TRACK = 1
 # Bytecode is what makes torch and transformers start quickly.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test lint constraints clean
+.PHONY: help setup demo paper ablation test lint constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -21,6 +21,14 @@ demo: setup  ## run the whole pipeline and show its results
 	distilrank check
 	python -m flows.pipeline
 	distilrank results
+
+paper: setup  ## run the paper's whole matrix, in hours: teachers, an ensemble, every student with each and alone
+	distilrank init --preset paper
+	$(MAKE) demo
+
+ablation: setup  ## compare three losses on three students, in an hour or two
+	distilrank init --preset ablation
+	$(MAKE) demo
 
 test: setup lint  ## lint, check types and run the tests
 	pytest
@@ -35,7 +43,7 @@ constraints:  ## compile constraints.txt from pyproject.toml, without the CUDA w
 		--no-header | grep -vE '^(nvidia-|cuda-|triton)' > constraints.txt
 
 clean:  ## remove what the pipeline made; DVC's cache and .venv stay
-	rm -rf .work data models scores indexes evaluation report dvc.lock mlflow.db mlruns
+	rm -rf .work data models scores labels indexes evaluation report dvc.lock mlflow.db mlruns
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -2,20 +2,38 @@
 
 from collections.abc import Mapping
 
+from distilrank.evaluation.by_teacher import MEASURE, by_teacher
 from distilrank.evaluation.tasks import TASKS
 
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 
 
 def results_page(metrics: Mapping[str, Scores]) -> str:
-    """Return one table a task: a row a ranker, a column a measure."""
-    return "\n\n".join(f"## {title}\n\n{table(metrics[task])}" for task, title in TASKS.items() if metrics.get(task))
+    """Return two tables a task: students by their teachers, and every measure by ranker."""
+    return "\n\n".join(
+        f"## {title}\n\n{matrix(metrics[task])}\n\n{table(metrics[task])}"
+        for task, title in TASKS.items()
+        if metrics.get(task)
+    )
+
+
+def matrix(scores: Scores) -> str:
+    """Return nDCG@10: a row a student, a column a teacher."""
+    columns, rows = by_teacher(scores)
+    return lines([MEASURE, *columns], rows)
 
 
 def table(scores: Scores) -> str:
     """Return the values of each ranker, to three decimals; a measure that a ranker lacks stays empty."""
     measures = list(dict.fromkeys(measure for values in scores.values() for measure in values))
-    rows = [["ranker", *measures], ["---", *("---:" for _ in measures)]]
-    for ranker, values in scores.items():
-        rows.append([ranker, *(f"{values[measure]:.3f}" if measure in values else "" for measure in measures)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = {
+        ranker: [f"{values[measure]:.3f}" if measure in values else "" for measure in measures]
+        for ranker, values in scores.items()
+    }
+    return lines(["ranker", *measures], rows)
+
+
+def lines(columns: list[str], rows: Mapping[str, list[str]]) -> str:
+    """Return a table of Markdown whose first column is the rows' names."""
+    every = [columns, ["---", *("---:" for _ in columns[1:])], *([name, *row] for name, row in rows.items())]
+    return "\n".join(f"| {' | '.join(row)} |" for row in every)

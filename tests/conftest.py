@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from distilrank.data.backbone import locate_backbone
-from distilrank.params import Params, read_params
+from distilrank.params import Params
+from distilrank.params_file import read_params
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.tokenize import tokenize

@@ -11,13 +11,13 @@ FLOORS = [
     {"cli"},
     {"console", "stages", "tracking"},
     {"mlflow_client", "serving"},
-    {"training"},
+    {"training", "conversion"},
     {"scoring"},
     {"retrieval"},
     {"evaluation"},
     {"rankers"},
     {"data"},
-    {"artifacts", "layout", "params", "progress"},
+    {"artifacts", "layout", "params", "params_file", "presets", "progress"},
     {"errors"},
 ]
 LIGHT = [

@@ -2,13 +2,15 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from distilrank import layout
 from distilrank.errors import InputError
-from distilrank.params import Params, distilled_name, read_params
+from distilrank.params import Params, distilled_name
+from distilrank.params_file import read_params
 
 app = typer.Typer(
     help="Distil slow, strong neural rankers into small, fast ones.",
@@ -18,8 +20,10 @@ app = typer.Typer(
 )
 STAGES = "Stages, in their order: dvc.yaml runs them"
 RESULTS = "Results"
+CHECKPOINTS = "Checkpoints of other libraries"
 Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
 Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, such as dot.")]
+Target = Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")]
 Dense = Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-T1.")]
 
 
@@ -30,6 +34,16 @@ def main() -> None:
     except InputError as error:
         print(f"distilrank: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+@app.command()
+def init(
+    preset: Annotated[str, typer.Option(help="A file of presets/, without .yaml, such as paper.")],
+) -> None:
+    """Make a preset the project's params.yaml; params of your own are not overwritten."""
+    from distilrank.presets import use_preset
+
+    use_preset(preset)
 
 
 @app.command()
@@ -67,6 +81,14 @@ def score(teacher: Teacher) -> None:
     from distilrank.stages.score import score as stage
 
     stage(read_params(), teacher)
+
+
+@app.command(rich_help_panel=STAGES)
+def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in params.yaml, such as T2.")]) -> None:
+    """Join the scores of several teachers into one's."""
+    from distilrank.stages.ensemble import ensemble as stage
+
+    stage(read_params(), name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -115,7 +137,7 @@ def results() -> None:
 @app.command(rich_help_panel=RESULTS)
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
-    model: Annotated[str | None, typer.Option(help="A dense ranker; else the first student, as taught.")] = None,
+    model: Annotated[str | None, typer.Option(help="A dense ranker; else the first indexed, as taught.")] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
     """Answer a query from a distilled student's index."""
@@ -131,5 +153,31 @@ def search(
     show_hits(query, name, find(query, layout.MODELS / name, layout.INDEXES / name, layout.COLLECTION, depth))
 
 
+@app.command("import-model", rich_help_panel=CHECKPOINTS)
+def import_model(
+    source: Annotated[Path, typer.Argument(help="A folder with config.json, weights and tokenizer.")],
+    target: Target,
+    architecture: Annotated[str, typer.Option(help="What it is: dot, colbert, cat or prettr.")],
+    query_length: Annotated[
+        int, typer.Option(min=1, max=512, help="Tokens of a query, special ones not counted.")
+    ] = 28,
+    passage_length: Annotated[int, typer.Option(min=1, max=8192, help="Tokens of a passage, likewise.")] = 198,
+) -> None:
+    """Make a ranker of a checkpoint that the authors of arXiv 2010.02666 published."""
+    from distilrank.conversion.published import import_model as convert
+
+    convert(source, target, architecture, query_length, passage_length)
+
+
+@app.command("export-model", rich_help_panel=CHECKPOINTS)
+def export_model(
+    model: Annotated[Path, typer.Argument(help="A trained ranker's directory, such as models/dot-T1.")], target: Target
+) -> None:
+    """Write a dot, colbert or cat ranker for sentence-transformers."""
+    from distilrank.conversion.export import export_model as convert
+
+    convert(model, target)
+
+
 def _taught_student(params: Params) -> str:
-    return distilled_name(next(iter(params.students)), next(iter(params.teachers)))
+    return distilled_name(params.matrix.indexes[0], params.matrix.teachers[0])

@@ -27,3 +27,7 @@ class BackboneError(InputError):
 
 class ScoreError(InputError):
     """Scores are missing, foreign, or not finite."""
+
+
+class CheckpointError(InputError):
+    """Another library's checkpoint does not fit a ranker, or a ranker has no layout elsewhere."""

@@ -1,18 +1,22 @@
 """params.yaml as typed values: one frozen model a section; unknown keys and values out of range are refused."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from distilrank.errors import ParamsError
 
 PARAMS_FILE = Path("params.yaml")
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0, lt=1)]
+Temperature = Annotated[float, Field(gt=0)] | None
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-LossName = Literal["margin-mse", "ranknet"]
+# Losses that need labels alone, and those that need a teacher's scores.
+LabelLoss = Literal["ranknet", "infonce"]
+TeacherLoss = Literal["margin-mse", "mse", "weighted-ranknet", "mse-ranknet", "listwise-kl"]
+WITH_TEMPERATURE = ("infonce", "listwise-kl")
 Entry = TypeVar("Entry")
 
 
@@ -64,28 +68,91 @@ class Candidates(Section):
 
 class Triples(Section):
     count: int = Field(ge=1)
+    negatives: int = Field(ge=1)
     negatives_from: int = Field(ge=1)
     seed: int = Field(ge=0)
 
+    @model_validator(mode="after")
+    def has_enough_negatives(self) -> Self:
+        if self.negatives > self.negatives_from:
+            raise ValueError(f"negatives is {self.negatives}, more than negatives_from, {self.negatives_from}")
+        return self
 
-class CatRanker(Section):
+
+class RankerSection(Section):
+    # What may learn at a rate of its own.
+    parts: ClassVar[tuple[str, ...]] = ()
+
+
+class CatRanker(RankerSection):
+    """BERT_CAT: `pooling` is what the linear head reads, [CLS] or the backbone's pooler."""
+
     architecture: Literal["cat"]
     layers: int = Field(ge=1)
+    pooling: Literal["cls", "pooler"] = "cls"
 
 
-class DotRanker(Section):
+class PrettrRanker(RankerSection):
+    """PreTT: the layers below `join_layer` read query and passage apart, those from it on read them joined."""
+
+    architecture: Literal["prettr"]
+    layers: int = Field(ge=2)
+    join_layer: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def joins_below_the_top(self) -> Self:
+        if self.join_layer >= self.layers:
+            raise ValueError(f"join_layer must be below layers, {self.layers}; it is {self.join_layer}")
+        return self
+
+
+class ColbertRanker(RankerSection):
+    """ColBERT: vectors of `dimension`; scaled to length 1 where `normalise`; queries filled up with [MASK]
+    where `expand_queries`."""
+
+    architecture: Literal["colbert"]
+    layers: int = Field(ge=1)
+    dimension: int = Field(ge=1, default=128)
+    normalise: bool = False
+    expand_queries: bool = False
+
+
+class DotRanker(RankerSection):
+    """BERT_DOT: one vector, of the backbone's width or projected to `dimension`."""
+
     architecture: Literal["dot"]
     layers: int = Field(ge=1)
     pooling: Literal["cls", "mean"]
+    dimension: Annotated[int, Field(ge=1)] | None = None
 
 
-Ranker = Annotated[CatRanker | DotRanker, Field(discriminator="architecture")]
+class Glove(Section):
+    """A text file of word vectors below collections/: a word and its numbers a line."""
+
+    path: str = Field(pattern=r"^collections/[^/.][^/]*$")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TkRanker(RankerSection):
+    """TK: small transformer layers over word embeddings, the backbone's or those of a GloVe text file."""
+
+    parts: ClassVar[tuple[str, ...]] = ("kernels", "embeddings")
+
+    architecture: Literal["tk"]
+    layers: int = Field(ge=1, default=2)
+    glove: Glove | None = None
+
+
+Ranker = Annotated[CatRanker | PrettrRanker | ColbertRanker | DotRanker | TkRanker, Field(discriminator="architecture")]
 
 
 class Training(Section):
+    """`part_learning_rates` are those of parts of a ranker that learn at a rate of their own."""
+
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0, lt=1)
+    learning_rate: LearningRate
+    part_learning_rates: dict[str, LearningRate] = {}
     warmup_share: float = Field(ge=0, lt=1)
     validate_every: int = Field(ge=1)
     patience: int = Field(ge=1)
@@ -99,17 +166,57 @@ class Training(Section):
 
 
 class Teacher(Section):
+    """Trained on labels: the students' triples, or a draw of its own."""
+
     ranker: Ranker
-    loss: Literal["ranknet"]
+    loss: LabelLoss
+    temperature: Temperature = None
     training: Training
+    triples: Triples | None = None
+
+    @model_validator(mode="after")
+    def has_what_its_loss_needs(self) -> Self:
+        _check_temperature(self.temperature, self.loss)
+        _check_parts(self.ranker, self.training)
+        return self
+
+
+class Ensemble(Section):
+    """Several teachers as one: the mean of their scores, of their z-normalised scores, or the median."""
+
+    members: Annotated[list[ModelName], Field(min_length=2)]
+    combine: Literal["mean", "z-mean", "median"]
+
+    @model_validator(mode="after")
+    def counts_each_member_once(self) -> Self:
+        if len(set(self.members)) < len(self.members):
+            raise ValueError(f"each member must stand once; they are {self.members}")
+        return self
 
 
 class Student(Section):
-    # Every student is indexed, so it must be dense.
-    ranker: DotRanker
-    loss: Literal["margin-mse"]
-    control_loss: Literal["ranknet"]
+    """Learns a teacher's margins; its control is the same student without a teacher."""
+
+    ranker: Ranker
+    start: Literal["backbone", "teacher"]
+    loss: TeacherLoss
+    control_loss: LabelLoss
+    temperature: Temperature = None
     training: Training
+
+    @model_validator(mode="after")
+    def has_what_its_losses_need(self) -> Self:
+        _check_temperature(self.temperature, self.loss, self.control_loss)
+        _check_parts(self.ranker, self.training)
+        return self
+
+
+class Matrix(Section):
+    """Which of these meet: who teaches every student, which students have a control, which are indexed."""
+
+    teachers: Annotated[list[ModelName], Field(min_length=1)]
+    controls: list[ModelName]
+    indexes: Annotated[list[ModelName], Field(min_length=1)]
 
 
 class Validation(Section):
@@ -143,7 +250,9 @@ class Params(Section):
     candidates: Candidates
     triples: Triples
     teachers: Annotated[dict[ModelName, Teacher], Field(min_length=1)]
+    ensembles: dict[ModelName, Ensemble]
     students: Annotated[dict[ModelName, Student], Field(min_length=1)]
+    matrix: Matrix
     validation: Validation
     scoring: Scoring
     evaluation: Evaluation
@@ -151,13 +260,34 @@ class Params(Section):
     report: Report
 
     @model_validator(mode="after")
-    def names_and_depths_agree(self) -> Self:
-        if both := set(self.teachers) & set(self.students):
-            raise ValueError(f"teachers and students must differ in name; both have {sorted(both)}")
-        if "bm25" in {*self.teachers, *self.students}:
+    def names_agree(self) -> Self:
+        names = [*self.teachers, *self.ensembles, *self.students]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"teachers, ensembles and students must differ in name; more than one has {twice}")
+        if "bm25" in names:
             raise ValueError("bm25 is the name of the ranker that needs no training: choose another")
+        controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
+        dense = [name for name, student in controls.items() if student.ranker.architecture == "dot"]
+        known = (
+            *((f"ensembles.{name}.members", one.members, list(self.teachers)) for name, one in self.ensembles.items()),
+            ("matrix.teachers", self.matrix.teachers, [*self.teachers, *self.ensembles]),
+            ("matrix.controls", self.matrix.controls, list(self.students)),
+            # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
+            ("matrix.indexes", self.matrix.indexes, dense),
+        )
+        for where, given, allowed in known:
+            if strange := [name for name in given if name not in allowed]:
+                what = "dense students with a control" if where == "matrix.indexes" else "entries"
+                raise ValueError(f"{where} may name the {what} {allowed}, not {strange}")
+        return self
+
+    @model_validator(mode="after")
+    def depths_agree(self) -> Self:
+        own = [(f"teachers.{name}.triples", teacher.triples) for name, teacher in self.teachers.items()]
+        draws = [(f"{name}.negatives_from", draw.negatives_from) for name, draw in own if draw]
         for section, depth in (
             ("triples.negatives_from", self.triples.negatives_from),
+            *draws,
             ("validation.depth", self.validation.depth),
             ("evaluation.depth", self.evaluation.depth),
         ):
@@ -168,42 +298,37 @@ class Params(Section):
     def teacher(self, name: str) -> Teacher:
         return _entry(self.teachers, "teachers", name)
 
+    def ensemble(self, name: str) -> Ensemble:
+        return _entry(self.ensembles, "ensembles", name)
+
     def student(self, name: str) -> Student:
         return _entry(self.students, "students", name)
 
+    def members(self, teacher: str) -> list[str]:
+        """The trained teachers behind a teacher's name: itself, or an ensemble's members. Raises ParamsError."""
+        if teacher in self.ensembles:
+            return self.ensembles[teacher].members
+        _entry({**self.teachers, **self.ensembles}, "teachers and ensembles", teacher)
+        return [teacher]
+
+    def control_of(self, student: str) -> str | None:
+        """The first control that differs from `student` in nothing but how it would learn from a teacher."""
+        wanted = _as_control(self.students[student])
+        return next((name for name in self.matrix.controls if _as_control(self.students[name]) == wanted), None)
+
     def model_names(self) -> list[str]:
         """The trained models in the order of the report: teachers, then each student after its control."""
-        students = [
-            name
-            for student in self.students
-            for name in (student, *(distilled_name(student, teacher) for teacher in self.teachers))
-        ]
+        students = [name for student in self.students for name in self._models_of(student)]
         return [*self.teachers, *students]
+
+    def _models_of(self, student: str) -> list[str]:
+        control = [student] if student in self.matrix.controls else []
+        return [*control, *(distilled_name(student, teacher) for teacher in self.matrix.teachers)]
 
 
 def distilled_name(student: str, teacher: str) -> str:
     """The name of `student` when `teacher` taught it; the bare name is its control."""
     return f"{student}-{teacher}"
-
-
-def read_params(path: Path = PARAMS_FILE) -> Params:
-    """Reads and checks params.yaml. Raises ParamsError."""
-    # YAML 1.2, as DVC reads it: 7e-6 is a number.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    if not path.is_file():
-        raise ParamsError(
-            path, got="no such file", expected="the parameters", remedy="run from the root of the project"
-        )
-    try:
-        values = YAML(typ="safe", pure=True).load(path)
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(path, got=f"no YAML ({error})", expected="valid YAML", remedy="mend the file") from error
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        raise _as_params_error(path, error) from error
 
 
 def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
@@ -217,24 +342,19 @@ def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
     return entries[name]
 
 
-def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
-    errors: list[Any] = error.errors(include_url=False)
-    # A misspelt key is unknown and, under its right name, missing: the first says more.
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    where = ".".join(str(part) for part in first["loc"]) or "top level"
-    got = {"missing": "nothing", "extra_forbidden": "an unknown key"}.get(first["type"], repr(first["input"]))
-    if len(got) > 80:
-        got = got[:77] + "..."
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return ParamsError(f"{path}: {where}", got=got, expected=f"{_expected(first)}{more}", remedy="mend the file")
+def _as_control(student: Student) -> dict[str, Any]:
+    taught_only = {"loss", "start"} | ({"temperature"} if student.control_loss not in WITH_TEMPERATURE else set())
+    return student.model_dump(exclude=taught_only)
 
 
-def _expected(error: Mapping[str, Any]) -> str:
-    match error["type"]:
-        case "missing":
-            return "this key"
-        case "extra_forbidden":
-            return "a key that is known here"
-        case _:
-            message: str = error["msg"]
-            return message.removeprefix("Input should be ").removeprefix("Value error, ")
+def _check_temperature(temperature: float | None, *losses: str) -> None:
+    needed = [loss for loss in losses if loss in WITH_TEMPERATURE]
+    if needed and temperature is None:
+        raise ValueError(f"the loss {needed[0]} needs a temperature")
+    if temperature is not None and not needed:
+        raise ValueError(f"only {' and '.join(WITH_TEMPERATURE)} take a temperature, not {' or '.join(losses)}")
+
+
+def _check_parts(ranker: Ranker, training: Training) -> None:
+    if strange := [part for part in training.part_learning_rates if part not in ranker.parts]:
+        raise ValueError(f"part_learning_rates of {ranker.architecture} may name {list(ranker.parts)}, not {strange}")

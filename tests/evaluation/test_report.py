@@ -2,30 +2,83 @@
 
 import json
 import re
+from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from flows.results import results_page
 from scipy.stats import t as student_t
+from scipy.stats import ttest_rel
 
 from distilrank import layout
 from distilrank.artifacts import write_json
+from distilrank.console import show_results
 from distilrank.data.collection import Collection
-from distilrank.data.runs import write_trec
+from distilrank.data.runs import read_trec, write_trec
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.report import ReportInputs, write_report
-from distilrank.evaluation.report.results import paired_p_value
+from distilrank.evaluation.report.gains import paired_p_value
 from distilrank.params import Params
 
-RANKERS = ["bm25", "T1", "dot", "dot-T1"]
+MATRIX = ["nDCG@10", "MRR@10"]
 HOSTILE = "<script>alert('passage')</script> & more"
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "cat": {"architecture": "cat", "layers": 1},
+    "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},
+    "colbert": {"architecture": "colbert", "layers": 1},
+    "dot": {"architecture": "dot", "layers": 1, "pooling": "mean"},
+    "tk": {"architecture": "tk"},
+}
+# What each model's scores are multiplied by, and added to: ranges of their own.
+SCALES = {"T1": (5, 0), "T1b": (4, 1), "T1c": (6, -1), "colbert": (2, 90), "dot": (3, 40), "tk": (1, -20)}
 
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_params: Params) -> Params:
     """What the stages before the report leave, for 12 test queries with 5 candidates each."""
     monkeypatch.chdir(tmp_path)
+    write_results(tiny_params, write_collection())
+    return tiny_params
+
+
+@pytest.fixture(scope="module")
+def matrix_params(tiny_params: Params) -> Params:
+    """Five architectures x {none, T1, T2 of three}; prettr has no control, dot_mse is compared with dot."""
+    values = tiny_params.model_dump()
+    teacher, student = values["teachers"]["T1"], values["students"]["dot"]
+    students = {name: student | {"ranker": ranker} for name, ranker in ARCHITECTURES.items()}
+    matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"], "indexes": ["dot"]}
+    return Params.model_validate(
+        values
+        | {"teachers": dict.fromkeys(("T1", "T1b", "T1c"), teacher), "matrix": matrix}
+        | {"ensembles": {"T2": {"members": ["T1", "T1b", "T1c"], "combine": "mean"}}}
+        | {"students": students | {"dot_mse": student | {"loss": "mse"}}}
+    )
+
+
+@pytest.fixture(scope="module")
+def matrix_project(matrix_params: Params, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A project with the whole matrix's results, and its page; not to be changed."""
+    directory = tmp_path_factory.mktemp("matrix")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(directory)
+        write_results(matrix_params, write_collection())
+        return directory, write_report(ReportInputs.read(matrix_params))
+
+
+@pytest.fixture
+def matrix_page(matrix_project: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The page of the whole matrix, whose project is the working directory."""
+    directory, page = matrix_project
+    monkeypatch.chdir(directory)
+    return page
+
+
+def write_collection() -> Collection:
     passages = [(f"p{number:02}", "A service", HOSTILE) for number in range(60)]
     queries = [(f"q{number:02}", f"query number {number}", "test") for number in range(12)]
     queries += [("qtrain", "train on me", "train"), ("qdev", "validate on me", "dev")]
@@ -38,35 +91,130 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_params: Params
     )
     layout.COLLECTION.mkdir(parents=True)
     collection.write(layout.COLLECTION)
+    return collection
+
+
+def write_results(params: Params, collection: Collection) -> None:
     layout.RUNS.mkdir(parents=True)
     random = np.random.default_rng(0)
+    rankers = ["bm25", *params.model_names()]
     metrics: dict[str, dict[str, dict[str, float]]] = {"rerank": {}, "retrieve": {}}
     tables = []
-    for ranker in RANKERS:
+    relevant = np.arange(60) % 5 == 0
+    for ranker in rankers:
         rows = [(f"q{query:02}", f"p{5 * query + place:02}") for query in range(12) for place in range(5)]
         run = pl.DataFrame(rows, schema=["query_id", "passage_id"], orient="row")
-        run = run.with_columns(score=pl.Series(random.normal(size=60)))
+        scale, shift = SCALES.get(ranker.split("-")[0], (1, 0))
+        better = 1.5 if "-" in ranker else 0.2
+        run = run.with_columns(score=pl.Series((random.normal(size=60) + better * relevant) * scale + shift))
         values = measure(run, collection.qrels_of("test"))
-        for task, by_ranker in metrics.items():
+        for task in ("rerank", "retrieve") if ranker.split("-")[0] in ("bm25", "dot") else ("rerank",):
             write_trec(run, layout.RUNS / f"{ranker}.{task}.trec", ranker)
-            by_ranker[ranker] = means(values)
+            metrics[task][ranker] = means(values)
             tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
     pl.concat(tables).write_parquet(layout.RUNS / "measures.parquet")
     write_json(layout.METRICS, metrics)
-    times = {ranker: {"median": 2.0**number, "p90": 3.0**number} for number, ranker in enumerate(RANKERS)}
+    times = {ranker: {"median": 1.3**number, "p90": 1.5**number} for number, ranker in enumerate(rankers)}
     write_json(layout.LATENCY, {"machine": "a machine", "depth": 5, "queries": 12, "milliseconds": times})
     history = {"loss": [[2, 0.7], [4, 0.5]], "validation": [[2, 0.3], [4, 0.4]], "best_step": 4}
-    for name in RANKERS[1:]:
+    for name in rankers[1:]:
         write_json(layout.MODELS / name / "history.json", history)
-    return tiny_params
 
 
-def test_every_ranker_measure_and_figure_is_on_the_page(results: Params) -> None:
-    page = write_report(ReportInputs.read(results))
+def cells(page: str, kind: str, row: str) -> Iterator[list[str]]:
+    """Of each table of a kind, the words of each cell of the row that a name begins."""
+    for table in re.findall(rf'<table class="results {kind}">(.*?)</table>', page, re.DOTALL):
+        for line in re.findall(r"<tr.*?</tr>", table, re.DOTALL):
+            words = [
+                unescape(re.sub(r"<[^>]*>", " ", cell)).split() for cell in re.findall(r"<t[dh].*?</t[dh]>", line, re.S)
+            ]
+            if words[0][:1] == [row]:
+                yield [" ".join(cell) for cell in words[1:]]
+
+
+def number(text: str) -> float:
+    return float(text.replace("\N{MINUS SIGN}", "-"))
+
+
+def per_query(ranker: str, name: str) -> list[float]:
+    table = pl.read_parquet(layout.RUNS / "measures.parquet")
+    chosen = table.filter(pl.col("ranker") == ranker, pl.col("task") == "rerank", pl.col("measure") == name)
+    return chosen.sort("query_id")["value"].to_list()
+
+
+def test_every_ranker_measure_and_figure_is_on_the_page(matrix_page: str, matrix_params: Params) -> None:
     metrics = json.loads(layout.METRICS.read_text())
     for values in metrics["rerank"].values():
-        assert all(name in page and f"{value:.3f}" in page for name, value in values.items())
-    assert all(f"</i>{ranker}" in page for ranker in RANKERS)
+        assert all(name in matrix_page and f"{value:.3f}" in matrix_page for name, value in values.items())
+    assert all(f"</i>{ranker}" in matrix_page for ranker in ["bm25", *matrix_params.model_names()])
+
+
+@pytest.mark.parametrize(
+    ("student", "control"), [("cat", "cat"), ("colbert", "colbert"), ("dot", "dot"), ("tk", "tk"), ("dot_mse", "dot")]
+)
+def test_a_student_is_one_row_compared_with_its_control(matrix_page: str, student: str, control: str) -> None:
+    metrics = json.loads(layout.METRICS.read_text())["rerank"]
+    row = next(cells(matrix_page, "matrix", student))
+    for place, name in ((0, "nDCG@10"), (3, "MRR@10")):
+        assert row[place].split()[0] == f"{metrics[control][name]:.3f}"
+        for column, taught in ((1, f"{student}-T1"), (2, f"{student}-T2")):
+            figure, *mark, gain = row[place + column].split()
+            assert figure == f"{metrics[taught][name]:.3f}"
+            values, others = per_query(taught, name), per_query(control, name)
+            assert gain == f"{np.mean(values) - np.mean(others):+.3f}".replace("-", "\N{MINUS SIGN}")
+            assert mark == (["†"] if ttest_rel(values, others).pvalue < 0.05 else [])
+
+
+def test_some_gains_here_are_significant_and_some_are_not(matrix_page: str, matrix_params: Params) -> None:
+    taught = [cell for student in matrix_params.students for cell in next(cells(matrix_page, "matrix", student))]
+    compared = [cell for cell in taught if len(cell.split()) > 1 and cell.split()[-1] != "dot"]
+    assert 0 < sum("†" in cell for cell in compared) < len(compared)
+
+
+def test_a_student_without_a_control_has_a_dash_and_no_gain(matrix_page: str) -> None:
+    metrics = json.loads(layout.METRICS.read_text())["rerank"]
+    wanted = [["–", *(f"{metrics[f'prettr-{teacher}'][name]:.3f}" for teacher in ("T1", "T2"))] for name in MATRIX]
+    assert next(cells(matrix_page, "matrix", "prettr"))[:6] == [cell for cells in wanted for cell in cells]
+
+
+def test_members_of_an_ensemble_have_rows_and_the_ensemble_none(matrix_page: str) -> None:
+    assert all(next(cells(matrix_page, "matrix", member)) for member in ("T1", "T1b", "T1c"))
+    assert list(cells(matrix_page, "matrix", "T2")) == []
+    assert "T2 is the mean of T1, T1b and T1c." in matrix_page
+
+
+def test_only_what_was_searched_with_is_in_the_table_of_searching(matrix_page: str, matrix_params: Params) -> None:
+    tables = {name: len(list(cells(matrix_page, "matrix", name))) for name in ["bm25", "T1", *matrix_params.students]}
+    assert {name for name, count in tables.items() if count == 2} == {"bm25", "dot"}
+
+
+def test_scores_and_margins_have_their_mean_and_deviation(matrix_page: str, matrix_params: Params) -> None:
+    for name in matrix_params.model_names():
+        scores = np.asarray(read_trec(layout.RUNS / f"{name}.rerank.trec").sort("passage_id")["score"]).reshape(12, 5)
+        margins = scores[:, :1] - scores[:, 1:]
+        shown = [cell for cell in next(cells(matrix_page, "spreads", name)) if "±" in cell]
+        for cell, values in zip(shown, (scores[:, 0], scores[:, 1:], margins), strict=True):
+            mean, deviation = map(number, cell.split("±"))
+            assert mean == pytest.approx(values.mean(), abs=0.06)
+            assert deviation == pytest.approx(values.std(), abs=0.06)
+
+
+def test_the_margins_of_an_ensemble_are_its_members_mean(matrix_page: str) -> None:
+    margins = {
+        name: number(next(cells(matrix_page, "spreads", name))[-1].split("±")[0]) for name in ("T1", "T1b", "T1c", "T2")
+    }
+    assert margins.pop("T2") == pytest.approx(np.mean(list(margins.values())), abs=0.02)
+
+
+def test_an_ablation_shows_its_losses(matrix_page: str) -> None:
+    assert "dot, margin-mse" in matrix_page
+    assert "dot, mse" in matrix_page
+
+
+def test_the_configuration_names_ensembles_and_matrix(matrix_page: str) -> None:
+    assert "<caption>ensembles.T2</caption>" in matrix_page
+    assert "<tr><th>members</th><td>T1, T1b, T1c</td></tr>" in matrix_page
+    assert "<tr><th>controls</th><td>cat, colbert, dot, tk</td></tr>" in matrix_page
 
 
 def test_the_examples_are_queries_with_what_rankers_put_on_top(results: Params) -> None:
@@ -87,8 +235,16 @@ def test_the_page_fetches_nothing(results: Params) -> None:
     assert not re.search(r"url\((?!#)|@import", page)
 
 
-def test_the_same_results_give_the_same_bytes(results: Params) -> None:
-    assert write_report(ReportInputs.read(results)) == write_report(ReportInputs.read(results))
+def test_the_same_results_give_the_same_bytes(matrix_page: str, matrix_params: Params) -> None:
+    assert write_report(ReportInputs.read(matrix_params)) == matrix_page
+
+
+def test_terminal_and_artifact_have_a_student_in_one_row(matrix_page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = json.loads(layout.METRICS.read_text())
+    values = [f"{metrics['rerank'][name]['nDCG@10']:.3f}" for name in ("dot", "dot-T1", "dot-T2")]
+    assert f"| dot | {' | '.join(values)} |" in results_page(metrics)
+    show_results()
+    assert f"│ dot     │      {' │ '.join(values)} │" in capsys.readouterr().out
 
 
 def test_the_p_value_is_that_of_a_paired_t_test() -> None:

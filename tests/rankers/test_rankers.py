@@ -1,56 +1,56 @@
-"""What every architecture promises, on the real backbone with few layers."""
+"""What every architecture promises, with each of its main options, on a small random BERT."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from tests.rankers.examples import (
+    LENGTHS,
+    OPTIONS,
+    assert_close,
+    assert_scores_stand_alone,
+    rows,
+    saved_backbone,
+    small_ranker,
+    tolerance_of,
+)
 
-from distilrank.data.tokens import SpecialTokens
-from distilrank.errors import BackboneError
-from distilrank.params import CatRanker as CatParams
-from distilrank.params import DotRanker as DotParams
-from distilrank.params import Params
-from distilrank.rankers.architectures import begin_ranker, load_ranker
+from distilrank.data.tokens import TextTokenizer
+from distilrank.params import CatRanker, ColbertRanker
+from distilrank.params import Ranker as RankerParams
+from distilrank.rankers.architectures import backbone_of, begin_ranker, load_ranker, pretrained
 from distilrank.rankers.base import Ranker, TokenBatch
+from distilrank.rankers.transformer import TransformerRanker
 
 CLS, SEP = 101, 102
-PARAMS = [
-    CatParams(architecture="cat", layers=2),
-    DotParams(architecture="dot", layers=2, pooling="cls"),
-    DotParams(architecture="dot", layers=2, pooling="mean"),
-]
+NO_TOKENS = TokenBatch(torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, 1, dtype=torch.bool))
 
 
-@pytest.fixture(params=PARAMS, ids=["cat", "dot-cls", "dot-mean"])
-def ranker(request: pytest.FixtureRequest, backbone: Path, tiny_params: Params) -> Ranker:
-    torch.manual_seed(0)
-    return begin_ranker(request.param, backbone, tiny_params.tokens, SpecialTokens(CLS, SEP, 0)).eval()
+@pytest.fixture(scope="module")
+def tokenizer(backbone: Path) -> TextTokenizer:
+    return TextTokenizer(backbone)
 
 
-def rows(*lengths: int, width: int, seed: int) -> TokenBatch:
-    """Random tokens of these lengths, padded to `width`."""
-    ids = torch.randint(1000, 20000, (len(lengths), width), generator=torch.Generator().manual_seed(seed))
-    mask = torch.arange(width) < torch.tensor(lengths).unsqueeze(1)
-    return TokenBatch(ids.masked_fill(~mask, 0), mask)
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_backbone("bert", tmp_path_factory.mktemp("bert"))
 
 
-def row(batch: TokenBatch, number: int) -> TokenBatch:
-    """One row on its own, without padding."""
-    real = batch.mask[number]
-    return TokenBatch(batch.ids[number, real].unsqueeze(0), real[real].unsqueeze(0))
+@pytest.fixture(params=OPTIONS.values(), ids=OPTIONS.keys())
+def params(request: pytest.FixtureRequest) -> RankerParams:
+    chosen: RankerParams = request.param
+    return chosen
 
 
-def test_scores_depend_neither_on_padding_nor_on_the_rest_of_the_batch(ranker: Ranker) -> None:
-    queries, passages = rows(3, 7, 5, width=9, seed=1), rows(20, 4, 11, width=24, seed=2)
-    with torch.inference_mode():
-        together = ranker(queries, passages)
-        alone = torch.cat([ranker(row(queries, number), row(passages, number)) for number in range(3)])
-        turned = ranker(
-            TokenBatch(queries.ids.flip(0), queries.mask.flip(0)),
-            TokenBatch(passages.ids.flip(0), passages.mask.flip(0)),
-        ).flip(0)
-    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(together, turned, atol=1e-5, rtol=1e-5)
+@pytest.fixture
+def ranker(params: RankerParams, bert: Path, tokenizer: TextTokenizer) -> Ranker:
+    return small_ranker(params, bert, tokenizer)
+
+
+def test_scores_depend_neither_on_padding_nor_on_the_rest_of_the_batch(ranker: Ranker, params: RankerParams) -> None:
+    assert_scores_stand_alone(ranker, tolerance_of(params))
 
 
 def test_encoding_apart_and_interacting_equals_forward(ranker: Ranker) -> None:
@@ -63,22 +63,58 @@ def test_encoding_apart_and_interacting_equals_forward(ranker: Ranker) -> None:
 
 
 def test_gradients_reach_every_parameter(ranker: Ranker) -> None:
-    ranker(rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2)).sum().backward()
-    without = [name for name, parameter in ranker.named_parameters() if parameter.grad is None]
+    scores = ranker.train()(rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2))
+    (scores**2).sum().backward()
+    # What is added to all keys alike changes no attention: only rounding gives their bias a gradient.
+    without = [
+        name
+        for name, one in ranker.named_parameters()
+        if one.grad is None or not (one.grad.any() or name.endswith("key.bias"))
+    ]
     assert without == []
 
 
-def test_saved_and_loaded_it_gives_the_same_scores(ranker: Ranker, tmp_path: Path) -> None:
-    ranker.save_pretrained(tmp_path)
+def test_saved_and_loaded_it_gives_the_same_scores(ranker: Ranker, params: RankerParams, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    ranker.save_pretrained(first)
+    loaded = load_ranker(first)
+    loaded.save_pretrained(second)
     queries, passages = rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2)
     with torch.inference_mode():
-        torch.testing.assert_close(
-            load_ranker(tmp_path)(queries, passages), ranker(queries, passages), atol=1e-6, rtol=1e-6
-        )
-    assert {file.name for file in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
+        assert_close(loaded(queries, passages), ranker(queries, passages), 1e-6)
+    for directory in (first, second):
+        assert {file.name for file in directory.iterdir()} == {"config.json", "model.safetensors"}
+        assert not re.search(r"[\"']/|" + re.escape(tmp_path.name), (directory / "config.json").read_text())
+    assert (first / "config.json").read_text() == (second / "config.json").read_text()
 
 
-def test_a_pair_is_framed_as_cls_query_sep_passage_sep(ranker: Ranker) -> None:
+def test_texts_without_a_token_have_finite_scores(ranker: Ranker) -> None:
+    some = rows(3, 0, width=5, seed=1)
+    with torch.inference_mode():
+        for queries in (NO_TOKENS, some):
+            for passages in (NO_TOKENS, some):
+                assert ranker(queries, passages).isfinite().all()
+
+
+def test_it_learns_the_margins_of_a_few_triples_by_heart(ranker: Ranker) -> None:
+    queries = rows(3, 7, 5, 4, width=7, seed=1)
+    passages = rows(9, 4, 11, 6, 8, 8, 3, 10, width=11, seed=2)
+    margins = torch.tensor([3.0, -1.0, 5.0, 2.0])
+    optimizer = torch.optim.Adam(ranker.train().parameters(), lr=3e-3)
+    losses: list[float] = []
+    while len(losses) < 80 and (not losses or losses[-1] > losses[0] / 10):
+        scores = ranker(queries, passages).view(4, 2)
+        loss = ((scores[:, 0] - scores[:, 1] - margins) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] <= losses[0] / 10
+
+
+def test_a_pair_is_framed_as_cls_query_sep_passage_sep(bert: Path, tokenizer: TextTokenizer) -> None:
+    ranker = small_ranker(OPTIONS["cat"], bert, tokenizer)
+    assert isinstance(ranker, TransformerRanker)
     ids, mask, segments = ranker.framed(rows(2, 3, width=4, seed=1), rows(3, 1, width=5, seed=2))
     assert ids.shape == (2, 8)
     assert mask.sum(1).tolist() == [8, 7]
@@ -89,9 +125,9 @@ def test_a_pair_is_framed_as_cls_query_sep_passage_sep(ranker: Ranker) -> None:
     assert ids[1, 7] == 0
 
 
-def test_it_starts_from_the_backbones_lower_layers(ranker: Ranker, backbone: Path) -> None:
-    from safetensors.torch import load_file
-
+def test_it_starts_from_the_backbones_lower_layers(backbone: Path, tokenizer: TextTokenizer) -> None:
+    ranker = begin_ranker(CatRanker(architecture="cat", layers=2), pretrained(backbone), LENGTHS, tokenizer)
+    assert isinstance(ranker, TransformerRanker)
     weights = load_file(backbone / "model.safetensors")
     own = dict(ranker.backbone.named_parameters())
     assert len(own) > 30
@@ -99,6 +135,14 @@ def test_it_starts_from_the_backbones_lower_layers(ranker: Ranker, backbone: Pat
         torch.testing.assert_close(parameter.data, weights[name], atol=0, rtol=0)
 
 
-def test_more_layers_than_the_backbone_has_are_refused(backbone: Path, tiny_params: Params) -> None:
-    with pytest.raises(BackboneError, match="got 6 layers, expected at least 7"):
-        begin_ranker(CatParams(architecture="cat", layers=7), backbone, tiny_params.tokens, SpecialTokens(101, 102, 0))
+def test_a_student_starts_from_a_trained_teacher(bert: Path, tokenizer: TextTokenizer, tmp_path: Path) -> None:
+    teacher = small_ranker(OPTIONS["cat"], bert, tokenizer)
+    assert isinstance(teacher, TransformerRanker)
+    torch.nn.init.normal_(teacher.backbone.embeddings.word_embeddings.weight)
+    teacher.save_pretrained(tmp_path)
+    params = ColbertRanker(architecture="colbert", layers=2)
+    student = begin_ranker(params, backbone_of(tmp_path), LENGTHS, tokenizer)
+    assert isinstance(student, TransformerRanker)
+    taught = teacher.backbone.state_dict()
+    for name, weight in student.backbone.state_dict().items():
+        torch.testing.assert_close(weight, taught[name], atol=0, rtol=0)

@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from distilrank import layout
-from distilrank.data.tokens import TokenStore
+from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.data.triples import pairs_of
 from distilrank.errors import ScoreError
 from distilrank.params import CatRanker as CatParams
 from distilrank.params import Params
-from distilrank.rankers.architectures import begin_ranker
+from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.rankers.base import Ranker
 from distilrank.scoring.pairs import rerank
-from distilrank.scoring.store import check_complete, read_scores, score_parts, triple_scores, unique_pairs
+from distilrank.scoring.parts import score_parts
+from distilrank.scoring.store import check_complete, read_scores
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def tokens(project: Path) -> TokenStore:
 def teacher(backbone: Path, tokens: TokenStore, tiny_params: Params) -> Ranker:
     torch.manual_seed(0)
     params = CatParams(architecture="cat", layers=1)
-    return begin_ranker(params, backbone, tiny_params.tokens, tokens.special_tokens).eval()
+    return begin_ranker(params, pretrained(backbone), tiny_params.tokens, TextTokenizer(layout.TOKENS)).eval()
 
 
 @pytest.fixture
@@ -47,9 +49,11 @@ def nothing(_: int) -> None:
 
 
 def test_no_pair_is_scored_twice(teacher: Ranker, tokens: TokenStore, triples: pl.DataFrame, tmp_path: Path) -> None:
-    pairs, counts = unique_pairs(triples), scored_pairs(teacher)
+    pairs, counts = pairs_of(triples), scored_pairs(teacher)
     score_parts(teacher, tokens, pairs, 16, tmp_path, nothing)
-    distinct = {(row[0], row[1]) for row in triples.iter_rows()} | {(row[0], row[2]) for row in triples.iter_rows()}
+    distinct = {
+        (query, passage) for query, positive, negatives in triples.iter_rows() for passage in [positive, *negatives]
+    }
     assert len(pairs) == len(distinct) < 2 * len(triples)
     assert sum(counts) == len(distinct)
 
@@ -57,7 +61,7 @@ def test_no_pair_is_scored_twice(teacher: Ranker, tokens: TokenStore, triples: p
 def test_after_an_interruption_only_the_missing_parts_are_scored(
     teacher: Ranker, tokens: TokenStore, triples: pl.DataFrame, tmp_path: Path
 ) -> None:
-    pairs = unique_pairs(triples)
+    pairs = pairs_of(triples)
     whole, interrupted = tmp_path / "whole", tmp_path / "interrupted"
     for directory in (whole, interrupted):
         directory.mkdir()
@@ -72,25 +76,10 @@ def test_after_an_interruption_only_the_missing_parts_are_scored(
 
 
 def test_scores_are_those_of_each_pair_on_its_own(teacher: Ranker, tokens: TokenStore, triples: pl.DataFrame) -> None:
-    pairs = unique_pairs(triples).head(20)
+    pairs = pairs_of(triples).head(20)
     together = rerank(teacher, tokens, pairs)["score"].to_numpy()
     alone = np.concatenate([rerank(teacher, tokens, pairs[[row]])["score"].to_numpy() for row in range(20)])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-
-
-def test_a_triple_gets_the_scores_of_its_own_pairs() -> None:
-    triples = pl.DataFrame({"query_id": ["q", "r"], "positive_id": ["a", "a"], "negative_id": ["b", "c"]})
-    scores = pl.DataFrame(
-        {"query_id": ["r", "q", "q", "r"], "passage_id": ["c", "a", "b", "a"], "score": [1.0, 2.0, 3.0, 4.0]}
-    )
-    assert triple_scores(triples, scores).tolist() == [[2, 3], [4, 1]]
-
-
-def test_a_pair_without_a_score_is_an_error_that_counts() -> None:
-    triples = pl.DataFrame({"query_id": ["q", "r"], "positive_id": ["a", "a"], "negative_id": ["b", "c"]})
-    scores = pl.DataFrame({"query_id": ["q", "q"], "passage_id": ["a", "b"], "score": [1.0, 2.0]})
-    with pytest.raises(ScoreError, match="1 of 2 triples without a score"):
-        triple_scores(triples, scores)
 
 
 def test_a_teacher_that_gives_no_number_is_refused(
@@ -99,5 +88,5 @@ def test_a_teacher_that_gives_no_number_is_refused(
     with torch.no_grad():
         teacher.get_parameter("head.bias").fill_(float("nan"))
     with pytest.raises(ScoreError, match="expected finite scores"):
-        score_parts(teacher, tokens, unique_pairs(triples), 16, tmp_path, nothing)
+        score_parts(teacher, tokens, pairs_of(triples), 16, tmp_path, nothing)
     assert list(tmp_path.glob("part-*")) == []

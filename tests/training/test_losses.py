@@ -1,67 +1,171 @@
 """Losses against values worked out by hand, and the properties that the papers give them."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from distilrank.training.losses import LOSSES, MarginMSE, RankNet
+from distilrank.params import WITH_TEMPERATURE, LabelLoss, TeacherLoss
+from distilrank.training.losses import (
+    LOSSES,
+    InfoNCE,
+    ListwiseKL,
+    Loss,
+    MarginMSE,
+    MSERankNet,
+    PointwiseMSE,
+    RankNet,
+    WeightedRankNet,
+    loss_for,
+)
 
-scores = st.lists(st.tuples(*[st.floats(-50, 50, width=32)] * 2), min_size=1, max_size=8)
+TAUGHT = get_args(TeacherLoss)
+# Two queries with a positive and two negatives each: margins 1 and 2, and -1 and 0, against 2 and 3, and 4 and -2.
+STUDENT = torch.tensor([[2.0, 1.0, 0.0], [1.0, 2.0, 1.0]])
+TEACHER = torch.tensor([[3.0, 1.0, 0.0], [5.0, 1.0, 7.0]])
+
+values = st.floats(-50, 50, width=32)
+groups = st.integers(2, 5).flatmap(lambda width: st.lists(st.lists(values, min_size=width, max_size=width), min_size=1))
+two_groups = st.tuples(st.integers(1, 4), st.integers(2, 5)).flatmap(
+    lambda shape: st.tuples(*[st.lists(values, min_size=math.prod(shape), max_size=math.prod(shape))] * 2).map(
+        lambda pair: (torch.tensor(pair[0]).view(shape), torch.tensor(pair[1]).view(shape))
+    )
+)
 
 
-def test_margin_mse_by_hand() -> None:
-    student = torch.tensor([[2.0, 1.0], [0.5, 3.0]])
-    teacher = torch.tensor([[10.0, 6.0], [1.0, 2.0]])
-    # margins 1 and -2.5 against 4 and -1: (9 + 2.25) / 2
-    assert MarginMSE()(student, teacher).item() == pytest.approx(5.625)
+def softplus(value: float) -> float:
+    return math.log(1 + math.exp(value))
 
 
-def test_ranknet_by_hand() -> None:
-    student = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
-    expected = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(2))) / 2
-    assert RankNet()(student).item() == pytest.approx(expected)
+def test_every_loss_of_the_params_is_there() -> None:
+    assert set(LOSSES) == {*get_args(LabelLoss), *TAUGHT}
+    assert {name for name in LOSSES if "temperature" in vars(loss_for(name, 2.0))} == set(WITH_TEMPERATURE)
 
 
-def test_ranknet_of_several_negatives_is_the_mean_over_them() -> None:
-    group = RankNet()(torch.tensor([[1.0, 0.0, 3.0]]))
-    apart = [RankNet()(torch.tensor([[1.0, negative]])) for negative in (0.0, 3.0)]
-    assert group.item() == pytest.approx(torch.stack(apart).mean().item())
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        # differences of the margins 1, 1, 5, 2
+        (MarginMSE(), (1 + 1 + 25 + 4) / 4),
+        # differences of the scores 1, 0, 0, 4, 1, 6
+        (PointwiseMSE(), (1 + 0 + 0 + 16 + 1 + 36) / 6),
+        (RankNet(), (softplus(-1) + softplus(-2) + softplus(1) + softplus(0)) / 4),
+        # the teacher's margin -2 counts as 0
+        (WeightedRankNet(), (2 * softplus(-1) + 3 * softplus(-2) + 4 * softplus(1) + 0) / 4),
+        (MSERankNet(), 54 / 6 + (softplus(-1) + softplus(-2) + softplus(1) + softplus(0)) / 4),
+    ],
+    ids=["margin-mse", "mse", "ranknet", "weighted-ranknet", "mse-ranknet"],
+)
+def test_by_hand(loss: Loss, expected: float) -> None:
+    assert loss(STUDENT, TEACHER).item() == pytest.approx(expected)
 
 
-@given(scores, st.floats(-100, 100), st.floats(-100, 100))
-def test_margin_mse_ignores_where_each_ranker_puts_its_zero(
-    pairs: list[tuple[float, float]], student_shift: float, teacher_shift: float
+def test_listwise_kl_by_hand() -> None:
+    # At T = 2 the teacher's odds are 4 to 1, and the student's even.
+    student, teacher = torch.tensor([[1.0, 1.0]]), torch.tensor([[2 * math.log(4), 0.0]])
+    expected = 4 * (0.8 * math.log(0.8 / 0.5) + 0.2 * math.log(0.2 / 0.5))
+    assert ListwiseKL(2.0)(student, teacher).item() == pytest.approx(expected)
+    twice = ListwiseKL(2.0)(student.repeat(2, 1), teacher.repeat(2, 1))
+    assert twice.item() == pytest.approx(expected)
+
+
+def test_infonce_by_hand() -> None:
+    # At T = 0.5 the positive's odds are 3 to 1 and 1 in the first row, 1 to 2 in the second.
+    scores = torch.tensor([[0.5 * math.log(3), 0.0, 0.0], [0.0, 0.5 * math.log(2), -math.inf]])
+    assert InfoNCE(0.5)(scores).item() == pytest.approx((math.log(5 / 3) + math.log(3)) / 2)
+
+
+@given(two_groups, st.integers(-64, 64), st.integers(-64, 64))
+def test_margin_mse_and_listwise_kl_ignore_where_each_ranker_puts_its_zero(
+    pair: tuple[Tensor, Tensor], student_shift: int, teacher_shift: int
 ) -> None:
-    student, teacher = torch.tensor(pairs), torch.tensor(pairs).flip(1)
-    shifted = MarginMSE()(student + student_shift, teacher + teacher_shift)
-    assert shifted.item() == pytest.approx(MarginMSE()(student, teacher).item(), rel=1e-3, abs=1e-3)
+    student, teacher = pair
+    for loss in (MarginMSE(), ListwiseKL(2.0)):
+        shifted = loss(student + student_shift, teacher + teacher_shift)
+        assert shifted.item() == pytest.approx(loss(student, teacher).item(), rel=1e-3, abs=1e-3)
 
 
-@given(scores)
-def test_margin_mse_is_zero_where_the_margins_are_the_teachers(pairs: list[tuple[float, float]]) -> None:
-    assert MarginMSE()(torch.tensor(pairs), torch.tensor(pairs) + 7).item() == pytest.approx(0, abs=1e-6)
+@given(groups)
+def test_a_student_that_equals_its_teacher_has_nothing_to_learn(rows: list[list[float]]) -> None:
+    for loss in (MarginMSE(), PointwiseMSE(), ListwiseKL(2.0)):
+        assert loss(torch.tensor(rows), torch.tensor(rows)).item() == pytest.approx(0, abs=1e-5)
+
+
+@given(two_groups)
+def test_listwise_kl_and_weighted_ranknet_are_never_negative(pair: tuple[Tensor, Tensor]) -> None:
+    assert WeightedRankNet()(*pair).item() >= 0
+    assert ListwiseKL(2.0)(*pair).item() >= -1e-4
+
+
+@given(values, st.floats(0.125, 50, width=32), values)
+def test_weighted_ranknet_is_silent_where_the_teacher_disagrees(score: float, by: float, other: float) -> None:
+    student = torch.tensor([[score, other]], requires_grad=True)
+    loss = WeightedRankNet()(student, torch.tensor([[0.0, by]]))
+    loss.backward()
+    assert loss.item() == 0
+    assert student.grad is not None
+    assert student.grad.tolist() == [[0, 0]]
 
 
 @given(st.floats(-20, 20, width=32), st.floats(0.125, 20, width=32))
-def test_ranknet_falls_as_the_positive_rises(margin: float, rise: float) -> None:
+def test_ranknet_and_infonce_fall_as_the_positive_rises(margin: float, rise: float) -> None:
+    assume(margin + rise < 14)  # beyond, float32 gives 0
     low, high = torch.tensor([[margin, 0.0]]), torch.tensor([[margin + rise, 0.0]])
-    assert RankNet()(high).item() < RankNet()(low).item()
+    for loss in (RankNet(), InfoNCE(1.0)):
+        assert loss(high).item() < loss(low).item()
+
+
+@given(two_groups)
+def test_several_negatives_count_as_the_mean_over_single_ones(pair: tuple[Tensor, Tensor]) -> None:
+    student, teacher = pair
+    for loss in (MarginMSE(), RankNet(), WeightedRankNet()):
+        apart = [loss(student[:, [0, at]], teacher[:, [0, at]]) for at in range(1, student.shape[1])]
+        assert loss(student, teacher).item() == pytest.approx(torch.stack(apart).mean().item(), rel=1e-4, abs=1e-4)
+
+
+@given(st.lists(values, min_size=2, max_size=5))
+def test_infonce_with_one_negative_is_ranknet(row: list[float]) -> None:
+    scores = torch.tensor([row])[:, :2]
+    assert InfoNCE(1.0)(scores).item() == pytest.approx(RankNet()(scores).item(), rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_teacher_whose_scores_all_tie_gives_a_finite_loss(name: str) -> None:
-    assert torch.isfinite(LOSSES[name](torch.tensor([[3.0, 1.0]]), torch.tensor([[2.0, 2.0]])))
+@pytest.mark.parametrize("queries", [1, 3])
+def test_a_teacher_whose_scores_all_tie_gives_a_finite_loss_and_gradients(name: str, queries: int) -> None:
+    scores = torch.tensor([[3.0, 1.0, 2.0]]).repeat(queries, 1).requires_grad_()
+    loss = loss_for(name, 0.5)(scores, torch.full_like(scores, 2.0))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert scores.grad is not None
+    assert torch.isfinite(scores.grad).all()
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 1)])
-def test_scores_without_a_negative_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"expected \(queries, 1 \+ negatives\)"):
-        RankNet()(torch.zeros(shape))
+@pytest.mark.parametrize("name", TAUGHT)
+def test_teacher_scores_that_are_not_finite_are_counted_and_refused(name: str) -> None:
+    teacher = torch.tensor([[math.nan, 1.0], [math.inf, 2.0]])
+    with pytest.raises(ValueError, match=r"got 2 of 4 NaN or infinite, expected finite"):
+        loss_for(name, 1.0)(torch.zeros(2, 2), teacher)
 
 
-def test_teacher_scores_of_another_shape_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"got shape \(2, 1\), expected that of the scores, \(2, 2\)"):
-        MarginMSE()(torch.zeros(2, 2), torch.zeros(2, 1))
+@pytest.mark.parametrize("name", TAUGHT)
+@pytest.mark.parametrize(("teacher", "got"), [(torch.zeros(2, 1), r"shape \(2, 1\)"), (None, "none")])
+def test_teacher_scores_of_another_shape_are_refused(name: str, teacher: Tensor | None, got: str) -> None:
+    with pytest.raises(ValueError, match=rf"got {got}, expected the shape of the scores, \(2, 2\)"):
+        loss_for(name, 1.0)(torch.zeros(2, 2), teacher)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (0, 2)])
+def test_scores_without_a_query_or_a_negative_are_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"scores: got shape \(.*\), expected \(queries, 1 \+ negatives\)"):
+        loss_for(name, 1.0)(torch.zeros(shape), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("name", WITH_TEMPERATURE)
+def test_a_temperature_that_is_missing_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"loss {name}: got no temperature, expected one above 0"):
+        loss_for(name, None)

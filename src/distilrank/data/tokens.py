@@ -28,6 +28,7 @@ class SpecialTokens:
     cls: int
     sep: int
     pad: int
+    mask: int
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class TextTokenizer:
     def vocabulary_size(self) -> int:
         return self._tokenizer.get_vocab_size()
 
+    def vocabulary(self) -> list[str]:
+        """The token of each id."""
+        by_id = {number: token for token, number in self._tokenizer.get_vocab().items()}
+        return [by_id.get(number, "") for number in range(self.vocabulary_size)]
+
     def ids(self, texts: Sequence[str], length: int) -> list[list[int]]:
         """The first `length` token ids of each text."""
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -78,7 +84,7 @@ class TextTokenizer:
     def _special_tokens(self, folder: Path) -> SpecialTokens:
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
         ids: dict[str, int] = {}
-        for name in ("cls", "sep", "pad"):
+        for name in ("cls", "sep", "pad", "mask"):
             token = config.get(f"{name}_token")
             text = token["content"] if isinstance(token, dict) else token
             number = self._tokenizer.token_to_id(text) if text else None
@@ -87,7 +93,7 @@ class TextTokenizer:
                     folder / "tokenizer_config.json",
                     got=f"{name}_token {text!r}",
                     expected="a token of the vocabulary",
-                    remedy="use a backbone of the encoder kind, with cls, sep and pad tokens",
+                    remedy="use a backbone of the encoder kind, with cls, sep, pad and mask tokens",
                 )
             ids[name] = number
         return SpecialTokens(**ids)

@@ -3,76 +3,82 @@
 import json
 from pathlib import Path
 
-from transformers import AutoConfig, AutoModel, PreTrainedConfig
+import torch
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging
 
 from distilrank.artifacts import built
-from distilrank.data.tokens import SpecialTokens
+from distilrank.data.tokens import TextTokenizer
 from distilrank.errors import BackboneError
-from distilrank.params import CatRanker as CatParams
-from distilrank.params import DotRanker as DotParams
+from distilrank.params import Ranker as RankerParams
 from distilrank.params import Tokens
 from distilrank.rankers.base import Ranker, RankerConfig
 from distilrank.rankers.cat import CatRanker
+from distilrank.rankers.colbert import ColbertRanker
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.dot import DotRanker
-from distilrank.rankers.inputs import SPECIAL_TOKENS
+from distilrank.rankers.prettr import PrettrRanker
+from distilrank.rankers.tk import TkRanker
+from distilrank.rankers.transformer import TransformerRanker
 
-ARCHITECTURES: dict[str, type[Ranker]] = {"cat": CatRanker, "dot": DotRanker}
+ARCHITECTURES: dict[str, type[Ranker]] = {
+    "cat": CatRanker,
+    "prettr": PrettrRanker,
+    "colbert": ColbertRanker,
+    "dot": DotRanker,
+    "tk": TkRanker,
+}
 
 # Loading part of a checkpoint is what `layers` asks for: no warning about the rest.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
 
-def begin_ranker(params: CatParams | DotParams, backbone: Path, lengths: Tokens, special: SpecialTokens) -> Ranker:
-    """A ranker on the lower layers of the backbone in a folder; its own head as the random seed has it.
+def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
+    """A ranker on the lower layers, or the word embeddings, of a pretrained transformer.
 
-    Raises BackboneError where the backbone has fewer layers or positions than the params ask for.
+    Raises BackboneError where that has fewer layers or positions than the params ask for.
     """
-    config = check_fits(params, backbone, lengths)
-    config.num_hidden_layers = params.layers
-    config.name_or_path = ""  # a folder of one machine has no place in a model
-    options = params.model_dump(exclude={"architecture", "layers"})
-    ranker = ARCHITECTURES[params.architecture](
-        RankerConfig(
-            architecture=params.architecture,
-            backbone=config.to_dict(),
-            query_length=lengths.query_length,
-            passage_length=lengths.passage_length,
-            cls_token_id=special.cls,
-            sep_token_id=special.sep,
-            pad_token_id=special.pad,
-            **options,
-        )
+    config = RankerConfig(
+        ranker=params.model_dump(),
+        query_length=lengths.query_length,
+        passage_length=lengths.passage_length,
+        cls_token_id=tokenizer.special_tokens.cls,
+        sep_token_id=tokenizer.special_tokens.sep,
+        pad_token_id=tokenizer.special_tokens.pad,
+        mask_token_id=tokenizer.special_tokens.mask,
     )
-    pretrained = AutoModel.from_pretrained(backbone, config=config)
-    pretrained.pooler = None
-    ranker.backbone.load_state_dict(pretrained.state_dict())
-    return ranker
+    return ARCHITECTURES[params.architecture].started_from(source, config, tokenizer)
+
+
+def check_fits(params: RankerParams, backbone: Path, lengths: Tokens, tokenizer: TextTokenizer) -> None:
+    """Raises BackboneError where a ranker cannot be begun on the backbone in a folder; reads no weights."""
+    with torch.device("meta"):
+        begin_ranker(params, AutoModel.from_config(AutoConfig.from_pretrained(backbone)), lengths, tokenizer)
+
+
+def pretrained(backbone: Path) -> PreTrainedModel:
+    """The backbone in a folder."""
+    model: PreTrainedModel = AutoModel.from_pretrained(backbone)
+    return model
+
+
+def backbone_of(model: Path) -> PreTrainedModel:
+    """The backbone of a trained ranker. Raises BackboneError for one that has none, MissingInput."""
+    ranker = load_ranker(model)
+    if not isinstance(ranker, TransformerRanker):
+        raise BackboneError(
+            f"{model}",
+            got="a ranker without a transformer",
+            expected="a teacher that a student can start from",
+            remedy="set start: backbone for its students",
+        )
+    return ranker.backbone
 
 
 def load_ranker(directory: Path) -> Ranker:
     """The ranker that `save_pretrained` wrote, on the chosen device, ready to score. Raises MissingInput."""
-    architecture = json.loads(built(directory / "config.json").read_text("utf-8"))["architecture"]
-    ranker: Ranker = ARCHITECTURES[architecture].from_pretrained(directory)
+    entry = json.loads(built(directory / "config.json").read_text("utf-8"))["ranker"]
+    ranker: Ranker = ARCHITECTURES[entry["architecture"]].from_pretrained(directory)
     ranker.train(False)
     return ranker.on(chosen_device())
-
-
-def check_fits(params: CatParams | DotParams, backbone: Path, lengths: Tokens) -> PreTrainedConfig:
-    """The backbone's configuration. Raises BackboneError where it has too few layers or positions."""
-    config: PreTrainedConfig = AutoConfig.from_pretrained(backbone)
-    joined = lengths.query_length + lengths.passage_length + SPECIAL_TOKENS
-    for what, asked, available in (
-        ("layers", params.layers, config.num_hidden_layers),
-        ("positions for a query, a passage and special tokens", joined, config.max_position_embeddings),
-    ):
-        if asked > available:
-            raise BackboneError(
-                f"backbone {backbone}",
-                got=f"{available} {what}",
-                expected=f"at least {asked}",
-                remedy="ask for less in params.yaml, or name a larger backbone",
-            )
-    return config

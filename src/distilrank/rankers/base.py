@@ -6,7 +6,13 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from distilrank.data.tokens import TextTokenizer
+from distilrank.errors import BackboneError
+
+# [CLS] and [SEP] come on top of the stored tokens of a query and a passage.
+SPECIAL_TOKENS = 3
 
 
 class TokenBatch(NamedTuple):
@@ -30,20 +36,28 @@ class Encoded:
         """Each row `times` times, one after the other: as queries face several passages each."""
         return type(self)(self.values.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0))
 
+    def tile(self, times: int) -> Self:
+        """All rows, `times` times over: as the passages of a batch face every query of it."""
+        return type(self)(torch.cat([self.values] * times), torch.cat([self.mask] * times))
+
 
 class RankerConfig(PreTrainedConfig):
-    """A ranker's architecture, its backbone's configuration, its lengths in tokens, and its special tokens."""
+    """A ranker's entry in params.yaml, its backbone's configuration, its lengths in tokens, and its special tokens."""
 
     model_type = "distilrank"
 
-    architecture: str = ""
+    ranker: dict[str, Any] | None = None
     backbone: dict[str, Any] | None = None
-    pooling: str | None = None
     query_length: int = 0
     passage_length: int = 0
     cls_token_id: int | None = None
     sep_token_id: int | None = None
     pad_token_id: int | None = None
+    mask_token_id: int | None = None
+
+    def positions(self) -> int:
+        """The positions that the longest query and passage take together, with [CLS] and two [SEP]."""
+        return self.query_length + self.passage_length + SPECIAL_TOKENS
 
 
 class Ranker(PreTrainedModel):
@@ -52,13 +66,6 @@ class Ranker(PreTrainedModel):
     config_class = RankerConfig
     base_model_prefix = ""
     config: RankerConfig
-
-    def __init__(self, config: RankerConfig) -> None:
-        super().__init__(config)
-        self.backbone = AutoModel.from_config(AutoConfig.for_model(**(config.backbone or {})))
-        # Rankers pool for themselves; a pooler that nobody calls would be weights that nobody trains.
-        if getattr(self.backbone, "pooler", None) is not None:
-            self.backbone.pooler = None
 
     def post_init(self) -> None:
         """To be called last in every __init__: initialises the weights that are the ranker's own."""
@@ -81,42 +88,31 @@ class Ranker(PreTrainedModel):
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
         """Scores (rows,) float32 of query i with passage i."""
 
+    @classmethod
+    @abstractmethod
+    def started_from(cls, source: PreTrainedModel, config: RankerConfig, tokenizer: TextTokenizer) -> Self:
+        """A ranker on the weights of a pretrained transformer; what is its own is as the random seed has it.
+
+        Raises BackboneError where they do not fit.
+        """
+
     def forward(self, queries: TokenBatch, passages: TokenBatch) -> Tensor:
         """Scores (rows of passages,): query i meets the i-th group of as many passages as there are for each query."""
         encoded = self.encode_queries(queries)
         group = len(passages.ids) // len(queries.ids)
         return self.interact(encoded.repeat(group), self.encode_passages(passages))
 
-    def contextualise(self, ids: Tensor, mask: Tensor, segments: Tensor | None = None) -> Tensor:
-        """The backbone's last hidden states (rows, length, width) of sequences with their special tokens."""
-        inputs = {"input_ids": ids, "attention_mask": mask.long()}
-        if segments is not None and getattr(self.backbone.config, "type_vocab_size", 0) > 1:
-            inputs["token_type_ids"] = segments
-        states: Tensor = self.backbone(**inputs).last_hidden_state
-        return states
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        """What may learn at a rate of its own, by the name that params.yaml gives it."""
+        return {}
 
-    def framed(self, *segments: TokenBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """[CLS] first [SEP] second [SEP] ... with all padding at the end: ids, mask, and segment numbers.
 
-        Each is (rows, longest); so a row reads the same whatever batch it stands in.
-        """
-        rows, device = len(segments[0].ids), segments[0].ids.device
-        sep = self._special(self.config.sep_token_id, rows, device)
-        parts = [self._special(self.config.cls_token_id, rows, device)]
-        numbers = [0]
-        for number, part in enumerate(segments):
-            parts += [part, sep]
-            numbers += [number, number]
-        ids = torch.cat([part.ids for part in parts], 1)
-        mask = torch.cat([part.mask for part in parts], 1)
-        widths = torch.tensor([part.ids.shape[1] for part in parts], device=device)
-        segment = torch.repeat_interleave(torch.tensor(numbers, device=device), widths).expand_as(ids)
-        order = torch.argsort(mask.int(), dim=1, descending=True, stable=True)[:, : int(mask.sum(1).max())]
-        mask = mask.gather(1, order)
-        ids = ids.gather(1, order).masked_fill(~mask, self.config.pad_token_id or 0)
-        return ids, mask, segment.gather(1, order).masked_fill(~mask, 0)
-
-    @staticmethod
-    def _special(token: int | None, rows: int, device: torch.device) -> TokenBatch:
-        ids = torch.full((rows, 1), token or 0, device=device)
-        return TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool))
+def check_enough(what: str, asked: int, available: int) -> None:
+    """Raises BackboneError where a backbone has less than the params ask for."""
+    if asked > available:
+        raise BackboneError(
+            "backbone",
+            got=f"{available} {what}",
+            expected=f"at least {asked}",
+            remedy="ask for less in params.yaml, or name a larger backbone",
+        )

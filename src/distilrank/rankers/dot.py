@@ -1,16 +1,21 @@
 """BERT_DOT (arXiv 2010.02666, section 3): one vector a query, one a passage, their dot product."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from distilrank.rankers.base import Encoded, Ranker, RankerConfig, TokenBatch
+from distilrank.params import DotRanker as DotParams
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch
+from distilrank.rankers.transformer import TransformerRanker
 
 
-class DotRanker(Ranker):
-    """Pools by [CLS], as in the paper, or by the mean over tokens, as its config's `pooling` says."""
+class DotRanker(TransformerRanker):
+    """Pools by [CLS], as in the paper, or by the mean over tokens; projects where a dimension is given."""
 
     def __init__(self, config: RankerConfig) -> None:
         super().__init__(config)
+        self.params = DotParams.model_validate(config.ranker)
+        dimension = self.params.dimension
+        self.projection = nn.Linear(self.width, dimension) if dimension else nn.Identity()
         self.post_init()
 
     def encode_queries(self, batch: TokenBatch) -> Encoded:
@@ -25,10 +30,10 @@ class DotRanker(Ranker):
     def _encode(self, batch: TokenBatch) -> Encoded:
         ids, mask, segments = self.framed(batch)
         states = self.contextualise(ids, mask, segments)
-        if self.config.pooling == "mean":
+        if self.params.pooling == "mean":
             weights = mask.unsqueeze(2).to(states.dtype)
-            vectors = (states * weights).sum(1) / weights.sum(1)
+            pooled = (states * weights).sum(1) / weights.sum(1)
         else:
-            vectors = states[:, 0]
+            pooled = states[:, 0]
         # One vector is a sequence of length 1, so that every architecture's store has the same shape.
-        return Encoded(vectors.unsqueeze(1), torch.ones_like(mask[:, :1]))
+        return Encoded(self.projection(pooled).unsqueeze(1), torch.ones_like(mask[:, :1]))

@@ -9,9 +9,6 @@ import torch
 from distilrank.data.tokens import RaggedIds, Rows, TextTokenizer
 from distilrank.rankers.base import TokenBatch
 
-# [CLS] and [SEP] come on top of the stored tokens of each sequence.
-SPECIAL_TOKENS = 3
-
 
 def stored_batch(store: RaggedIds, rows: Rows, pad: int) -> TokenBatch:
     """The stored tokens of `rows`."""

@@ -10,9 +10,9 @@ from distilrank.data.batches import batches_by_length
 from distilrank.data.tokens import RaggedIds, Rows
 from distilrank.errors import InputError
 from distilrank.progress import Advance
-from distilrank.rankers.base import Encoded, TokenBatch
+from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
 from distilrank.rankers.device import tokens_per_batch
-from distilrank.rankers.inputs import SPECIAL_TOKENS, stored_batch
+from distilrank.rankers.inputs import stored_batch
 
 Vectors = npt.NDArray[np.float32]
 Encode = Callable[[TokenBatch], Encoded]

@@ -1,18 +1,16 @@
 """Scores of query-passage pairs by any ranker."""
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 
 from distilrank.data.batches import batches_by_length
 from distilrank.data.tokens import Rows, TokenStore
 from distilrank.progress import Advance
-from distilrank.rankers.base import Ranker
+from distilrank.rankers.base import SPECIAL_TOKENS, Ranker
 from distilrank.rankers.device import tokens_per_batch
-from distilrank.rankers.inputs import SPECIAL_TOKENS, stored_batch
-
-Scores = npt.NDArray[np.float32]
+from distilrank.rankers.inputs import stored_batch
+from distilrank.scoring.store import Scores
 
 
 @torch.inference_mode()

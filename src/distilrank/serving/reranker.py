@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from distilrank.data.batches import batches_by_length
 from distilrank.data.tokens import TextTokenizer
 from distilrank.rankers.architectures import load_ranker
+from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.device import tokens_per_batch
-from distilrank.rankers.inputs import SPECIAL_TOKENS, ragged_ids, stored_batch, text_batch
+from distilrank.rankers.inputs import ragged_ids, stored_batch, text_batch
 
 
 class RerankRequest(BaseModel):

@@ -1,13 +1,23 @@
 """distil: a student that learns a teacher's margins, or, without one, the same student's control."""
 
+import polars as pl
+
+from distilrank import layout
+from distilrank.artifacts import built
 from distilrank.params import Params, distilled_name
-from distilrank.stages.trained_model import Track, build_model
+from distilrank.scoring.labels import read_labels
+from distilrank.stages.trained_model import Lesson, Track, build_model
 
 
 def distil(params: Params, name: str, teacher: str | None, track: Track) -> None:
     section = params.student(name)
     if teacher is None:
-        build_model(params, name, section, section.control_loss, None, track)
-    else:
-        params.teacher(teacher)
-        build_model(params, distilled_name(name, teacher), section, section.loss, teacher, track)
+        triples = pl.read_parquet(built(layout.TRIPLES / "triples.parquet"))
+        build_model(params, name, section, Lesson(section.control_loss, triples, [layout.TRIPLES], {}), track)
+        return
+    # An ensemble has no layers of its own: its first member's stand for them.
+    trained = layout.MODELS / params.members(teacher)[0]
+    start = trained if section.start == "teacher" else None
+    labels = layout.LABELS / teacher
+    lesson = Lesson(section.loss, read_labels(labels), [labels], {"teacher": teacher, "start": section.start}, start)
+    build_model(params, distilled_name(name, teacher), section, lesson, track)

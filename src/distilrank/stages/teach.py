@@ -1,9 +1,22 @@
-"""teach: a teacher, trained on labels alone."""
+"""teach: a teacher, trained on labels alone: on the students' triples, or on a draw of its own."""
 
+import polars as pl
+
+from distilrank import layout
+from distilrank.artifacts import built
+from distilrank.data.collection import Collection
+from distilrank.data.triples import sample_triples
 from distilrank.params import Params
-from distilrank.stages.trained_model import Track, build_model
+from distilrank.stages.trained_model import Lesson, Track, build_model
 
 
 def teach(params: Params, name: str, track: Track) -> None:
     section = params.teacher(name)
-    build_model(params, name, section, section.loss, None, track)
+    if section.triples is None:
+        triples = pl.read_parquet(built(layout.TRIPLES / "triples.parquet"))
+    else:
+        qrels = Collection.read(layout.COLLECTION).qrels_of("train")
+        candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
+        triples = sample_triples(qrels, candidates, section.triples)
+    draw = {"triples": section.triples.model_dump() if section.triples else None}
+    build_model(params, name, section, Lesson(section.loss, triples, [layout.TRIPLES], draw), track)

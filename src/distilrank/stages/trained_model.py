@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,15 +12,16 @@ from distilrank import layout
 from distilrank.artifacts import built, whole_directory, work_directory, write_json
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
-from distilrank.data.tokens import TokenStore, copy_tokenizer
+from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
 from distilrank.evaluation.history import History
-from distilrank.params import LossName, Params, Student, Teacher
-from distilrank.rankers.architectures import begin_ranker, check_fits
+from distilrank.params import Params, Student, Teacher
+from distilrank.rankers.architectures import backbone_of, begin_ranker, check_fits, pretrained
+from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
-from distilrank.scoring.store import read_scores, triple_scores
+from distilrank.scoring.labels import scores_of
 from distilrank.training.batches import TripleDataset
-from distilrank.training.losses import LOSSES
-from distilrank.training.trainer import train
+from distilrank.training.losses import loss_for
+from distilrank.training.trainer import TrainingTask, train
 from distilrank.training.validation import DevReranking
 
 
@@ -36,46 +37,63 @@ class TrainingRecord(Protocol):
 Track = Callable[[str, Mapping[str, Any], Path], AbstractContextManager[TrainingRecord]]
 
 
-def build_model(
-    params: Params, name: str, section: Teacher | Student, loss: LossName, teacher: str | None, track: Track
-) -> None:
-    """Trains models/<name>/ with a loss, and with a teacher's scores where one is named."""
-    inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, layout.TRIPLES]
-    inputs += [layout.SCORES / teacher] if teacher else []
-    used: dict[str, Any] = {
+@dataclass(frozen=True)
+class Lesson:
+    """What a model learns from: triples, with a teacher's scores or without, of these directories; whatever of the
+    params chose them; and the trained ranker whose layers it starts from, else the backbone's."""
+
+    loss: str
+    triples: pl.DataFrame
+    inputs: list[Path]
+    chosen_by: Mapping[str, Any]
+    start: Path | None = None
+
+
+def build_model(params: Params, name: str, section: Teacher | Student, lesson: Lesson, track: Track) -> None:
+    """Trains models/<name>/."""
+    inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.inputs]
+    inputs += [lesson.start] if lesson.start else []
+    used = {
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),
-        "loss": loss,
-        "teacher": teacher,
+        "loss": lesson.loss,
+        "temperature": section.temperature,
+        **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
         "backbone": params.backbone.model_dump(),
         "validation": params.validation.model_dump(),
     }
-    backbone = locate_backbone(params.backbone)
-    check_fits(section.ranker, backbone, params.tokens)
-    chosen_device()
-    tokens = TokenStore.open(layout.TOKENS)
-    candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
-    validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
-    triples = pl.read_parquet(built(layout.TRIPLES / "triples.parquet"))
-    scores = triple_scores(triples, read_scores(layout.SCORES / teacher)) if teacher else None
-    dataset = TripleDataset(triples, tokens, scores)
-
+    task = _task(params, section, lesson)
     with work_directory(f"train-{name}", used, inputs) as work, track(name, used, work) as record:
-        ranker, history = train(
-            lambda: begin_ranker(section.ranker, backbone, params.tokens, tokens.special_tokens),
-            section.training, LOSSES[loss], dataset, validate, work, record.log,
-        )  # fmt: skip
+        ranker, history = train(task, work, record.log)
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
             copy_tokenizer(layout.TOKENS, draft.path)
             _write_history(draft.path / "history.json", history)
             draft.counts |= {
                 "parameters": ranker.num_parameters(),
-                "triples": len(triples),
+                "triples": len(lesson.triples),
                 "best step": history.best_step,
             }
         record.finish(layout.MODELS / name)
+
+
+def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> TrainingTask:
+    """The training, once all that could refuse it has been asked."""
+    backbone = locate_backbone(params.backbone)
+    tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
+    check_fits(section.ranker, backbone, params.tokens, tokenizer)
+    chosen_device()
+    candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
+    validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
+    scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
+    dataset = TripleDataset(lesson.triples, tokens, scores)
+
+    def begin() -> Ranker:
+        source = backbone_of(lesson.start) if lesson.start else pretrained(backbone)
+        return begin_ranker(section.ranker, source, params.tokens, tokenizer)
+
+    return TrainingTask(begin, section.training, loss_for(lesson.loss, section.temperature), dataset, validate)
 
 
 def _write_history(path: Path, history: History) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.device import chosen_device
 from distilrank.training.batches import TripleDataset
+from distilrank.training.in_batch import positive_first, score_all
+from distilrank.training.learning_rates import parameter_groups
 from distilrank.training.losses import Loss
 
 # Told of each step's figures as they come: {"loss": ...} or {"nDCG@10": ...}.
@@ -35,41 +38,35 @@ _WHOLE = "whole"
 _CURVE_POINTS = 50
 
 
-def train(
-    begin: Callable[[], Ranker],
-    params: Training,
-    loss: Loss,
-    triples: TripleDataset,
-    validate: Callable[[Ranker], float],
-    work: Path,
-    observe: Observer,
-) -> tuple[Ranker, History]:
-    """Trains what `begin` gives and returns the ranker at its best validation, with the training's history.
+@dataclass(frozen=True)
+class TrainingTask:
+    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10."""
+
+    begin: Callable[[], Ranker]
+    params: Training
+    loss: Loss
+    triples: TripleDataset
+    validate: Callable[[Ranker], float]
+
+
+def train(task: TrainingTask, work: Path, observe: Observer) -> tuple[Ranker, History]:
+    """Trains what the task begins and returns the ranker at its best validation, with the training's history.
 
     Goes on from the last whole checkpoint in `work`, exactly as if it had not been interrupted.
     """
     checkpoint = _last_whole_checkpoint(work)
     state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)) if checkpoint else None
     if state is None or not _has_ended(state):
-        state = _train(begin, params, loss, triples, validate, work, observe, checkpoint)
+        state = _train(task, work, observe, checkpoint)
     return load_ranker(work / f"checkpoint-{state.best_global_step}"), _history(state)
 
 
-def _train(
-    begin: Callable[[], Ranker],
-    params: Training,
-    loss: Loss,
-    triples: TripleDataset,
-    validate: Callable[[Ranker], float],
-    work: Path,
-    observe: Observer,
-    checkpoint: Path | None,
-) -> TrainerState:
-    set_seed(params.seed)
+def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path | None) -> TrainerState:
+    set_seed(task.params.seed)
     done = _step_of(checkpoint) if checkpoint else 0
-    with progress("training steps", params.steps, done) as advance:
-        trainer = RankerTrainer(begin(), loss, validate, _arguments(params, work, chosen_device()), triples)
-        trainer.add_callback(EarlyStoppingCallback(params.patience))
+    with progress("training steps", task.params.steps, done) as advance:
+        trainer = RankerTrainer(task, _arguments(task.params, work, chosen_device()))
+        trainer.add_callback(EarlyStoppingCallback(task.params.patience))
         trainer.add_callback(_Watch(advance, observe))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     state: TrainerState = trainer.state
@@ -77,34 +74,45 @@ def _train(
 
 
 class RankerTrainer(Trainer):
-    """Scores groups of passages, compares them by `loss`, and validates by `validate`."""
+    """Scores groups of passages, compares them by the task's loss, and validates by re-ranking."""
 
-    def __init__(
-        self,
-        ranker: Ranker,
-        loss: Loss,
-        validate: Callable[[Ranker], float],
-        arguments: TrainingArguments,
-        triples: TripleDataset,
-    ) -> None:
+    def __init__(self, task: TrainingTask, arguments: TrainingArguments) -> None:
+        self.ranker, self.task = task.begin(), task
         # Trainer wants a data set to validate on, though `evaluate` re-ranks instead.
         super().__init__(
-            model=ranker, args=arguments, train_dataset=triples, eval_dataset=triples, data_collator=triples.collate
+            model=self.ranker,
+            args=arguments,
+            train_dataset=task.triples,
+            eval_dataset=task.triples,
+            data_collator=task.triples.collate,
         )
         self.remove_callback(PrinterCallback)
-        self.ranker, self._loss, self._validate = ranker, loss, validate
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Trainer's own choice of optimiser, with a group for each learning rate."""
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.ranker)
+        groups = parameter_groups(self.ranker, self.task.params)
+        optimizer: torch.optim.Optimizer = kind(groups, weight_decay=self.args.weight_decay, **settings)
+        self.optimizer = optimizer
+        return optimizer
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
         queries = TokenBatch(inputs["query_ids"], inputs["query_mask"])
         passages = TokenBatch(inputs["passage_ids"], inputs["passage_mask"])
-        scores = model(queries, passages).view(len(queries.ids), -1)
-        return self._loss(scores, inputs.get("teacher"))
+        if self.task.loss.in_batch:
+            # The precision that `forward` has by itself.
+            with self.accelerator.autocast():
+                every = score_all(self.ranker, queries, passages)
+            scores = positive_first(every, inputs["query_rows"], inputs["passage_rows"])
+        else:
+            scores = model(queries, passages).view(len(queries.ids), -1)
+        return self.task.loss(scores, inputs.get("teacher"))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)
-        metrics = {f"eval_{VALIDATION}": self._validate(self.ranker)}
+        metrics = {f"eval_{VALIDATION}": self.task.validate(self.ranker)}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

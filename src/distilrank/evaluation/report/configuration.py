@@ -5,12 +5,14 @@ from typing import Any
 
 from distilrank.params import Params
 
+NAMED = ("teachers", "ensembles", "students")
+
 
 def configuration(params: Params) -> dict[str, list[tuple[str, str]]]:
-    """The lines (dotted key, value) of each section; a teacher and a student is a section of its own."""
+    """The lines (dotted key, value) of each section, without what is not set; each entry of NAMED is a section."""
     sections: dict[str, list[tuple[str, str]]] = {}
-    for name, section in params.model_dump(mode="json").items():
-        if name in ("teachers", "students"):
+    for name, section in params.model_dump(mode="json", exclude_none=True).items():
+        if name in NAMED:
             sections |= {f"{name}.{entry}": list(_lines(values)) for entry, values in section.items()}
         else:
             sections[name] = list(_lines(section))

@@ -11,6 +11,12 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", MINUS)
 
 
+def magnitude(value: float) -> str:
+    """To three figures or so, since scores are of any size."""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
 def p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
@@ -36,6 +42,7 @@ def listed(names: list[str]) -> str:
 FILTERS = {
     "score": score,
     "signed": signed,
+    "magnitude": magnitude,
     "p_value": p_value,
     "milliseconds": milliseconds,
     "count": count,

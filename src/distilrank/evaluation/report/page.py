@@ -8,6 +8,7 @@ from distilrank.evaluation.report.configuration import configuration
 from distilrank.evaluation.report.examples import choose_examples
 from distilrank.evaluation.report.formats import FILTERS
 from distilrank.evaluation.report.inputs import ReportInputs
+from distilrank.evaluation.report.matrix_table import MEASURES, matrix_tables
 from distilrank.evaluation.report.results import headline, results_table
 from distilrank.evaluation.report.score_distributions import score_distributions
 from distilrank.evaluation.report.tradeoff import tradeoff
@@ -38,9 +39,12 @@ def write_report(inputs: ReportInputs) -> str:
     return environment.get_template("template.html.jinja").render(
         inputs=inputs,
         params=inputs.params,
+        architectures=list(dict.fromkeys(one.ranker.architecture for one in inputs.params.students.values())),
         passages=len(collection.passages),
         queries={split: len(collection.queries_of(split)) for split in ("train", "dev", "test")},
         headline=headline(inputs),
+        matrix_tables=matrix_tables(inputs),
+        measures=MEASURES,
         table=table,
         tasks=TASKS,
         meanings=_meanings([measure for measures in table.tasks.values() for measure in measures]),

@@ -1,7 +1,8 @@
 """The rankers of a report: their order, what each is, and the one colour that each has everywhere."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from distilrank.evaluation.tasks import BM25
 from distilrank.params import Params, distilled_name
@@ -15,7 +16,8 @@ HUES = 6
 class ReportedRanker:
     """A ranker, its place in the order, what it is, and the colour that CSS gives it.
 
-    A student has one hue, lighter without a teacher; each further teacher's is darker. Teachers are black, then grey.
+    An architecture's students have one hue, lighter without a teacher, each further taught one darker. Teachers are
+    black, then grey. `control` names the ranker that a taught one is compared with, if there is one.
     """
 
     number: int
@@ -23,6 +25,8 @@ class ReportedRanker:
     role: Role
     description: str
     colour: str
+    student: str | None = None
+    teacher: str | None = None
     control: str | None = None
 
     @property
@@ -32,22 +36,47 @@ class ReportedRanker:
 
 def reported_rankers(params: Params) -> list[ReportedRanker]:
     """BM25, the teachers, then each student after its control: the order of every table and plot."""
-    described: list[tuple[str, Role, str, str, str | None]] = [
-        (BM25, "baseline", "lexical, not trained", "var(--faint)", None)
+    described = [
+        {"name": BM25, "role": "baseline", "description": "lexical, not trained", "colour": "var(--faint)"},
+        *_teachers(params),
+        *_students(params),
     ]
+    return [ReportedRanker(number, **fields) for number, fields in enumerate(described)]
+
+
+def _teachers(params: Params) -> Iterator[dict[str, Any]]:
     for number, (name, teacher) in enumerate(params.teachers.items()):
-        description = f"teacher, {teacher.ranker.architecture}, {teacher.loss}"
-        shade = _shade("var(--ink)", max(100 - 30 * number, 40), "var(--paper)")
-        described.append((name, "teacher", description, shade, None))
-    for number, (name, student) in enumerate(params.students.items()):
-        hue, architecture = f"var(--hue-{number % HUES})", student.ranker.architecture
-        own = f"{architecture}, no teacher, {student.control_loss}"
-        described.append((name, "control", own, _shade(hue, 65, "var(--paper)"), None))
-        for place, teacher_name in enumerate(params.teachers):
-            taught = f"{architecture}, taught by {teacher_name}, {student.loss}"
-            shade = _shade(hue, max(100 - 35 * place, 30))
-            described.append((distilled_name(name, teacher_name), "taught", taught, shade, name))
-    return [ReportedRanker(number, *row) for number, row in enumerate(described)]
+        joined = [ensemble for ensemble, entry in params.ensembles.items() if name in entry.members]
+        description = ", ".join(
+            ["teacher", teacher.ranker.architecture, teacher.loss, *(f"in {one}" for one in joined)]
+        )
+        colour = _shade("var(--ink)", max(100 - 30 * number, 40), "var(--paper)")
+        yield {"name": name, "role": "teacher", "description": description, "colour": colour}
+
+
+def _students(params: Params) -> Iterator[dict[str, Any]]:
+    kinds = [student.ranker.architecture for student in params.students.values()]
+    hues = {kind: f"var(--hue-{number % HUES})" for number, kind in enumerate(dict.fromkeys(kinds))}
+    taught = dict.fromkeys(hues, 0)
+    for name, student in params.students.items():
+        kind = student.ranker.architecture
+        if name in params.matrix.controls:
+            description = f"{kind}, no teacher, {student.control_loss}"
+            colour = _shade(hues[kind], 65, "var(--paper)")
+            yield {"name": name, "role": "control", "description": description, "colour": colour, "student": name}
+        for teacher in params.matrix.teachers:
+            # From the hue itself to half as dark at most, evenly.
+            most = kinds.count(kind) * len(params.matrix.teachers) - 1
+            yield {
+                "name": distilled_name(name, teacher),
+                "role": "taught",
+                "description": f"{kind}, taught by {teacher}, {student.loss}",
+                "colour": _shade(hues[kind], 100 - taught[kind] * min(35, 50 // max(most, 1))),
+                "student": name,
+                "teacher": teacher,
+                "control": params.control_of(name),
+            }
+            taught[kind] += 1
 
 
 def _shade(colour: str, percent: int, towards: str = "var(--far)") -> str:

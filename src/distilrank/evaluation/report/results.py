@@ -1,25 +1,13 @@
-"""The results in figures: the table, what teaching gained each student, and the headline."""
+"""The results in figures: every measure of every ranker, and the headline."""
 
 from dataclasses import dataclass
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-from scipy.stats import ttest_rel
-
+from distilrank.evaluation.report.gains import Gain, gain_over_control
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
 
-# The measure that students are compared by.
+# The measure that rankers are chosen by.
 PRIMARY = "nDCG@10"
-
-
-@dataclass(frozen=True)
-class Gain:
-    """The difference of a taught student from its control in mean nDCG@10, and how likely chance alone gives it."""
-
-    difference: float
-    p_value: float
 
 
 @dataclass(frozen=True)
@@ -43,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Headline:
-    """The best teacher, the best student, and the best taught student with its gain; all by re-ranking nDCG@10."""
+    """The best teacher, the best student, and the best taught student that has a control; all by re-ranking nDCG@10."""
 
     teacher: str
     teacher_value: float
@@ -62,7 +50,7 @@ def results_table(inputs: ReportInputs) -> Table:
         Row(
             ranker,
             {task: _values(inputs, task, ranker, measures) for task, measures in tasks.items()},
-            {task: gain for task in tasks if (gain := gain_over_control(inputs, task, ranker))},
+            _gains(inputs, ranker),
             inputs.latency.milliseconds[ranker.name]["median"],
             ranker is best,
         )
@@ -74,8 +62,8 @@ def results_table(inputs: ReportInputs) -> Table:
 def headline(inputs: ReportInputs) -> Headline:
     teacher = _best(inputs, [ranker for ranker in inputs.rankers if ranker.role == "teacher"])
     student = _best(inputs, [ranker for ranker in inputs.rankers if ranker.is_student])
-    taught = _best(inputs, [ranker for ranker in inputs.rankers if ranker.role == "taught"])
-    gains = {task: gain for task in inputs.metrics if (gain := gain_over_control(inputs, task, taught))}
+    # Params see to it that there is one: what is indexed has a control.
+    taught = _best(inputs, [ranker for ranker in inputs.rankers if ranker.control is not None])
     median = {name: times["median"] for name, times in inputs.latency.milliseconds.items()}
     return Headline(
         teacher.name,
@@ -84,7 +72,7 @@ def headline(inputs: ReportInputs) -> Headline:
         effectiveness(inputs, student),
         taught.name,
         taught.control or "",
-        gains,
+        _gains(inputs, taught),
         median[teacher.name] / median[student.name],
     )
 
@@ -94,27 +82,8 @@ def effectiveness(inputs: ReportInputs, ranker: ReportedRanker) -> float:
     return inputs.metrics["rerank"][ranker.name][PRIMARY]
 
 
-def gain_over_control(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Gain | None:
-    """The gain of a taught student in a task; None for any other ranker, or where it was not measured."""
-    if ranker.control is None or ranker.name not in inputs.metrics[task]:
-        return None
-    taught, control = (_per_query(inputs, task, name) for name in (ranker.name, ranker.control))
-    pairs = taught.join(control, on="query_id").sort("query_id")
-    values, control_values = pairs["value"].to_numpy(), pairs["value_right"].to_numpy()
-    return Gain(float(np.mean(values - control_values)), paired_p_value(values, control_values))
-
-
-def paired_p_value(values: NDArray[np.float64], others: NDArray[np.float64]) -> float:
-    """Of a two-sided paired t-test; 1 where there is no difference to test."""
-    if len(values) < 2 or np.array_equal(values, others):
-        return 1.0
-    return float(ttest_rel(values, others).pvalue)
-
-
-def _per_query(inputs: ReportInputs, task: str, ranker: str) -> pl.DataFrame:
-    return inputs.measures.filter(
-        pl.col("ranker") == ranker, pl.col("task") == task, pl.col("measure") == PRIMARY
-    ).select("query_id", "value")
+def _gains(inputs: ReportInputs, ranker: ReportedRanker) -> dict[str, Gain]:
+    return {task: gain for task in inputs.metrics if (gain := gain_over_control(inputs, task, ranker, PRIMARY))}
 
 
 def _best(inputs: ReportInputs, rankers: list[ReportedRanker]) -> ReportedRanker:

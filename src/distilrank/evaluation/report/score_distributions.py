@@ -1,11 +1,17 @@
-"""How scores and margins are spread: scores differ in range between rankers, margins can be compared."""
+"""How scores and margins are spread: models score in ranges of their own, and margins are what a student learns.
+
+As the figure of score distributions in arXiv 2010.02666.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from distilrank.evaluation.report.inputs import ReportInputs
@@ -14,88 +20,149 @@ from distilrank.evaluation.report.svg import INK, MUTED, RULE, SMALL, as_svg, ca
 
 Values = NDArray[np.float64]
 Limits = tuple[float, float]
-BINS = 60
+KEY = ["query_id", "passage_id"]
+BINS = 100
 # In pixels.
-WIDTH, ROW, TOP, BOTTOM, NAME, GAP, RIGHT = 940, 46, 30, 30, 120, 40, 10
+WIDTH, HEIGHT, AXIS = 210, 30, 18
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One ranker's scores of positives and negatives, and positive less negative within each query."""
+    """Scores of positives and negatives, and positive less negative within each query; `ranker` None: an ensemble."""
 
-    ranker: ReportedRanker
+    name: str
+    ranker: ReportedRanker | None
     positives: Values
     negatives: Values
     margins: Values
 
+    @property
+    def colour(self) -> str:
+        return colour_of(self.ranker) if self.ranker else INK
 
-def score_distributions(inputs: ReportInputs) -> Markup:
-    """A row a ranker: scores on the left, margins on the right, each side on one scale."""
-    rows = [_scores(ranker, inputs.runs[ranker.name]) for ranker in inputs.rankers]
-    score_limits = _limits([side for row in rows for side in (row.positives, row.negatives)])
-    margin_limits = _limits([row.margins for row in rows])
-    height = TOP + ROW * len(rows) + BOTTOM
-    figure = canvas(WIDTH, height)
-    half = (WIDTH - NAME - GAP - RIGHT) / 2
-    for number, row in enumerate(rows):
-        bottom = 1 - (TOP + ROW * (number + 1)) / height
-        left, right = (
-            figure.add_axes((start / WIDTH, bottom, half / WIDTH, 0.86 * ROW / height))
-            for start in (NAME, NAME + half + GAP)
-        )
-        figure.text(0, bottom + 4 / height, row.ranker.name, fontsize=12, color=INK)
-        _draw_scores(left, row, score_limits)
-        _draw_margins(right, row, margin_limits)
-        if number == 0:
-            left.set_title("Scores", loc="left", fontsize=12, color=INK, pad=8)
-            right.set_title("Margins", loc="left", fontsize=12, color=INK, pad=8)
-        if row is not rows[-1]:
-            left.tick_params(labelbottom=False)
-            right.tick_params(labelbottom=False)
-    return as_svg(figure, "Distribution of scores and of margins by ranker")
+    @property
+    def spreads(self) -> list[tuple[float, float] | None]:
+        """Mean and standard deviation of positives, negatives and margins; None where there are none."""
+        groups = (self.positives, self.negatives, self.margins)
+        return [(float(group.mean()), float(group.std())) if len(group) else None for group in groups]
 
 
-def _scores(ranker: ReportedRanker, run: pl.DataFrame) -> Scores:
+@dataclass(frozen=True)
+class Row:
+    model: Scores
+    scores: Markup
+    margins: Markup
+
+
+@dataclass(frozen=True)
+class ScoreDistributions:
+    """A row a model, all on one axis of scores and one of margins, which are drawn once."""
+
+    rows: list[Row]
+    score_axis: Markup
+    margin_axis: Markup
+
+
+def score_distributions(inputs: ReportInputs) -> ScoreDistributions:
+    """Of the re-ranked candidates: teachers, ensembles of them, students; a taught one with its teacher's margins."""
+    models = _models(inputs)
+    score_limits = _limits([side for model in models.values() for side in (model.positives, model.negatives)])
+    # Controls, which no teacher holds to a scale, may reach beyond.
+    compared = [model for model in models.values() if model.ranker is None or model.ranker.role != "control"]
+    margin_limits = _limits([model.margins for model in compared])
+    rows = [
+        Row(model, _draw_scores(model, score_limits), _draw_margins(model, _teacher_of(model, models), margin_limits))
+        for model in models.values()
+    ]
+    return ScoreDistributions(rows, _axis("scores", score_limits), _axis("margins", margin_limits))
+
+
+def _models(inputs: ReportInputs) -> dict[str, Scores]:
+    models = [
+        _scores(ranker.name, ranker, inputs.runs[ranker.name]) for ranker in inputs.rankers if ranker.role != "baseline"
+    ]
+    teachers = [model for model in models if model.ranker and model.ranker.role == "teacher"]
+    ensembles = [
+        _scores(name, None, _combined([inputs.runs[member] for member in ensemble.members], ensemble.combine))
+        for name, ensemble in inputs.params.ensembles.items()
+        # z-mean scales by the training pairs' scores, which are not at hand.
+        if ensemble.combine != "z-mean"
+    ]
+    return {model.name: model for model in [*teachers, *ensembles, *models]}
+
+
+def _combined(runs: list[pl.DataFrame], how: Literal["mean", "median"]) -> pl.DataFrame:
+    score = pl.col("score").mean() if how == "mean" else pl.col("score").median()
+    return pl.concat(runs).group_by(*KEY, "relevant", maintain_order=True).agg(score)
+
+
+def _scores(name: str, ranker: ReportedRanker | None, run: pl.DataFrame) -> Scores:
     positives, negatives = run.filter(pl.col("relevant")), run.filter(~pl.col("relevant"))
     pairs = positives.join(negatives, on="query_id", maintain_order="left_right")
     margins = pairs["score"] - pairs["score_right"]
-    return Scores(ranker, positives["score"].to_numpy(), negatives["score"].to_numpy(), margins.to_numpy())
+    return Scores(name, ranker, positives["score"].to_numpy(), negatives["score"].to_numpy(), margins.to_numpy())
 
 
-def _draw_scores(axes: Axes, row: Scores, limits: Limits) -> None:
-    _bare(axes, limits)
+def _teacher_of(model: Scores, models: dict[str, Scores]) -> Scores | None:
+    return models.get(model.ranker.teacher or "") if model.ranker else None
+
+
+def _draw_scores(model: Scores, limits: Limits) -> Markup:
+    figure, axes = _frame(limits)
     edges = np.linspace(*limits, BINS + 1)
-    negatives, positives = _density(row.negatives, edges), _density(row.positives, edges)
-    peak = max(negatives.max(), positives.max()) or 1.0
-    colour = colour_of(row.ranker)
-    axes.stairs(positives / peak, edges, fill=True, color=colour, alpha=0.35)
-    axes.stairs(positives / peak, edges, color=colour, linewidth=1.3)
-    axes.stairs(negatives / peak, edges, color=MUTED, linewidth=1)
+    _fill(axes, model.positives, edges, model.colour)
+    _outline(axes, model.negatives, edges)
+    return as_svg(figure, f"Scores of {model.name}: positive and negative passages")
 
 
-def _draw_margins(axes: Axes, row: Scores, limits: Limits) -> None:
-    _bare(axes, limits)
+def _draw_margins(model: Scores, teacher: Scores | None, limits: Limits) -> Markup:
+    figure, axes = _frame(limits)
     edges = np.linspace(*limits, BINS + 1)
-    margins = _density(row.margins, edges)
-    colour = colour_of(row.ranker)
-    axes.stairs(margins / (margins.max() or 1.0), edges, fill=True, color=colour, alpha=0.35)
-    axes.stairs(margins / (margins.max() or 1.0), edges, color=colour, linewidth=1.3)
     axes.axvline(0, color=MUTED, linewidth=0.8, dashes=(2, 2))
-    if len(row.margins):
-        above = f"{100 * np.mean(row.margins > 0):.0f} % above 0"
-        axes.text(1, 0.62, above, transform=axes.transAxes, ha="right", fontsize=SMALL, color=MUTED)
+    _fill(axes, model.margins, edges, model.colour)
+    if teacher:
+        _outline(axes, teacher.margins, edges)
+    return as_svg(figure, f"Margins of {model.name}" + (f", and of {teacher.name}" if teacher else ""))
 
 
-def _bare(axes: Axes, limits: Limits) -> None:
+def _fill(axes: Axes, values: Values, edges: Values, colour: str) -> None:
+    axes.stairs(_heights(values, edges), edges, fill=True, color=colour, alpha=0.35)
+    axes.stairs(_heights(values, edges), edges, color=colour, linewidth=1.2)
+
+
+def _outline(axes: Axes, values: Values, edges: Values) -> None:
+    axes.stairs(_heights(values, edges), edges, color=MUTED, linewidth=1)
+
+
+def _heights(values: Values, edges: Values) -> Values:
+    """A histogram whose highest bin is 1."""
+    counts = np.histogram(values, edges)[0].astype(np.float64)
+    return np.asarray(counts / (counts.max() or 1.0))
+
+
+def _frame(limits: Limits) -> tuple[Figure, Axes]:
+    figure = canvas(WIDTH, HEIGHT)
+    axes = figure.add_axes((0, 0, 1, 0.98))
+    _scale(axes, limits)
+    axes.tick_params(labelbottom=False)
+    axes.grid(axis="x", color=RULE, linewidth=0.75)
+    return figure, axes
+
+
+def _axis(of: str, limits: Limits) -> Markup:
+    figure = canvas(WIDTH, AXIS)
+    axes = figure.add_axes((0, 0.99, 1, 0.01))
+    _scale(axes, limits)
+    axes.spines["bottom"].set_visible(False)
+    axes.tick_params(pad=3, labelsize=SMALL)
+    return as_svg(figure, f"Axis of {of}")
+
+
+def _scale(axes: Axes, limits: Limits) -> None:
     plain(axes)
     axes.grid(visible=False)
-    axes.grid(axis="x", color=RULE, linewidth=0.75)
     axes.set(xlim=limits, ylim=(0, 1.08), yticks=[])
-
-
-def _density(values: Values, edges: Values) -> Values:
-    counts = np.histogram(values, edges)[0]
-    return np.asarray(counts / max(len(values), 1), dtype=np.float64)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def _limits(groups: list[Values]) -> Limits:

@@ -4,7 +4,9 @@ import math
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
@@ -16,12 +18,11 @@ LABEL_SIZE = 12
 MARKERS = {"baseline": "D", "teacher": "s", "control": "o", "taught": "o"}
 # Where a label may stand beside its point, best first: shift in pixels and alignment.
 PLACES = [
-    (11, -4, "left"), (-11, -4, "right"), (0, 12, "center"), (0, -21, "center"),
-    (10, 10, "left"), (10, -18, "left"), (-10, 10, "right"), (-10, -18, "right"),
-    (11, 22, "left"), (11, -30, "left"), (-11, 22, "right"), (-11, -30, "right"),
-]  # fmt: skip
+    *((11, -4, "left"), (-11, -4, "right"), (0, 12, "center"), (0, -21, "center")),
+    *((side * 10, up, align) for up in (10, -18, 22, -30, 36, -44) for side, align in ((1, "left"), (-1, "right"))),
+    *((side * 40, up, align) for up in (-4, 14, -22, 32, -40) for side, align in ((1, "left"), (-1, "right"))),
+]
 Point = tuple[float, float]
-Box = tuple[float, float, float, float]
 
 
 def tradeoff(inputs: ReportInputs) -> Markup:
@@ -33,13 +34,12 @@ def tradeoff(inputs: ReportInputs) -> Markup:
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.05, 0.13, 0.93, 0.8))
     _frame(axes, list(points.values()))
-    for ranker in inputs.rankers:
-        if ranker.control is not None:
-            (x, y), (x_control, y_control) = points[ranker.name], points[ranker.control]
-            axes.plot([x_control, x], [y_control, y], color=colour_of(ranker), linewidth=1.2, zorder=2)
+    taught = {ranker: (points[ranker.control], points[ranker.name]) for ranker in inputs.rankers if ranker.control}
+    for ranker, line in taught.items():
+        axes.plot(*zip(*line, strict=True), color=colour_of(ranker), linewidth=1.2, zorder=2)
     for ranker in inputs.rankers:
         _mark(axes, ranker, points[ranker.name])
-    _label(axes, points)
+    _label(axes, points, list(taught.values()))
     return as_svg(figure, "nDCG@10 of re-ranking against median milliseconds a query")
 
 
@@ -75,26 +75,30 @@ def _mark(axes: Axes, ranker: ReportedRanker, point: Point) -> None:
     )
 
 
-def _label(axes: Axes, points: dict[str, Point]) -> None:
-    """Writes each name at the first place beside its point that is free, or at the first."""
+def _label(axes: Axes, points: dict[str, Point], lines: list[tuple[Point, Point]]) -> None:
+    """Writes each name at the place beside its point that is free, or else in the way of least."""
     pixels = {name: axes.transData.transform(point) for name, point in points.items()}
-    taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in pixels.values()]
+    drawn = [Path(axes.transData.transform(line)) for line in lines]
+    taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in pixels.values()]
     for name, (x, y) in pixels.items():
         boxes = [_box(name, x + right, y + up, side) for right, up, side in PLACES]
-        free = (number for number, box in enumerate(boxes) if not any(_overlap(box, other) for other in taken))
-        number = next(free, 0)
-        taken.append(boxes[number])
-        right, up, side = PLACES[number]
+        box = min(boxes, key=lambda box: _crowding(box, taken, drawn, axes.bbox))
+        right, up, side = PLACES[boxes.index(box)]
+        taken.append(box)
         axes.annotate(
             name, points[name], (right, up), textcoords="offset pixels", ha=side, fontsize=LABEL_SIZE, color=INK
         )
 
 
-def _box(name: str, x: float, y: float, side: str) -> Box:
+def _crowding(box: Bbox, taken: list[Bbox], drawn: list[Path], page: Bbox) -> int:
+    """How much stands in a label's way; another label or point is worse than a line."""
+    overlaps = sum(box.overlaps(other) for other in taken) + (
+        not all(page.contains(*corner) for corner in (box.min, box.max))
+    )
+    return 2 * overlaps + sum(line.intersects_bbox(box, filled=False) for line in drawn)
+
+
+def _box(name: str, x: float, y: float, side: str) -> Bbox:
     width = 0.62 * LABEL_SIZE * len(name)
     left = x - width * {"left": 0.0, "center": 0.5, "right": 1.0}[side]
-    return left, y - 2, left + width, y + LABEL_SIZE
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    return Bbox.from_extents(left, y - 2, left + width, y + LABEL_SIZE)

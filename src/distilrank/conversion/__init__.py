@@ -1,0 +1,1 @@
+"""Rankers from and to other libraries' checkpoints."""

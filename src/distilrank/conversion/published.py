@@ -1,0 +1,134 @@
+"""The checkpoints that the authors of arXiv 2010.02666 published, in the layout of matchmaker's classes."""
+
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from transformers import AutoModel
+
+from distilrank.conversion.checkpoint import Checkpoint
+from distilrank.conversion.directory import new_directory
+from distilrank.data.tokens import TextTokenizer
+from distilrank.errors import CheckpointError
+from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Tokens
+from distilrank.params import Ranker as RankerParams
+from distilrank.rankers.architectures import begin_ranker
+from distilrank.rankers.base import Ranker
+
+# Modules by their published names, and by ours.
+COMPRESSOR, CLASSIFIER = "compressor.", "_classification_layer."
+OWN_MODULES = {"projection.": COMPRESSOR, "head.": CLASSIFIER}
+IMPORTABLE = ["dot", "colbert", "cat", "prettr"]
+# PreTTR's class has this as its default, which its config.json need not repeat.
+JOIN_LAYER = 3
+
+
+def import_model(source: Path, target: Path, architecture: str, query_length: int, passage_length: int) -> None:
+    """Writes a published checkpoint as a ranker that `load_ranker` reads.
+
+    Lengths count bare tokens: the published 30 and 200 include [CLS] and [SEP], so that they are 28 and 198 here.
+    PreTTR there counts a passage's positions from behind the padded queries of its batch, here always from behind the
+    longest query. ColBERT and PreTTR were trained with eight [MASK] behind each query, which their users add to
+    the input; here a query ends with its [SEP]. Of the file only what no score reads is left out: position numbers, and
+    the pooler below a DOT or ColBERT.
+
+    Raises CheckpointError for weights that are unknown, missing, or of another shape, and for an existing target;
+    BackboneError where the backbone has too few positions.
+    """
+    if architecture not in IMPORTABLE:
+        raise CheckpointError(
+            f"architecture '{architecture}'",
+            got="an architecture without a published layout",
+            expected=f"one of {IMPORTABLE}",
+            remedy="name the checkpoint's own",
+        )
+    checkpoint = Checkpoint.read(source)
+    lengths = Tokens(query_length=query_length, passage_length=passage_length)
+    made_with = {"architecture": architecture, **lengths.model_dump()}
+    with new_directory(target, "import-model", made_with, checkpoint.file) as directory:
+        config = checkpoint.backbone_config()
+        checkpoint.save_tokenizer(config, directory)
+        params = _params(architecture, checkpoint, config.num_hidden_layers)
+        ranker = begin_ranker(params, AutoModel.from_config(config), lengths, TextTokenizer(directory))
+        _take_weights(ranker, architecture, checkpoint)
+        ranker.save_pretrained(directory)
+
+
+def _params(architecture: str, checkpoint: Checkpoint, layers: int) -> RankerParams:
+    compressor = checkpoint.weights.get(f"{COMPRESSOR}weight")
+    dimension = None if compressor is None else len(compressor)
+    match architecture:
+        case "dot":
+            return DotRanker(architecture="dot", layers=layers, pooling="cls", dimension=dimension)
+        case "colbert":
+            return ColbertRanker(architecture="colbert", layers=layers, dimension=dimension or 1)
+        case "cat":
+            # Published CATs read the pooler of every backbone that has one.
+            pooled = any(name.startswith(f"{_prefix(checkpoint)}pooler.") for name in checkpoint.weights)
+            return CatRanker(architecture="cat", layers=layers, pooling="pooler" if pooled else "cls")
+        case _:
+            return _prettr_params(checkpoint, layers)
+
+
+def _prettr_params(checkpoint: Checkpoint, layers: int) -> PrettrRanker:
+    join = checkpoint.config.get("join_layer_idx", JOIN_LAYER)
+    try:
+        return PrettrRanker(architecture="prettr", layers=layers, join_layer=join)
+    except ValidationError as error:
+        raise CheckpointError(
+            checkpoint.source / "config.json",
+            got=f"join_layer_idx {join!r}",
+            expected=f"a number from 1 to {layers - 1}, below the {layers} layers",
+            remedy="correct join_layer_idx",
+        ) from error
+
+
+def _take_weights(ranker: Ranker, architecture: str, checkpoint: Checkpoint) -> None:
+    own = {_published_name(name, _prefix(checkpoint)): weight for name, weight in ranker.state_dict().items()}
+    if architecture == "prettr":
+        # Its linear layer has no bias.
+        own.pop(f"{CLASSIFIER}bias").zero_()
+    given = {
+        name: weight for name, weight in checkpoint.weights.items() if name in own or not _unread(name, checkpoint)
+    }
+    _check(checkpoint.file, given, own)
+    with torch.no_grad():
+        for name, weight in own.items():
+            weight.copy_(given[name])
+
+
+def _check(file: Path, given: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    misshapen = [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in given and given[name].shape != own[name].shape
+    ]
+    faults = {
+        "unknown": sorted(given.keys() - own.keys()),
+        "missing": sorted(own.keys() - given.keys()),
+        "of another shape": misshapen,
+    }
+    if found := [f"{len(names)} {fault}: {', '.join(names)}" for fault, names in faults.items() if names]:
+        raise CheckpointError(
+            file,
+            got=f"weights {'; '.join(found)}",
+            expected="those of the published layout",
+            remedy="name the checkpoint's own architecture",
+        )
+
+
+def _prefix(checkpoint: Checkpoint) -> str:
+    """What stands before the transformer's weights: nothing where the checkpoint itself is the transformer."""
+    return "bert_model." if checkpoint.backbone_name else ""
+
+
+def _published_name(name: str, prefix: str) -> str:
+    for ours, published in OWN_MODULES.items():
+        if name.startswith(ours):
+            return published + name.removeprefix(ours)
+    return prefix + name.removeprefix("backbone.")
+
+
+def _unread(name: str, checkpoint: Checkpoint) -> bool:
+    return name.endswith(".position_ids") or name.startswith(f"{_prefix(checkpoint)}pooler.")

@@ -1,0 +1,53 @@
+"""Reading params.yaml: what is wrong with it in one line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from distilrank.errors import ParamsError
+from distilrank.params import PARAMS_FILE, Params
+
+
+def read_params(path: Path = PARAMS_FILE) -> Params:
+    """Reads and checks params.yaml. Raises ParamsError."""
+    # YAML 1.2, as DVC reads it: 7e-6 is a number.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    if not path.is_file():
+        raise ParamsError(
+            path, got="no such file", expected="the parameters", remedy="run from the root of the project"
+        )
+    try:
+        values = YAML(typ="safe", pure=True).load(path)
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(path, got=f"no YAML ({error})", expected="valid YAML", remedy="mend the file") from error
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise _as_params_error(path, error) from error
+
+
+def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
+    errors: list[Any] = error.errors(include_url=False)
+    # A misspelt key is unknown and, under its right name, missing: the first says more.
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    where = ".".join(str(part) for part in first["loc"]) or "top level"
+    got = {"missing": "nothing", "extra_forbidden": "an unknown key"}.get(first["type"], repr(first["input"]))
+    if len(got) > 80:
+        got = got[:77] + "..."
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return ParamsError(f"{path}: {where}", got=got, expected=f"{_expected(first)}{more}", remedy="mend the file")
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    match error["type"]:
+        case "missing":
+            return "this key"
+        case "extra_forbidden":
+            return "a key that is known here"
+        case _:
+            message: str = error["msg"]
+            return message.removeprefix("Input should be ").removeprefix("Value error, ")

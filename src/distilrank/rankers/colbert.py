@@ -1,0 +1,43 @@
+"""ColBERT (Khattab and Zaharia, SIGIR 2020), as in arXiv 2010.02666: a vector a token, compared by MaxSim."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize, pad
+
+from distilrank.params import ColbertRanker as ColbertParams
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch
+from distilrank.rankers.transformer import TransformerRanker
+
+
+class ColbertRanker(TransformerRanker):
+    """Projects every token, [CLS] and [SEP] included. The dot product is not normalised unless the config says so."""
+
+    def __init__(self, config: RankerConfig) -> None:
+        super().__init__(config)
+        self.params = ColbertParams.model_validate(config.ranker)
+        self.projection = nn.Linear(self.width, self.params.dimension)
+        self.post_init()
+
+    def encode_queries(self, batch: TokenBatch) -> Encoded:
+        ids, mask, segments = self.framed(batch)
+        if not self.params.expand_queries:
+            return Encoded(self._vectors(ids, mask, segments), mask)
+        # A [MASK] reads the query and is matched, but nothing reads it (section 3.2 of the ColBERT paper).
+        missing = self.config.query_length + 2 - ids.shape[1]
+        segments, real = pad(segments, (0, missing)), pad(mask, (0, missing))
+        ids = pad(ids, (0, missing)).masked_fill(~real, self.config.mask_token_id or 0)
+        return Encoded(self._vectors(ids, real, segments), torch.ones_like(real))
+
+    def encode_passages(self, batch: TokenBatch) -> Encoded:
+        ids, mask, segments = self.framed(batch)
+        return Encoded(self._vectors(ids, mask, segments), mask)
+
+    def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
+        similarities = queries.values.float() @ passages.values.float().transpose(1, 2)
+        lowest = torch.finfo(similarities.dtype).min
+        best = similarities.masked_fill(~passages.mask.unsqueeze(1), lowest).amax(2)
+        return best.masked_fill(~queries.mask, 0).sum(1)
+
+    def _vectors(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+        vectors: Tensor = self.projection(self.contextualise(ids, mask, segments))
+        return normalize(vectors, dim=2) if self.params.normalise else vectors

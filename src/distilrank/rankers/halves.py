@@ -1,0 +1,76 @@
+"""A transformer in two halves that share its weights: the layers below a join, and those from it on."""
+
+import copy
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from distilrank.errors import BackboneError
+from distilrank.rankers.transformer import with_layers
+
+
+def split(backbone: PreTrainedModel, join: int) -> tuple[PreTrainedModel, PreTrainedModel]:
+    """The lower half, from embeddings to layer `join`, and the upper, which is called with `inputs_embeds`.
+
+    One after the other they compute what the backbone computes. Nothing here asks for a family: what stands before
+    the layers belongs to the lower half, a norm behind them to the upper. Raises BackboneError for another build.
+    """
+    depth = backbone.config.num_hidden_layers
+    lower = _half(backbone, range(join), without=nn.LayerNorm)
+    upper = _half(backbone, range(join, depth), without=nn.Linear)
+    upper.embeddings = _AsGiven()
+    return lower, upper
+
+
+class _AsGiven(nn.Module):
+    """In the place of embeddings, called as any family calls its own: the states that the lower half has computed."""
+
+    def forward(self, input_ids: None = None, inputs_embeds: Tensor | None = None, *_: Any, **__: Any) -> Tensor | None:
+        return inputs_embeds
+
+
+def _half(backbone: PreTrainedModel, layers: range, without: type[nn.Module]) -> PreTrainedModel:
+    """A copy of the modules that lead to the layers, not of their weights, with only some of the layers."""
+    *path, name = _path_to_layers(backbone)
+    config = with_layers(backbone.config, layers)
+    half: PreTrainedModel = _shallow(backbone, config)
+    holder: nn.Module = half
+    _skip(half, without)
+    for step in path:
+        child = _shallow(holder.get_submodule(step), config)
+        setattr(holder, step, child)
+        holder = child
+        _skip(holder, without)
+    every = holder.get_submodule(name)
+    # ALBERT's layers are one, called again and again.
+    if isinstance(every, nn.ModuleList) and len(every) > 1:
+        setattr(holder, name, every[layers.start : layers.stop])
+    return half
+
+
+def _path_to_layers(backbone: PreTrainedModel) -> list[str]:
+    depth = backbone.config.num_hidden_layers
+    for name, module in backbone.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) in (1, depth):
+            return str(name).split(".")
+    raise BackboneError(
+        f"backbone {backbone.config.model_type}",
+        got="no list of its layers",
+        expected="an encoder whose layers stand in one list",
+        remedy="use another backbone, or another architecture than prettr",
+    )
+
+
+def _shallow(module: Any, config: PreTrainedConfig) -> Any:
+    copied = copy.copy(module)
+    copied._modules = dict(module._modules)
+    if hasattr(copied, "config"):
+        copied.config = config
+    return copied
+
+
+def _skip(holder: nn.Module, kind: type[nn.Module]) -> None:
+    for name, child in list(holder.named_children()):
+        if isinstance(child, kind):
+            setattr(holder, name, nn.Identity())

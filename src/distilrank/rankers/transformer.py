@@ -1,0 +1,125 @@
+"""What the rankers on a pretrained transformer share: the backbone, its inputs, and how its weights are taken."""
+
+import copy
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+
+from distilrank.data.tokens import TextTokenizer
+from distilrank.errors import BackboneError
+from distilrank.rankers.base import Ranker, RankerConfig, TokenBatch, check_enough
+
+
+class TransformerRanker(Ranker):
+    """A ranker whose `backbone` is any encoder that transformers' AutoModel builds from its config."""
+
+    def __init__(self, config: RankerConfig, pooler: bool = False) -> None:
+        super().__init__(config)
+        # Weights may have been published in half precision; rankers train and score in float32.
+        self.backbone: PreTrainedModel = AutoModel.from_config(
+            AutoConfig.for_model(**(config.backbone or {})), dtype=torch.float32
+        )
+        # A pooler that nobody calls would be weights that nobody trains.
+        if not pooler and getattr(self.backbone, "pooler", None) is not None:
+            self.backbone.pooler = None
+        check_enough(
+            "positions for a query, a passage and special tokens",
+            config.positions(),
+            self.backbone.config.max_position_embeddings - self.first_position,
+        )
+
+    @classmethod
+    def started_from(cls, source: PreTrainedModel, config: RankerConfig, tokenizer: TextTokenizer) -> Self:
+        layers = (config.ranker or {})["layers"]
+        check_enough("word pieces", tokenizer.vocabulary_size, source.config.vocab_size)
+        check_enough("layers", layers, source.config.num_hidden_layers)
+        config.backbone = with_layers(source.config, range(layers)).to_dict()
+        ranker = cls(config)
+        weights = source.state_dict()
+        own = ranker.backbone.state_dict()
+        for name, weight in own.items():
+            if (got := _shape(weights.get(name))) != _shape(weight):
+                raise BackboneError(
+                    f"backbone weight {name}",
+                    got=got,
+                    expected=_shape(weight),
+                    remedy="start from a model of the same backbone that has this part",
+                )
+        ranker.backbone.load_state_dict({name: weights[name] for name in own})
+        return ranker
+
+    @property
+    def width(self) -> int:
+        """Of the backbone's hidden states."""
+        width: int = self.backbone.config.hidden_size
+        return width
+
+    @property
+    def first_position(self) -> int:
+        """The number of the first position: RoBERTa counts from behind its padding id, others from 0."""
+        table = getattr(self.backbone.embeddings, "position_embeddings", None)
+        padding = getattr(table, "padding_idx", None)
+        return 0 if padding is None else int(padding) + 1
+
+    def read(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Any:
+        """All that the backbone makes of sequences with their special tokens."""
+        return self.backbone(input_ids=ids, attention_mask=mask.long(), **self.segment_inputs(segments))
+
+    def contextualise(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+        """The backbone's last hidden states (rows, length, width)."""
+        states: Tensor = self.read(ids, mask, segments).last_hidden_state
+        return states
+
+    def segment_inputs(self, segments: Tensor) -> dict[str, Tensor]:
+        """The segment numbers, for backbones that tell segments apart."""
+        return {"token_type_ids": segments} if getattr(self.backbone.config, "type_vocab_size", 0) > 1 else {}
+
+    def framed(self, *segments: TokenBatch, begin: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        """[CLS] first [SEP] second [SEP] ... with all padding at the end: ids, mask, and segment numbers.
+
+        Each is (rows, longest); so a row reads the same whatever batch it stands in. No [CLS] unless `begin`.
+        """
+        rows, device = len(segments[0].ids), segments[0].ids.device
+        sep = _special(self.config.sep_token_id, rows, device)
+        parts = [_special(self.config.cls_token_id, rows, device)] if begin else []
+        numbers = [0] * len(parts)
+        for number, part in enumerate(segments):
+            parts += [part, sep]
+            numbers += [number, number]
+        ids = torch.cat([part.ids for part in parts], 1)
+        mask = torch.cat([part.mask for part in parts], 1)
+        widths = torch.tensor([part.ids.shape[1] for part in parts], device=device)
+        segment = torch.repeat_interleave(torch.tensor(numbers, device=device), widths).expand_as(ids)
+        order = padding_last(mask)
+        mask = mask.gather(1, order)
+        ids = ids.gather(1, order).masked_fill(~mask, self.config.pad_token_id or 0)
+        return ids, mask, segment.gather(1, order).masked_fill(~mask, 0)
+
+
+def padding_last(mask: Tensor) -> Tensor:
+    """The order (rows, longest) in which each row's tokens come first; what is padding in all rows is left out."""
+    return torch.argsort(mask.int(), dim=1, descending=True, stable=True)[:, : int(mask.sum(1).max())]
+
+
+def with_layers(config: PreTrainedConfig, layers: range) -> PreTrainedConfig:
+    """The configuration of a backbone that has only some of the layers."""
+    depth = config.num_hidden_layers
+    part: PreTrainedConfig = copy.deepcopy(config)
+    # ModernBERT's config says of each layer what it is.
+    for name, value in vars(config).items():
+        if isinstance(value, list) and len(value) == depth:
+            setattr(part, name, value[layers.start : layers.stop])
+    part.num_hidden_layers = len(layers)
+    part.name_or_path = ""  # a folder of one machine has no place in a model
+    return part
+
+
+def _special(token: int | None, rows: int, device: torch.device) -> TokenBatch:
+    ids = torch.full((rows, 1), token or 0, device=device)
+    return TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool))
+
+
+def _shape(weight: Tensor | None) -> str:
+    return "no such weight" if weight is None else f"shape {tuple(weight.shape)}"

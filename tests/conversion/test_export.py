@@ -1,0 +1,131 @@
+"""Exported rankers, loaded by sentence-transformers, score as they did."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
+from torch import Tensor
+from transformers import AutoConfig, AutoModel
+
+from distilrank.conversion.export import export_model
+from distilrank.data.tokens import TextTokenizer, copy_tokenizer
+from distilrank.errors import CheckpointError
+from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Ranker, TkRanker, Tokens
+from distilrank.rankers.architectures import begin_ranker, load_ranker
+from distilrank.rankers.inputs import text_batch
+
+LENGTHS = Tokens(query_length=10, passage_length=24)
+SIZE = {
+    "num_hidden_layers": 2,
+    "hidden_size": 32,
+    "embedding_size": 32,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 48,
+    "initializer_range": 0.3,
+}
+QUERIES = ["How do I delete a fleet?", "list every bucket", "create a queue"]
+PASSAGES = [
+    "Deletes a fleet. Before that, all of its vehicles must be dissociated.",
+    "Returns a list of all buckets that are owned by the sender of the request.",
+    "Creates a new queue with the attributes that you pass.",
+]
+LONG = "word " * 60
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return tmp_path / "model"
+
+
+def begun(folder: Path, backbone: Path, params: Ranker, family: str = "bert") -> None:
+    """Writes a random ranker as `teach` and `distil` do."""
+    torch.manual_seed(0)
+    tokenizer = TextTokenizer(backbone)
+    config = AutoConfig.for_model(family, vocab_size=tokenizer.vocabulary_size, pad_token_id=0, **SIZE)
+    ranker = begin_ranker(params, AutoModel.from_config(config), LENGTHS, tokenizer)
+    for name, weight in ranker.named_parameters():
+        if name.startswith(("head", "projection")):
+            torch.nn.init.normal_(weight)
+    ranker.save_pretrained(folder)
+    copy_tokenizer(backbone, folder)
+
+
+def scores(model: Path, queries: list[str], passages: list[str]) -> Tensor:
+    ranker, tokenizer = load_ranker(model), TextTokenizer(model)
+    with torch.inference_mode():
+        return ranker(
+            text_batch(queries, LENGTHS.query_length, tokenizer),
+            text_batch(passages, LENGTHS.passage_length, tokenizer),
+        )
+
+
+def agree(exported: Tensor | np.ndarray, own: Tensor) -> None:
+    assert float(own.std()) > 0.01
+    torch.testing.assert_close(torch.as_tensor(exported), own, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("dimension", [None, 12])
+def test_dot_is_a_sentence_transformer(model: Path, backbone: Path, pooling: str, dimension: int | None) -> None:
+    params = DotRanker.model_validate({"architecture": "dot", "layers": 2, "pooling": pooling, "dimension": dimension})
+    begun(model, backbone, params)
+    export_model(model, model.parent / "exported")
+    other = SentenceTransformer(str(model.parent / "exported"), device="cpu")
+    queries, passages = [*QUERIES, LONG], [*PASSAGES, LONG]
+    encoded = other.encode_query(queries), other.encode_document(passages)
+    agree(other.similarity_pairwise(*encoded), scores(model, queries, passages))
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("expand_queries", [False, True])
+def test_colbert_is_a_multi_vector_encoder(model: Path, backbone: Path, normalise: bool, expand_queries: bool) -> None:
+    params = ColbertRanker(
+        architecture="colbert", layers=2, dimension=12, normalise=normalise, expand_queries=expand_queries
+    )
+    begun(model, backbone, params)
+    export_model(model, model.parent / "exported")
+    other = MultiVectorEncoder(str(model.parent / "exported"), device="cpu")
+    queries, passages = [*QUERIES, LONG], [*PASSAGES, LONG]
+    encoded = other.encode_query(queries), other.encode_document(passages)
+    agree(other.similarity_pairwise(*encoded), scores(model, queries, passages))
+
+
+@pytest.mark.parametrize(
+    ("family", "pooling"),
+    [("bert", "cls"), ("bert", "pooler"), ("distilbert", "cls"), ("albert", "pooler"), ("roberta", "pooler")],
+)
+def test_cat_is_a_cross_encoder_with_raw_scores(model: Path, backbone: Path, family: str, pooling: str) -> None:
+    begun(model, backbone, CatRanker.model_validate({"architecture": "cat", "layers": 2, "pooling": pooling}), family)
+    export_model(model, model.parent / "exported")
+    other = CrossEncoder(str(model.parent / "exported"), device="cpu")
+    own = scores(model, QUERIES, PASSAGES)
+    assert float(own.abs().max()) > 1
+    agree(other.predict(list(zip(QUERIES, PASSAGES, strict=True))), own)
+
+
+@pytest.mark.parametrize(
+    "params", [TkRanker(architecture="tk"), PrettrRanker(architecture="prettr", layers=2, join_layer=1)]
+)
+def test_what_no_other_library_knows_is_refused(model: Path, backbone: Path, params: Ranker) -> None:
+    begun(model, backbone, params)
+    with pytest.raises(CheckpointError, match="expected one that other libraries know: dot, colbert, cat"):
+        export_model(model, model.parent / "exported")
+    assert [path.name for path in model.parent.iterdir()] == ["model"]
+
+
+def test_an_existing_target_is_refused(model: Path, backbone: Path) -> None:
+    begun(model, backbone, CatRanker(architecture="cat", layers=1))
+    with pytest.raises(CheckpointError, match="got an existing path, expected a new directory"):
+        export_model(model, model)
+
+
+def test_an_export_names_its_source(model: Path, backbone: Path) -> None:
+    begun(model, backbone, CatRanker(architecture="cat", layers=1))
+    export_model(model, model.parent / "exported")
+    manifest = json.loads((model.parent / "exported" / "manifest.json").read_text())
+    assert list(manifest["inputs"]) == [str(model / "model.safetensors")]
+    assert "modules.json" in manifest["files"]

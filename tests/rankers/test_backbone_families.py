@@ -1,0 +1,145 @@
+"""The families of backbones that rankers begin from, as small random models; and what a backbone is refused for."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.rankers.examples import (
+    FAMILIES,
+    LENGTHS,
+    PARAMS,
+    assert_close,
+    assert_scores_stand_alone,
+    rows,
+    saved_backbone,
+    small_ranker,
+    tolerance_of,
+)
+from transformers import AutoModel, BertConfig
+
+from distilrank.data.tokens import TextTokenizer
+from distilrank.errors import BackboneError
+from distilrank.params import CatRanker, DotRanker, TkRanker, Tokens
+from distilrank.params import Ranker as RankerParams
+from distilrank.rankers.architectures import backbone_of, begin_ranker, check_fits, load_ranker, pretrained
+from distilrank.rankers.halves import split
+from distilrank.rankers.transformer import TransformerRanker
+
+PAIRS = (rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(backbone: Path) -> TextTokenizer:
+    return TextTokenizer(backbone)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_backbone(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    names = ("bert", "distilbert", "roberta")
+    return {name: saved_backbone(name, tmp_path_factory.mktemp(name)) for name in names}
+
+
+@pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS.keys())
+def test_every_architecture_begins_on_every_family(
+    params: RankerParams, family: Path, tokenizer: TextTokenizer, tmp_path: Path
+) -> None:
+    check_fits(params, family, LENGTHS, tokenizer)
+    ranker = small_ranker(params, family, tokenizer)
+    assert_scores_stand_alone(ranker, tolerance_of(params))
+    ranker.save_pretrained(tmp_path)
+    with torch.inference_mode():
+        assert_close(load_ranker(tmp_path)(*PAIRS), ranker(*PAIRS), 1e-6)
+
+
+@pytest.mark.parametrize("join", [1, 2, 3])
+def test_two_halves_compute_what_the_whole_computes(family: Path, join: int) -> None:
+    backbone = pretrained(family).eval()
+    batch = rows(12, 7, width=12, seed=1)
+    mask = batch.mask.long()
+    lower, upper = split(backbone, join)
+    with torch.inference_mode():
+        whole = backbone(input_ids=batch.ids, attention_mask=mask).last_hidden_state
+        states = lower(input_ids=batch.ids, attention_mask=mask).last_hidden_state
+        joined = upper(inputs_embeds=states, attention_mask=mask).last_hidden_state
+    assert_close(joined[batch.mask], whole[batch.mask], 1e-5)
+    assert (states - whole)[batch.mask].abs().max() > 0.1
+
+
+def test_a_ranker_keeps_the_weights_of_the_lower_layers(family: Path, tokenizer: TextTokenizer) -> None:
+    source = pretrained(family)
+    ranker = begin_ranker(CatRanker(architecture="cat", layers=2), source, LENGTHS, tokenizer)
+    assert isinstance(ranker, TransformerRanker)
+    assert ranker.backbone.config.num_hidden_layers == 2
+    weights, own = source.state_dict(), ranker.backbone.state_dict()
+    for name, weight in own.items():
+        torch.testing.assert_close(weight, weights[name], atol=0, rtol=0)
+    assert any("layer" in name for name in own)
+
+
+def test_weights_in_half_precision_are_taken_up_in_float32(tokenizer: TextTokenizer, tmp_path: Path) -> None:
+    folder = saved_backbone("bert", tmp_path, torch.bfloat16)
+    for params in PARAMS.values():
+        ranker = small_ranker(params, folder, tokenizer)
+        assert {parameter.dtype for parameter in ranker.parameters()} == {torch.float32}
+        assert ranker(*PAIRS).dtype == torch.float32
+
+
+def test_more_layers_than_the_backbone_has_are_refused(folders: dict[str, Path], tokenizer: TextTokenizer) -> None:
+    with pytest.raises(BackboneError, match="got 4 layers, expected at least 5"):
+        check_fits(CatRanker(architecture="cat", layers=5), folders["bert"], LENGTHS, tokenizer)
+
+
+# RoBERTa numbers its 64 positions from 2 on.
+@pytest.mark.parametrize(("name", "available"), [("bert", 64), ("distilbert", 64), ("roberta", 62)])
+def test_texts_longer_than_the_positions_are_refused(
+    name: str, available: int, folders: dict[str, Path], tokenizer: TextTokenizer
+) -> None:
+    fits = Tokens(query_length=12, passage_length=available - 12 - 3)
+    beyond = Tokens(query_length=12, passage_length=available - 12 - 2)
+    for params in (PARAMS["cat"], PARAMS["prettr"]):
+        ranker = begin_ranker(params, pretrained(folders[name]), fits, tokenizer).eval()
+        longest = rows(fits.passage_length, width=fits.passage_length, seed=1)
+        assert ranker(rows(12, width=12, seed=2), longest).isfinite().all()
+        with pytest.raises(BackboneError, match=f"got {available} positions .*, expected at least {available + 1}"):
+            check_fits(params, folders[name], beyond, tokenizer)
+
+
+@pytest.mark.parametrize("name", ["distilbert", "electra", "modernbert"])
+def test_a_head_on_a_pooler_that_is_not_there_is_refused(name: str, tokenizer: TextTokenizer, tmp_path: Path) -> None:
+    folder = saved_backbone(name, tmp_path)
+    with pytest.raises(BackboneError, match=rf"backbone {name}: got no pooler, .*; set pooling: cls"):
+        check_fits(CatRanker(architecture="cat", layers=2, pooling="pooler"), folder, LENGTHS, tokenizer)
+
+
+def test_a_pooler_that_the_teacher_did_not_train_is_refused(
+    folders: dict[str, Path], tokenizer: TextTokenizer, tmp_path: Path
+) -> None:
+    small_ranker(PARAMS["cat"], folders["bert"], tokenizer).save_pretrained(tmp_path)
+    params = CatRanker(architecture="cat", layers=2, pooling="pooler")
+    with pytest.raises(BackboneError, match=r"pooler.*: got no such weight"):
+        begin_ranker(params, backbone_of(tmp_path), LENGTHS, tokenizer)
+
+
+def test_a_teacher_without_a_transformer_gives_no_backbone(
+    folders: dict[str, Path], tokenizer: TextTokenizer, tmp_path: Path
+) -> None:
+    small_ranker(PARAMS["tk"], folders["bert"], tokenizer).save_pretrained(tmp_path)
+    with pytest.raises(BackboneError, match="got a ranker without a transformer"):
+        backbone_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "params", [DotRanker(architecture="dot", layers=1, pooling="cls"), TkRanker(architecture="tk")], ids=["dot", "tk"]
+)
+def test_a_tokenizer_with_more_word_pieces_than_embeddings_is_refused(
+    params: RankerParams, tokenizer: TextTokenizer, tmp_path: Path
+) -> None:
+    config = BertConfig(vocab_size=1000, hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    with pytest.raises(BackboneError, match="got 1000 word pieces, expected at least 30522"):
+        check_fits(params, tmp_path, LENGTHS, tokenizer)

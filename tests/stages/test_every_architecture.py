@@ -1,0 +1,163 @@
+"""Every architecture through every stage, by its entry in params.yaml: as teacher, and as an ensemble's student."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.torch import load_file
+
+from distilrank import layout
+from distilrank.artifacts import read_manifest
+from distilrank.params import Params
+from distilrank.scoring.labels import read_labels, scores_of
+from distilrank.scoring.store import read_scores
+from distilrank.stages.distil import distil
+from distilrank.stages.ensemble import ensemble
+from distilrank.stages.evaluate import evaluate
+from distilrank.stages.index import index
+from distilrank.stages.latency import latency
+from distilrank.stages.report import report
+from distilrank.stages.score import score
+from distilrank.stages.teach import teach
+
+RANKERS: dict[str, dict[str, Any]] = {
+    "cat": {"architecture": "cat", "layers": 1},
+    "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},
+    "colbert": {"architecture": "colbert", "layers": 1, "dimension": 16, "normalise": True, "expand_queries": True},
+    "dot": {"architecture": "dot", "layers": 1, "pooling": "cls", "dimension": 32},
+    "tk": {"architecture": "tk"},
+}
+TRAINING = {
+    "steps": 2, "batch_size": 4, "learning_rate": 1e-4, "warmup_share": 0.0, "validate_every": 2, "patience": 3,
+    "seed": 1,
+}  # fmt: skip
+LOSSES = {
+    "cat": "margin-mse",
+    "prettr": "mse",
+    "colbert": "listwise-kl",
+    "dot": "weighted-ranknet",
+    "tk": "mse-ranknet",
+}
+
+
+def params_of_all(tiny: Params) -> Params:
+    """Each architecture a teacher, all five an ensemble, each a student of it; two negatives a triple."""
+    drawn = {"count": 16, "negatives": 2, "negatives_from": 10, "seed": 7}
+    teachers = {
+        f"{name}_teacher": {"ranker": ranker, "loss": "ranknet", "training": TRAINING, "triples": drawn}
+        for name, ranker in RANKERS.items()
+    }
+    students = {
+        name: {
+            "ranker": ranker,
+            "start": "backbone",
+            "loss": LOSSES[name],
+            "control_loss": "infonce" if name == "dot" else "ranknet",
+            "temperature": 2.0 if name in ("colbert", "dot") else None,
+            "training": TRAINING | ({"part_learning_rates": {"kernels": 1e-2}} if name == "tk" else {}),
+        }
+        for name, ranker in RANKERS.items()
+    }
+    students["cat"]["start"] = "teacher"
+    return Params.model_validate(
+        tiny.model_dump()
+        | {
+            "triples": drawn,
+            "teachers": teachers,
+            "ensembles": {"T2": {"members": list(teachers), "combine": "z-mean"}},
+            "students": students,
+            "matrix": {"teachers": ["T2"], "controls": ["dot"], "indexes": ["dot"]},
+        }
+    )
+
+
+class Untracked:
+    def log(self, step: int, metrics: Mapping[str, float]) -> None: ...
+
+    def finish(self, directory: Path) -> None: ...
+
+
+@contextmanager
+def track(name: str, used: Mapping[str, Any], work: Path) -> Iterator[Untracked]:
+    yield Untracked()
+
+
+@pytest.fixture
+def params(project: Path, tiny_params: Params) -> Params:
+    from distilrank.stages.triples import triples
+
+    every = params_of_all(tiny_params)
+    triples(every)
+    return every
+
+
+def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> None:
+    for teacher in params.teachers:
+        teach(params, teacher, track)
+        score(params, teacher)
+    ensemble(params, "T2")
+    distil(params, "dot", None, track)
+    for student in params.students:
+        distil(params, student, "T2", track)
+    for name in ("dot", "dot-T2"):
+        index(name)
+    metrics = evaluate(params)
+    latency(params)
+    report(params)
+
+    taught = [f"{student}-T2" for student in params.students]
+    assert set(metrics["rerank"]) == {"bm25", *params.teachers, "dot", *taught}
+    assert list(metrics["retrieve"]) == ["bm25", "dot", "dot-T2"]
+    assert set(json.loads(layout.LATENCY.read_text())["milliseconds"]) == set(metrics["rerank"])
+    page = layout.REPORT.read_text()
+    assert all(name in page for name in taught)
+    labels_are_the_mean_of_normalised_scores(params)
+
+
+def labels_are_the_mean_of_normalised_scores(params: Params) -> None:
+    triples = pl.read_parquet(layout.TRIPLES / "triples.parquet")
+    labels = read_labels(layout.LABELS / "T2")
+    assert labels.select(triples.columns).equals(triples)
+    normalised = []
+    for teacher in params.teachers:
+        scores = read_scores(layout.SCORES / teacher)
+        by_pair = {(query, passage): value for query, passage, value in scores.iter_rows()}
+        values = np.array(list(by_pair.values()), np.float64)
+        own = [
+            [by_pair[query, passage] for passage in (positive, *negatives)]
+            for query, positive, negatives in triples.iter_rows()
+        ]
+        normalised.append((np.array(own) - values.mean()) / values.std(ddof=1))
+    np.testing.assert_allclose(scores_of(labels), np.mean(normalised, axis=0), atol=1e-4)
+
+
+def test_a_student_starts_from_its_teachers_layers(params: Params) -> None:
+    still = params.model_dump()
+    still["students"]["cat"]["training"]["learning_rate"] = 1e-30
+    still["ensembles"]["T2"]["members"] = ["cat_teacher", "dot_teacher"]
+    params = Params.model_validate(still)
+    for teacher in ("cat_teacher", "dot_teacher"):
+        teach(params, teacher, track)
+        score(params, teacher)
+    ensemble(params, "T2")
+    distil(params, "cat", "T2", track)
+    teacher_weights = load_file(layout.MODELS / "cat_teacher" / "model.safetensors")
+    student_weights = load_file(layout.MODELS / "cat-T2" / "model.safetensors")
+    name = "backbone.encoder.layer.0.output.dense.weight"
+    np.testing.assert_allclose(student_weights[name], teacher_weights[name], atol=1e-7)
+    assert str(layout.MODELS / "cat_teacher") in read_manifest(layout.MODELS / "cat-T2").inputs
+
+
+def test_a_teacher_draws_triples_of_its_own(params: Params) -> None:
+    other = params.model_dump()
+    other["teachers"]["tk_teacher"]["triples"]["seed"] = 8
+    weights = []
+    for variant in (params, Params.model_validate(other)):
+        teach(variant, "tk_teacher", track)
+        weights.append(load_file(layout.MODELS / "tk_teacher" / "model.safetensors")["head.weight"])
+    assert not np.array_equal(weights[0], weights[1])

@@ -1,0 +1,163 @@
+"""Training small rankers on random weights: in-batch negatives, learning rates of parts, and going on."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from transformers import BertConfig, BertModel, TrainingArguments
+
+from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.params import DotRanker, TkRanker, Tokens, Training
+from distilrank.params import Ranker as RankerParams
+from distilrank.rankers.architectures import begin_ranker
+from distilrank.rankers.base import Ranker, TokenBatch
+from distilrank.training.batches import TripleDataset
+from distilrank.training.losses import InfoNCE, MarginMSE, RankNet
+from distilrank.training.trainer import RankerTrainer, TrainingTask, train
+
+TK = TkRanker(architecture="tk", layers=1)
+DOT = DotRanker(architecture="dot", layers=1, pooling="mean")
+PARAMS = Training(
+    steps=6, batch_size=3, learning_rate=1e-3, part_learning_rates={"kernels": 1e-2, "embeddings": 1e-4},
+    warmup_share=0.5, validate_every=2, patience=3, seed=1,
+)  # fmt: skip
+Begin = Callable[[RankerParams], Ranker]
+
+
+@pytest.fixture
+def begin(tokenizer: TextTokenizer) -> Begin:
+    """Begins a ranker of width 16 without dropout; always the same."""
+
+    def ranker(params: RankerParams) -> Ranker:
+        torch.manual_seed(3)
+        config = BertConfig(
+            vocab_size=tokenizer.vocabulary_size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=16, max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        )  # fmt: skip
+        return begin_ranker(params, BertModel(config), Tokens(query_length=5, passage_length=12), tokenizer)
+
+    return ranker
+
+
+@pytest.fixture
+def task(begin: Begin, triples: pl.DataFrame, tokens: TokenStore) -> TrainingTask:
+    """TK by InfoNCE, its parts at rates of their own; every validation better than the one before."""
+    better = iter(range(100))
+    return TrainingTask(
+        lambda: begin(TK), PARAMS, InfoNCE(0.1), TripleDataset(triples, tokens, None), lambda _: next(better) / 100
+    )
+
+
+def trainer_of(task: TrainingTask, work: Path) -> RankerTrainer:
+    return RankerTrainer(task, TrainingArguments(output_dir=str(work), use_cpu=True, report_to="none"))
+
+
+def ignore(*_: object) -> None:
+    pass
+
+
+def score_of_pair(ranker: Ranker, tokens: TokenStore, query: int, passage: int) -> float:
+    """The score of one query and one passage, on their own."""
+    pair = [torch.from_numpy(store[row].astype(np.int64)).unsqueeze(0) for store, row in
+            ((tokens.queries, query), (tokens.passages, passage))]  # fmt: skip
+    return float(ranker(*(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool)) for ids in pair)).item())
+
+
+@pytest.mark.parametrize("params", [TK, DOT], ids=["tk", "dot"])
+@pytest.mark.parametrize("rows", [[0], [0, 1, 2, 3, 4, 5]], ids=["batch of one", "batch"])
+@torch.inference_mode()
+def test_infonce_compares_each_query_with_all_of_the_batch_but_its_own_positives(
+    params: RankerParams, rows: list[int], task: TrainingTask, begin: Begin, triples: pl.DataFrame,
+    tokens: TokenStore, tmp_path: Path,
+) -> None:  # fmt: skip
+    trainer = trainer_of(dataclasses.replace(task, begin=lambda: begin(params).eval()), tmp_path)
+    batch = triples[rows]
+    passages = [
+        int(passage[1])
+        for positive, negatives in batch.select("positive_id", "negative_ids").iter_rows()
+        for passage in (positive, *negatives)
+    ]
+    losses = []
+    for query_id, positive in batch.select("query_id", "positive_id").iter_rows():
+        relevant = batch.filter(pl.col("query_id") == query_id)["positive_id"]
+        facing = [int(positive[1]), *(passage for passage in passages if f"p{passage}" not in relevant)]
+        scores = np.array([score_of_pair(trainer.ranker, tokens, int(query_id[1]), passage) for passage in facing])
+        losses.append(np.logaddexp.reduce(scores / 0.1) - scores[0] / 0.1)
+    loss = trainer.compute_loss(trainer.ranker, task.triples.collate(rows))
+    assert loss.item() == pytest.approx(np.mean(losses), rel=1e-4, abs=1e-4)
+
+
+def test_a_loss_over_groups_compares_a_query_with_its_own_passages_alone(
+    task: TrainingTask, triples: pl.DataFrame, tokens: TokenStore, tmp_path: Path
+) -> None:
+    scores = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    taught = dataclasses.replace(task, loss=MarginMSE(), triples=TripleDataset(triples, tokens, scores))
+    trainer = trainer_of(taught, tmp_path)
+    # q1 with p0, p1, p5, and q3 with p6, p4, p2
+    student = [[score_of_pair(trainer.ranker, tokens, query, passage) for passage in passages]
+               for query, passages in ((1, (0, 1, 5)), (3, (6, 4, 2)))]  # fmt: skip
+    wrong = np.subtract(student, scores[[1, 4]])
+    loss = trainer.compute_loss(trainer.ranker, taught.triples.collate([1, 4]))
+    assert loss.item() == pytest.approx(np.mean((wrong[:, :1] - wrong[:, 1:]) ** 2), rel=1e-4)
+
+
+def test_each_part_learns_at_its_own_rate(task: TrainingTask, tmp_path: Path) -> None:
+    """Adam's first step moves a weight by the learning rate, whatever its gradient."""
+    params = PARAMS.model_copy(update={"steps": 1, "validate_every": 1, "warmup_share": 0.0})
+    before = task.begin()
+    after, _ = train(dataclasses.replace(task, params=params), tmp_path, ignore)
+    moved = {
+        name: float((weight - before.get_parameter(name)).detach().abs().max())
+        for name, weight in after.named_parameters()
+    }
+    expected = {"kernel_scale": 1e-2, "head.weight": 1e-2, "embeddings.weight": 1e-4}
+    for name, distance in moved.items():
+        assert distance == pytest.approx(expected.get(name, 1e-3), rel=0.02), name
+
+
+def test_all_parts_warm_up_and_decay_alike_and_every_weight_learns_once(task: TrainingTask, tmp_path: Path) -> None:
+    trainer = trainer_of(task, tmp_path)
+    trainer.args.warmup_steps = 2
+    trainer.create_optimizer_and_scheduler(num_training_steps=6)
+    shares = []
+    for _ in range(6):
+        rates = [group["lr"] for group in trainer.optimizer.param_groups]
+        shares.append(rates[0] / 1e-3)
+        assert rates == pytest.approx([shares[-1] * rate for rate in (1e-3, 1e-2, 1e-4)])
+        trainer.optimizer.step()
+        trainer.lr_scheduler.step()
+    assert shares == pytest.approx([0, 0.5, 1, 0.75, 0.5, 0.25])
+    learning = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
+    assert sorted(map(id, learning)) == sorted(map(id, trainer.ranker.parameters()))
+    assert {group["weight_decay"] for group in trainer.optimizer.param_groups} == {0.0}
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(task: TrainingTask, tmp_path: Path) -> None:
+    whole, history = train(task, tmp_path / "whole", ignore)
+
+    class Interruption(Exception):
+        pass
+
+    def stop(step: int, *_: object) -> None:
+        if step == 3:
+            raise Interruption
+
+    better = iter(range(100))
+    again = dataclasses.replace(task, validate=lambda _: next(better) / 100)
+    with pytest.raises(Interruption):
+        train(again, tmp_path / "halves", stop)
+    resumed, resumed_history = train(again, tmp_path / "halves", ignore)
+    for name, weight in whole.named_parameters():
+        torch.testing.assert_close(resumed.get_parameter(name), weight, atol=1e-6, rtol=1e-5)
+    np.testing.assert_allclose(resumed_history.loss, history.loss, rtol=1e-4)
+    assert resumed_history.best_step == history.best_step == 6
+
+
+def test_a_handful_of_triples_is_learnt(task: TrainingTask, tmp_path: Path) -> None:
+    params = PARAMS.model_copy(update={"steps": 60, "validate_every": 60, "learning_rate": 1e-2})
+    _, history = train(dataclasses.replace(task, params=params, loss=RankNet()), tmp_path, ignore)
+    assert history.loss[-1][1] < 0.2 * history.loss[0][1]
