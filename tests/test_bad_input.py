@@ -43,8 +43,36 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
         ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.depth, 20"),
-        ("  dot:\n", "  T1:\n", "teachers and students must differ in name"),
-        ("architecture: dot", "architecture: dto", "students.dot.ranker.architecture: got 'dto', expected 'dot'"),
+        ("  tk:\n", "  T2:\n", r"teachers, ensembles and students must differ in name; more than one has \['T2'\]"),
+        (
+            "architecture: tk",
+            "architecture: kt",
+            "students.tk.ranker.architecture: got 'kt', expected one of 'cat', 'p",
+        ),
+        ("members: [T1, T1b]", "members: [T1, T3]", r"ensembles.T2.members may name .*'T1', 'T1b'\], not \['T3'\]"),
+        ("members: [T1, T1b]", "members: [T1, T1]", "each member must stand once"),
+        ("teachers: [T1, T2]", "teachers: [T1, dot]", r"matrix.teachers may name .*'T1', 'T1b', 'T2'\], not \['dot'\]"),
+        ("controls: [dot]", "controls: [tod]", r"matrix.controls may name .*'dot', 'tk'\], not \['tod'\]"),
+        ("indexes: [dot]", "indexes: [tk]", r"may name the dense students with a control \['dot'\], not \['tk'\]"),
+        ("loss: weighted-ranknet", "loss: listwise-kl", "the loss listwise-kl needs a temperature"),
+        ("loss: weighted-ranknet", "loss: mse\n    temperature: 2.0", "take a temperature, not mse or ranknet"),
+        ("loss: weighted-ranknet", "loss: ranknet", "students.tk.loss: got 'ranknet', expected 'margin-mse'"),
+        ("negatives: 1", "negatives: 11", "negatives is 11, more than negatives_from, 10"),
+        (
+            "negatives_from: 8",
+            "negatives_from: 21",
+            "T1b.triples.negatives_from is 21, beyond candidates.depth",
+        ),
+        (
+            "learning_rate: 1e-3",
+            "learning_rate: 1e-3, part_learning_rates: {kernel: 0.1}",
+            r"part_learning_rates of tk may name \['kernels', 'embeddings'\], not \['kernel'\]",
+        ),
+        (
+            "architecture: tk",
+            "architecture: prettr, layers: 3, join_layer: 3",
+            "join_layer must be below layers, 3",
+        ),
         ("report: {examples: 3}", "", "params.yaml: report: got nothing, expected this key"),
         ("report: {examples: 3}", "report: [", "got no YAML"),
         ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: got an unknown key"),
@@ -78,8 +106,8 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 
 @pytest.mark.parametrize(
     "words",
-    ["tokenize", "candidates", "triples", "teach T1", "score T1", "distil dot", "index dot", "evaluate", "latency",
-     "report", "search anything", "results"],
+    ["tokenize", "candidates", "triples", "teach T1", "score T1", "ensemble T2", "distil dot", "index dot", "evaluate",
+     "latency", "report", "search anything", "results"],
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
     assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
@@ -102,7 +130,8 @@ def test_a_device_that_is_not_there(refused: Callable[..., str], prepared: Path,
 
 
 def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
-    assert "params.yaml: teachers: got no entry 'T2', expected one of ['T1']" in refused(TINY, "teach", "T2")
+    assert "params.yaml: teachers: got no entry 'T2', expected one of ['T1', 'T1b']" in refused(TINY, "teach", "T2")
+    assert "teachers and ensembles: got no entry 'T3'" in refused(TINY, "distil", "dot", "--teacher", "T3")
 
 
 def own_tables(directory: Path, **changes: pl.DataFrame) -> str:
@@ -171,3 +200,9 @@ def test_a_file_that_is_no_parquet(refused: Callable[..., str], tmp_path: Path) 
     params = own_tables(tmp_path)
     (tmp_path / "collections/own/qrels.parquet").write_text("query-id\tcorpus-id\tscore\n")
     assert re.search("qrels.parquet: got .*expected a Parquet file", refused(params, "collect"))
+
+
+def test_a_preset_over_params_of_ones_own(refused: Callable[..., str], tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    assert "params.yaml: got params of your own" in refused(TINY, "init", "--preset", "paper")
+    assert "preset: got 'papers', expected one of ['ablation'" in refused(TINY, "init", "--preset", "papers")

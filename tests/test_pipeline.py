@@ -13,7 +13,9 @@ from ruamel.yaml import YAML
 from tests.conftest import ROOT, Command
 
 CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
-RANKERS = ["bm25", "T1", "dot", "dot-T1"]
+MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
+RANKERS = ["bm25", *MODELS]
+INDEXED = ["dot", "dot-T1", "dot-T2"]
 FLOW = (sys.executable, "-m", "flows.pipeline")
 # Times differ from run to run, and the report shows them.
 MEASURED = {"evaluation/latency.json", "report/report.html"}
@@ -86,7 +88,7 @@ def test_each_finds_the_others_work_up_to_date(
 def test_every_ranker_is_measured_and_timed(by_repro: Path, command: Command) -> None:
     metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
     assert list(metrics["rerank"]) == RANKERS
-    assert list(metrics["retrieve"]) == ["bm25", "dot", "dot-T1"]
+    assert list(metrics["retrieve"]) == ["bm25", *INDEXED]
     assert list(json.loads((by_repro / "evaluation/latency.json").read_text())["milliseconds"]) == RANKERS
     assert "rerank.dot-T1.nDCG@10" in command(by_repro, "dvc", "metrics", "show", "--md").stdout
     assert "dot-T1" in command(by_repro, "distilrank", "results").stdout
@@ -100,18 +102,21 @@ def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
     passages = counts("data/collection")["passages"]
     assert passages == counts("data/tokens")["passages"] == counts("indexes/dot-T1")["passages"]
     assert counts("data/triples")["triples"] == counts("scores/T1")["triples"] == 64
+    assert counts("labels/T1")["triples"] == counts("labels/T2")["triples"] == 64
     assert counts("scores/T1")["pairs"] == counts("scores/T1")["scores"]
     assert counts("data/collection")["test queries"] == counts("evaluation/runs")["queries"]
 
 
 def test_nothing_is_pickled(by_repro: Path) -> None:
     made = [
-        file for folder in ("data", "models", "scores", "indexes", "mlruns") for file in (by_repro / folder).rglob("*")
+        file
+        for folder in ("data", "models", "scores", "labels", "indexes", "mlruns")
+        for file in (by_repro / folder).rglob("*")
     ]
     assert {file.suffix for file in made if file.is_file()} <= {
         ".faiss", ".json", ".npy", ".parquet", ".safetensors", ".trec", ".py", ".txt", ".yaml", "",
     }  # fmt: skip
-    assert [file.name for file in made if file.is_file() and not file.suffix] == ["MLmodel"] * 3
+    assert [file.name for file in made if file.is_file() and not file.suffix] == ["MLmodel"] * len(MODELS)
 
 
 def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> None:
@@ -120,12 +125,13 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
     client = MlflowClient(f"sqlite:///{by_repro / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("distilrank")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    assert sorted(runs) == ["T1", "dot", "dot-T1"]
+    assert sorted(runs) == sorted(MODELS)
     metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
     for name, run in runs.items():
         assert run.info.status == "FINISHED"
         assert run.data.metrics["rerank/nDCG_at_10"] == pytest.approx(metrics["rerank"][name]["nDCG@10"])
-        assert len(client.get_metric_history(run.info.run_id, "loss")) == 6
+        steps = 2 if name in ("T1b", "tk-T1", "tk-T2") else 6
+        assert len(client.get_metric_history(run.info.run_id, "loss")) == steps
 
 
 def test_search_answers_from_the_taught_students_index(by_repro: Path, command: Command) -> None:
@@ -144,7 +150,7 @@ def test_a_query_is_text_and_not_markup(by_repro: Path, command: Command) -> Non
 def test_search_by_a_ranker_without_an_index_is_refused(by_repro: Path, command: Command) -> None:
     done = command(by_repro, "distilrank", "search", "delete a fleet", "--model", "T1")
     assert done.returncode == 2
-    assert "got ranker 'T1', expected one of ['dot', 'dot-T1']" in done.stderr
+    assert "got ranker 'T1', expected one of ['dot', 'dot-T1', 'dot-T2']" in done.stderr
 
 
 def test_the_report_holds_every_ranker(by_repro: Path) -> None:

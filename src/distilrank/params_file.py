@@ -34,20 +34,29 @@ def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
     errors: list[Any] = error.errors(include_url=False)
     # A misspelt key is unknown and, under its right name, missing: the first says more.
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    where = ".".join(str(part) for part in first["loc"]) or "top level"
-    got = {"missing": "nothing", "extra_forbidden": "an unknown key"}.get(first["type"], repr(first["input"]))
+    where = [str(part) for part in first["loc"]]
+    got, expected = _fault(first)
+    if first["type"] == "union_tag_invalid":
+        where.append(first["ctx"]["discriminator"].strip("'"))
     if len(got) > 80:
         got = got[:77] + "..."
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return ParamsError(f"{path}: {where}", got=got, expected=f"{_expected(first)}{more}", remedy="mend the file")
+    return ParamsError(
+        f"{path}: {'.'.join(where) or 'top level'}", got=got, expected=f"{expected}{more}", remedy="mend the file"
+    )
 
 
-def _expected(error: Mapping[str, Any]) -> str:
+def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
+    """What was got, and what was expected."""
+    message: str = error["msg"]
     match error["type"]:
         case "missing":
-            return "this key"
+            return "nothing", "this key"
         case "extra_forbidden":
-            return "a key that is known here"
+            return "an unknown key", "a key that is known here"
+        case "union_tag_invalid":
+            return f"'{error['ctx']['tag']}'", f"one of {error['ctx']['expected_tags']}"
+        case "value_error":
+            return "values that do not agree", message.removeprefix("Value error, ")
         case _:
-            message: str = error["msg"]
-            return message.removeprefix("Input should be ").removeprefix("Value error, ")
+            return repr(error["input"]), message.removeprefix("Input should be ")

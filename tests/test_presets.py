@@ -1,0 +1,49 @@
+"""Presets: each is whole and right, and takes the place of another, never of a user's own params."""
+
+from pathlib import Path
+
+import pytest
+from tests.conftest import ROOT
+
+from distilrank.params import Params
+from distilrank.params_file import read_params
+from distilrank.presets import use_preset
+
+PRESETS = {file.stem: read_params(file) for file in (ROOT / "presets").glob("*.yaml")}
+
+
+def test_the_default_params_are_a_preset() -> None:
+    assert (ROOT / "params.yaml").read_text() == (ROOT / "presets" / "aws-api-docs.yaml").read_text()
+
+
+def test_presets_replace_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "presets").symlink_to(ROOT / "presets")
+    monkeypatch.chdir(tmp_path)
+    for name, params in PRESETS.items():
+        use_preset(name)
+        assert read_params() == params
+
+
+def architectures(params: Params) -> set[str]:
+    return {student.ranker.architecture for student in params.students.values()}
+
+
+def test_the_paper_is_every_architecture_alone_and_with_a_teacher_and_an_ensemble_of_three_cats() -> None:
+    paper = PRESETS["paper"]
+    assert architectures(paper) == {"cat", "prettr", "colbert", "dot", "tk"}
+    assert set(paper.matrix.controls) == set(paper.students)
+    assert paper.matrix.teachers == ["T1", "T2"]
+    members = [paper.teachers[name] for name in paper.ensembles["T2"].members]
+    assert {member.ranker.architecture for member in members} == {"cat"}
+    assert len({member.training.seed for member in members}) == len(members) == 3
+    assert len({str(member.triples) for member in members}) == 3
+    assert len({str(member.ranker) for member in members}) > 1
+
+
+def test_the_ablation_is_three_losses_on_three_students_with_a_control_each() -> None:
+    ablation = PRESETS["ablation"]
+    compared = {(student.ranker.architecture, student.loss) for student in ablation.students.values()}
+    losses = ("mse", "weighted-ranknet", "margin-mse")
+    assert compared == {(architecture, loss) for architecture in ("colbert", "dot", "tk") for loss in losses}
+    for name, student in ablation.students.items():
+        assert ablation.control_of(name) == student.ranker.architecture
