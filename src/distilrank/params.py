@@ -93,11 +93,15 @@ class CatRanker(RankerSection):
 
 
 class PrettrRanker(RankerSection):
-    """PreTT: the layers below `join_layer` read query and passage apart, those from it on read them joined."""
+    """PreTTR: the layers below `join_layer` read query and passage apart, those from it on read them joined.
+
+    `query_masks` is how many [MASK] stand behind each query, as the paper's published PreTTR was trained.
+    """
 
     architecture: Literal["prettr"]
     layers: int = Field(ge=2)
     join_layer: int = Field(ge=1)
+    query_masks: int = Field(ge=0, default=0)
 
     @model_validator(mode="after")
     def joins_below_the_top(self) -> Self:
@@ -107,14 +111,18 @@ class PrettrRanker(RankerSection):
 
 
 class ColbertRanker(RankerSection):
-    """ColBERT: vectors of `dimension`; scaled to length 1 where `normalise`; queries filled up with [MASK]
-    where `expand_queries`."""
+    """ColBERT: vectors of `dimension`; scaled to length 1 where `normalise`.
+
+    Queries are filled up with [MASK], which nothing reads, where `expand_queries`. `query_masks` is how many others,
+    which are read, stand behind each query, as the paper's published ColBERT was trained.
+    """
 
     architecture: Literal["colbert"]
     layers: int = Field(ge=1)
     dimension: int = Field(ge=1, default=128)
     normalise: bool = False
     expand_queries: bool = False
+    query_masks: int = Field(ge=0, default=0)
 
 
 class DotRanker(RankerSection):

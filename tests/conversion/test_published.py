@@ -20,6 +20,7 @@ from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch
 
 QUERY_LENGTH, PASSAGE_LENGTH = 6, 14
+MASK = 103
 QUERIES = ["how do I delete a fleet", "list every bucket of an account", "queue"]
 PASSAGES = [
     "Deletes a fleet. Before it is deleted, all its vehicles must be dissociated from it, and more words to cut off.",
@@ -102,6 +103,16 @@ def tokenize(backbone: Path) -> Callable[..., dict[str, Tensor]]:
     return read
 
 
+def masked(queries: dict[str, Tensor], masks: int = 8) -> dict[str, Tensor]:
+    """With the [MASK]s behind each query that ColBERT and PreTTR were trained with, before any padding."""
+    rows = []
+    for ids, mask in zip(queries["input_ids"], queries["attention_mask"], strict=True):
+        real, padding = ids[mask == 1], ids[mask == 0]
+        rows.append(torch.cat([real, torch.full((masks,), MASK), padding]))
+    attention = torch.nn.functional.pad(queries["attention_mask"], (masks, 0), value=1)
+    return {"input_ids": torch.stack(rows), "attention_mask": attention}
+
+
 def imported_scores(source: Path, architecture: str) -> Tensor:
     target = source.parent / "imported"
     import_model(source, target, architecture, QUERY_LENGTH, PASSAGE_LENGTH)
@@ -140,7 +151,7 @@ def test_colbert(publisher: Publisher, tokenize: Callable[..., dict[str, Tensor]
     transformer, compressor = distilbert(), linear(24, 8)
     weights = named("bert_model.", transformer) | named("compressor.", compressor)
     source = publisher.inside(transformer, weights, compression_dim=8)
-    queries, passages = tokenize(QUERIES, QUERY_LENGTH), tokenize(PASSAGES, PASSAGE_LENGTH)
+    queries, passages = masked(tokenize(QUERIES, QUERY_LENGTH)), tokenize(PASSAGES, PASSAGE_LENGTH)
     match = compressor(transformer(**queries)[0]) @ compressor(transformer(**passages)[0]).transpose(1, 2)
     match = match.masked_fill(passages["attention_mask"].unsqueeze(1) == 0, -1000)
     agree(imported_scores(source, "colbert"), (match.amax(2) * queries["attention_mask"]).sum(1))
@@ -174,7 +185,7 @@ def test_prettr(publisher: Publisher, tokenize: Callable[..., dict[str, Tensor]]
     transformer, classifier = distilbert(layers=3), linear(24, 1, bias=False)
     weights = named("", transformer) | named("_classification_layer.", classifier)
     source = publisher.root(transformer, weights, join_layer_idx=join)
-    queries = tokenize(QUERIES, QUERY_LENGTH, padding="max_length")
+    queries = masked(tokenize(QUERIES, QUERY_LENGTH, padding="max_length"))
     passages = {name: values[:, 1:] for name, values in tokenize(PASSAGES, PASSAGE_LENGTH).items()}
     offset = queries["input_ids"].shape[1]
 

@@ -37,6 +37,8 @@ OPTIONS: dict[str, Ranker] = PARAMS | {
     "cat-pooler": CatRanker(architecture="cat", layers=3, pooling="pooler"),
     "colbert-normalised": ColbertRanker(architecture="colbert", layers=3, dimension=16, normalise=True),
     "colbert-expanded": ColbertRanker(architecture="colbert", layers=3, dimension=16, expand_queries=True),
+    "colbert-masks": ColbertRanker(architecture="colbert", layers=3, dimension=16, query_masks=2),
+    "prettr-masks": PrettrRanker(architecture="prettr", layers=3, join_layer=1, query_masks=3),
     "dot-mean": DotRanker(architecture="dot", layers=3, pooling="mean"),
     "dot-projected": DotRanker(architecture="dot", layers=3, pooling="mean", dimension=8),
 }

@@ -21,7 +21,15 @@ from distilrank.data.tokens import TextTokenizer
 from distilrank.errors import BackboneError
 from distilrank.params import CatRanker, DotRanker, TkRanker, Tokens
 from distilrank.params import Ranker as RankerParams
-from distilrank.rankers.architectures import backbone_of, begin_ranker, check_fits, load_ranker, pretrained
+from distilrank.rankers.architectures import (
+    begin_ranker,
+    check_fits,
+    load_ranker,
+    pretrained,
+    pretrained_config,
+    trained,
+    trained_config,
+)
 from distilrank.rankers.halves import split
 from distilrank.rankers.transformer import TransformerRanker
 
@@ -48,7 +56,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_every_architecture_begins_on_every_family(
     params: RankerParams, family: Path, tokenizer: TextTokenizer, tmp_path: Path
 ) -> None:
-    check_fits(params, family, LENGTHS, tokenizer)
+    check_fits(params, pretrained_config(family), LENGTHS, tokenizer)
     ranker = small_ranker(params, family, tokenizer)
     assert_scores_stand_alone(ranker, tolerance_of(params))
     ranker.save_pretrained(tmp_path)
@@ -91,7 +99,7 @@ def test_weights_in_half_precision_are_taken_up_in_float32(tokenizer: TextTokeni
 
 def test_more_layers_than_the_backbone_has_are_refused(folders: dict[str, Path], tokenizer: TextTokenizer) -> None:
     with pytest.raises(BackboneError, match="got 4 layers, expected at least 5"):
-        check_fits(CatRanker(architecture="cat", layers=5), folders["bert"], LENGTHS, tokenizer)
+        check_fits(CatRanker(architecture="cat", layers=5), pretrained_config(folders["bert"]), LENGTHS, tokenizer)
 
 
 # RoBERTa numbers its 64 positions from 2 on.
@@ -106,14 +114,37 @@ def test_texts_longer_than_the_positions_are_refused(
         longest = rows(fits.passage_length, width=fits.passage_length, seed=1)
         assert ranker(rows(12, width=12, seed=2), longest).isfinite().all()
         with pytest.raises(BackboneError, match=f"got {available} positions .*, expected at least {available + 1}"):
-            check_fits(params, folders[name], beyond, tokenizer)
+            check_fits(params, pretrained_config(folders[name]), beyond, tokenizer)
 
 
 @pytest.mark.parametrize("name", ["distilbert", "electra", "modernbert"])
 def test_a_head_on_a_pooler_that_is_not_there_is_refused(name: str, tokenizer: TextTokenizer, tmp_path: Path) -> None:
     folder = saved_backbone(name, tmp_path)
     with pytest.raises(BackboneError, match=rf"backbone {name}: got no pooler, .*; set pooling: cls"):
-        check_fits(CatRanker(architecture="cat", layers=2, pooling="pooler"), folder, LENGTHS, tokenizer)
+        check_fits(
+            CatRanker(architecture="cat", layers=2, pooling="pooler"), pretrained_config(folder), LENGTHS, tokenizer
+        )
+
+
+def test_a_teacher_with_fewer_layers_than_its_student_is_refused(
+    folders: dict[str, Path], tokenizer: TextTokenizer, tmp_path: Path
+) -> None:
+    small_ranker(PARAMS["cat"], folders["bert"], tokenizer).save_pretrained(tmp_path)
+    with pytest.raises(BackboneError, match="got 3 layers, expected at least 4"):
+        check_fits(CatRanker(architecture="cat", layers=4), trained_config(tmp_path), LENGTHS, tokenizer)
+
+
+def test_a_ranker_that_reads_texts_apart_needs_positions_for_the_longer_alone(
+    folders: dict[str, Path], tokenizer: TextTokenizer
+) -> None:
+    config = pretrained_config(folders["bert"])
+    longest, beyond = Tokens(query_length=30, passage_length=62), Tokens(query_length=30, passage_length=63)
+    for name in ("dot", "colbert"):
+        check_fits(PARAMS[name], config, longest, tokenizer)
+        with pytest.raises(BackboneError, match=r"got 64 positions .*, expected at least 65"):
+            check_fits(PARAMS[name], config, beyond, tokenizer)
+    with pytest.raises(BackboneError, match=r"got 64 positions .*, expected at least 95"):
+        check_fits(PARAMS["cat"], config, longest, tokenizer)
 
 
 def test_a_pooler_that_the_teacher_did_not_train_is_refused(
@@ -122,7 +153,7 @@ def test_a_pooler_that_the_teacher_did_not_train_is_refused(
     small_ranker(PARAMS["cat"], folders["bert"], tokenizer).save_pretrained(tmp_path)
     params = CatRanker(architecture="cat", layers=2, pooling="pooler")
     with pytest.raises(BackboneError, match=r"pooler.*: got no such weight"):
-        begin_ranker(params, backbone_of(tmp_path), LENGTHS, tokenizer)
+        begin_ranker(params, trained(tmp_path), LENGTHS, tokenizer)
 
 
 def test_a_teacher_without_a_transformer_gives_no_backbone(
@@ -130,7 +161,7 @@ def test_a_teacher_without_a_transformer_gives_no_backbone(
 ) -> None:
     small_ranker(PARAMS["tk"], folders["bert"], tokenizer).save_pretrained(tmp_path)
     with pytest.raises(BackboneError, match="got a ranker without a transformer"):
-        backbone_of(tmp_path)
+        trained_config(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -142,4 +173,4 @@ def test_a_tokenizer_with_more_word_pieces_than_embeddings_is_refused(
     config = BertConfig(vocab_size=1000, hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
     AutoModel.from_config(config).save_pretrained(tmp_path)
     with pytest.raises(BackboneError, match="got 1000 word pieces, expected at least 30522"):
-        check_fits(params, tmp_path, LENGTHS, tokenizer)
+        check_fits(params, pretrained_config(tmp_path), LENGTHS, tokenizer)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.rankers.examples import OPTIONS, rows, saved_backbone, small_ranker
 
 from distilrank.data.tokens import TextTokenizer
-from distilrank.rankers.base import Encoded, Ranker
+from distilrank.rankers.base import Encoded, Ranker, TokenBatch
 
 MASK = 103
 
@@ -19,7 +19,7 @@ MASK = 103
 def rankers(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ranker]:
     folder = saved_backbone("bert", tmp_path_factory.mktemp("bert"))
     tokenizer = TextTokenizer(backbone)
-    names = ("colbert", "colbert-normalised", "colbert-expanded")
+    names = ("colbert", "colbert-normalised", "colbert-expanded", "colbert-masks")
     return {name: small_ranker(OPTIONS[name], folder, tokenizer) for name in names}
 
 
@@ -94,3 +94,31 @@ def test_the_mask_tokens_of_an_expanded_query_count_in_the_score(rankers: dict[s
     torch.testing.assert_close(
         score, torch.tensor(numpy_maxsim(encoded_queries, encoded_passages)), atol=1e-4, rtol=1e-4
     )
+
+
+def test_query_masks_stand_behind_the_query_and_are_read(rankers: dict[str, Ranker]) -> None:
+    query = rows(3, width=5, seed=1)
+    longer = TokenBatch(torch.cat([query.ids[:, :3], torch.full((1, 3), MASK)], 1), torch.ones(1, 6, dtype=torch.bool))
+    with torch.inference_mode():
+        masked = rankers["colbert-masks"].encode_queries(query)
+        ids, mask, segments = rankers["colbert-masks"].framed(longer)
+        # [CLS] three tokens [SEP] [MASK] [MASK]: the framed text with its [SEP] moved forward.
+        ids[0, 4], ids[0, 6] = ids[0, 7], MASK
+        by_hand = rankers["colbert-masks"].projection(
+            rankers["colbert-masks"].contextualise(ids[:, :7], mask[:, :7], segments[:, :7])
+        )
+    assert masked.mask.tolist() == [[True] * 7]
+    torch.testing.assert_close(masked.values, by_hand, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["colbert", "dot", "tk"])
+def test_scores_of_float32_vectors_are_float32_under_autocast(name: str, backbone: Path, tmp_path: Path) -> None:
+    ranker = small_ranker(OPTIONS[name], saved_backbone("bert", tmp_path), TextTokenizer(backbone))
+    queries, passages = rows(3, 5, width=5, seed=1), rows(7, 4, width=7, seed=2)
+    with torch.inference_mode():
+        apart = ranker.encode_queries(queries), ranker.encode_passages(passages)
+        plain = ranker.interact(*apart)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            cast = ranker.interact(*apart)
+    assert cast.dtype == torch.float32
+    torch.testing.assert_close(cast, plain, atol=0, rtol=0)

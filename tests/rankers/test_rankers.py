@@ -20,7 +20,7 @@ from tests.rankers.examples import (
 from distilrank.data.tokens import TextTokenizer
 from distilrank.params import CatRanker, ColbertRanker
 from distilrank.params import Ranker as RankerParams
-from distilrank.rankers.architectures import backbone_of, begin_ranker, load_ranker, pretrained
+from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained, trained
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.transformer import TransformerRanker
 
@@ -141,7 +141,7 @@ def test_a_student_starts_from_a_trained_teacher(bert: Path, tokenizer: TextToke
     torch.nn.init.normal_(teacher.backbone.embeddings.word_embeddings.weight)
     teacher.save_pretrained(tmp_path)
     params = ColbertRanker(architecture="colbert", layers=2)
-    student = begin_ranker(params, backbone_of(tmp_path), LENGTHS, tokenizer)
+    student = begin_ranker(params, trained(tmp_path), LENGTHS, tokenizer)
     assert isinstance(student, TransformerRanker)
     taught = teacher.backbone.state_dict()
     for name, weight in student.backbone.state_dict().items():

@@ -44,15 +44,15 @@ def export_model(model: Path, target: Path) -> None:
         match ranker:
             case DotRanker():
                 _bi_encoder(ranker, model).save(str(directory), create_model_card=False)
-            case ColbertRanker():
+            case ColbertRanker() if not ranker.params.query_masks:
                 _multi_vector_encoder(ranker, model).save(str(directory), create_model_card=False)
             case CatRanker():
                 _cross_encoder(ranker, model).save(str(directory), create_model_card=False)
             case _:
                 raise CheckpointError(
                     model,
-                    got=f"architecture '{(ranker.config.ranker or {})['architecture']}'",
-                    expected="one that other libraries know: dot, colbert, cat",
+                    got=f"a ranker {ranker.config.ranker}",
+                    expected="one that other libraries know: dot, cat, or colbert without query_masks",
                     remedy="export another model",
                 )
 
@@ -81,7 +81,7 @@ def _multi_vector_encoder(ranker: ColbertRanker, model: Path) -> MultiVectorEnco
 
 
 def _cross_encoder(ranker: CatRanker, model: Path) -> CrossEncoder:
-    length = ranker.config.positions()
+    length = ranker.longest()
     head = _dense(ranker.head, SENTENCE, SCORES)
     if ranker.params.pooling == "pooler":
         read: dict[str, Any] = {"text": {"method": "forward", "method_output_name": "pooler_output"}}

@@ -22,6 +22,8 @@ OWN_MODULES = {"projection.": COMPRESSOR, "head.": CLASSIFIER}
 IMPORTABLE = ["dot", "colbert", "cat", "prettr"]
 # PreTTR's class has this as its default, which its config.json need not repeat.
 JOIN_LAYER = 3
+# What these two were trained with behind each query.
+QUERY_MASKS = 8
 
 
 def import_model(source: Path, target: Path, architecture: str, query_length: int, passage_length: int) -> None:
@@ -29,8 +31,8 @@ def import_model(source: Path, target: Path, architecture: str, query_length: in
 
     Lengths count bare tokens: the published 30 and 200 include [CLS] and [SEP], so that they are 28 and 198 here.
     PreTTR there counts a passage's positions from behind the padded queries of its batch, here always from behind the
-    longest query. ColBERT and PreTTR were trained with eight [MASK] behind each query, which their users add to
-    the input; here a query ends with its [SEP]. Of the file only what no score reads is left out: position numbers, and
+    longest query. ColBERT and PreTTR were trained with eight [MASK] behind each query, which there the user adds to
+    the input, and here the ranker. Of the file only what no score reads is left out: position numbers, and
     the pooler below a DOT or ColBERT.
 
     Raises CheckpointError for weights that are unknown, missing, or of another shape, and for an existing target;
@@ -62,7 +64,9 @@ def _params(architecture: str, checkpoint: Checkpoint, layers: int) -> RankerPar
         case "dot":
             return DotRanker(architecture="dot", layers=layers, pooling="cls", dimension=dimension)
         case "colbert":
-            return ColbertRanker(architecture="colbert", layers=layers, dimension=dimension or 1)
+            return ColbertRanker(
+                architecture="colbert", layers=layers, dimension=dimension or 1, query_masks=QUERY_MASKS
+            )
         case "cat":
             # Published CATs read the pooler of every backbone that has one.
             pooled = any(name.startswith(f"{_prefix(checkpoint)}pooler.") for name in checkpoint.weights)
@@ -74,7 +78,7 @@ def _params(architecture: str, checkpoint: Checkpoint, layers: int) -> RankerPar
 def _prettr_params(checkpoint: Checkpoint, layers: int) -> PrettrRanker:
     join = checkpoint.config.get("join_layer_idx", JOIN_LAYER)
     try:
-        return PrettrRanker(architecture="prettr", layers=layers, join_layer=join)
+        return PrettrRanker(architecture="prettr", layers=layers, join_layer=join, query_masks=QUERY_MASKS)
     except ValidationError as error:
         raise CheckpointError(
             checkpoint.source / "config.json",

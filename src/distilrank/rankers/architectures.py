@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import cast
 
 import torch
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from distilrank.artifacts import built
@@ -19,7 +20,6 @@ from distilrank.rankers.device import chosen_device
 from distilrank.rankers.dot import DotRanker
 from distilrank.rankers.prettr import PrettrRanker
 from distilrank.rankers.tk import TkRanker
-from distilrank.rankers.transformer import TransformerRanker
 
 ARCHITECTURES: dict[str, type[Ranker]] = {
     "cat": CatRanker,
@@ -51,10 +51,16 @@ def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens,
     return ARCHITECTURES[params.architecture].started_from(source, config, tokenizer)
 
 
-def check_fits(params: RankerParams, backbone: Path, lengths: Tokens, tokenizer: TextTokenizer) -> None:
-    """Raises BackboneError where a ranker cannot be begun on the backbone in a folder; reads no weights."""
+def check_fits(params: RankerParams, source: PreTrainedConfig, lengths: Tokens, tokenizer: TextTokenizer) -> None:
+    """Raises BackboneError where a ranker cannot be begun on a transformer of this config; makes no weights."""
     with torch.device("meta"):
-        begin_ranker(params, AutoModel.from_config(AutoConfig.from_pretrained(backbone)), lengths, tokenizer)
+        begin_ranker(params, AutoModel.from_config(source), lengths, tokenizer)
+
+
+def pretrained_config(backbone: Path) -> PreTrainedConfig:
+    """The configuration of the backbone in a folder."""
+    config: PreTrainedConfig = AutoConfig.from_pretrained(backbone)
+    return config
 
 
 def pretrained(backbone: Path) -> PreTrainedModel:
@@ -63,17 +69,23 @@ def pretrained(backbone: Path) -> PreTrainedModel:
     return model
 
 
-def backbone_of(model: Path) -> PreTrainedModel:
-    """The backbone of a trained ranker. Raises BackboneError for one that has none, MissingInput."""
-    ranker = load_ranker(model)
-    if not isinstance(ranker, TransformerRanker):
+def trained_config(model: Path) -> PreTrainedConfig:
+    """The configuration of a trained ranker's backbone. Raises BackboneError where it has none, MissingInput."""
+    backbone = json.loads(built(model / "config.json").read_text("utf-8"))["backbone"]
+    if "model_type" not in backbone:
         raise BackboneError(
-            f"{model}",
+            model,
             got="a ranker without a transformer",
             expected="a teacher that a student can start from",
             remedy="set start: backbone for its students",
         )
-    return ranker.backbone
+    config: PreTrainedConfig = AutoConfig.for_model(**backbone)
+    return config
+
+
+def trained(model: Path) -> PreTrainedModel:
+    """The backbone of a trained ranker that has one."""
+    return cast(PreTrainedModel, load_ranker(model).get_submodule("backbone"))
 
 
 def load_ranker(directory: Path) -> Ranker:

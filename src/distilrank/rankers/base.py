@@ -41,6 +41,11 @@ class Encoded:
         return type(self)(torch.cat([self.values] * times), torch.cat([self.mask] * times))
 
 
+def in_float32(encoded: Encoded) -> torch.autocast:
+    """Where scores are made: training in bfloat16 would otherwise round the products of float32 vectors too."""
+    return torch.autocast(encoded.values.device.type, enabled=False)
+
+
 class RankerConfig(PreTrainedConfig):
     """A ranker's entry in params.yaml, its backbone's configuration, its lengths in tokens, and its special tokens."""
 
@@ -54,10 +59,6 @@ class RankerConfig(PreTrainedConfig):
     sep_token_id: int | None = None
     pad_token_id: int | None = None
     mask_token_id: int | None = None
-
-    def positions(self) -> int:
-        """The positions that the longest query and passage take together, with [CLS] and two [SEP]."""
-        return self.query_length + self.passage_length + SPECIAL_TOKENS
 
 
 class Ranker(PreTrainedModel):

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
 from distilrank.params import ColbertRanker as ColbertParams
-from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.transformer import TransformerRanker
 
 
@@ -19,11 +19,11 @@ class ColbertRanker(TransformerRanker):
         self.post_init()
 
     def encode_queries(self, batch: TokenBatch) -> Encoded:
-        ids, mask, segments = self.framed(batch)
+        ids, mask, segments = self.framed(batch, masks=self.params.query_masks)
         if not self.params.expand_queries:
             return Encoded(self._vectors(ids, mask, segments), mask)
         # A [MASK] reads the query and is matched, but nothing reads it (section 3.2 of the ColBERT paper).
-        missing = self.config.query_length + 2 - ids.shape[1]
+        missing = self._query_positions - ids.shape[1]
         segments, real = pad(segments, (0, missing)), pad(mask, (0, missing))
         ids = pad(ids, (0, missing)).masked_fill(~real, self.config.mask_token_id or 0)
         return Encoded(self._vectors(ids, real, segments), torch.ones_like(real))
@@ -33,10 +33,18 @@ class ColbertRanker(TransformerRanker):
         return Encoded(self._vectors(ids, mask, segments), mask)
 
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
-        similarities = queries.values.float() @ passages.values.float().transpose(1, 2)
+        with in_float32(passages):
+            similarities = queries.values.float() @ passages.values.float().transpose(1, 2)
         lowest = torch.finfo(similarities.dtype).min
         best = similarities.masked_fill(~passages.mask.unsqueeze(1), lowest).amax(2)
         return best.masked_fill(~queries.mask, 0).sum(1)
+
+    def longest(self) -> int:
+        return max(self._query_positions, self.config.passage_length + 2)
+
+    @property
+    def _query_positions(self) -> int:
+        return self.config.query_length + 2 + self.params.query_masks
 
     def _vectors(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
         vectors: Tensor = self.projection(self.contextualise(ids, mask, segments))

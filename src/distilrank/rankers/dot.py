@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from distilrank.params import DotRanker as DotParams
-from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.transformer import TransformerRanker
 
 
@@ -25,7 +25,11 @@ class DotRanker(TransformerRanker):
         return self._encode(batch)
 
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
-        return (queries.values.float() * passages.values.float()).sum((1, 2))
+        with in_float32(passages):
+            return (queries.values.float() * passages.values.float()).sum((1, 2))
+
+    def longest(self) -> int:
+        return max(self.config.query_length, self.config.passage_length) + 2
 
     def _encode(self, batch: TokenBatch) -> Encoded:
         ids, mask, segments = self.framed(batch)

@@ -25,7 +25,7 @@ class PrettrRanker(TransformerRanker):
         self.post_init()
 
     def encode_queries(self, batch: TokenBatch) -> Encoded:
-        return self._lower(*self.framed(batch), 0)
+        return self._lower(*self.framed(batch, masks=self.params.query_masks), 0)
 
     def encode_passages(self, batch: TokenBatch) -> Encoded:
         ids, mask, segments = self.framed(batch, begin=False)
@@ -46,9 +46,12 @@ class PrettrRanker(TransformerRanker):
         scores: Tensor = self.head(joined.last_hidden_state[:, 0])
         return scores.squeeze(1).float()
 
+    def longest(self) -> int:
+        return super().longest() + self.params.query_masks
+
     @property
     def _passage_start(self) -> int:
-        return self.config.query_length + 2
+        return self.config.query_length + 2 + self.params.query_masks
 
     def _lower(self, ids: Tensor, mask: Tensor, segments: Tensor, start: int) -> Encoded:
         states = self._halves[0](

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from distilrank.data.glove import glove_table
 from distilrank.data.tokens import TextTokenizer
 from distilrank.params import TkRanker as TkParams
-from distilrank.rankers.base import Encoded, Ranker, RankerConfig, TokenBatch, check_enough
+from distilrank.rankers.base import Encoded, Ranker, RankerConfig, TokenBatch, check_enough, in_float32
 
 # Means and width of the Gaussian kernels over cosines.
 MEANS = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
@@ -64,13 +64,14 @@ class TkRanker(Ranker):
         return self._encode(batch, PASSAGE_START)
 
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
-        cosines = queries.values.float() @ passages.values.float().transpose(1, 2)
-        means = torch.tensor(MEANS, device=cosines.device)
-        kernels = torch.exp(-((cosines.unsqueeze(3) - means) ** 2) / (2 * WIDTH**2))
-        by_query_token = (kernels * passages.mask[:, None, :, None]).sum(2)
-        logs = torch.log((by_query_token * self.kernel_scale).clamp(min=_SMALLEST)) * queries.mask.unsqueeze(2)
-        scores: Tensor = self.head(logs.sum(1))
-        return scores.squeeze(1).float()
+        with in_float32(passages):
+            cosines = queries.values.float() @ passages.values.float().transpose(1, 2)
+            means = torch.tensor(MEANS, device=cosines.device)
+            kernels = torch.exp(-((cosines.unsqueeze(3) - means) ** 2) / (2 * WIDTH**2))
+            by_query_token = (kernels * passages.mask[:, None, :, None]).sum(2)
+            logs = torch.log((by_query_token * self.kernel_scale).clamp(min=_SMALLEST)) * queries.mask.unsqueeze(2)
+            scores: Tensor = self.head(logs.sum(1))
+            return scores.squeeze(1)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         return {"kernels": [self.kernel_scale, *self.head.parameters()], "embeddings": [*self.embeddings.parameters()]}

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 
 from distilrank.data.tokens import TextTokenizer
 from distilrank.errors import BackboneError
-from distilrank.rankers.base import Ranker, RankerConfig, TokenBatch, check_enough
+from distilrank.rankers.base import SPECIAL_TOKENS, Ranker, RankerConfig, TokenBatch, check_enough
 
 
 class TransformerRanker(Ranker):
@@ -24,11 +24,15 @@ class TransformerRanker(Ranker):
         # A pooler that nobody calls would be weights that nobody trains.
         if not pooler and getattr(self.backbone, "pooler", None) is not None:
             self.backbone.pooler = None
-        check_enough(
-            "positions for a query, a passage and special tokens",
-            config.positions(),
-            self.backbone.config.max_position_embeddings - self.first_position,
-        )
+
+    def post_init(self) -> None:
+        available = self.backbone.config.max_position_embeddings - self.first_position
+        check_enough("positions for its longest input with special tokens", self.longest(), available)
+        super().post_init()
+
+    def longest(self) -> int:
+        """The positions that its longest input takes: a query and a passage, [CLS] and two [SEP]."""
+        return self.config.query_length + self.config.passage_length + SPECIAL_TOKENS
 
     @classmethod
     def started_from(cls, source: PreTrainedModel, config: RankerConfig, tokenizer: TextTokenizer) -> Self:
@@ -76,10 +80,11 @@ class TransformerRanker(Ranker):
         """The segment numbers, for backbones that tell segments apart."""
         return {"token_type_ids": segments} if getattr(self.backbone.config, "type_vocab_size", 0) > 1 else {}
 
-    def framed(self, *segments: TokenBatch, begin: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    def framed(self, *segments: TokenBatch, begin: bool = True, masks: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """[CLS] first [SEP] second [SEP] ... with all padding at the end: ids, mask, and segment numbers.
 
-        Each is (rows, longest); so a row reads the same whatever batch it stands in. No [CLS] unless `begin`.
+        Each is (rows, longest); so a row reads the same whatever batch it stands in. No [CLS] unless `begin`; `masks`
+        [MASK] behind the last [SEP].
         """
         rows, device = len(segments[0].ids), segments[0].ids.device
         sep = _special(self.config.sep_token_id, rows, device)
@@ -88,6 +93,8 @@ class TransformerRanker(Ranker):
         for number, part in enumerate(segments):
             parts += [part, sep]
             numbers += [number, number]
+        parts += [_special(self.config.mask_token_id, rows, device)] * masks
+        numbers += numbers[-1:] * masks
         ids = torch.cat([part.ids for part in parts], 1)
         mask = torch.cat([part.mask for part in parts], 1)
         widths = torch.tensor([part.ids.shape[1] for part in parts], device=device)

@@ -15,7 +15,14 @@ from distilrank.data.collection import Collection
 from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
 from distilrank.evaluation.history import History
 from distilrank.params import Params, Student, Teacher
-from distilrank.rankers.architectures import backbone_of, begin_ranker, check_fits, pretrained
+from distilrank.rankers.architectures import (
+    begin_ranker,
+    check_fits,
+    pretrained,
+    pretrained_config,
+    trained,
+    trained_config,
+)
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.labels import scores_of
@@ -82,7 +89,8 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     """The training, once all that could refuse it has been asked."""
     backbone = locate_backbone(params.backbone)
     tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
-    check_fits(section.ranker, backbone, params.tokens, tokenizer)
+    config = trained_config(lesson.start) if lesson.start else pretrained_config(backbone)
+    check_fits(section.ranker, config, params.tokens, tokenizer)
     chosen_device()
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
@@ -90,7 +98,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     dataset = TripleDataset(lesson.triples, tokens, scores)
 
     def begin() -> Ranker:
-        source = backbone_of(lesson.start) if lesson.start else pretrained(backbone)
+        source = trained(lesson.start) if lesson.start else pretrained(backbone)
         return begin_ranker(section.ranker, source, params.tokens, tokenizer)
 
     return TrainingTask(begin, section.training, loss_for(lesson.loss, section.temperature), dataset, validate)

@@ -10,6 +10,7 @@ from distilrank.evaluation.report.gains import Gain, gain_over_control
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
 from distilrank.evaluation.tasks import TASKS
+from distilrank.params import Student
 
 MEASURES = ["nDCG@10", "MRR@10"]
 
@@ -66,14 +67,18 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
     own = [ranker for ranker in measured.values() if ranker.student == student]
     taught = {ranker.teacher: ranker for ranker in own if ranker.role == "taught"}
     columns = [control, *(taught.get(teacher) for teacher in inputs.params.matrix.teachers)]
-    section = inputs.params.students[student]
     return Row(
         student,
-        f"{section.ranker.architecture}, {section.loss}",
+        _described(inputs.params.students[student]),
         next(iter(taught.values()), own[0]),
         {measure: _cells(inputs, task, measure, student, columns) for measure in MEASURES},
         _milliseconds(inputs, own),
     )
+
+
+def _described(student: Student) -> str:
+    start = ["from its teacher's layers"] if student.start == "teacher" else []
+    return ", ".join([student.ranker.architecture, student.loss, *start])
 
 
 def _cells(
