@@ -97,11 +97,16 @@ class Ranker(PreTrainedModel):
         Raises BackboneError where they do not fit.
         """
 
-    def forward(self, queries: TokenBatch, passages: TokenBatch) -> Tensor:
-        """Scores (rows of passages,): query i meets the i-th group of as many passages as there are for each query."""
-        encoded = self.encode_queries(queries)
+    def forward(self, queries: TokenBatch, passages: TokenBatch, every: bool = False) -> Tensor:
+        """Scores (rows of passages,): query i meets the i-th group of as many passages as there are for each query.
+
+        Where `every` query meets every passage, (queries * passages,): all of the first query's, then the second's.
+        """
+        encoded, encoded_passages = self.encode_queries(queries), self.encode_passages(passages)
+        if every:
+            return self.interact(encoded.repeat(len(passages.ids)), encoded_passages.tile(len(queries.ids)))
         group = len(passages.ids) // len(queries.ids)
-        return self.interact(encoded.repeat(group), self.encode_passages(passages))
+        return self.interact(encoded.repeat(group), encoded_passages)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """What may learn at a rate of its own, by the name that params.yaml gives it."""

@@ -11,7 +11,7 @@ from distilrank.scoring.store import KEY
 def combine(members: Mapping[str, pl.DataFrame], how: str) -> pl.DataFrame:
     """One score a pair (query_id, passage_id, score float32) from each member's, by Ensemble.combine's `how`.
 
-    `mean` and `median` take raw scores, as the paper's T2 (arXiv 2010.02666, section 5); `z-mean` first gives each
+    `mean` and `median` take raw scores, as the paper's T2 (arXiv 2010.02666); `z-mean` first gives each
     member's scores mean 0 and standard deviation 1 over all pairs. Raises ScoreError where members have not scored
     the same pairs, or where all scores of a member to normalise tie.
     """

@@ -3,21 +3,12 @@
 import torch
 from torch import Tensor
 
-from distilrank.rankers.base import Ranker, TokenBatch
-
-
-def score_all(ranker: Ranker, queries: TokenBatch, passages: TokenBatch) -> Tensor:
-    """Scores (queries, passages): what can be encoded apart is encoded once."""
-    shape = len(queries.ids), len(passages.ids)
-    every_query = ranker.encode_queries(queries).repeat(shape[1])
-    every_passage = ranker.encode_passages(passages).tile(shape[0])
-    return ranker.interact(every_query, every_passage).view(shape)
-
 
 def positive_first(scores: Tensor, query_rows: Tensor, passage_rows: Tensor) -> Tensor:
     """Scores (queries, 1 + passages): the query's own positive, then every passage of the batch as a negative.
 
-    `scores` are those of `score_all`; query_rows (queries,) and passage_rows (queries, 1 + negatives) say who is who.
+    `scores` (queries, passages) are those of Ranker.forward with `every`; query_rows (queries,) and passage_rows
+    (queries, 1 + negatives) say who is who.
     -inf stands where a passage is no negative of the query: in its own positive's place, in every other place of the
     same passage, and where another row of the batch has the passage as a positive of the same query.
     """

@@ -53,7 +53,7 @@ class MarginMSE(Loss):
 class PointwiseMSE(Loss):
     """Mean over the positive and the negatives of (s - t)^2.
 
-    Hofstätter et al., arXiv 2010.02666, section 5.1, with a mean in the place of the sum over the two sides.
+    Hofstätter et al., arXiv 2010.02666, with a mean in the place of the sum over the two sides.
     """
 
     def __call__(self, scores: Tensor, teacher: Tensor | None = None) -> Tensor:
@@ -63,7 +63,7 @@ class PointwiseMSE(Loss):
 class WeightedRankNet(Loss):
     """Mean over the negatives of max(t+ - t-, 0) log(1 + exp(s- - s+)).
 
-    Hofstätter et al., arXiv 2010.02666, section 5.1. The weight is 0 where the teacher ranks the negative higher: below
+    Hofstätter et al., arXiv 2010.02666. The weight is 0 where the teacher ranks the negative higher: below
     0 it would reward the student for ever wider margins.
     """
 

@@ -27,7 +27,7 @@ from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.device import chosen_device
 from distilrank.training.batches import TripleDataset
-from distilrank.training.in_batch import positive_first, score_all
+from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
 from distilrank.training.losses import Loss
 
@@ -101,13 +101,9 @@ class RankerTrainer(Trainer):
     ) -> Tensor:
         queries = TokenBatch(inputs["query_ids"], inputs["query_mask"])
         passages = TokenBatch(inputs["passage_ids"], inputs["passage_mask"])
+        scores = model(queries, passages, every=self.task.loss.in_batch).view(len(queries.ids), -1)
         if self.task.loss.in_batch:
-            # The precision that `forward` has by itself.
-            with self.accelerator.autocast():
-                every = score_all(self.ranker, queries, passages)
-            scores = positive_first(every, inputs["query_rows"], inputs["passage_rows"])
-        else:
-            scores = model(queries, passages).view(len(queries.ids), -1)
+            scores = positive_first(scores, inputs["query_rows"], inputs["passage_rows"])
         return self.task.loss(scores, inputs.get("teacher"))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
