@@ -18,8 +18,8 @@ from tests.rankers.examples import (
 from transformers import AutoModel, BertConfig
 
 from distilrank.data.tokens import TextTokenizer
-from distilrank.errors import BackboneError
-from distilrank.params import CatRanker, DotRanker, TkRanker, Tokens
+from distilrank.errors import BackboneError, MissingInput
+from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, TkRanker, Tokens
 from distilrank.params import Ranker as RankerParams
 from distilrank.rankers.architectures import (
     begin_ranker,
@@ -147,6 +147,25 @@ def test_a_ranker_that_reads_texts_apart_needs_positions_for_the_longer_alone(
         check_fits(PARAMS["cat"], config, longest, tokenizer)
 
 
+@pytest.mark.parametrize(
+    ("params", "query_length", "passage_length"),
+    [
+        # [CLS] query [SEP] 10 masks; and the same with passage [SEP] behind.
+        (ColbertRanker(architecture="colbert", layers=1, query_masks=10), 52, 24),
+        (PrettrRanker(architecture="prettr", layers=2, join_layer=1, query_masks=10), 12, 39),
+    ],
+    ids=["colbert", "prettr"],
+)
+def test_query_masks_take_positions(
+    params: RankerParams, query_length: int, passage_length: int, folders: dict[str, Path], tokenizer: TextTokenizer
+) -> None:
+    config = pretrained_config(folders["bert"])
+    check_fits(params, config, Tokens(query_length=query_length, passage_length=passage_length), tokenizer)
+    beyond = Tokens(query_length=query_length + 1, passage_length=passage_length)
+    with pytest.raises(BackboneError, match=r"got 64 positions .*, expected at least 65"):
+        check_fits(params, config, beyond, tokenizer)
+
+
 def test_a_pooler_that_the_teacher_did_not_train_is_refused(
     folders: dict[str, Path], tokenizer: TextTokenizer, tmp_path: Path
 ) -> None:
@@ -162,6 +181,11 @@ def test_a_teacher_without_a_transformer_gives_no_backbone(
     small_ranker(PARAMS["tk"], folders["bert"], tokenizer).save_pretrained(tmp_path)
     with pytest.raises(BackboneError, match="got a ranker without a transformer"):
         trained_config(tmp_path)
+
+
+def test_a_teacher_that_is_not_built_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match="got no such file"):
+        trained_config(tmp_path / "T1")
 
 
 @pytest.mark.parametrize(

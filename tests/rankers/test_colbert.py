@@ -20,7 +20,9 @@ def rankers(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     folder = saved_backbone("bert", tmp_path_factory.mktemp("bert"))
     tokenizer = TextTokenizer(backbone)
     names = ("colbert", "colbert-normalised", "colbert-expanded", "colbert-masks")
-    return {name: small_ranker(OPTIONS[name], folder, tokenizer) for name in names}
+    both = {"masks-expanded": OPTIONS["colbert-masks"].model_copy(update={"expand_queries": True})}
+    chosen = {name: OPTIONS[name] for name in names} | both
+    return {name: small_ranker(params, folder, tokenizer) for name, params in chosen.items()}
 
 
 def encoded(lengths: list[int], width: int, seed: int, shift: float) -> Encoded:
@@ -109,6 +111,17 @@ def test_query_masks_stand_behind_the_query_and_are_read(rankers: dict[str, Rank
         )
     assert masked.mask.tolist() == [[True] * 7]
     torch.testing.assert_close(masked.values, by_hand, atol=1e-5, rtol=1e-5)
+
+
+def test_expanded_queries_are_filled_up_behind_their_query_masks(rankers: dict[str, Ranker]) -> None:
+    batch = rows(3, 5, width=5, seed=1)
+    with torch.inference_mode():
+        masked, filled = (rankers[name].encode_queries(batch) for name in ("colbert-masks", "masks-expanded"))
+    # [CLS], 12 tokens, [SEP], 2 masks.
+    assert filled.values.shape == (2, 16, 16)
+    assert filled.mask.all()
+    assert masked.mask.sum(1).tolist() == [7, 9]
+    torch.testing.assert_close(filled.values[:, :9][masked.mask], masked.values[masked.mask], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["colbert", "dot", "tk"])

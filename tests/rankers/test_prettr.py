@@ -10,6 +10,7 @@ import torch
 from tests.rankers.examples import (
     EXACT,
     LENGTHS,
+    OPTIONS,
     PARAMS,
     assert_close,
     assert_scores_stand_alone,
@@ -23,10 +24,8 @@ from distilrank.data.tokens import TextTokenizer
 from distilrank.rankers.prettr import PrettrRanker
 
 Matrix = npt.NDArray[np.float64]
-CLS, SEP = 101, 102
+CLS, SEP, MASK = 101, 102, 103
 HEADS, WIDTH = 4, 32
-# Behind [CLS], the longest query, and [SEP].
-PASSAGE_START = LENGTHS.query_length + 2
 
 
 @pytest.fixture
@@ -36,7 +35,11 @@ def ranker(backbone: Path, tmp_path: Path) -> PrettrRanker:
     return ranker
 
 
-def test_it_scores_as_the_paper_has_it(ranker: PrettrRanker) -> None:
+@pytest.mark.parametrize(("name", "masks"), [("prettr", 0), ("prettr-masks", 3)])
+def test_it_scores_as_the_paper_has_it(name: str, masks: int, backbone: Path, tmp_path: Path) -> None:
+    ranker = small_ranker(OPTIONS[name], saved_backbone("bert", tmp_path), TextTokenizer(backbone))
+    # Behind [CLS], the longest query, [SEP], and what else stands behind a query.
+    start = LENGTHS.query_length + 2 + masks
     queries, passages = rows(3, 7, width=8, seed=1), rows(20, 4, width=24, seed=2)
     weights = {name: weight.detach().double().numpy() for name, weight in ranker.named_parameters()}
     expected = []
@@ -45,8 +48,8 @@ def test_it_scores_as_the_paper_has_it(ranker: PrettrRanker) -> None:
         (passages.ids[number, real].tolist() for number, real in enumerate(passages.mask)),
         strict=True,
     ):
-        first = numpy_layer(numpy_embedded([CLS, *query, SEP], 0, 0, weights), 0, weights)
-        second = numpy_layer(numpy_embedded([*passage, SEP], PASSAGE_START, 1, weights), 0, weights)
+        first = numpy_layer(numpy_embedded([CLS, *query, SEP, *[MASK] * masks], 0, 0, weights), 0, weights)
+        second = numpy_layer(numpy_embedded([*passage, SEP], start, 1, weights), 0, weights)
         joined = np.concatenate([first, second])
         for layer in (1, 2):
             joined = numpy_layer(joined, layer, weights)
