@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from distilrank import layout
-from distilrank.data.tokens import TokenStore
+from distilrank.data.tokens import TextTokenizer, TokenStore
 from distilrank.errors import InputError
 from distilrank.params import CatRanker as CatParams
 from distilrank.params import DotRanker as DotParams
 from distilrank.params import Params
-from distilrank.rankers.architectures import begin_ranker
+from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.rankers.base import Ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.reranking import rerank_stored
@@ -49,8 +49,7 @@ def test_stored_vectors_come_back_by_passage_id() -> None:
 @pytest.fixture
 def dot(project: Path, backbone: Path, tiny_params: Params) -> Ranker:
     params = DotParams(architecture="dot", layers=1, pooling="mean")
-    special = TokenStore.open(layout.TOKENS).special_tokens
-    return begin_ranker(params, backbone, tiny_params.tokens, special).eval()
+    return begin_ranker(params, pretrained(backbone), tiny_params.tokens, TextTokenizer(layout.TOKENS)).eval()
 
 
 def test_reranking_from_the_index_equals_scoring_the_pairs(dot: Ranker) -> None:
@@ -71,6 +70,6 @@ def test_a_ranker_without_one_vector_a_passage_cannot_be_indexed(
 ) -> None:
     tokens = TokenStore.open(layout.TOKENS)
     params = CatParams(architecture="cat", layers=1)
-    cat = begin_ranker(params, backbone, tiny_params.tokens, tokens.special_tokens)
+    cat = begin_ranker(params, pretrained(backbone), tiny_params.tokens, TextTokenizer(layout.TOKENS))
     with pytest.raises(InputError, match="index a dense ranker"):
         encode_vectors(cat.encode_passages, tokens.passages, np.arange(3), 0, torch.device("cpu"))

@@ -30,7 +30,13 @@ QUERY = "create bucket"
 PASSAGES = ["create a bucket", "delete the fleet of a table a list of the bucket of the fleet", "", "list"]
 
 
-@pytest.fixture(params=["cat", "dot"])
+RANKERS = {
+    "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},
+    "dot": {"architecture": "dot", "layers": 2, "pooling": "mean"},
+}
+
+
+@pytest.fixture(params=RANKERS)
 def ranker(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The directory of a tiny ranker with random weights."""
     backbone = {
@@ -38,15 +44,15 @@ def ranker(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64,
     }  # fmt: skip
     config = RankerConfig(
-        architecture=request.param, backbone=backbone, pooling="mean", query_length=4, passage_length=12,
-        cls_token_id=1, sep_token_id=2, pad_token_id=0,
+        ranker=RANKERS[request.param], backbone=backbone, query_length=4, passage_length=12,
+        cls_token_id=1, sep_token_id=2, pad_token_id=0, mask_token_id=3,
     )  # fmt: skip
     directory = tmp_path / "T1"
     ARCHITECTURES[request.param](config).save_pretrained(directory)
     tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.save(str(directory / "tokenizer.json"))
-    tokens = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]"}
+    tokens = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[UNK]"}
     (directory / "tokenizer_config.json").write_text(json.dumps(tokens))
     return directory
 
@@ -97,7 +103,7 @@ def test_it_holds_no_pickle(tmp_path: Path) -> None:
     assert files == ranker | packaging
 
 
-@pytest.mark.parametrize("ranker", ["cat"], indirect=True)
+@pytest.mark.parametrize("ranker", ["prettr"], indirect=True)
 def test_mlflow_serves_it(ranker: Path, model: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
