@@ -206,3 +206,18 @@ def test_a_preset_over_params_of_ones_own(refused: Callable[..., str], tmp_path:
     shutil.copytree(ROOT / "presets", tmp_path / "presets")
     assert "params.yaml: got params of your own" in refused(TINY, "init", "--preset", "paper")
     assert "preset: got 'papers', expected one of ['ablation'" in refused(TINY, "init", "--preset", "papers")
+
+
+@pytest.mark.parametrize(
+    ("teacher", "expected"),
+    [
+        ("architecture: cat, layers: 2", "students.dot cannot start from T1, which has 2 layers"),
+        ("architecture: tk", "students.dot cannot start from T1, which has no transformer"),
+    ],
+)
+def test_a_start_that_the_teacher_cannot_give(refused: Callable[..., str], teacher: str, expected: str) -> None:
+    deeper = TINY.replace(
+        "layers: 1, pooling: mean}\n    start: backbone", "layers: 3, pooling: mean}\n    start: teacher"
+    )
+    assert deeper != TINY
+    assert expected in refused(deeper.replace("architecture: cat, layers: 2", teacher), "check")

@@ -135,9 +135,9 @@ class DotRanker(RankerSection):
 
 
 class Glove(Section):
-    """A text file of word vectors below collections/: a word and its numbers a line."""
+    """A text file of word vectors: a word and its numbers a line. By its digest DVC sees that it changed."""
 
-    path: str = Field(pattern=r"^collections/[^/.][^/]*$")
+    path: str = Field(min_length=1)
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -287,6 +287,18 @@ class Params(Section):
             if strange := [name for name in given if name not in allowed]:
                 what = "dense students with a control" if where == "matrix.indexes" else "entries"
                 raise ValueError(f"{where} may name the {what} {allowed}, not {strange}")
+        return self
+
+    @model_validator(mode="after")
+    def teachers_have_the_layers_that_students_start_from(self) -> Self:
+        pairs = [(name, teacher) for name in self.students for teacher in self.matrix.teachers]
+        for name, teacher in pairs:
+            student, source = self.students[name], self.teachers[self.members(teacher)[0]].ranker
+            if student.start == "teacher" and source.architecture == "tk":
+                raise ValueError(f"students.{name} cannot start from {teacher}, which has no transformer")
+            takes_layers = student.start == "teacher" and student.ranker.architecture != "tk"
+            if takes_layers and student.ranker.layers > source.layers:
+                raise ValueError(f"students.{name} cannot start from {teacher}, which has {source.layers} layers")
         return self
 
     @model_validator(mode="after")
