@@ -52,6 +52,7 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         ("members: [T1, T1b]", "members: [T1, T3]", r"ensembles.T2.members may name .*'T1', 'T1b'\], not \['T3'\]"),
         ("members: [T1, T1b]", "members: [T1, T1]", "each member must stand once"),
         ("teachers: [T1, T2]", "teachers: [T1, dot]", r"matrix.teachers may name .*'T1', 'T1b', 'T2'\], not \['dot'\]"),
+        ("teachers: [T1, T2]", "teachers: [T1, T1]", "matrix: .*each name must stand once"),
         ("controls: [dot]", "controls: [tod]", r"matrix.controls may name .*'dot', 'tk'\], not \['tod'\]"),
         ("indexes: [dot]", "indexes: [tk]", r"may name the dense students with a control \['dot'\], not \['tk'\]"),
         ("loss: weighted-ranknet", "loss: listwise-kl", "the loss listwise-kl needs a temperature"),

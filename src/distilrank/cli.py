@@ -9,7 +9,6 @@ import typer
 
 from distilrank import layout
 from distilrank.errors import InputError
-from distilrank.params import Params, distilled_name
 from distilrank.params_file import read_params
 
 app = typer.Typer(
@@ -144,9 +143,9 @@ def search(
     from distilrank.console import show_hits
     from distilrank.retrieval.search import search as find
 
-    name = model or _taught_student(read_params())
-    indexed = sorted(path.name for path in layout.INDEXES.glob("*"))
-    if indexed and name not in indexed:
+    indexed = read_params().index_names()
+    name = model or indexed[1]  # after its control, the first indexed student as first taught
+    if name not in indexed:
         raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")
     if not query.strip():
         raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
@@ -177,7 +176,3 @@ def export_model(
     from distilrank.conversion.export import export_model as convert
 
     convert(model, target)
-
-
-def _taught_student(params: Params) -> str:
-    return distilled_name(params.matrix.indexes[0], params.matrix.teachers[0])

@@ -203,7 +203,7 @@ class Ensemble(Section):
 
 
 class Student(Section):
-    """Learns a teacher's margins; its control is the same student without a teacher."""
+    """Learns a teacher's margins; its control is the same student without a teacher, from the backbone."""
 
     ranker: Ranker
     start: Literal["backbone", "teacher"]
@@ -225,6 +225,13 @@ class Matrix(Section):
     teachers: Annotated[list[ModelName], Field(min_length=1)]
     controls: list[ModelName]
     indexes: Annotated[list[ModelName], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def names_each_once(self) -> Self:
+        for names in (self.teachers, self.controls, self.indexes):
+            if len(set(names)) < len(names):
+                raise ValueError(f"each name must stand once; they are {names}")
+        return self
 
 
 class Validation(Section):
@@ -296,6 +303,11 @@ class Params(Section):
             student, source = self.students[name], self.teachers[self.members(teacher)[0]].ranker
             if student.start == "teacher" and source.architecture == "tk":
                 raise ValueError(f"students.{name} cannot start from {teacher}, which has no transformer")
+            if student.start == "teacher" and isinstance(student.ranker, TkRanker) and student.ranker.glove:
+                raise ValueError(f"students.{name} cannot start from both glove and {teacher}: set start: backbone")
+            poolers = [isinstance(one, CatRanker) and one.pooling == "pooler" for one in (student.ranker, source)]
+            if student.start == "teacher" and poolers == [True, False]:
+                raise ValueError(f"students.{name} cannot start from {teacher}, which has no pooler")
             takes_layers = student.start == "teacher" and student.ranker.architecture != "tk"
             if takes_layers and student.ranker.layers > source.layers:
                 raise ValueError(f"students.{name} cannot start from {teacher}, which has {source.layers} layers")
@@ -340,6 +352,14 @@ class Params(Section):
         """The trained models in the order of the report: teachers, then each student after its control."""
         students = [name for student in self.students for name in self._models_of(student)]
         return [*self.teachers, *students]
+
+    def index_names(self) -> list[str]:
+        """The trained models that have an index."""
+        return [
+            name
+            for student in self.matrix.indexes
+            for name in (student, *(distilled_name(student, teacher) for teacher in self.matrix.teachers))
+        ]
 
     def _models_of(self, student: str) -> list[str]:
         control = [student] if student in self.matrix.controls else []

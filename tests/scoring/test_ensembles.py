@@ -50,6 +50,15 @@ def test_as_many_pairs_but_others_are_an_error_too() -> None:
         combine(MEMBERS | {"B": others}, "mean")
 
 
+def test_a_member_that_scored_one_pair_twice_and_another_never_is_an_error() -> None:
+    doubled = store([1.0, 2.0, 3.0]).with_columns(passage_id=pl.Series(["a", "a", "c"]))
+    with pytest.raises(ScoreError, match="ensemble member B: got 1 of 3 pairs without a score"):
+        combine(MEMBERS | {"B": doubled}, "mean")
+    more = pl.concat([MEMBERS["B"], MEMBERS["B"].head(1)])
+    with pytest.raises(ScoreError, match="got 4 scores for 3 pairs"):
+        combine(MEMBERS | {"B": more}, "mean")
+
+
 def test_a_member_whose_scores_all_tie_cannot_be_normalised() -> None:
     with pytest.raises(ScoreError, match="ensemble member B: got scores that all tie"):
         combine(MEMBERS | {"B": store([2.0, 2.0, 2.0])}, "z-mean")

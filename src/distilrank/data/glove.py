@@ -45,8 +45,9 @@ def _vectors(path: Path, wanted: set[str]) -> Iterator[tuple[str, Table]]:
     width = None
     with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
         for place, line in enumerate(lines, 1):
-            word, *numbers = line.rstrip().split(" ")
-            width = width or len(numbers)
+            width = width or line.rstrip().count(" ")
+            # Some words hold spaces.
+            word, *numbers = line.rstrip().rsplit(" ", width)
             # Most words are not asked for: their numbers are counted, not read.
             vector = _vector(numbers) if word in wanted else None
             if not len(numbers) == width > 0 or (word in wanted and vector is None):

@@ -7,12 +7,14 @@ from distilrank.errors import CollectionError
 from distilrank.params import Triples
 
 
-def sample_triples(qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triples) -> pl.DataFrame:
+def sample_triples(
+    qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triples, section: str = "triples"
+) -> pl.DataFrame:
     """Triples (query_id, positive_id, negative_ids) in random order, each pair of positive and negative at most once.
 
     Positives are all pairs of the qrels with a relevance above 0; negatives, as many a row as the params say, are
     among the best `negatives_from` candidates that are not relevant. Raises CollectionError where there are fewer
-    triples than `count`.
+    triples than `count`; `section` is where the params say so.
     """
     positives = qrels.filter(pl.col("relevance") > 0).select("query_id", positive_id="passage_id")
     negatives = (
@@ -23,10 +25,10 @@ def sample_triples(qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triple
     every = _grouped(positives.join(negatives, on="query_id"), params)
     if len(every) < params.count:
         raise CollectionError(
-            "params.yaml: triples.count",
+            f"params.yaml: {section}.count",
             got=params.count,
             expected=f"at most {len(every)}, all there are",
-            remedy="ask for fewer, or raise triples.negatives_from and candidates.depth",
+            remedy="ask for fewer, or raise its negatives_from and candidates.depth",
         )
     chosen = np.random.default_rng(params.seed).choice(len(every), params.count, replace=False)
     return every[chosen]

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
@@ -10,7 +10,7 @@ from transformers.utils import logging
 
 from distilrank.artifacts import built
 from distilrank.data.tokens import TextTokenizer
-from distilrank.errors import BackboneError
+from distilrank.errors import BackboneError, MissingInput
 from distilrank.params import Ranker as RankerParams
 from distilrank.params import Tokens
 from distilrank.rankers.base import Ranker, RankerConfig
@@ -53,8 +53,16 @@ def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens,
 
 def check_fits(params: RankerParams, source: PreTrainedConfig, lengths: Tokens, tokenizer: TextTokenizer) -> None:
     """Raises BackboneError where a ranker cannot be begun on a transformer of this config; makes no weights."""
-    with torch.device("meta"):
-        begin_ranker(params, AutoModel.from_config(source), lengths, tokenizer)
+    try:
+        with torch.device("meta"):
+            begin_ranker(params, AutoModel.from_config(source), lengths, tokenizer)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BackboneError(
+            f"backbone of type {source.model_type}",
+            got=f"a transformer that does not fit ({error})",
+            expected="an encoder of the kind of bert, distilbert, albert, electra, roberta or modernbert",
+            remedy="name another backbone in params.yaml",
+        ) from error
 
 
 def pretrained_config(backbone: Path) -> PreTrainedConfig:
@@ -91,6 +99,16 @@ def trained(model: Path) -> PreTrainedModel:
 def load_ranker(directory: Path) -> Ranker:
     """The ranker that `save_pretrained` wrote, on the chosen device, ready to score. Raises MissingInput."""
     entry = json.loads(built(directory / "config.json").read_text("utf-8"))["ranker"]
-    ranker: Ranker = ARCHITECTURES[entry["architecture"]].from_pretrained(directory)
+    kind = ARCHITECTURES[entry["architecture"]]
+    loaded: Any = kind.from_pretrained(directory, output_loading_info=True)
+    ranker: Ranker = loaded[0]
+    report = loaded[1]
+    if strange := [*report["missing_keys"], *report["unexpected_keys"]]:
+        raise MissingInput(
+            directory / "model.safetensors",
+            got=f"weights that are missing or unknown: {', '.join(sorted(strange)[:5])}",
+            expected="those of the ranker in config.json",
+            remedy="build it with `dvc repro`, or import it again",
+        )
     ranker.train(False)
     return ranker.on(chosen_device())

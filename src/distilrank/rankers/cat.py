@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from distilrank.errors import BackboneError
 from distilrank.params import CatRanker as CatParams
-from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.transformer import TransformerRanker
 
 
@@ -35,5 +35,6 @@ class CatRanker(TransformerRanker):
         pairs = (TokenBatch(queries.values, queries.mask), TokenBatch(passages.values, passages.mask))
         read = self.read(*self.framed(*pairs))
         pooled = read.pooler_output if self.params.pooling == "pooler" else read.last_hidden_state[:, 0]
-        scores: Tensor = self.head(pooled)
-        return scores.squeeze(1).float()
+        with in_float32(passages):
+            scores: Tensor = self.head(pooled.float())
+        return scores.squeeze(1)

@@ -1,10 +1,12 @@
 """PreTTR (MacAvaney et al., SIGIR 2020): the lower layers read query and passage apart, the upper ones joined."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
 from distilrank.params import PrettrRanker as PrettrParams
-from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.halves import split
 from distilrank.rankers.transformer import TransformerRanker, padding_last
 
@@ -43,8 +45,16 @@ class PrettrRanker(TransformerRanker):
             attention_mask=mask.gather(1, order).long(),
             position_ids=torch.cat(starts, 1).expand_as(mask).gather(1, order),
         )
-        scores: Tensor = self.head(joined.last_hidden_state[:, 0])
-        return scores.squeeze(1).float()
+        with in_float32(passages):
+            scores: Tensor = self.head(joined.last_hidden_state[:, 0].float())
+        return scores.squeeze(1)
+
+    def train(self, mode: bool = True) -> Self:
+        """The halves' copies of the modules above the layers are no children, and follow here."""
+        for half in self._halves:
+            half.train(mode)
+        super().train(mode)
+        return self
 
     def longest(self) -> int:
         return super().longest() + self.params.query_masks

@@ -17,18 +17,26 @@ def combine(members: Mapping[str, pl.DataFrame], how: str) -> pl.DataFrame:
     """
     pairs = pl.concat([scores.select(KEY) for scores in members.values()]).unique().sort(KEY)
     for name, scores in members.items():
-        if missing := len(pairs) - len(scores):
+        if missing := len(pairs.join(scores, on=KEY, how="anti")):
             raise ScoreError(
                 f"ensemble member {name}",
                 got=f"{missing} of {len(pairs)} pairs without a score",
                 expected="a score for every pair that another member has scored",
                 remedy=f"build its scores again: dvc repro --force score@{name}",
             )
+        if len(scores) > len(pairs):
+            raise ScoreError(
+                f"ensemble member {name}",
+                got=f"{len(scores)} scores for {len(pairs)} pairs",
+                expected="one score a pair",
+                remedy=f"build its scores again: dvc repro --force score@{name}",
+            )
     joined = pairs
-    for name, scores in members.items():
-        column = _normalised(name, scores["score"]) if how == "z-mean" else scores["score"].cast(pl.Float64)
-        joined = joined.join(scores.select(*KEY, column.alias(name)), on=KEY, how="left", maintain_order="left")
-    every = pl.concat_list(list(members))
+    columns = [f"member {number}" for number in range(len(members))]
+    for column, (name, scores) in zip(columns, members.items(), strict=True):
+        own = _normalised(name, scores["score"]) if how == "z-mean" else scores["score"].cast(pl.Float64)
+        joined = joined.join(scores.select(*KEY, own.alias(column)), on=KEY, how="left", maintain_order="left")
+    every = pl.concat_list(columns)
     combined = every.list.median() if how == "median" else every.list.mean()
     return joined.select(*KEY, score=combined.cast(pl.Float32))
 

@@ -28,7 +28,7 @@ def read_labels(directory: Path) -> pl.DataFrame:
 
 def scores_of(labels: pl.DataFrame) -> Scores:
     """Scores (triples, 1 + negatives): of each triple's positive, then of its negatives."""
-    negatives = np.stack([row.to_numpy() for row in labels["negative_scores"]])
+    negatives = labels["negative_scores"].explode().to_numpy().reshape(len(labels), -1)
     return np.column_stack([labels["positive_score"].to_numpy(), negatives]).astype(np.float32)
 
 

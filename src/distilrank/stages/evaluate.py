@@ -1,14 +1,16 @@
 """evaluate: every ranker on the test queries, re-ranking BM25's best and, with an index, searching all passages."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 
 from distilrank import layout
-from distilrank.artifacts import built, whole_directory, write_json
+from distilrank.artifacts import built, digest, read_manifest, whole_directory, write_json
 from distilrank.data.collection import Collection
 from distilrank.data.runs import top, write_trec
 from distilrank.data.tokens import TokenStore
+from distilrank.errors import MissingInput
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import BM25
 from distilrank.params import Params
@@ -31,7 +33,7 @@ def evaluate(params: Params) -> Metrics:
     qrels = collection.qrels_of("test")
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet")).join(qrels, on="query_id", how="semi")
     models = [layout.MODELS / name for name in params.model_names()]
-    indexes = [directory for model in models if (directory := layout.INDEXES / model.name).is_dir()]
+    indexes = [_index_of(layout.MODELS / name) for name in params.index_names()]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
     depths = {"rerank": params.evaluation.depth, "retrieve": params.candidates.depth}
     metrics: Metrics = {}
@@ -56,7 +58,7 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
     yield BM25, "retrieve", candidates
     for name in params.model_names():
         ranker = load_ranker(layout.MODELS / name)
-        if (layout.INDEXES / name).is_dir():
+        if name in params.index_names():
             index = DenseIndex.read(layout.INDEXES / name)
             query_ids = qrels["query_id"].unique().sort()
             vectors = _query_vectors(ranker, tokens, query_ids)
@@ -65,6 +67,16 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
         else:
             with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
                 yield name, "rerank", rerank(ranker, tokens, best, advance)
+
+
+def _index_of(model: Path) -> Path:
+    """The index's directory. Raises MissingInput where it is absent, or holds another model's vectors."""
+    index = layout.INDEXES / model.name
+    if read_manifest(index).inputs[str(model)] != digest(model):
+        raise MissingInput(
+            index, got="the vectors of another model", expected=f"those of {model}", remedy="build it with `dvc repro`"
+        )
+    return index
 
 
 def _query_vectors(ranker: Ranker, tokens: TokenStore, query_ids: pl.Series) -> Vectors:

@@ -17,6 +17,6 @@ def teach(params: Params, name: str, track: Track) -> None:
     else:
         qrels = Collection.read(layout.COLLECTION).qrels_of("train")
         candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
-        triples = sample_triples(qrels, candidates, section.triples)
+        triples = sample_triples(qrels, candidates, section.triples, f"teachers.{name}.triples")
     draw = {"triples": section.triples.model_dump() if section.triples else None}
     build_model(params, name, section, Lesson(section.loss, triples, [layout.TRIPLES], draw), track)

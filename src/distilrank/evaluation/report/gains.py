@@ -31,7 +31,7 @@ def gain_over_control(inputs: ReportInputs, task: str, ranker: ReportedRanker, m
     if ranker.control is None or ranker.name not in measured or ranker.control not in measured:
         return None
     taught, control = (_per_query(inputs, task, name, measure) for name in (ranker.name, ranker.control))
-    pairs = taught.join(control, on="query_id").sort("query_id")
+    pairs = taught.join(control, on="query_id", validate="1:1").sort("query_id")
     values, control_values = pairs["value"].to_numpy(), pairs["value_right"].to_numpy()
     return Gain(float(np.mean(values - control_values)), paired_p_value(values, control_values))
 
