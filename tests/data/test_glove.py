@@ -52,9 +52,7 @@ def test_the_mark_of_a_words_beginning_is_no_part_of_the_word(mark: str) -> None
     np.testing.assert_allclose(table, [[0.5, -0.5, 0.25], [0.1, 0, -2]])
 
 
-@pytest.mark.parametrize(
-    "line", ["sqs 1 2", "queue 1 two 3", "queue 1 nan 3", ""], ids=lambda line: line or "empty"
-)
+@pytest.mark.parametrize("line", ["sqs 1 2", "queue 1 two 3", "queue 1 nan 3", ""], ids=lambda line: line or "empty")
 def test_a_broken_line_is_refused_by_its_number(line: str) -> None:
     with pytest.raises(BackboneError, match=r"glove.txt:3: got '.*', expected a word and 3 numbers"):
         table_of([*LINES[:2], line, *LINES[2:]])
