@@ -64,3 +64,9 @@ def test_no_output_persists_or_escapes_the_cache() -> None:
     """Either would turn DVC's run-cache off."""
     for stage in STAGES.values():
         assert all(isinstance(output, str) for output in [*stage.get("outs", []), *stage.get("metrics", [])])
+
+
+@pytest.mark.parametrize("name", ["evaluate", "latency", "report"])
+def test_a_stage_over_all_models_runs_again_when_the_params_name_others(name: str) -> None:
+    """A model that comes back from the cache changes no file: only the params tell that it is asked for again."""
+    assert {"matrix", "students", "teachers"} <= set(STAGES[name]["params"])

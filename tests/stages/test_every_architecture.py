@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from distilrank import layout
 from distilrank.artifacts import read_manifest
+from distilrank.errors import MissingInput
 from distilrank.params import Params
 from distilrank.scoring.labels import read_labels, scores_of
 from distilrank.scoring.store import read_scores
@@ -134,6 +135,18 @@ def labels_are_the_mean_of_normalised_scores(params: Params) -> None:
         ]
         normalised.append((np.array(own) - values.mean()) / values.std(ddof=1))
     np.testing.assert_allclose(scores_of(labels), np.mean(normalised, axis=0), atol=1e-4)
+
+
+def test_the_vectors_of_another_model_are_not_evaluated(params: Params) -> None:
+    distil(params, "dot", None, track)
+    index("dot")
+    other = params.model_dump()
+    other["students"]["dot"]["training"]["seed"] = 2
+    distil(Params.model_validate(other), "dot", None, track)
+    with pytest.raises(
+        MissingInput, match="indexes/dot: got the vectors of another model, expected those of models/dot"
+    ):
+        evaluate(params)
 
 
 def test_a_student_starts_from_its_teachers_layers(params: Params) -> None:
