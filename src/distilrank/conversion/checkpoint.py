@@ -1,7 +1,7 @@
 """Another library's checkpoint on disk: its configuration, its weights, its backbone and its tokenizer."""
 
 import json
-import pickle
+import pickle  # for the name of its error alone
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -94,6 +94,7 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
+        # Published files may be pickles: `weights_only` reads tensors from them and nothing that could run.
         weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
         if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
             raise pickle.UnpicklingError("not a table of tensors")
