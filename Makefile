@@ -26,7 +26,7 @@ paper: setup  ## run the paper's whole matrix, in hours: teachers, an ensemble, 
 	distilrank init --preset paper
 	$(MAKE) demo
 
-ablation: setup  ## compare three losses on three students, in an hour
+ablation: setup  ## compare three losses on three students
 	distilrank init --preset ablation
 	$(MAKE) demo
 

@@ -13,7 +13,6 @@ from distilrank.artifacts import built, whole_directory, work_directory, write_j
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
-from distilrank.evaluation.history import History
 from distilrank.params import Params, Student, Teacher
 from distilrank.rankers.architectures import (
     begin_ranker,
@@ -76,7 +75,7 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
             copy_tokenizer(layout.TOKENS, draft.path)
-            _write_history(draft.path / "history.json", history)
+            write_json(draft.path / "history.json", asdict(history))
             draft.counts |= {
                 "parameters": ranker.num_parameters(),
                 "triples": len(lesson.triples),
@@ -102,7 +101,3 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
         return begin_ranker(section.ranker, source, params.tokens, tokenizer)
 
     return TrainingTask(begin, section.training, loss_for(lesson.loss, section.temperature), dataset, validate)
-
-
-def _write_history(path: Path, history: History) -> None:
-    write_json(path, asdict(history))
