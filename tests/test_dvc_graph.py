@@ -41,7 +41,7 @@ def reached_from(file: Path) -> set[Path]:
 
 
 def stage_file(stage: dict[str, Any]) -> Path:
-    return PACKAGE / "stages" / f"{stage['cmd'].split()[1]}.py"
+    return PACKAGE / "stages" / f"{stage['cmd'].split()[1].replace('-', '_')}.py"
 
 
 @pytest.mark.parametrize("name", STAGES)

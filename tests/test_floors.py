@@ -17,7 +17,7 @@ FLOORS = [
     {"evaluation"},
     {"rankers"},
     {"data"},
-    {"artifacts", "layout", "params", "params_file", "presets", "progress"},
+    {"artifacts", "layout", "new_directory", "params", "params_file", "presets", "progress", "workers"},
     {"errors"},
 ]
 LIGHT = [

@@ -20,17 +20,17 @@ from safetensors.numpy import save_file
 
 from distilrank.artifacts import digest, sha256_of, whole_directory
 from distilrank.mlflow_client import connect
-from distilrank.tracking import find_run, log_test_metrics, training_run
+from distilrank.tracking import find_run, log_test_metrics, stage_run
 
 WORK = Path(".work/train-T1/0123456789abcdef")
 PARAMS = {"ranker": {"architecture": "cat", "layers": 2}, "training": {"steps": 30}, "teacher": None}
 TRAINING = """
 import sys, time
 from pathlib import Path
-from distilrank.tracking import training_run
+from distilrank.tracking import stage_run
 
 work = Path(".work") / sys.argv[1]
-with training_run(sys.argv[1], {"training": {"steps": 30}}, work) as run:
+with stage_run(sys.argv[1], {"training": {"steps": 30}}, work) as run:
     for step in range(int(sys.argv[2])):
         run.log(step, {"loss": 1 / (1 + step)})
     if len(sys.argv) > 3:
@@ -88,7 +88,7 @@ def test_a_training_leaves_its_params_curves_and_origin() -> None:
     Path("dvc.lock").write_text("stages: {}\n")
     Path(".gitignore").write_text("*\n")
 
-    with training_run("T1", PARAMS, WORK) as run:
+    with stage_run("T1", PARAMS, WORK) as run:
         for step in range(1, 31):
             run.log(step, {"loss": 1 / step})
         run.log(30, {"nDCG@10": 0.71})
@@ -107,7 +107,7 @@ def test_a_training_leaves_its_params_curves_and_origin() -> None:
 
 
 def test_a_finished_training_leaves_its_model_and_what_it_came_from() -> None:
-    with training_run("T1", PARAMS, WORK) as run:
+    with stage_run("T1", PARAMS, WORK) as run:
         directory = build_model("T1")
         run.finish(directory)
 
@@ -122,7 +122,7 @@ def test_a_finished_training_leaves_its_model_and_what_it_came_from() -> None:
 def test_test_metrics_land_on_the_run_that_trained_the_model(caplog: pytest.LogCaptureFixture) -> None:
     models = {}
     for name in ("T1", "dot"):
-        with training_run(name, PARAMS, Path(".work") / name) as run:
+        with stage_run(name, PARAMS, Path(".work") / name) as run:
             models[name] = build_model(name)
             run.finish(models[name])
     models["elsewhere"] = build_model("elsewhere")
@@ -154,7 +154,7 @@ def test_a_training_that_was_killed_goes_on_with_its_run() -> None:
 
 
 def test_a_training_that_fails_is_told_so_and_fails_as_before() -> None:
-    with pytest.raises(ZeroDivisionError), training_run("T1", PARAMS, WORK) as run:
+    with pytest.raises(ZeroDivisionError), stage_run("T1", PARAMS, WORK) as run:
         run.log(1, {"loss": math.nan})
         run.log(2, {"loss": 1 / 0})
     assert only_run()[1].info.status == "FAILED"
@@ -162,7 +162,7 @@ def test_a_training_that_fails_is_told_so_and_fails_as_before() -> None:
 
 def test_values_beyond_the_limits_of_mlflow_do_not_lose_the_run(caplog: pytest.LogCaptureFixture) -> None:
     params: dict[str, Any] = {"services": "x" * 100_000, **{f"of many {number}": number for number in range(250)}}
-    with training_run("T1", params, WORK) as run:
+    with stage_run("T1", params, WORK) as run:
         run.log(1, {"loss": 0.5})
     _, tracked = only_run()
     assert tracked.data.params["services"] == "x" * 6000
@@ -192,7 +192,7 @@ def test_a_kill_while_mlflow_lays_out_its_file_does_not_break_it() -> None:
 
 def test_a_real_server_gets_it_all(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    with training_run("T1", PARAMS, WORK) as run:
+    with stage_run("T1", PARAMS, WORK) as run:
         run.log(1, {"loss": 0.5})
         directory = build_model("T1")
         run.finish(directory)
@@ -211,11 +211,11 @@ def test_a_dead_server_is_one_warning(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{free_port}")
     started = time.monotonic()
-    with training_run("T1", PARAMS, WORK) as run:
+    with stage_run("T1", PARAMS, WORK) as run:
         run.log(1, {"loss": 0.5})
     assert time.monotonic() - started < 15
     (warning,) = warnings(caplog)
-    assert f"MLflow at http://127.0.0.1:{free_port} has not recorded all of the training of T1" in warning.message
+    assert f"MLflow at http://127.0.0.1:{free_port} has not recorded all of the run of T1" in warning.message
     assert "secret" not in warning.message
 
 
@@ -225,7 +225,7 @@ def test_a_server_that_never_answers_is_not_waited_for_long(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     with socket.create_server(("127.0.0.1", 0)) as black_hole:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{black_hole.getsockname()[1]}")
-        with training_run("T1", PARAMS, WORK) as run:
+        with stage_run("T1", PARAMS, WORK) as run:
             started = time.monotonic()
             for step in range(1000):
                 run.log(step, {"loss": 0.5})

@@ -73,7 +73,11 @@ def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs:
     draft = Draft(WORK / "writing" / "-".join(path.parts))
     shutil.rmtree(draft.path, ignore_errors=True)
     draft.path.mkdir(parents=True)
-    yield draft
+    try:
+        yield draft
+    except BaseException:
+        shutil.rmtree(draft.path, ignore_errors=True)
+        raise
     files = sorted(file for file in draft.path.rglob("*") if file.is_file())
     manifest = Manifest(
         made_by,
@@ -105,6 +109,10 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
 
 
 @contextmanager

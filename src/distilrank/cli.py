@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 STAGES = "Stages, in their order: dvc.yaml runs them"
 RESULTS = "Results"
-CHECKPOINTS = "Checkpoints of other libraries"
+CHECKPOINTS = "From elsewhere, and to elsewhere"
 Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
 Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, such as dot.")]
 Target = Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")]
@@ -69,17 +69,26 @@ _stage("triples", "Sample training triples.")
 def teach(teacher: Teacher) -> None:
     """Train a teacher on labels."""
     from distilrank.stages.teach import teach as stage
-    from distilrank.tracking import training_run
+    from distilrank.tracking import stage_run
 
-    stage(read_params(), teacher, training_run)
+    stage(read_params(), teacher, stage_run)
 
 
 @app.command(rich_help_panel=STAGES)
 def score(teacher: Teacher) -> None:
-    """Score every pair of the triples with a teacher."""
+    """Score every pair of the triples with a teacher; what it has ever scored is not scored again."""
     from distilrank.stages.score import score as stage
+    from distilrank.tracking import stage_run
 
-    stage(read_params(), teacher)
+    stage(read_params(), teacher, stage_run)
+
+
+@app.command("import-scores", rich_help_panel=STAGES)
+def import_scores(name: Annotated[str, typer.Argument(help="An import's name in params.yaml.")]) -> None:
+    """Take in scores that others published, in place of a teacher."""
+    from distilrank.stages.import_scores import import_scores as stage
+
+    stage(read_params(), name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -97,9 +106,9 @@ def distil(
 ) -> None:
     """Train a student."""
     from distilrank.stages.distil import distil as stage
-    from distilrank.tracking import training_run
+    from distilrank.tracking import stage_run
 
-    stage(read_params(), student, teacher, training_run)
+    stage(read_params(), student, teacher, stage_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -121,6 +130,7 @@ def evaluate() -> None:
     log_test_metrics({name: layout.MODELS / name for name in params.model_names()}, metrics)
 
 
+_stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")
 _stage("latency", "Time every ranker, query by query.")
 _stage("report", "Write the report.")
 
@@ -176,3 +186,18 @@ def export_model(
     from distilrank.conversion.export import export_model as convert
 
     convert(model, target)
+
+
+@app.command("export-scores", rich_help_panel=CHECKPOINTS)
+def export_scores(
+    teacher: Annotated[str, typer.Argument(help="A teacher, ensemble or import of params.yaml, such as T1.")],
+    target: Target,
+    licence: Annotated[str, typer.Option(help="Of the scores, as an identifier, such as cc-by-4.0.")] = "unknown",
+    gzip: Annotated[bool, typer.Option("--gzip", help="Compress the text.")] = False,
+) -> None:
+    """Write a teacher's scores as a package for others: text and Parquet, with a data card and checksums."""
+    from distilrank.scoring.export import export_scores as export
+
+    params = read_params()
+    params.members(teacher)
+    export(params, layout.LABELS / teacher, target, licence, gzip)

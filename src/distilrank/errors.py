@@ -1,5 +1,7 @@
 """Errors that a user can mend: one line each, and the command ends with exit code 2."""
 
+from collections.abc import Callable
+
 
 class InputError(Exception):
     """Something given is not usable: says where, what was got, what was expected, what to do."""
@@ -7,6 +9,16 @@ class InputError(Exception):
     def __init__(self, where: object, *, got: object, expected: str, remedy: str) -> None:
         line = f"{where}: got {got}, expected {expected}; {remedy}"
         super().__init__(" ".join(line.split()))
+
+    def __reduce__(self) -> tuple[Callable[[type["InputError"], str], "InputError"], tuple[type["InputError"], str]]:
+        """So that it comes whole out of a worker process."""
+        return _as_it_was, (type(self), str(self))
+
+
+def _as_it_was(kind: type[InputError], line: str) -> InputError:
+    error = kind.__new__(kind)
+    error.args = (line,)
+    return error
 
 
 class ParamsError(InputError):
@@ -31,3 +43,7 @@ class ScoreError(InputError):
 
 class CheckpointError(InputError):
     """Another library's checkpoint does not fit a ranker, or a ranker has no layout elsewhere."""
+
+
+class WorkerError(InputError):
+    """Workers cannot be had as the environment asks for them, or are lost again and again."""

@@ -202,6 +202,13 @@ class Ensemble(Section):
         return self
 
 
+class Import(Section):
+    """Scores that others published, in a teacher's place; by the file's `checksum` DVC sees that it changed."""
+
+    path: str = Field(min_length=1)
+    checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None
+
+
 class Student(Section):
     """Learns a teacher's margins; its control is the same student without a teacher, from the backbone."""
 
@@ -240,7 +247,17 @@ class Validation(Section):
 
 
 class Scoring(Section):
+    """`precision` is that of a teacher's matrix products; `pairs_at_once` bounds memory, whatever there is to score."""
+
+    precision: Literal["float32", "bfloat16"]
     pairs_per_part: int = Field(ge=1)
+    pairs_at_once: int = Field(ge=1)
+
+
+class Labels(Section):
+    """Labels with a larger share of negative margins than `most_negative_margins` are refused."""
+
+    most_negative_margins: float = Field(ge=0, le=1)
 
 
 class Evaluation(Section):
@@ -264,28 +281,32 @@ class Params(Section):
     tokens: Tokens
     candidates: Candidates
     triples: Triples
-    teachers: Annotated[dict[ModelName, Teacher], Field(min_length=1)]
+    teachers: dict[ModelName, Teacher]
     ensembles: dict[ModelName, Ensemble]
+    imports: dict[ModelName, Import]
     students: Annotated[dict[ModelName, Student], Field(min_length=1)]
     matrix: Matrix
     validation: Validation
     scoring: Scoring
+    labels: Labels
     evaluation: Evaluation
     latency: Latency
     report: Report
 
     @model_validator(mode="after")
     def names_agree(self) -> Self:
-        names = [*self.teachers, *self.ensembles, *self.students]
+        names = [*self.label_names(), *self.students]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"teachers, ensembles and students must differ in name; more than one has {twice}")
+            raise ValueError(
+                f"teachers, ensembles, imports and students must differ in name; more than one has {twice}"
+            )
         if "bm25" in names:
             raise ValueError("bm25 is the name of the ranker that needs no training: choose another")
         controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
         dense = [name for name, student in controls.items() if student.ranker.architecture == "dot"]
         known = (
             *((f"ensembles.{name}.members", one.members, list(self.teachers)) for name, one in self.ensembles.items()),
-            ("matrix.teachers", self.matrix.teachers, [*self.teachers, *self.ensembles]),
+            ("matrix.teachers", self.matrix.teachers, self.label_names()),
             ("matrix.controls", self.matrix.controls, list(self.students)),
             # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
             ("matrix.indexes", self.matrix.indexes, dense),
@@ -300,7 +321,12 @@ class Params(Section):
     def teachers_have_the_layers_that_students_start_from(self) -> Self:
         pairs = [(name, teacher) for name in self.students for teacher in self.matrix.teachers]
         for name, teacher in pairs:
-            student, source = self.students[name], self.teachers[self.members(teacher)[0]].ranker
+            student, members = self.students[name], self.members(teacher)
+            if student.start == "teacher" and not members:
+                raise ValueError(f"students.{name} cannot start from {teacher}, of which there are scores alone")
+            if not members:
+                continue
+            source = self.teachers[members[0]].ranker
             if student.start == "teacher" and source.architecture == "tk":
                 raise ValueError(f"students.{name} cannot start from {teacher}, which has no transformer")
             if student.start == "teacher" and isinstance(student.ranker, TkRanker) and student.ranker.glove:
@@ -333,15 +359,25 @@ class Params(Section):
     def ensemble(self, name: str) -> Ensemble:
         return _entry(self.ensembles, "ensembles", name)
 
+    def imported(self, name: str) -> Import:
+        return _entry(self.imports, "imports", name)
+
     def student(self, name: str) -> Student:
         return _entry(self.students, "students", name)
 
     def members(self, teacher: str) -> list[str]:
-        """The trained teachers behind a teacher's name: itself, or an ensemble's members. Raises ParamsError."""
+        """The trained teachers behind a teacher's name: itself, an ensemble's members, or none behind an import.
+
+        Raises ParamsError.
+        """
         if teacher in self.ensembles:
             return self.ensembles[teacher].members
-        _entry({**self.teachers, **self.ensembles}, "teachers and ensembles", teacher)
-        return [teacher]
+        known = {**self.teachers, **self.ensembles, **self.imports}
+        return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), Import) else [teacher]
+
+    def label_names(self) -> list[str]:
+        """All that triples have labels of: teachers, ensembles and imports."""
+        return [*self.teachers, *self.ensembles, *self.imports]
 
     def control_of(self, student: str) -> str | None:
         """The first control that differs from `student` in nothing but how it would learn from a teacher."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,31 +12,62 @@ Advance = Callable[[int], None]
 _SECONDS_BETWEEN_LINES = 15.0
 
 
+class AdvanceWithNote(Protocol):
+    """Is told how much more is done, and, in a few words, whatever else there is to tell."""
+
+    def __call__(self, steps: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
+def progress(what: str, total: int, done: int = 0) -> Iterator[AdvanceWithNote]:
     """Gives a function that is told how much more is done; `done` of `total` was done before."""
     console = Console(stderr=True)
     if done:
         print(f"{what}: going on from {done:,} of {total:,}", flush=True)
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(what, total=total, completed=done)
-            yield lambda steps: bar.advance(task, steps)
+        columns = ("{task.description}", "{task.fields[rate]}", "{task.fields[note]}")
+        bar = Progress(
+            TextColumn(columns[0]), BarColumn(), MofNCompleteColumn(), *map(TextColumn, columns[1:]),
+            TimeRemainingColumn(), console=console, transient=True,
+        )  # fmt: skip
+        with bar:
+            task = bar.add_task(what, total=total, completed=done, rate="", note="")
+            pace = _Pace(done)
+
+            def advance(steps: int, note: str = "") -> None:
+                pace.done += steps
+                bar.update(task, advance=steps, rate=f"{pace.rate():,.1f}/s", note=note)
+
+            yield advance
     else:
         yield _Lines(what, total, done).advance
 
 
+class _Pace:
+    def __init__(self, done: int) -> None:
+        self.done, self._before, self._began = done, done, time.monotonic()
+
+    def rate(self) -> float:
+        """What was done a second."""
+        return (self.done - self._before) / max(time.monotonic() - self._began, 1e-9)
+
+
 class _Lines:
     def __init__(self, what: str, total: int, done: int) -> None:
-        self.what, self.total, self.done = what, total, done
-        self.started, self.done_before = time.monotonic(), done
-        self.last_line = self.started
+        self._what, self._total, self._pace = what, total, _Pace(done)
+        self._last_line = time.monotonic()
 
-    def advance(self, steps: int) -> None:
-        self.done += steps
-        now = time.monotonic()
-        if now - self.last_line >= _SECONDS_BETWEEN_LINES or self.done >= self.total:
-            rate = (self.done - self.done_before) / max(now - self.started, 1e-9)
-            print(f"{self.what}: {self.done:,} of {self.total:,}, {rate:,.1f} a second", flush=True)
-            self.last_line = now
+    def advance(self, steps: int, note: str = "") -> None:
+        self._pace.done += steps
+        now, left = time.monotonic(), self._total - self._pace.done
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES or left <= 0:
+            rate = self._pace.rate()
+            details = [f"{rate:,.1f} a second", note, _duration(left / max(rate, 1e-9)) if left > 0 else ""]
+            told = ", ".join(detail for detail in details if detail)
+            print(f"{self._what}: {self._pace.done:,} of {self._total:,}, {told}", flush=True)
+            self._last_line = now
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min left" if minutes >= 60 else f"{minutes} min {rest} s left"

@@ -42,17 +42,15 @@ class Point:
     values: dict[str, float]
 
 
-class TrainingRun:
-    """What a training tells MLflow: `log` and `finish` return at once, and nothing raises."""
+class StageRun:
+    """What a training or a scoring tells MLflow: `log` and `finish` return at once, and nothing raises."""
 
     def __init__(self, name: str, params: Mapping[str, Any], work: Path) -> None:
         self._events: SimpleQueue[Point | Path | Status] = SimpleQueue()
-        self._recording = _Background(
-            partial(_record_training, name, params, work, self._events), f"the training of {name}"
-        )
+        self._recording = _Background(partial(_record_stage, name, params, work, self._events), f"the run of {name}")
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A point of each curve, e.g. {"loss": 0.3}."""
+        """A point of each curve, e.g. {"loss": 0.3}, at a training step, or at a number of pairs scored."""
         self._events.put(Point(step, _milliseconds(), dict(metrics)))
 
     def finish(self, directory: Path) -> None:
@@ -66,12 +64,12 @@ class TrainingRun:
 
 
 @contextmanager
-def training_run(name: str, params: Mapping[str, Any], work: Path) -> Iterator[TrainingRun]:
+def stage_run(name: str, params: Mapping[str, Any], work: Path) -> Iterator[StageRun]:
     """An MLflow run named `name`, for as long as the block lasts.
 
-    `work`, the training's work directory, remembers the run: a training that was killed goes on with it.
+    `work`, the stage's work directory, remembers the run: one that was killed goes on with it.
     """
-    run = TrainingRun(name, params, work)
+    run = StageRun(name, params, work)
     try:
         yield run
     except BaseException as error:
@@ -130,7 +128,7 @@ class _Background:
         _log.warning(re.sub(r"://[^/@\s]*@", "://", message))  # no password on a terminal
 
 
-def _record_training(
+def _record_stage(
     name: str, params: Mapping[str, Any], work: Path, events: "SimpleQueue[Point | Path | Status]"
 ) -> None:
     client, experiment_id = connect()

@@ -1,6 +1,7 @@
 """The families of backbones that rankers begin from, as small random models; and what a backbone is refused for."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -30,6 +31,7 @@ from distilrank.rankers.architectures import (
     trained,
     trained_config,
 )
+from distilrank.rankers.first_token import FirstTokenReader
 from distilrank.rankers.halves import split
 from distilrank.rankers.transformer import TransformerRanker
 
@@ -62,6 +64,25 @@ def test_every_architecture_begins_on_every_family(
     ranker.save_pretrained(tmp_path)
     with torch.inference_mode():
         assert_close(load_ranker(tmp_path)(*PAIRS), ranker(*PAIRS), 1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "pooler"])
+def test_the_first_token_alone_scores_as_the_whole_last_layer(
+    family: Path, pooling: Literal["cls", "pooler"], tokenizer: TextTokenizer
+) -> None:
+    """Where a family has another build, or no pooler, nothing is left out: there is nothing to compare."""
+    if pooling == "pooler" and not pretrained_config(family).model_type.startswith(("bert", "roberta")):
+        pytest.skip("no pooler of BERT's build")
+    ranker = small_ranker(CatRanker(architecture="cat", layers=3, pooling=pooling), family, tokenizer).eval()
+    with torch.inference_mode():
+        scores = ranker(*PAIRS)
+        ranker._first_token = ()
+        assert_close(scores, ranker(*PAIRS), 1e-5)
+
+
+@pytest.mark.parametrize(("family", "reads"), [("bert", True), ("roberta", True), ("distilbert", False)])
+def test_layers_of_berts_build_are_known(family: str, reads: bool, folders: dict[str, Path]) -> None:
+    assert FirstTokenReader.reads(pretrained(folders[family])) is reads
 
 
 @pytest.mark.parametrize("join", [1, 2, 3])

@@ -13,8 +13,8 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from distilrank.conversion.directory import new_directory
 from distilrank.errors import CheckpointError
+from distilrank.new_directory import new_directory
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.cat import CatRanker

@@ -8,9 +8,9 @@ from torch import Tensor
 from transformers import AutoModel
 
 from distilrank.conversion.checkpoint import Checkpoint
-from distilrank.conversion.directory import new_directory
 from distilrank.data.tokens import TextTokenizer
 from distilrank.errors import CheckpointError
+from distilrank.new_directory import new_directory
 from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Tokens
 from distilrank.params import Ranker as RankerParams
 from distilrank.rankers.architectures import begin_ranker

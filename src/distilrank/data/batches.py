@@ -9,14 +9,17 @@ import numpy.typing as npt
 def batches_by_length(lengths: npt.NDArray[np.int64], tokens_per_batch: int) -> Iterator[npt.NDArray[np.int64]]:
     """Positions in `lengths`, shortest rows first, in batches of at most `tokens_per_batch` padded tokens.
 
-    A row that is longer than that makes a batch of its own. Every position comes once.
+    A row that is longer than that makes a batch of its own. Every position comes once. A batch that is half full ends
+    where the length changes: without padding, attention needs no mask, and takes its fastest kernel.
     """
     order = np.argsort(lengths, kind="stable")
+    ascending = lengths[order].tolist()
     start = 0
-    while start < len(order):
-        end = start + 1
-        # Rows ascend in length, so the last one is what a batch is padded to.
-        while end < len(order) and lengths[order[end]] * (end + 1 - start) <= tokens_per_batch:
-            end += 1
-        yield order[start:end]
-        start = end
+    for row in range(1, len(ascending)):
+        rows, longest, length = row - start, ascending[row - 1], ascending[row]
+        fits = length * (rows + 1) <= tokens_per_batch
+        if not fits or (length > longest and 2 * longest * rows >= tokens_per_batch):
+            yield order[start:row]
+            start = row
+    if len(order):
+        yield order[start:]

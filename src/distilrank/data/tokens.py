@@ -1,5 +1,6 @@
 """Token ids, once for all: ragged memory-mapped arrays, so that no tokenizer runs in a training or scoring loop."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -53,9 +54,21 @@ class RaggedIds:
         lengths = self.lengths(rows)
         mask = np.arange(max(1, int(lengths.max(initial=0)))) < lengths[:, None]
         ids = np.full(mask.shape, pad, np.int64)
-        if len(rows):
-            ids[mask] = np.concatenate([self[row] for row in rows])
+        ids[mask] = self.subset(rows).ids
         return ids, mask
+
+    def subset(self, rows: Rows) -> Self:
+        """The texts of `rows` alone, in memory."""
+        lengths = self.lengths(rows)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        # Where each token of row i stands: its place among all chosen tokens, moved to where row i begins.
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return type(self)(np.asarray(self.ids[places]), offsets)
+
+    def digests(self) -> npt.NDArray[np.uint64]:
+        """64 bits (texts,) that tell one sequence of tokens from another."""
+        whole = (hashlib.blake2b(self[row].tobytes(), digest_size=8).digest() for row in range(len(self)))
+        return np.frombuffer(b"".join(whole), np.uint64)
 
 
 class TextTokenizer:
@@ -117,6 +130,17 @@ class TokenStore:
         passages, passage_ids = _open_ragged(directory, "passages")
         return cls(queries, passages, query_ids, passage_ids, TextTokenizer(directory).special_tokens)
 
+    def subset(self, query_ids: pl.Series, passage_ids: pl.Series) -> Self:
+        """The store of some queries and passages, in memory. Raises MissingInput for an id that is not stored."""
+        query_ids, passage_ids = query_ids.unique().sort(), passage_ids.unique().sort()
+        return type(self)(
+            self.queries.subset(self.query_rows(query_ids)),
+            self.passages.subset(self.passage_rows(passage_ids)),
+            query_ids,
+            passage_ids,
+            self.special_tokens,
+        )
+
     def query_rows(self, ids: pl.Series) -> Rows:
         return rows_of(ids, self.query_ids, "query")
 
@@ -157,10 +181,9 @@ def _open_ragged(directory: Path, name: str) -> tuple[RaggedIds, pl.Series]:
 
 def rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
     """Where ids stand among the known ones, which ascend. Raises MissingInput for an id that does not."""
-    rows = known.search_sorted(wanted).to_numpy().astype(np.int64)
-    found = known.gather(np.minimum(rows, len(known) - 1))
-    if not (found == wanted).all():
-        first = wanted.filter(found != wanted)[0]
+    rows, strange = find(wanted, known)
+    if strange.any():
+        first = wanted.filter(strange)[0]
         raise MissingInput(
             f"{what} '{first}'",
             got="an id that is not stored",
@@ -168,3 +191,9 @@ def rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
             remedy="build what is out of date: dvc repro",
         )
     return rows
+
+
+def find(wanted: pl.Series, known: pl.Series) -> tuple[Rows, pl.Series]:
+    """Where ids stand among the known ones, which ascend, and a mask of those that do not."""
+    rows = np.minimum(known.search_sorted(wanted).to_numpy().astype(np.int64), len(known) - 1)
+    return rows, known.gather(rows) != wanted

@@ -34,11 +34,12 @@ def sample_triples(
     return every[chosen]
 
 
-def pairs_of(triples: pl.DataFrame) -> pl.DataFrame:
+def pairs_of(triples: pl.LazyFrame) -> pl.DataFrame:
     """The pairs (query_id, passage_id) of triples, each once, in the order of their ids."""
     positives = triples.select("query_id", passage_id="positive_id")
     negatives = triples.select("query_id", passage_id="negative_ids").explode("passage_id")
-    return pl.concat([positives, negatives]).unique().sort("query_id", "passage_id")
+    every = pl.concat([positives, negatives]).unique().collect(engine="streaming")
+    return every.sort("query_id", "passage_id")
 
 
 def _grouped(pairs: pl.DataFrame, params: Triples) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from distilrank.errors import BackboneError
 from distilrank.params import CatRanker as CatParams
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
+from distilrank.rankers.first_token import FirstTokenReader
 from distilrank.rankers.transformer import TransformerRanker
 
 
@@ -23,6 +24,8 @@ class CatRanker(TransformerRanker):
                 remedy="set pooling: cls in params.yaml",
             )
         self.head = nn.Linear(self.width, 1)
+        # In a tuple, as a list of modules would register the backbone's weights twice.
+        self._first_token = (FirstTokenReader(self.backbone),) if FirstTokenReader.reads(self.backbone) else ()
         self.post_init()
 
     def encode_queries(self, batch: TokenBatch) -> Encoded:
@@ -33,8 +36,19 @@ class CatRanker(TransformerRanker):
 
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
         pairs = (TokenBatch(queries.values, queries.mask), TokenBatch(passages.values, passages.mask))
-        read = self.read(*self.framed(*pairs))
-        pooled = read.pooler_output if self.params.pooling == "pooler" else read.last_hidden_state[:, 0]
+        pooled = self._pooled(*self.framed(*pairs))
         with in_float32(passages):
             scores: Tensor = self.head(pooled.float())
         return scores.squeeze(1)
+
+    def _pooled(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+        """What the head reads (rows, width)."""
+        pooler = self.params.pooling == "pooler"
+        # Not while training: dropout draws for every token.
+        if self._first_token and not self.training:
+            first = self._first_token[0](ids, mask, **self.segment_inputs(segments))
+            pooled: Tensor = self.backbone.get_submodule("pooler")(first) if pooler else first[:, 0]
+        else:
+            read = self.read(ids, mask, segments)
+            pooled = read.pooler_output if pooler else read.last_hidden_state[:, 0]
+        return pooled

@@ -20,9 +20,6 @@ def chosen_device() -> torch.device:
             expected="cpu, or cuda where torch reaches a card",
             remedy="set it to cpu, or unset it",
         )
-    return torch.device(name)
-
-
-def tokens_per_batch(device: torch.device) -> int:
-    """The padded tokens of an inference batch: on a CPU it should fit the cache, on a GPU it should fill it."""
-    return 600 if device.type == "cpu" else 65_536
+    # One worker process of several on this machine takes a card of its own.
+    worker = int(os.environ.get("DISTILRANK_WORKER") or 0)
+    return torch.device(name, worker % torch.cuda.device_count()) if name == "cuda" else torch.device(name)

@@ -23,6 +23,13 @@ def split(backbone: PreTrainedModel, join: int) -> tuple[PreTrainedModel, PreTra
     return lower, upper
 
 
+def layers_of(backbone: PreTrainedModel) -> nn.ModuleList:
+    """The list that its layers stand in. Raises BackboneError where there is none."""
+    layers = backbone.get_submodule(".".join(_path_to_layers(backbone)))
+    assert isinstance(layers, nn.ModuleList)
+    return layers
+
+
 class _AsGiven(nn.Module):
     """In the place of embeddings, called as any family calls its own: the states that the lower half has computed."""
 

@@ -6,29 +6,30 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from distilrank.data.batches import batches_by_length
 from distilrank.data.tokens import RaggedIds, Rows
 from distilrank.errors import InputError
 from distilrank.progress import Advance
 from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
-from distilrank.rankers.device import tokens_per_batch
+from distilrank.rankers.inference import each_batch
 from distilrank.rankers.inputs import stored_batch
 
 Vectors = npt.NDArray[np.float32]
 Encode = Callable[[TokenBatch], Encoded]
 
 
-@torch.inference_mode()
 def encode_vectors(
     encode: Encode, stored: RaggedIds, rows: Rows, pad: int, device: torch.device, advance: Advance = lambda _: None
 ) -> Vectors:
     """Vectors (rows, width) in the order of `rows`; `encode` is a ranker's encode_queries or encode_passages."""
+
+    def encoded(batch: Rows) -> Vectors:
+        return one_vector(encode(stored_batch(stored, rows[batch], pad).to(device)))
+
     vectors: Vectors | None = None
-    for batch in batches_by_length(stored.lengths(rows) + SPECIAL_TOKENS, tokens_per_batch(device)):
-        encoded = one_vector(encode(stored_batch(stored, rows[batch], pad).to(device)))
+    for batch, some in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):
         if vectors is None:
-            vectors = np.empty((len(rows), encoded.shape[1]), np.float32)
-        vectors[batch] = encoded
+            vectors = np.empty((len(rows), some.shape[1]), np.float32)
+        vectors[batch] = some
         advance(len(batch))
     return np.empty((0, 0), np.float32) if vectors is None else vectors
 

@@ -1,37 +1,149 @@
-"""Teacher scores as Parquet parts: each pair once."""
+"""The score store: what a scorer has ever scored, in Parquet parts, whatever run it was for.
 
+A part is named by the pairs that were planned for it and by its own content, so that one that is damaged shows, and
+holds its scorer's fingerprint, so that a foreign one does. A score counts for a pair whose texts have the tokens that
+were scored: ids alone may come to mean another text.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from distilrank.artifacts import built
+from distilrank.artifacts import read_json, sha256_of, write_json
+from distilrank.data.query_ranges import QueryRange
 from distilrank.errors import ScoreError
+from distilrank.scoring.fingerprint import fingerprint_of
 
-Scores = npt.NDArray[np.float32]
-KEY = ["query_id", "passage_id"]
-
-
-def scored_already(directory: Path) -> int:
-    """The number of scores in the parts that an earlier scoring left."""
-    return sum(pl.scan_parquet(part).select(pl.len()).collect().item() for part in directory.glob("part-*.parquet"))
-
-
-def read_scores(directory: Path) -> pl.DataFrame:
-    """All scores (query_id, passage_id, score) of a store. Raises MissingInput."""
-    built(directory / "part-00000.parquet")
-    parts = sorted(directory.glob("part-*.parquet"))
-    return pl.concat([pl.read_parquet(part) for part in parts])
+# Beside the stages' outputs, which DVC deletes before it runs a stage.
+ROOT = Path(".store/scores")
+# A pair as the store knows it: `texts` is a digest of both texts' tokens.
+IDENTITY = {"query_id": pl.String, "passage_id": pl.String, "texts": pl.UInt64}
+SCHEMA = {**IDENTITY, "score": pl.Float32}
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"(?P<pairs>[0-9a-f]{16})-(?P<content>[0-9a-f]{16})\.parquet")
 
 
-def check_complete(scores: pl.DataFrame, pairs: pl.DataFrame) -> None:
-    """Raises ScoreError unless each of `pairs` has exactly one score, and nothing else has."""
-    if not scores.select(KEY).sort(KEY).equals(pairs.select(KEY).sort(KEY)):
-        missing = len(pairs.join(scores, on=KEY, how="anti"))
-        raise ScoreError(
-            "teacher scores",
-            got=f"{len(scores)} scores, {missing} of the pairs without one",
-            expected=f"{len(pairs)} scores, one a pair",
-            remedy="delete .work/ and score again",
+class ScoreStore:
+    """One scorer's scores, in a directory of their own."""
+
+    def __init__(self, directory: Path, fingerprint: str) -> None:
+        self.directory, self.fingerprint = directory, fingerprint
+        self._parts = {match["pairs"]: file for file, match in self._named() if _whole(file, match["content"])}
+        for part in self._parts.values():
+            self._refuse_foreign(part)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, scorer: dict[str, str], root: Path = ROOT) -> Iterator[Self]:
+        """The store of a scorer below `root`, for this process alone: another one waits until the block ends.
+
+        Raises ScoreError for a part that is damaged or of another scorer.
+        """
+        fingerprint = fingerprint_of(scorer)
+        directory = root / fingerprint
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            store = cls(directory, fingerprint)
+            yield store
+            store._describe(scorer)
+        finally:
+            os.close(descriptor)
+
+    def has(self, pairs_digest: str) -> bool:
+        """Whether the part that was planned under this digest is scored."""
+        return pairs_digest in self._parts
+
+    def add(self, pairs_digest: str, scored: pl.DataFrame) -> None:
+        """Writes a part, whole or not at all. Raises ScoreError for a score that is not finite."""
+        _refuse_endless(scored)
+        temporary = self.directory / f"{pairs_digest}.partial"
+        scored.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).write_parquet(
+            temporary, metadata={"fingerprint": self.fingerprint}
         )
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        part = self.directory / f"{pairs_digest}-{sha256_of(temporary)[:16]}.parquet"
+        temporary.rename(part)
+        self._parts[pairs_digest] = part
+
+    def scores(self, queries: QueryRange) -> pl.DataFrame:
+        """What is stored for a range of queries, each pair of texts once."""
+        if not self._parts:
+            return pl.DataFrame(schema=SCHEMA)
+        return queries.of(pl.scan_parquet(sorted(self._parts.values()))).collect(engine="streaming")
+
+    def log(self, figures: dict[str, Any]) -> None:
+        """Adds the figures of a run to the manifest."""
+        manifest = self.manifest()
+        write_json(self.directory / MANIFEST, manifest | {"runs": [*manifest.get("runs", []), figures]})
+
+    def manifest(self) -> dict[str, Any]:
+        """What is in the store, with its digests, and the figures of every run that filled it."""
+        file = self.directory / MANIFEST
+        manifest: dict[str, Any] = read_json(file) if file.is_file() else {}
+        return manifest
+
+    def _describe(self, scorer: dict[str, str]) -> None:
+        rows = {part.name: _rows(part) for part in sorted(self._parts.values())}
+        described = {"fingerprint": self.fingerprint, "scorer": scorer, "scores": sum(rows.values()), "parts": rows}
+        write_json(self.directory / MANIFEST, self.manifest() | described)
+
+    def _named(self) -> Iterator[tuple[Path, re.Match[str]]]:
+        for file in sorted(self.directory.iterdir()):
+            if file.suffix == ".partial":
+                file.unlink()  # what a kill left
+            elif match := _NAME.fullmatch(file.name):
+                yield file, match
+            elif file.name not in (MANIFEST, f".{MANIFEST}.partial"):
+                raise _not_trusted(file, "a file that is no part", "<pairs>-<content>.parquet")
+
+    def _refuse_foreign(self, part: Path) -> None:
+        owner = pl.read_parquet_metadata(part).get("fingerprint")
+        if owner != self.fingerprint:
+            raise _not_trusted(part, f"scores of the scorer {owner}", f"those of {self.fingerprint}")
+
+
+def texts_digest(queries: npt.NDArray[np.uint64], passages: npt.NDArray[np.uint64]) -> pl.Series:
+    """One digest (pairs,) of the tokens of both texts, by those of each."""
+    return pl.Series("texts", queries * np.uint64(0x9E3779B97F4A7C15) + passages)
+
+
+def digest_of_pairs(pairs: Path) -> str:
+    """What a planned part goes by."""
+    return sha256_of(pairs)[:16]
+
+
+def _whole(part: Path, content: str) -> bool:
+    if (got := sha256_of(part)[:16]) != content:
+        raise _not_trusted(part, f"content of digest {got}", content)
+    return True
+
+
+def _rows(part: Path) -> int:
+    count: int = pl.scan_parquet(part).select(pl.len()).collect().item()
+    return count
+
+
+def _refuse_endless(scored: pl.DataFrame) -> None:
+    if not scored["score"].is_finite().all():
+        bad = scored.filter(~pl.col("score").is_finite()).row(0, named=True)
+        raise ScoreError(
+            "teacher",
+            got=f"score {bad['score']} for query '{bad['query_id']}' and passage '{bad['passage_id']}'",
+            expected="finite scores",
+            remedy="train the teacher again, with a lower learning rate",
+        )
+
+
+def _not_trusted(file: Path, got: str, expected: str) -> ScoreError:
+    return ScoreError(file, got=got, expected=expected, remedy="delete the file: its pairs are scored again")

@@ -12,7 +12,7 @@ from distilrank.data.batches import batches_by_length
 from distilrank.data.tokens import TextTokenizer
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import SPECIAL_TOKENS
-from distilrank.rankers.device import tokens_per_batch
+from distilrank.rankers.inference import tokens_per_batch
 from distilrank.rankers.inputs import ragged_ids, stored_batch, text_batch
 
 

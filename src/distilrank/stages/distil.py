@@ -6,7 +6,8 @@ from distilrank import layout
 from distilrank.artifacts import built
 from distilrank.params import Params, distilled_name
 from distilrank.scoring.labels import read_labels
-from distilrank.stages.trained_model import Lesson, Track, build_model
+from distilrank.stages.record import Track
+from distilrank.stages.trained_model import Lesson, build_model
 
 
 def distil(params: Params, name: str, teacher: str | None, track: Track) -> None:
@@ -16,8 +17,8 @@ def distil(params: Params, name: str, teacher: str | None, track: Track) -> None
         build_model(params, name, section, Lesson(section.control_loss, triples, [layout.TRIPLES], {}), track)
         return
     # An ensemble has no layers of its own: its first member's stand for them.
-    trained = layout.MODELS / params.members(teacher)[0]
-    start = trained if section.start == "teacher" else None
+    members = params.members(teacher)
+    start = layout.MODELS / members[0] if section.start == "teacher" else None
     labels = layout.LABELS / teacher
     lesson = Lesson(section.loss, read_labels(labels), [labels], {"teacher": teacher, "start": section.start}, start)
     build_model(params, distilled_name(name, teacher), section, lesson, track)

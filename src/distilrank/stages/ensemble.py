@@ -1,14 +1,23 @@
 """ensemble: several teachers' scores joined into one's, and the triples labelled with them."""
 
+import polars as pl
+
 from distilrank import layout
+from distilrank.data.query_ranges import QueryRange
 from distilrank.params import Params
-from distilrank.scoring.ensembles import combine
-from distilrank.scoring.store import read_scores
-from distilrank.stages.labelled import write_labels
+from distilrank.scoring.ensembles import combine, scale_of
+from distilrank.scoring.scores import scan_scores
+from distilrank.stages.labelled import label_triples
 
 
 def ensemble(params: Params, name: str) -> None:
     section = params.ensemble(name)
     stores = {member: layout.SCORES / member for member in section.members}
-    scores = combine({member: read_scores(store) for member, store in stores.items()}, section.combine)
-    write_labels(name, scores, section.model_dump(), list(stores.values()))
+    scores = {member: scan_scores(store) for member, store in stores.items()}
+    scales = {member: scale_of(member, scan) for member, scan in scores.items()} if section.combine == "z-mean" else {}
+
+    def combined(queries: QueryRange) -> pl.DataFrame:
+        members = {member: queries.of(scan).collect() for member, scan in scores.items()}
+        return combine(members, section.combine, scales)
+
+    label_triples(params, name, combined, section.model_dump(), list(stores.values()))

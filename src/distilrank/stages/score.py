@@ -1,35 +1,48 @@
-"""score: a teacher's score for every pair of the triples, each pair once, and the triples labelled with them."""
+"""score: a teacher's score for every pair of the triples, each pair once, and the triples labelled with them.
+
+Whatever the store of its scores holds already is not scored again.
+"""
+
+from time import time
 
 import polars as pl
 
 from distilrank import layout
 from distilrank.artifacts import built, whole_directory, work_directory
+from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TokenStore
-from distilrank.data.triples import pairs_of
 from distilrank.params import Params
-from distilrank.progress import progress
-from distilrank.rankers.architectures import load_ranker
-from distilrank.scoring.parts import score_parts
-from distilrank.scoring.store import check_complete, read_scores, scored_already
-from distilrank.stages.labelled import write_labels
+from distilrank.scoring.collected import write_scores
+from distilrank.scoring.fill import fill
+from distilrank.scoring.fingerprint import fingerprint_of, scorer_of
+from distilrank.scoring.plan import KnownPairs, Plan
+from distilrank.scoring.scores import scan_scores
+from distilrank.scoring.store import ScoreStore
+from distilrank.scoring.work import begin_scoring
+from distilrank.stages.labelled import label_triples
+from distilrank.stages.record import Track
+from distilrank.workers.work import Work, workers
 
 
-def score(params: Params, teacher: str) -> None:
+def score(params: Params, teacher: str, track: Track) -> None:
     params.teacher(teacher)
+    section, model = params.scoring, layout.MODELS / teacher
     tokens = TokenStore.open(layout.TOKENS)
-    triples = pl.read_parquet(built(layout.TRIPLES / "triples.parquet"))
-    pairs = pairs_of(triples)
-    model = layout.MODELS / teacher
-    ranker = load_ranker(model)
-    used = params.scoring.model_dump() | {"teacher": teacher}
+    triples = pl.scan_parquet(built(layout.TRIPLES / "triples.parquet"))
+    scorer = scorer_of(model, section.precision)
+    used = section.model_dump() | {"teacher": teacher, "fingerprint": fingerprint_of(scorer)}
     inputs = [layout.TOKENS, layout.TRIPLES, model]
+    ranges = query_ranges(triples, section.pairs_at_once)
+    known = KnownPairs(triples, tokens)
+    name = f"score-{teacher}"
 
-    with work_directory(f"score-{teacher}", used, inputs) as work:
-        with progress(f"pairs scored by {teacher}", len(pairs), scored_already(work)) as advance:
-            score_parts(ranker, tokens, pairs, params.scoring.pairs_per_part, work, advance)
-        scores = read_scores(work)
-        check_complete(scores, pairs)
+    with work_directory(name, used, inputs) as work, ScoreStore.opened(scorer) as store:
+        plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
+        if plan.missing_parts(store):
+            with track(name, used, work) as record, workers(Work(begin_scoring, model)) as each:
+                done = fill(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
+            store.log({"teacher": teacher, "ended": round(time()), **done.values()})
         with whole_directory(layout.SCORES / teacher, f"distilrank score {teacher}", used, inputs) as draft:
-            scores.write_parquet(draft.path / "part-00000.parquet")
-            draft.counts |= {"triples": len(triples), "pairs": len(pairs), "scores": len(scores)}
-        write_labels(teacher, scores, {"teacher": teacher}, [layout.SCORES / teacher])
+            draft.counts["scores"] = write_scores(draft.path, known, ranges, store)
+    scores = scan_scores(layout.SCORES / teacher)
+    label_triples(params, teacher, lambda queries: queries.of(scores).collect(), {}, [layout.SCORES / teacher])

@@ -7,7 +7,8 @@ from distilrank.artifacts import built
 from distilrank.data.collection import Collection
 from distilrank.data.triples import sample_triples
 from distilrank.params import Params
-from distilrank.stages.trained_model import Lesson, Track, build_model
+from distilrank.stages.record import Track
+from distilrank.stages.trained_model import Lesson, build_model
 
 
 def teach(params: Params, name: str, track: Track) -> None:

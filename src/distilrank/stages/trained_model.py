@@ -1,10 +1,9 @@
 """What teach and distil share: from stored triples to a trained ranker's directory."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
@@ -25,22 +24,11 @@ from distilrank.rankers.architectures import (
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.labels import scores_of
+from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import loss_for
 from distilrank.training.trainer import TrainingTask, train
 from distilrank.training.validation import DevReranking
-
-
-class TrainingRecord(Protocol):
-    """Is told of a training's figures as they come, and of the trained model; never raises."""
-
-    def log(self, step: int, metrics: Mapping[str, float]) -> None: ...
-
-    def finish(self, directory: Path) -> None: ...
-
-
-# Begins the record of a training: its name, its params, and its work directory.
-Track = Callable[[str, Mapping[str, Any], Path], AbstractContextManager[TrainingRecord]]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from distilrank.data.tokens import Rows, TokenStore
 from distilrank.errors import MissingInput, ScoreError
 from distilrank.rankers.inputs import stored_batch
-from distilrank.scoring.store import Scores
+from distilrank.scoring.scores import Scores
 
 
 class TripleDataset(Dataset[int]):

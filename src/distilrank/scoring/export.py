@@ -1,0 +1,87 @@
+"""The ready-to-use package of a teacher's scores: for others to distil from, without the teacher."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from distilrank.artifacts import built, read_manifest, sha256_of, write_text
+from distilrank.errors import InputError
+from distilrank.new_directory import new_directory
+from distilrank.params import Params
+from distilrank.scoring.labels import FILE
+from distilrank.scoring.published import published_form, write_published
+from distilrank.scoring.quality import quality
+
+CHECKSUMS = "SHA256SUMS"
+
+
+def export_scores(params: Params, labels: Path, target: Path, licence: str, gzipped: bool) -> None:
+    """Writes a new directory: the triples with their scores as text and as Parquet, a data card, and checksums.
+
+    Raises InputError where `target` exists, or the licence is no identifier; MissingInput without labels.
+    """
+    if not licence or any(character.isspace() or character in "\"'#:" for character in licence):
+        raise InputError(
+            "--licence", got=f"'{licence}'", expected="an identifier such as cc-by-4.0", remedy="give one, or none"
+        )
+    source, teacher = built(labels / FILE), labels.name
+    manifest, table = read_manifest(labels), pl.scan_parquet(source)
+    text = "scores.tsv.gz" if gzipped else "scores.tsv"
+    used = {"licence": licence, "teacher": teacher}
+    with new_directory(target, f"distilrank export-scores {teacher}", used, source) as draft:
+        write_published(draft / text, table, gzipped)
+        published_form(table).sink_parquet(draft / "scores.parquet")
+        lines = pl.scan_parquet(draft / "scores.parquet")
+        counts = lines.select(
+            lines=pl.len(),
+            queries=pl.col("query_id").n_unique(),
+            passages=pl.concat([pl.col("pos_passage_id"), pl.col("neg_passage_id")]).n_unique(),
+        )
+        card = {
+            "name": target.name,
+            "licence": licence,
+            "teacher": teacher,
+            "what": _description(params, teacher),
+            "params": params,
+            "counts": counts.collect(engine="streaming").row(0, named=True),
+            "figures": quality({teacher: table})["teachers"][teacher],
+            "inputs": manifest.inputs,
+            "text": text,
+            "files": [text, "scores.parquet"],
+        }
+        write_text(draft / "README.md", _card(card))
+        files = ["README.md", "scores.parquet", text]
+        write_text(draft / CHECKSUMS, "".join(f"{sha256_of(draft / name)}  {name}\n" for name in files))
+
+
+def _card(card: dict[str, Any]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # Markdown
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("data_card.md.jinja").render(**card)
+
+
+def _description(params: Params, teacher: str) -> str:
+    """What a teacher is, in a sentence."""
+    if teacher in params.imports:
+        return f"Imported from {Path(params.imports[teacher].path).name}; DistilRank did not make these scores."
+    members = params.members(teacher)
+    described = "; ".join(f"{name}: {_trained(params, name)}" for name in members)
+    if teacher in params.ensembles:
+        return f"The {params.ensembles[teacher].combine} of {len(members)} rankers ({described})."
+    return f"{described}."
+
+
+def _trained(params: Params, name: str) -> str:
+    section = params.teachers[name]
+    return (
+        f"{section.ranker.architecture} on {params.backbone.model}, {section.ranker.layers} layers, "
+        f"trained with {section.loss} for at most {section.training.steps} steps of {section.training.batch_size}"
+    )

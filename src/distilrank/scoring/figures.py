@@ -1,0 +1,28 @@
+"""How fast a scoring goes."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Figures:
+    """Pairs scored in `seconds`, and the tokens, real and padded, that were read for them."""
+
+    pairs: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    seconds: float = 0.0
+
+    def values(self) -> dict[str, float]:
+        """By the names they have in MLflow and in the store's manifest."""
+        seconds = max(self.seconds, 1e-9)
+        return {
+            "pairs": self.pairs,
+            "seconds": round(self.seconds, 3),
+            "pairs per second": round(self.pairs / seconds, 1),
+            "tokens per second": round(self.tokens / seconds, 1),
+            "padding share": round(1 - self.tokens / max(self.padded_tokens, 1), 4),
+        }
+
+    def __str__(self) -> str:
+        values = self.values()
+        return f"{values['tokens per second']:,.0f} tokens/s, {values['padding share']:.1%} padding"

@@ -1,0 +1,103 @@
+"""What is left to score: the pairs of the triples that a store does not hold, in parts of pairs of like length.
+
+A plan is files, so that it takes no more memory than one range of queries, and a killed scoring finds its parts again.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from distilrank.artifacts import read_json, write_json
+from distilrank.data.query_ranges import QueryRange
+from distilrank.data.tokens import TokenStore
+from distilrank.data.triples import pairs_of
+from distilrank.progress import progress
+from distilrank.scoring.store import IDENTITY, SCHEMA, ScoreStore, digest_of_pairs, texts_digest
+
+PLAN, SAMPLE = "plan.json", "held.parquet"
+# Of what is held already, as many pairs are scored again, to see that the store is still the scorer's.
+_SAMPLE_OF_HELD = 32
+
+
+class KnownPairs:
+    """The pairs of triples as a store knows them: with the digest of their tokens."""
+
+    def __init__(self, triples: pl.LazyFrame, tokens: TokenStore) -> None:
+        self._triples, self._tokens = triples, tokens
+        self._queries, self._passages = tokens.queries.digests(), tokens.passages.digests()
+
+    def of(self, queries: QueryRange) -> pl.DataFrame:
+        """The pairs (query_id, passage_id, texts) of a range, each once, and their `length` in tokens."""
+        pairs = pairs_of(queries.of(self._triples))
+        query_rows = self._tokens.query_rows(pairs["query_id"])
+        passage_rows = self._tokens.passage_rows(pairs["passage_id"])
+        lengths = self._tokens.queries.lengths(query_rows) + self._tokens.passages.lengths(passage_rows)
+        return pairs.with_columns(
+            texts_digest(self._queries[query_rows], self._passages[passage_rows]), length=pl.Series(lengths)
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Parts of `pairs` pairs (query_id, passage_id, texts) to score, in a directory; `held` are scored already."""
+
+    directory: Path
+    parts: list[Path]
+    pairs: int
+    held: int
+
+    @classmethod
+    def made(
+        cls, directory: Path, known: KnownPairs, ranges: list[QueryRange], store: ScoreStore, pairs_per_part: int
+    ) -> Self:
+        """Reads the plan that a killed scoring left, else makes one."""
+        if (directory / PLAN).is_file():
+            return cls._read(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        pairs = held = parts = 0
+        with progress("ranges of queries planned", len(ranges)) as advance:
+            for queries in ranges:
+                wanted = known.of(queries)
+                missing, stored = _split(wanted, store.scores(queries))
+                for start in range(0, len(missing), pairs_per_part):
+                    part = missing.slice(start, pairs_per_part)
+                    part.select(list(IDENTITY)).write_parquet(directory / f"part-{parts:06}.parquet")
+                    parts += 1
+                if len(stored) and not held:
+                    _sample(stored).write_parquet(directory / SAMPLE)
+                pairs, held = pairs + len(missing), held + len(stored)
+                advance(1)
+        write_json(directory / PLAN, {"pairs": pairs, "held": held})
+        return cls._read(directory)
+
+    def sample_of_held(self) -> pl.DataFrame:
+        """Some pairs that the store held when the plan was made, with their scores."""
+        file = self.directory / SAMPLE
+        return pl.read_parquet(file) if file.is_file() else pl.DataFrame(schema=SCHEMA)
+
+    def missing_parts(self, store: ScoreStore) -> list[tuple[str, Path]]:
+        """The parts that are not in the store yet, by the digest that they go by there."""
+        named = [(digest_of_pairs(part), part) for part in self.parts]
+        return [(digest, part) for digest, part in named if not store.has(digest)]
+
+    @classmethod
+    def _read(cls, directory: Path) -> Self:
+        counts: dict[str, Any] = read_json(directory / PLAN)
+        return cls(directory, sorted(directory.glob("part-*.parquet")), counts["pairs"], counts["held"])
+
+
+def _split(wanted: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The pairs without a score, in the order of their length, and those with one."""
+    joined = wanted.join(stored, on=list(IDENTITY), how="left", maintain_order="left")
+    missing = joined.filter(pl.col("score").is_null())
+    return missing.sort("length", "query_id", "passage_id"), joined.filter(pl.col("score").is_not_null())
+
+
+def _sample(stored: pl.DataFrame) -> pl.DataFrame:
+    rows = np.unique(np.linspace(0, len(stored) - 1, _SAMPLE_OF_HELD).astype(np.int64))
+    return stored[rows].select(list(SCHEMA))

@@ -1,0 +1,135 @@
+"""The quality of labels, to be seen before students learn from them: inverted margins, and how far teachers agree."""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import kendalltau
+
+from distilrank.errors import ScoreError
+from distilrank.scoring.scores import KEY
+
+# Queries whose rankings are compared; more would not move the third decimal.
+_QUERIES = 1_000
+_BINS = 40
+
+
+def quality(labels: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
+    """Figures of each teacher's labels, and of each two teachers' agreement.
+
+    teachers: name -> triples, negative_margins (share), mean and deviation of positives, negatives and margins, and a
+    histogram of margins whose outer bins take what lies beyond the 0.5th and 99.5th percentile. agreement: as
+    `agreement` has it, with the `teachers`; none for two without a query in common.
+    """
+    pairs = [(one, other, agreement(labels[one], labels[other])) for one, other in combinations(labels, 2)]
+    return {
+        "teachers": {name: _figures(table) for name, table in labels.items()},
+        "agreement": [{"teachers": [one, other], **figures} for one, other, figures in pairs if figures["queries"]],
+    }
+
+
+def refuse_inverted(teacher: str, labels: pl.LazyFrame, limit: float) -> None:
+    """Raises ScoreError where more than `limit` of the margins are negative."""
+    share = _negative_share(labels)
+    if share > limit:
+        raise ScoreError(
+            f"labels of {teacher}",
+            got=f"{share:.1%} of margins negative",
+            expected=f"at most {limit:.1%}, labels.most_negative_margins of params.yaml",
+            remedy="train a better teacher, or raise the limit",
+        )
+
+
+def agreement(one: pl.LazyFrame, other: pl.LazyFrame) -> dict[str, float]:
+    """How alike two teachers rank: on up to 1,000 of the queries that both have labels of.
+
+    tau: mean over queries of Kendall's tau-b (Biometrika 33, 1945) of their scores for the passages that both scored;
+    same_order: the share of triples of both in which they prefer the same passage; queries: compared.
+    """
+    shared = one.select("query_id").unique().join(other.select("query_id").unique(), on="query_id", how="semi")
+    queries = shared.sort("query_id").collect(engine="streaming")
+    chosen = queries.sample(min(_QUERIES, len(queries)), seed=0).lazy()
+    first, second = (_flat(table.join(chosen, on="query_id", how="semi")) for table in (one, other))
+    taus = [tau for scores in _scores_of_both(first, second) if not np.isnan(tau := _tau(scores))]
+    triples = first.join(second, on=["query_id", "positive_id", "negative_id"])
+    margins = [triples["positive" + side] - triples["negative" + side] for side in ("", "_right")]
+    alike = (margins[0].sign() == margins[1].sign()).mean()
+    return {
+        "queries": len(taus),
+        "tau": float(np.mean(taus)) if taus else 0.0,
+        "triples": len(triples),
+        "same_order": float(alike) if isinstance(alike, float) else 0.0,
+    }
+
+
+def _figures(labels: pl.LazyFrame) -> dict[str, Any]:
+    flat = _lazily_flat(labels).select(
+        pl.col("positive", "negative").cast(pl.Float64), margin=_margin().cast(pl.Float64)
+    )
+    names = ("positive", "negative", "margin")
+    spread = flat.select(
+        pl.len().alias("count"),
+        *(pl.col(name).mean().alias(f"{name} mean") for name in names),
+        *(pl.col(name).std().fill_null(0.0).alias(f"{name} deviation") for name in names),
+        low=pl.col("margin").quantile(0.005),
+        high=pl.col("margin").quantile(0.995),
+    )
+    row = spread.collect(engine="streaming").row(0, named=True)
+    return {
+        "triples": labels.select(pl.len()).collect(engine="streaming").item(),
+        "negative_margins": _negative_share(labels),
+        **{name: {"mean": row[f"{name} mean"], "deviation": row[f"{name} deviation"]} for name in names},
+        "histogram": _histogram(flat, row["low"], row["high"]),
+    }
+
+
+def _histogram(flat: pl.LazyFrame, low: float, high: float) -> dict[str, list[float]]:
+    width = (high - low) / _BINS or 1.0
+    place = ((pl.col("margin") - low) / width).floor().clip(0, _BINS - 1).cast(pl.Int64).alias("bin")
+    counted = dict(flat.group_by(place).len().collect(engine="streaming").iter_rows())
+    return {
+        "edges": [low + width * number for number in range(_BINS + 1)],
+        "counts": [counted.get(number, 0) for number in range(_BINS)],
+    }
+
+
+def _negative_share(labels: pl.LazyFrame) -> float:
+    share: float = _lazily_flat(labels).select((_margin() < 0).mean()).collect(engine="streaming").item()
+    return share
+
+
+def _margin() -> pl.Expr:
+    return pl.col("positive") - pl.col("negative")
+
+
+def _lazily_flat(labels: pl.LazyFrame) -> pl.LazyFrame:
+    """A row a triple and negative, with `positive` and `negative` scores."""
+    return labels.explode("negative_ids", "negative_scores").select(
+        "query_id",
+        "positive_id",
+        negative_id="negative_ids",
+        positive="positive_score",
+        negative="negative_scores",
+    )
+
+
+def _flat(labels: pl.LazyFrame) -> pl.DataFrame:
+    return _lazily_flat(labels).unique(["query_id", "positive_id", "negative_id"]).collect(engine="streaming")
+
+
+def _scores_of_both(one: pl.DataFrame, other: pl.DataFrame) -> list[pl.DataFrame]:
+    """For each query with two passages or more that both scored: their scores, `score` and `score_right`."""
+    both = _by_pair(one).join(_by_pair(other), on=KEY)
+    return [scores for scores in both.partition_by("query_id") if len(scores) > 1]
+
+
+def _by_pair(flat: pl.DataFrame) -> pl.DataFrame:
+    positives = flat.select("query_id", passage_id="positive_id", score="positive")
+    negatives = flat.select("query_id", passage_id="negative_id", score="negative")
+    return pl.concat([positives, negatives]).unique(KEY, keep="first", maintain_order=True)
+
+
+def _tau(scores: pl.DataFrame) -> float:
+    return float(kendalltau(scores["score"].to_numpy(), scores["score_right"].to_numpy()).statistic)

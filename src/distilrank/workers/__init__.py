@@ -1,0 +1,1 @@
+"""Work in parts: on this process, on several of this machine, or on a Ray cluster."""

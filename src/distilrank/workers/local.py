@@ -1,0 +1,110 @@
+"""Workers on this machine: this process, or several."""
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any
+
+from distilrank.errors import WorkerError
+from distilrank.workers.work import LOSSES, Each, Part, Result, Work
+
+# What a worker process does to a part.
+_do: Any = None
+
+
+@contextmanager
+def in_this_process(work: Work[Part, Result]) -> Iterator[Each[Part, Result]]:
+    """One worker: this process."""
+    do = work.begin(work.directory)
+    yield lambda parts: map(do, parts)
+
+
+@contextmanager
+def in_processes(work: Work[Part, Result], count: int) -> Iterator[Each[Part, Result]]:
+    """`count` processes that share the cores, and end with this one."""
+    # Read when a process loads its libraries, which is after it was begun.
+    threads = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
+    processes = _Processes(work, count)
+    try:
+        yield processes.each
+    finally:
+        processes.end()
+        if threads is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = threads
+
+
+class _Processes:
+    def __init__(self, work: Work[Any, Any], count: int) -> None:
+        self._work, self._count, self._losses = work, count, 0
+        self._pool = self._begin_pool()
+
+    def each(self, parts: Iterable[Part]) -> Iterator[Any]:
+        waiting = iter(parts)
+        running: dict[Future[Any], Part] = {}
+        while True:
+            # Two parts a process: one that it works on, one that it need not wait for.
+            for part in islice(waiting, 2 * self._count - len(running)):
+                running[self._pool.submit(_do_part, part)] = part
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                running = self._begin_again(running)
+                continue
+            for future in done:
+                del running[future]
+                yield future.result()
+
+    def end(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in list((self._pool._processes or {}).values()):
+            process.terminate()
+
+    def _begin_pool(self) -> ProcessPoolExecutor:
+        context = get_context("spawn")
+        numbers = context.SimpleQueue()
+        for number in range(self._count):
+            numbers.put(number)
+        return ProcessPoolExecutor(self._count, context, _begin, (self._work, numbers))
+
+    def _begin_again(self, running: dict[Future[Any], Part]) -> dict[Future[Any], Part]:
+        """A new pool after the loss of a process, which breaks the whole of it, and the parts that were under way."""
+        self._losses += 1
+        if self._losses > LOSSES:
+            raise WorkerError(
+                "worker processes",
+                got=f"the loss of one, {self._losses} times",
+                expected="processes that live, and memory enough for each",
+                remedy="set DISTILRANK_WORKERS to fewer, and run it again: what is done stays",
+            )
+        self.end()
+        self._pool = self._begin_pool()
+        return {self._pool.submit(_do_part, part): part for part in running.values()}
+
+
+def _begin(work: Work[Any, Any], numbers: Any) -> None:
+    global _do  # noqa: PLW0603  # a process of the pool knows nothing but its module
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["DISTILRANK_WORKER"] = str(numbers.get())
+    _do = work.begin(work.directory)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
+def _do_part(part: Any) -> Any:
+    return _do(part)
