@@ -43,7 +43,11 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
         ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.depth, 20"),
-        ("  tk:\n", "  T2:\n", r"teachers, ensembles and students must differ in name; more than one has \['T2'\]"),
+        (
+            "  tk:\n",
+            "  T2:\n",
+            r"teachers, ensembles, imports and students must differ in name; more than one has \['T2'\]",
+        ),
         (
             "architecture: tk",
             "architecture: kt",

@@ -101,9 +101,8 @@ def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
 
     passages = counts("data/collection")["passages"]
     assert passages == counts("data/tokens")["passages"] == counts("indexes/dot-T1")["passages"]
-    assert counts("data/triples")["triples"] == counts("scores/T1")["triples"] == 64
-    assert counts("labels/T1")["triples"] == counts("labels/T2")["triples"] == 64
-    assert counts("scores/T1")["pairs"] == counts("scores/T1")["scores"]
+    assert counts("data/triples")["triples"] == counts("labels/T1")["triples"] == counts("labels/T2")["triples"] == 64
+    assert counts("scores/T1")["scores"] == counts("scores/T1b")["scores"] <= 2 * 64
     assert counts("data/collection")["test queries"] == counts("evaluation/runs")["queries"]
 
 
@@ -125,6 +124,13 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
     client = MlflowClient(f"sqlite:///{by_repro / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("distilrank")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    scorings = {name: runs.pop(name) for name in ("score-T1", "score-T1b")}
+    scored = json.loads((by_repro / "scores/T1/manifest.json").read_text())["counts"]["scores"]
+    for run in scorings.values():
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["pairs"] == scored
+        assert run.data.metrics["pairs per second"] > 0 < run.data.metrics["tokens per second"]
+        assert 0 <= run.data.metrics["padding share"] < 1
     assert sorted(runs) == sorted(MODELS)
     metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
     for name, run in runs.items():
@@ -132,6 +138,13 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
         assert run.data.metrics["rerank/nDCG_at_10"] == pytest.approx(metrics["rerank"][name]["nDCG@10"])
         steps = 2 if name in ("T1b", "tk-T1", "tk-T2") else 6
         assert len(client.get_metric_history(run.info.run_id, "loss")) == steps
+
+
+def test_labels_are_looked_at(by_repro: Path) -> None:
+    quality = json.loads((by_repro / "evaluation/labels.json").read_text())
+    assert list(quality["teachers"]) == ["T1", "T1b", "T2"]
+    assert [pair["teachers"] for pair in quality["agreement"]] == [["T1", "T1b"], ["T1", "T2"], ["T1b", "T2"]]
+    assert all(sum(figures["histogram"]["counts"]) == 64 for figures in quality["teachers"].values())
 
 
 def test_search_answers_from_the_taught_students_index(by_repro: Path, command: Command) -> None:

@@ -23,6 +23,7 @@ from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.report import ReportInputs, write_report
 from distilrank.evaluation.report.gains import paired_p_value
 from distilrank.params import Params
+from distilrank.scoring.quality import quality
 
 MATRIX = ["nDCG@10", "MRR@10"]
 HOSTILE = "<script>alert('passage')</script> & more"
@@ -116,9 +117,19 @@ def write_results(params: Params, collection: Collection) -> None:
     write_json(layout.METRICS, metrics)
     times = {ranker: {"median": 1.3**number, "p90": 1.5**number} for number, ranker in enumerate(rankers)}
     write_json(layout.LATENCY, {"machine": "a machine", "depth": 5, "queries": 12, "milliseconds": times})
+    labels = {name: labels_of(random, 5 + number) for number, name in enumerate(params.label_names())}
+    write_json(layout.LABEL_QUALITY, quality(labels))
     history = {"loss": [[2, 0.7], [4, 0.5]], "validation": [[2, 0.3], [4, 0.4]], "best_step": 4}
     for name in rankers[1:]:
         write_json(layout.MODELS / name / "history.json", history)
+
+
+def labels_of(random: np.random.Generator, mean: float) -> pl.LazyFrame:
+    """Twenty triples whose margins are about `mean`."""
+    ids = [f"q{number % 7}" for number in range(20)]
+    triples = {"query_id": ids, "positive_id": "p", "negative_ids": [[f"n{number}"] for number in range(20)]}
+    scores = {"positive_score": random.normal(mean, size=20), "negative_scores": random.normal(size=(20, 1))}
+    return pl.LazyFrame(triples | scores).with_columns(pl.col("negative_scores").arr.to_list())
 
 
 def cells(page: str, kind: str, row: str) -> Iterator[list[str]]:
@@ -204,6 +215,19 @@ def test_the_margins_of_an_ensemble_are_its_members_mean(matrix_page: str) -> No
         name: number(next(cells(matrix_page, "spreads", name))[-1].split("±")[0]) for name in ("T1", "T1b", "T1c", "T2")
     }
     assert margins.pop("T2") == pytest.approx(np.mean(list(margins.values())), abs=0.02)
+
+
+def test_labels_have_their_figures_and_teachers_their_agreement(matrix_page: str) -> None:
+    figures = json.loads(layout.LABEL_QUALITY.read_text())
+    for name in ("T1", "T2"):
+        margin = figures["teachers"][name]["margin"]
+        rows = [row for row in cells(matrix_page, "spreads", name) if f"{margin['mean']:.2f}" in " ".join(row)]
+        assert rows, name
+    shown = [number(row[0]) for row in cells(matrix_page, "agreement", "T1")]
+    assert shown == [
+        pytest.approx(pair["tau"], abs=5e-4) for pair in figures["agreement"] if pair["teachers"][0] == "T1"
+    ]
+    assert len(shown) == 3
 
 
 def test_an_ablation_shows_its_losses(matrix_page: str) -> None:

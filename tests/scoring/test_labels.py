@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from distilrank.errors import ScoreError
-from distilrank.scoring.labels import label, scores_of
+from distilrank.scoring.labelling import label, with_scores
+from distilrank.scoring.labels import scores_of
 
 TRIPLES = pl.DataFrame(
     {"query_id": ["q", "r", "q"], "positive_id": ["a", "a", "a"], "negative_ids": [["b", "c"], ["c", "d"], ["d", "b"]]}
@@ -17,8 +18,10 @@ def scores(**by_pair: float) -> pl.DataFrame:
 
 
 def test_a_triple_gets_the_scores_of_its_own_pairs() -> None:
-    labels = label(TRIPLES, scores(rd=7, qa=1, qc=3, rc=6, qb=2, ra=5, qd=4))
-    assert scores_of(labels).tolist() == [[1, 2, 3], [5, 6, 7], [1, 4, 2]]
+    own = label(TRIPLES, scores(rd=7, qa=1, qc=3, rc=6, qb=2, ra=5, qd=4))
+    assert own.tolist() == [[1, 2, 3], [5, 6, 7], [1, 4, 2]]
+    labels = with_scores(TRIPLES, own)
+    assert scores_of(labels).tolist() == own.tolist()
     assert labels.select(TRIPLES.columns).equals(TRIPLES)
 
 

@@ -16,12 +16,13 @@ from distilrank.artifacts import read_manifest
 from distilrank.errors import MissingInput
 from distilrank.params import Params
 from distilrank.scoring.labels import read_labels, scores_of
-from distilrank.scoring.store import read_scores
+from distilrank.scoring.scores import scan_scores
 from distilrank.stages.distil import distil
 from distilrank.stages.ensemble import ensemble
 from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
 from distilrank.stages.latency import latency
+from distilrank.stages.quality import quality
 from distilrank.stages.report import report
 from distilrank.stages.score import score
 from distilrank.stages.teach import teach
@@ -100,7 +101,7 @@ def params(project: Path, tiny_params: Params) -> Params:
 def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> None:
     for teacher in params.teachers:
         teach(params, teacher, track)
-        score(params, teacher)
+        score(params, teacher, track)
     ensemble(params, "T2")
     distil(params, "dot", None, track)
     for student in params.students:
@@ -109,6 +110,7 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
         index(name)
     metrics = evaluate(params)
     latency(params)
+    quality(params)
     report(params)
 
     taught = [f"{student}-T2" for student in params.students]
@@ -126,7 +128,7 @@ def labels_are_the_mean_of_normalised_scores(params: Params) -> None:
     assert labels.select(triples.columns).equals(triples)
     normalised = []
     for teacher in params.teachers:
-        scores = read_scores(layout.SCORES / teacher)
+        scores = scan_scores(layout.SCORES / teacher).collect()
         by_pair = {(query, passage): value for query, passage, value in scores.iter_rows()}
         values = np.array(list(by_pair.values()), np.float64)
         own = [
@@ -156,7 +158,7 @@ def test_a_student_starts_from_its_teachers_layers(params: Params) -> None:
     params = Params.model_validate(still)
     for teacher in ("cat_teacher", "dot_teacher"):
         teach(params, teacher, track)
-        score(params, teacher)
+        score(params, teacher, track)
     ensemble(params, "T2")
     distil(params, "cat", "T2", track)
     teacher_weights = load_file(layout.MODELS / "cat_teacher" / "model.safetensors")

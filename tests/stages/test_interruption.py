@@ -51,15 +51,18 @@ def unfinished(finished: Path, tmp_path: Path) -> Callable[[str], Path]:
     return without
 
 
-def kill_when(ready: Callable[[], bool], directory: Path, environment: dict[str, str], words: tuple[str, ...]) -> None:
+def end_when(
+    ready: Callable[[], bool], directory: Path, environment: dict[str, str], words: tuple[str, ...],
+    end: signal.Signals = signal.SIGKILL, code: int = -signal.SIGKILL,
+) -> None:  # fmt: skip
     process = subprocess.Popen(words, cwd=directory, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while not ready():
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline, "it did not come that far"
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    os.killpg(process.pid, end)
+    assert process.wait() == code
 
 
 def history_of(model: Path) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def test_training_goes_on_from_its_last_checkpoint(
 ) -> None:  # fmt: skip
     project = unfinished(f"models/{model}")
     work = project / ".work" / f"train-{model}"
-    kill_when(lambda: any(work.glob(f"*/checkpoint-{step}/whole")), project, environment, words)
+    end_when(lambda: any(work.glob(f"*/checkpoint-{step}/whole")), project, environment, words)
     assert not (project / "models" / model).exists()
     resumed = command(project, *words)
     assert resumed.returncode == 0, resumed.stderr
@@ -93,15 +96,31 @@ def test_training_goes_on_from_its_last_checkpoint(
     assert list(work.iterdir()) == []
 
 
+def parts(project: Path) -> list[Path]:
+    return sorted((project / ".store").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_scoring_goes_on_after_the_last_finished_part(
-    finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], command: Command
-) -> None:
+    end: signal.Signals, code: int,
+    finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], command: Command,
+) -> None:  # fmt: skip
     project = unfinished("scores/T1")
-    work = project / ".work" / "score-T1"
-    kill_when(lambda: len(list(work.glob("*/part-*.parquet"))) >= 3, project, environment, SCORE)
+    shutil.rmtree(project / ".store")
+    end_when(lambda: len(parts(project)) >= 3, project, environment, SCORE, end, code)
     assert not (project / "scores" / "T1").exists()
+    done = parts(project)
+    assert 3 <= len(done) < len(parts(finished))
     resumed = command(project, *SCORE)
     assert resumed.returncode == 0, resumed.stderr
-    assert re.search(r"pairs scored by T1: going on from \d+ of", resumed.stdout)
+    assert f"pairs scored by T1: going on from {len(done)} of" in resumed.stdout
+    assert set(parts(project)) > set(done)
     expected, got = (pl.read_parquet(place / "scores/T1/part-*.parquet") for place in (finished, project))
     assert got.equals(expected)
+
+
+def test_what_the_store_holds_is_not_scored_again(unfinished: Callable[[str], Path], command: Command) -> None:
+    project = unfinished("scores/T1")
+    again = command(project, *SCORE)
+    assert again.returncode == 0, again.stderr
+    assert "pairs scored" not in again.stdout

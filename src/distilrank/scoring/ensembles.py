@@ -30,11 +30,12 @@ def scale_of(name: str, scores: pl.LazyFrame) -> Scale:
     return scale
 
 
-def combine(members: Mapping[str, pl.DataFrame], how: str, scales: Mapping[str, Scale] | None = None) -> pl.DataFrame:
+def combine(members: Mapping[str, pl.DataFrame], how: str, scales: Mapping[str, Scale]) -> pl.DataFrame:
     """One score a pair (query_id, passage_id, score float32) from each member's, by Ensemble.combine's `how`.
 
     `mean` and `median` take raw scores, as the paper's T2 (arXiv 2010.02666); `z-mean` first brings each member's to
-    mean 0 and standard deviation 1 by its scale. Raises ScoreError where members have not scored the same pairs.
+    mean 0 and standard deviation 1 by its scale, which only this needs. Raises ScoreError where members have not scored
+    the same pairs.
     """
     pairs = pl.concat([scores.select(KEY) for scores in members.values()]).unique().sort(KEY)
     for name, scores in members.items():
@@ -42,7 +43,7 @@ def combine(members: Mapping[str, pl.DataFrame], how: str, scales: Mapping[str, 
     joined = pairs
     columns = [f"member {number}" for number in range(len(members))]
     for column, (name, scores) in zip(columns, members.items(), strict=True):
-        mean, deviation = (scales or {}).get(name, Scale(0.0, 1.0))
+        mean, deviation = scales[name] if how == "z-mean" else Scale(0.0, 1.0)
         own = (scores["score"].cast(pl.Float64) - mean) / deviation
         joined = joined.join(scores.select(*KEY, own.alias(column)), on=KEY, how="left", maintain_order="left")
     every = pl.concat_list(columns)

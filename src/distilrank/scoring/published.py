@@ -53,7 +53,7 @@ def write_published(file: Path, labels: pl.LazyFrame, gzipped: bool) -> None:
 
 
 def check_file(name: str, published: Import) -> Path:
-    """The file of an import. Raises ScoreError where it is absent, cut off, or not the one whose checksum was given."""
+    """The file of an import. Raises ScoreError where it is absent, empty, cut off, or has another checksum."""
     path = Path(published.path)
     if not path.is_file():
         raise _refused(f"imports.{name}", f"no file {path}", "scores that a teacher gave", "put it there")
@@ -63,7 +63,9 @@ def check_file(name: str, published: Import) -> Path:
             got = hashlib.file_digest(file, kind).hexdigest()
         if got != expected:
             raise _refused(path, f"{kind} {got}", expected, "fetch the file again, or correct the checksum")
-    elif path.suffix != ".gz" and not _ends_a_line(path):
+    if not path.stat().st_size:
+        raise _refused(path, "an empty file", "a line a triple", "fetch the file again")
+    if path.suffix != ".gz" and not _ends_a_line(path):
         raise _refused(path, "a last line without its end", "whole lines", "fetch the file again: it was cut off")
     return path
 

@@ -40,10 +40,10 @@ class _Actors:
         cpus, gpus = number("DISTILRANK_CPUS_PER_WORKER", 1), number("DISTILRANK_GPUS_PER_WORKER", 0, least=0)
         count = int(number("DISTILRANK_WORKERS", _how_many_fit(cpus, gpus)))
         files = {str(file.relative_to(work.directory)): file for file in work.directory.rglob("*") if file.is_file()}
-        # By way of Ray's store, once, since a worker may be on a machine without this file system.
-        content = ray.put({name: file.read_bytes() for name, file in files.items()})
+        # By way of Ray's store, since a worker may be on a machine without this file system.
+        self._content = ray.put({name: file.read_bytes() for name, file in files.items()})
         kind = ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus, max_restarts=LOSSES, max_task_retries=LOSSES)
-        self._actors = [kind.remote(work.begin, content, work.directory.name) for _ in range(count)]
+        self._actors = [kind.remote(work.begin, work.directory.name) for _ in range(count)]
 
     def each(self, parts: Iterable[Any]) -> Iterator[Any]:
         import ray
@@ -52,7 +52,7 @@ class _Actors:
         running: dict[Any, Any] = {}
 
         def hand_to(actor: Any, count: int) -> None:
-            running.update({actor.do.remote(part): actor for part in islice(waiting, count)})
+            running.update({actor.do.remote(part, [self._content]): actor for part in islice(waiting, count)})
 
         for actor in self._actors:
             hand_to(actor, 2)  # one that it works on, one that it need not wait for
@@ -80,17 +80,26 @@ class _Actors:
 class _Worker:
     """An actor, in a process of its own."""
 
-    def __init__(self, begin: Any, files: dict[str, bytes], name: str) -> None:
+    def __init__(self, begin: Any, name: str) -> None:
+        self._begin, self._name = begin, name
+        self._do: Any = None
+
+    def do(self, part: Any, content: list[Any]) -> Any:
+        # On the first part, so that an actor that Ray begins again finds the files again: it keeps no arguments.
+        self._do = self._do or self._begun(content)
+        return self._do(part)
+
+    def _begun(self, content: list[Any]) -> Any:
+        import ray
+
+        files: dict[str, bytes] = ray.get(content[0])
         with tempfile.TemporaryDirectory() as temporary:
-            directory = Path(temporary) / name
-            for path, content in files.items():
+            directory = Path(temporary) / self._name
+            for path, written in files.items():
                 file = directory / path
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
-            self._do = begin(directory)
-
-    def do(self, part: Any) -> Any:
-        return self._do(part)
+                file.write_bytes(written)
+            return self._begin(directory)
 
 
 def _connect(address: str) -> None:

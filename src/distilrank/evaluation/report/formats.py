@@ -17,6 +17,10 @@ def magnitude(value: float) -> str:
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
+def percent(value: float) -> str:
+    return f"{value:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+
+
 def p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
@@ -43,6 +47,7 @@ FILTERS = {
     "score": score,
     "signed": signed,
     "magnitude": magnitude,
+    "percent": percent,
     "p_value": p_value,
     "milliseconds": milliseconds,
     "count": count,

@@ -31,7 +31,8 @@ class ReportInputs:
     """All that the report shows.
 
     metrics: task, ranker, measure -> mean; measures: its values per query (ranker, task, query_id, measure, value);
-    runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant) of the test queries.
+    runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant) of the test queries; labels: as
+    the stage `quality` writes them.
     """
 
     params: Params
@@ -42,6 +43,7 @@ class ReportInputs:
     runs: dict[str, pl.DataFrame]
     latency: Latency
     histories: dict[str, History]
+    labels: dict[str, Any]
 
     @classmethod
     def read(cls, params: Params) -> Self:
@@ -58,6 +60,7 @@ class ReportInputs:
             {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
             Latency(**_read_json(layout.LATENCY)),
             {name: History(**_read_json(layout.MODELS / name / "history.json")) for name in params.model_names()},
+            _read_json(layout.LABEL_QUALITY),
         )
 
 

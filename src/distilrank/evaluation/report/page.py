@@ -8,6 +8,7 @@ from distilrank.evaluation.report.configuration import configuration
 from distilrank.evaluation.report.examples import choose_examples
 from distilrank.evaluation.report.formats import FILTERS
 from distilrank.evaluation.report.inputs import ReportInputs
+from distilrank.evaluation.report.label_quality import label_quality
 from distilrank.evaluation.report.matrix_table import MEASURES, matrix_tables
 from distilrank.evaluation.report.results import headline, results_table
 from distilrank.evaluation.report.score_distributions import score_distributions
@@ -51,6 +52,7 @@ def write_report(inputs: ReportInputs) -> str:
         training_curves=training_curves(inputs),
         score_distributions=score_distributions(inputs),
         tradeoff=tradeoff(inputs),
+        label_quality=label_quality(inputs),
         examples=choose_examples(inputs),
         configuration=configuration(inputs.params),
     )

@@ -31,10 +31,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Headline:
-    """The best teacher, the best student, and the best taught student that has a control; all by re-ranking nDCG@10."""
+    """The best teacher, the best student, and the best taught student that has a control; all by re-ranking nDCG@10.
 
-    teacher: str
-    teacher_value: float
+    `yardstick` is the teacher, or, where only scores were imported, BM25.
+    """
+
+    yardstick: str
+    yardstick_value: float
     student: str
     student_value: float
     taught: str
@@ -60,20 +63,21 @@ def results_table(inputs: ReportInputs) -> Table:
 
 
 def headline(inputs: ReportInputs) -> Headline:
-    teacher = _best(inputs, [ranker for ranker in inputs.rankers if ranker.role == "teacher"])
+    teachers = [ranker for ranker in inputs.rankers if ranker.role == "teacher"]
+    yardstick = _best(inputs, teachers or [ranker for ranker in inputs.rankers if ranker.role == "baseline"])
     student = _best(inputs, [ranker for ranker in inputs.rankers if ranker.is_student])
     # Params see to it that there is one: what is indexed has a control.
     taught = _best(inputs, [ranker for ranker in inputs.rankers if ranker.control is not None])
     median = {name: times["median"] for name, times in inputs.latency.milliseconds.items()}
     return Headline(
-        teacher.name,
-        effectiveness(inputs, teacher),
+        yardstick.name,
+        effectiveness(inputs, yardstick),
         student.name,
         effectiveness(inputs, student),
         taught.name,
         taught.control or "",
         _gains(inputs, taught),
-        median[teacher.name] / median[student.name],
+        median[yardstick.name] / median[student.name],
     )
 
 

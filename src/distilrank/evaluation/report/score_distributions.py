@@ -9,21 +9,13 @@ from typing import Literal
 import numpy as np
 import polars as pl
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
+from distilrank.evaluation.report.humps import BINS, Limits, Values, axis, fill, frame, limits_of, outline
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
-from distilrank.evaluation.report.svg import INK, MUTED, RULE, SMALL, as_svg, canvas, colour_of, plain
+from distilrank.evaluation.report.svg import INK, MUTED, as_svg, colour_of
 
-Values = NDArray[np.float64]
-Limits = tuple[float, float]
 KEY = ["query_id", "passage_id"]
-BINS = 100
-# In pixels.
-WIDTH, HEIGHT, AXIS = 210, 30, 18
 
 
 @dataclass(frozen=True)
@@ -66,15 +58,15 @@ class ScoreDistributions:
 def score_distributions(inputs: ReportInputs) -> ScoreDistributions:
     """Of the re-ranked candidates: teachers, ensembles of them, students; a taught one with its teacher's margins."""
     models = _models(inputs)
-    score_limits = _limits([side for model in models.values() for side in (model.positives, model.negatives)])
+    score_limits = limits_of([side for model in models.values() for side in (model.positives, model.negatives)])
     # Controls, which no teacher holds to a scale, may reach beyond.
     compared = [model for model in models.values() if model.ranker is None or model.ranker.role != "control"]
-    margin_limits = _limits([model.margins for model in compared])
+    margin_limits = limits_of([model.margins for model in compared])
     rows = [
         Row(model, _draw_scores(model, score_limits), _draw_margins(model, _teacher_of(model, models), margin_limits))
         for model in models.values()
     ]
-    return ScoreDistributions(rows, _axis("scores", score_limits), _axis("margins", margin_limits))
+    return ScoreDistributions(rows, axis("scores", score_limits), axis("margins", margin_limits))
 
 
 def _models(inputs: ReportInputs) -> dict[str, Scores]:
@@ -108,66 +100,22 @@ def _teacher_of(model: Scores, models: dict[str, Scores]) -> Scores | None:
 
 
 def _draw_scores(model: Scores, limits: Limits) -> Markup:
-    figure, axes = _frame(limits)
+    figure, axes = frame(limits)
     edges = np.linspace(*limits, BINS + 1)
-    _fill(axes, model.positives, edges, model.colour)
-    _outline(axes, model.negatives, edges)
+    fill(axes, _counts(model.positives, edges), edges, model.colour)
+    outline(axes, _counts(model.negatives, edges), edges)
     return as_svg(figure, f"Scores of {model.name}: positive and negative passages")
 
 
 def _draw_margins(model: Scores, teacher: Scores | None, limits: Limits) -> Markup:
-    figure, axes = _frame(limits)
+    figure, axes = frame(limits)
     edges = np.linspace(*limits, BINS + 1)
     axes.axvline(0, color=MUTED, linewidth=0.8, dashes=(2, 2))
-    _fill(axes, model.margins, edges, model.colour)
+    fill(axes, _counts(model.margins, edges), edges, model.colour)
     if teacher:
-        _outline(axes, teacher.margins, edges)
+        outline(axes, _counts(teacher.margins, edges), edges)
     return as_svg(figure, f"Margins of {model.name}" + (f", and of {teacher.name}" if teacher else ""))
 
 
-def _fill(axes: Axes, values: Values, edges: Values, colour: str) -> None:
-    axes.stairs(_heights(values, edges), edges, fill=True, color=colour, alpha=0.35)
-    axes.stairs(_heights(values, edges), edges, color=colour, linewidth=1.2)
-
-
-def _outline(axes: Axes, values: Values, edges: Values) -> None:
-    axes.stairs(_heights(values, edges), edges, color=MUTED, linewidth=1)
-
-
-def _heights(values: Values, edges: Values) -> Values:
-    """A histogram whose highest bin is 1."""
-    counts = np.histogram(values, edges)[0].astype(np.float64)
-    return np.asarray(counts / (counts.max() or 1.0))
-
-
-def _frame(limits: Limits) -> tuple[Figure, Axes]:
-    figure = canvas(WIDTH, HEIGHT)
-    axes = figure.add_axes((0, 0, 1, 0.98))
-    _scale(axes, limits)
-    axes.tick_params(labelbottom=False)
-    axes.grid(axis="x", color=RULE, linewidth=0.75)
-    return figure, axes
-
-
-def _axis(of: str, limits: Limits) -> Markup:
-    figure = canvas(WIDTH, AXIS)
-    axes = figure.add_axes((0, 0.99, 1, 0.01))
-    _scale(axes, limits)
-    axes.spines["bottom"].set_visible(False)
-    axes.tick_params(pad=3, labelsize=SMALL)
-    return as_svg(figure, f"Axis of {of}")
-
-
-def _scale(axes: Axes, limits: Limits) -> None:
-    plain(axes)
-    axes.grid(visible=False)
-    axes.set(xlim=limits, ylim=(0, 1.08), yticks=[])
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-
-
-def _limits(groups: list[Values]) -> Limits:
-    """From the lowest 0.5th to the highest 99.5th percentile of any group: far outliers are left out."""
-    ends = np.array([np.percentile(group, [0.5, 99.5]) for group in groups if len(group)]).reshape(-1, 2)
-    low, high = (float(ends[:, 0].min()), float(ends[:, 1].max())) if len(ends) else (0.0, 1.0)
-    margin = 0.05 * (high - low) or 1.0
-    return low - margin, high + margin
+def _counts(values: Values, edges: Values) -> Values:
+    return np.histogram(values, edges)[0].astype(np.float64)

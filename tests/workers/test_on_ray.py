@@ -1,0 +1,90 @@
+"""The same scoring on a real Ray cluster of two workers, one of which is killed in the middle."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.scoring.conftest import saved_teacher
+
+from distilrank import layout
+from distilrank.data.tokens import TokenStore
+from distilrank.data.triples import pairs_of
+from distilrank.errors import WorkerError
+from distilrank.params import Params
+from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
+from distilrank.workers.local import in_this_process
+from distilrank.workers.work import Work, workers
+
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster with room for two workers."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    monkeypatch.setenv("DISTILRANK_RAY_ADDRESS", started.address)
+    yield started.address
+    started.shutdown()
+
+
+def test_ray_scores_as_this_process_does_though_a_worker_is_killed(
+    project: Path, backbone: Path, tiny_params: Params, cluster: str
+) -> None:
+    tokens = TokenStore.open(layout.TOKENS)
+    work = Work(begin_scoring, saved_teacher(backbone, tiny_params, 0))
+    parts = cut_into_parts(tokens)
+    killed: set[int] = set()
+    on_ray: dict[str, ScoredPairs] = {}
+    with workers(work) as each:
+        for scored in each(parts):
+            assert scored.name not in on_ray
+            on_ray[scored.name] = scored
+            running = actors()
+            if not killed and len(running) == 2:
+                killed.add(running[0].pid)
+                os.kill(running[0].pid, signal.SIGKILL)
+        assert killed and not killed & {actor.pid for actor in actors()}
+    with in_this_process(work) as each:
+        here = {scored.name: scored for scored in each(parts)}
+    assert on_ray.keys() == here.keys()
+    for name, scored in here.items():
+        assert on_ray[name].pairs.equals(scored.pairs)
+        assert on_ray[name].scores.tobytes() == scored.scores.tobytes()
+
+
+def cut_into_parts(tokens: TokenStore) -> list[PairsToScore]:
+    import polars as pl
+
+    pairs = pairs_of(pl.scan_parquet(layout.TRIPLES / "triples.parquet"))
+    return [
+        PairsToScore.cut(str(start), pairs.slice(start, 4), tokens, "float32", None)
+        for start in range(0, len(pairs), 4)
+    ]
+
+
+def actors() -> list[psutil.Process]:
+    named = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"]]
+    return [process for process in named if process.info["cmdline"][0].startswith("ray::_Worker")]
+
+
+def test_more_than_the_cluster_has_is_refused(cluster: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DISTILRANK_GPUS_PER_WORKER", "1")
+    expected = "got a cluster of 2 CPUs and 0 GPUs, expected room for a worker of 1 CPUs"
+    with pytest.raises(WorkerError, match=expected), workers(Work(begin_scoring, tmp_path)):
+        pass
+
+
+def test_without_ray_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setenv("DISTILRANK_RAY_ADDRESS", "auto")
+    expected = r"got 'auto', without Ray installed, .*-e '.\[ray\]'"
+    with pytest.raises(WorkerError, match=expected), workers(Work(begin_scoring, tmp_path)):
+        pass
