@@ -1,0 +1,145 @@
+"""Millions of synthetic pairs through the score store, with a scorer that costs nothing: time and peak memory.
+
+    python benchmarks/score_store.py [--pairs 10000000] [--pairs-at-once 2000000]
+
+From random triples on the disk to a plan, the store, the scores, and labelled triples. Prints the seconds of each step
+and the most memory that the process took.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from distilrank.data.query_ranges import query_ranges
+from distilrank.data.tokens import RaggedIds, SpecialTokens, TokenStore
+from distilrank.evaluation.latency import machine
+from distilrank.scoring.collected import write_scores
+from distilrank.scoring.fill import fill
+from distilrank.scoring.labelling import write_labels
+from distilrank.scoring.labels import FILE
+from distilrank.scoring.plan import KnownPairs, Plan
+from distilrank.scoring.scores import scan_scores
+from distilrank.scoring.store import ScoreStore
+from distilrank.scoring.work import PairsToScore, ScoredPairs
+from distilrank.workers.local import in_this_process
+from distilrank.workers.work import Work
+
+QUERIES, PASSAGES = 500_000, 2_000_000
+TOKENS_OF_QUERY, TOKENS_OF_PASSAGE = 8, 60
+ROWS = 1_000_000
+console = Console(width=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=10_000_000)
+    parser.add_argument("--pairs-at-once", type=int, default=2_000_000)
+    parser.add_argument("--pairs-per-part", type=int, default=100_000)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        run(Path(temporary), asked.pairs, asked.pairs_at_once, asked.pairs_per_part)
+
+
+def run(place: Path, pairs: int, at_once: int, per_part: int) -> None:
+    with step("synthetic triples and tokens"):
+        # A query's positive recurs with its every negative: about as many pairs as triples.
+        write_triples(place / "triples.parquet", pairs)
+        tokens = synthetic_tokens()
+    triples = pl.scan_parquet(place / "triples.parquet")
+    with step("digests of texts"):
+        known = KnownPairs(triples, tokens)
+    with ScoreStore.opened({"scorer": "synthetic"}, place / "store") as store:
+        with step("plan"):
+            ranges = query_ranges(triples, at_once)
+            plan = Plan.made(place / "plan", known, ranges, store, per_part)
+        with step("store"), in_this_process(Work(begin_free_scoring, place)) as each:
+            fill(store, plan, each, tokens, "float32", "pairs")
+        with step("scores"):
+            (place / "scores").mkdir()
+            count = write_scores(place / "scores", known, ranges, store)
+    scores = scan_scores(place / "scores")
+    with step("labels"):
+        write_labels(
+            place / FILE,
+            place / "triples.parquet",
+            ranges,
+            lambda queries: queries.of(scores).collect(engine="streaming"),
+        )
+    assert count == plan.pairs
+    console.print(
+        f"{machine()}: {pairs:,} triples, {count:,} pairs, in {len(ranges)} ranges of at most {at_once:,} pairs; "
+        f"at most {peak():.1f} GiB"
+    )
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    console.print(f"{name}: {time.perf_counter() - began:.1f} s; at most {peak():.1f} GiB so far")
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def write_triples(file: Path, count: int) -> None:
+    random, writer = np.random.default_rng(0), None
+    for start in range(0, count, ROWS):
+        rows = min(ROWS, count - start)
+        queries = random.integers(QUERIES, size=rows)
+        table = pl.DataFrame(
+            {
+                "query_id": names("q", queries),
+                "positive_id": names("p", queries % PASSAGES),
+                "negative_ids": names("p", random.integers(PASSAGES, size=rows)).reshape((-1, 1)).arr.to_list(),
+            }
+        ).to_arrow()
+        writer = writer or pq.ParquetWriter(file, table.schema)
+        writer.write_table(table)
+    if writer:
+        writer.close()
+
+
+def names(letter: str, numbers: np.ndarray) -> pl.Series:
+    return pl.select(letter + pl.lit(pl.Series(numbers)).cast(pl.String).str.zfill(8)).to_series()
+
+
+def synthetic_tokens() -> TokenStore:
+    return TokenStore(
+        ragged(QUERIES, TOKENS_OF_QUERY),
+        ragged(PASSAGES, TOKENS_OF_PASSAGE),
+        names("q", np.arange(QUERIES)),
+        names("p", np.arange(PASSAGES)),
+        SpecialTokens(101, 102, 0, 103),
+    )
+
+
+def ragged(texts: int, tokens: int) -> RaggedIds:
+    ids = np.random.default_rng(1).integers(30_000, size=texts * tokens, dtype=np.uint16)
+    return RaggedIds(ids, np.arange(texts + 1, dtype=np.int64) * tokens)
+
+
+def begin_free_scoring(_: Path) -> Callable[[PairsToScore], ScoredPairs]:
+    """Scores that tell pairs apart and cost nothing: so what is measured is everything else."""
+
+    def score(part: PairsToScore) -> ScoredPairs:
+        scores = np.arange(len(part.pairs), dtype=np.float32)
+        return ScoredPairs(
+            part.name, part.pairs, scores, len(part.tokens.passages.ids), len(part.tokens.passages.ids), 1.0
+        )
+
+    return score
+
+
+if __name__ == "__main__":
+    main()

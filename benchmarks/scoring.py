@@ -1,0 +1,286 @@
+"""Teacher scoring against sentence-transformers' CrossEncoder.predict: same pairs, same weights, same machine, one run.
+
+    python benchmarks/scoring.py [--queries 60] [--model DIRECTORY]
+
+(a) triples as given: each query's positive, again and again, beside each of its negatives; the CrossEncoder scores
+them as they stand, ours by way of an empty score store, from the ids of texts to labelled triples. (b) unique pairs, by
+both. The CrossEncoder runs with its default batch size and with the best of several; ours chooses its own. Each figure
+is the best of three runs taken by turns. Without a model, the backbone with a fresh head is the teacher: times do not
+depend on what it learned. Passages are cut to their first 48 words beforehand, so that neither cuts any. What bounds
+ours is shown by torch's profiler.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from rich.console import Console
+from rich.table import Table
+from sentence_transformers import CrossEncoder
+
+from distilrank.conversion.export import export_model
+from distilrank.data.aws_api_docs import read_aws_api_docs
+from distilrank.data.backbone import locate_backbone
+from distilrank.data.batches import batches_by_length
+from distilrank.data.collection import Collection
+from distilrank.data.query_ranges import query_ranges
+from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
+from distilrank.data.triples import pairs_of
+from distilrank.evaluation.latency import machine
+from distilrank.params import AwsApiDocs, Backbone, Candidates, CatRanker, Tokens
+from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained
+from distilrank.rankers.base import SPECIAL_TOKENS
+from distilrank.rankers.inputs import ragged_ids, stored_batch
+from distilrank.retrieval.bm25 import BM25
+from distilrank.scoring.batch_size import measured_tokens_per_batch
+from distilrank.scoring.collected import write_scores
+from distilrank.scoring.fill import fill
+from distilrank.scoring.fingerprint import scorer_of
+from distilrank.scoring.labelling import write_labels
+from distilrank.scoring.labels import FILE, read_labels, scores_of
+from distilrank.scoring.plan import KnownPairs, Plan
+from distilrank.scoring.scores import scan_scores
+from distilrank.scoring.store import ScoreStore
+from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
+from distilrank.workers.local import in_this_process
+from distilrank.workers.work import Each, Work
+
+NEGATIVES = 20
+LENGTHS = Tokens(query_length=64, passage_length=400)
+WORDS = 48
+BATCH_SIZES = (4, 8, 16, 32, 64)
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Task:
+    """Triples of one negative each, their texts and tokens, and the teacher's directory."""
+
+    triples: pl.DataFrame
+    queries: dict[str, str]
+    passages: dict[str, str]
+    tokens: TokenStore
+    model: Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queries", type=int, default=60, help=f"each has {NEGATIVES} triples")
+    parser.add_argument("--model", type=Path, help="a trained cat ranker")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        compare(prepare(Path(temporary), asked.queries, asked.model), Path(temporary))
+
+
+def prepare(directory: Path, queries: int, model: Path | None) -> Task:
+    """The embedded collection's first queries, as if drawn by lot, and BM25's best as their negatives."""
+    params = AwsApiDocs(source="aws-api-docs", minimum_words=12, dev_share=0.02, test_share=0.02)
+    collection = read_aws_api_docs(params)
+    chosen = collection.queries.sample(queries, seed=1).sort("query_id")
+    triples = drawn(collection, chosen)
+    backbone = model or locate_backbone(Backbone(model="minilm", sha256=None))
+    tokenizer = TextTokenizer(backbone)
+    texts = [" ".join(text.split()[:WORDS]) for text in collection.passage_texts()]
+    passages = dict(zip(collection.passages["passage_id"], texts, strict=True))
+    tokens = TokenStore(
+        ragged_ids(chosen["text"].to_list(), LENGTHS.query_length, tokenizer),
+        ragged_ids(list(passages.values()), LENGTHS.passage_length, tokenizer),
+        chosen["query_id"],
+        collection.passages["passage_id"],
+        tokenizer.special_tokens,
+    )
+    if model is None:
+        torch.manual_seed(0)
+        model = directory / "teacher"
+        begin_ranker(CatRanker(architecture="cat", layers=6), pretrained(backbone), LENGTHS, tokenizer).save_pretrained(
+            model
+        )
+        copy_tokenizer(backbone, model)
+    return Task(triples, dict(chosen.select("query_id", "text").iter_rows()), passages, tokens, model)
+
+
+def drawn(collection: Collection, queries: pl.DataFrame) -> pl.DataFrame:
+    bm25 = BM25(collection.passages["passage_id"], collection.passage_texts(), Candidates(depth=100, k1=1.5, b=0.75))
+    run = bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), NEGATIVES + 5)
+    positives = collection.qrels.select("query_id", positive_id="passage_id")
+    negatives = run.join(
+        positives, left_on=["query_id", "passage_id"], right_on=["query_id", "positive_id"], how="anti"
+    )
+    first = negatives.group_by("query_id", maintain_order=True).head(NEGATIVES)
+    triples = first.join(positives, on="query_id").select(
+        "query_id", "positive_id", negative_ids=pl.concat_list("passage_id")
+    )
+    return triples.sample(fraction=1.0, shuffle=True, seed=2)
+
+
+def compare(task: Task, directory: Path) -> None:
+    console = Console(width=110)
+    pairs = pairs_of(task.triples.lazy())
+    as_given = pl.concat(
+        [
+            task.triples.select("query_id", passage_id="positive_id"),
+            task.triples.select("query_id", passage_id=pl.col("negative_ids").list.first()),
+        ]
+    )
+    lengths = task.tokens.passages.lengths(task.tokens.passage_rows(pairs["passage_id"]))
+    console.print(
+        f"{machine()}, torch {torch.__version__} on {torch.get_num_threads()} threads; {len(task.triples):,} triples, "
+        f"{len(pairs):,} unique pairs, passages of {lengths.mean():.0f} tokens"
+    )
+    export_model(task.model, directory / "cross-encoder")
+    cross_encoder = CrossEncoder(str(directory / "cross-encoder"), device="cpu")
+    tuned = tune(cross_encoder, task, pairs, console)
+
+    with in_this_process(Work(begin_scoring, task.model)) as each:
+        budget = measured_tokens_per_batch(each, pairs, task.tokens, "float32")
+        console.print(f"ours: batches of {budget} tokens, by measurement")
+        runs: dict[str, Callable[[], np.ndarray]] = {
+            "a ours": lambda: ours_labels(task, each, directory),
+            "a tuned": lambda: predict(cross_encoder, task, as_given, tuned),
+            "a default": lambda: predict(cross_encoder, task, as_given, 32),
+            "b ours": lambda: ours(task, each, pairs, budget),
+            "b tuned": lambda: predict(cross_encoder, task, pairs, tuned),
+            "b default": lambda: predict(cross_encoder, task, pairs, 32),
+        }
+        seconds, scores = best_of(runs)
+    show(console, seconds, scores, len(task.triples), len(pairs), tuned)
+    show_bounds(console, task, pairs, budget)
+
+
+def tune(cross_encoder: CrossEncoder, task: Task, pairs: pl.DataFrame, console: Console) -> int:
+    """The best batch size of the CrossEncoder, on some of the pairs."""
+    some = pairs.sample(min(len(pairs), 256), seed=0)
+    rates = {}
+    for size in BATCH_SIZES:
+        predict(cross_encoder, task, some.head(64), size)
+        began = time.perf_counter()
+        predict(cross_encoder, task, some, size)
+        rates[size] = len(some) / (time.perf_counter() - began)
+    told = ", ".join(f"{size}: {rate:.0f}" for size, rate in rates.items())
+    console.print(f"CrossEncoder, pairs a second by batch size: {told}")
+    return max(rates, key=lambda size: rates[size])
+
+
+def predict(cross_encoder: CrossEncoder, task: Task, pairs: pl.DataFrame, batch_size: int) -> np.ndarray:
+    texts = [(task.queries[query], task.passages[passage]) for query, passage in pairs.iter_rows()]
+    return np.asarray(
+        cross_encoder.predict(texts, batch_size=batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False)
+    )
+
+
+def ours(task: Task, each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame, budget: int) -> np.ndarray:
+    (scored,) = each([PairsToScore.cut("all", pairs, task.tokens, "float32", budget)])
+    return scored.scores
+
+
+def ours_labels(task: Task, each: Each[PairsToScore, ScoredPairs], directory: Path) -> np.ndarray:
+    """Scores as the CrossEncoder's: positives of the triples, then negatives; by way of an empty store."""
+    with tempfile.TemporaryDirectory(dir=directory) as temporary:
+        place = Path(temporary)
+        task.triples.write_parquet(place / "triples.parquet")
+        triples = pl.scan_parquet(place / "triples.parquet")
+        known, ranges = KnownPairs(triples, task.tokens), query_ranges(triples, 2_000_000)
+        with ScoreStore.opened(scorer_of(task.model, "float32"), place / "store") as store:
+            plan = Plan.made(place / "plan", known, ranges, store, 4096)
+            fill(store, plan, each, task.tokens, "float32", "pairs")
+            write_scores(place, known, ranges, store)
+        scores = scan_scores(place)
+        write_labels(place / FILE, place / "triples.parquet", ranges, lambda queries: queries.of(scores).collect())
+        return scores_of(read_labels(place)).T.ravel()
+
+
+def best_of(runs: dict[str, Callable[[], np.ndarray]]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """The least seconds of each over the rounds, in which they take turns, and what each computed."""
+    seconds = dict.fromkeys(runs, float("inf"))
+    scores = {}
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            scores[name] = run()
+            seconds[name] = min(seconds[name], time.perf_counter() - began)
+    return seconds, scores
+
+
+def show(
+    console: Console,
+    seconds: dict[str, float],
+    scores: dict[str, np.ndarray],
+    triples: int,
+    pairs: int,
+    tuned: int,
+) -> None:
+    table = Table("", "seconds", "a second", "ours is faster by", "scores differ by at most")
+    for part, count, what in (("a", triples, "triples as given"), ("b", pairs, "unique pairs")):
+        for kind, title in (
+            ("ours", "ours"),
+            ("tuned", f"CrossEncoder, {tuned} a batch"),
+            ("default", "CrossEncoder, 32"),
+        ):
+            name = f"{part} {kind}"
+            apart = np.abs(scores[name] - scores[f"{part} ours"]).max()
+            own = kind == "ours"
+            table.add_row(
+                f"({part}) {what}: {title}",
+                f"{seconds[name]:.2f}",
+                f"{count / seconds[name]:.1f}",
+                "" if own else f"{seconds[name] / seconds[f'{part} ours']:.2f} x",
+                "" if own else f"{apart:.1e}",
+            )
+    console.print(table)
+
+
+def show_bounds(console: Console, task: Task, pairs: pl.DataFrame, budget: int) -> None:
+    """The share of each kind of operation in our time, with one thread, so that shares add up; and the tokenizer's."""
+    from torch.profiler import ProfilerActivity, profile
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    ranker, some = load_ranker(task.model), pairs.sample(min(len(pairs), 256), seed=0)
+    tokens = task.tokens
+    rows = (tokens.query_rows(some["query_id"]), tokens.passage_rows(some["passage_id"]))
+    lengths = tokens.queries.lengths(rows[0]) + tokens.passages.lengths(rows[1]) + SPECIAL_TOKENS
+    batches = list(batches_by_length(lengths, budget))
+    padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+
+    def score() -> None:
+        for batch in batches:
+            queries, passages = (
+                stored_batch(stored, own[batch], tokens.special_tokens.pad)
+                for stored, own in zip((tokens.queries, tokens.passages), rows, strict=True)
+            )
+            ranker(queries, passages)
+
+    with torch.inference_mode():
+        score()
+        # Not score_pairs: the profiler sees one thread.
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            began = time.perf_counter()
+            score()
+            seconds = time.perf_counter() - began
+    torch.set_num_threads(threads)
+    kinds = {"matrix products": ("addmm", "aten::mm", "bmm"), "attention": ("scaled_dot_product",), "GELU": ("gelu",)}
+    spent = {
+        kind: sum(event.self_cpu_time_total for event in profiled.key_averages() if any(n in event.key for n in names))
+        for kind, names in kinds.items()
+    }
+    tokenizer = TextTokenizer(task.model)
+    began = time.perf_counter()
+    tokenizer.ids([task.queries[query] + task.passages[passage] for query, passage in some.iter_rows()], 256)
+    spared = time.perf_counter() - began
+    shares = {kind: value / 1e6 / seconds for kind, value in spent.items()}
+    shares["all else"] = 1 - sum(shares.values())
+    told = ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
+    console.print(
+        f"Our time on one thread: {told}. Padding: {1 - lengths.sum() / padded:.1%} of the tokens. "
+        f"Tokenizing the same pairs would add {spared / seconds:.0%}."
+    )
+
+
+if __name__ == "__main__":
+    main()
