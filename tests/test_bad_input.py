@@ -62,6 +62,13 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         ("loss: weighted-ranknet", "loss: listwise-kl", "the loss listwise-kl needs a temperature"),
         ("loss: weighted-ranknet", "loss: mse\n    temperature: 2.0", "take a temperature, not mse or ranknet"),
         ("loss: weighted-ranknet", "loss: ranknet", "students.tk.loss: got 'ranknet', expected 'margin-mse'"),
+        ("imports: {}", "imports: {T9: {path: x, checksum: abc}}", "imports.T9.checksum: got 'abc'"),
+        ("imports: {}", "imports: {T1: {path: x, checksum: null}}", r"more than one has \['T1'\]"),
+        (
+            "labels: {most_negative_margins: 1.0}",
+            "labels: {most_negative_margins: 2.0}",
+            "most_negative_margins: got 2.0",
+        ),
         ("negatives: 1", "negatives: 11", "negatives is 11, more than negatives_from, 10"),
         (
             "negatives_from: 8",
@@ -112,7 +119,7 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 @pytest.mark.parametrize(
     "words",
     ["tokenize", "candidates", "triples", "teach T1", "score T1", "ensemble T2", "distil dot", "index dot", "evaluate",
-     "latency", "report", "search anything", "results"],
+     "quality", "latency", "report", "search anything", "results", "export-scores T1 package"],
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
     assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
@@ -136,7 +143,41 @@ def test_a_device_that_is_not_there(refused: Callable[..., str], prepared: Path,
 
 def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
     assert "params.yaml: teachers: got no entry 'T2', expected one of ['T1', 'T1b']" in refused(TINY, "teach", "T2")
-    assert "teachers and ensembles: got no entry 'T3'" in refused(TINY, "distil", "dot", "--teacher", "T3")
+    assert "imports: got no entry 'T9'" in refused(TINY, "import-scores", "T9")
+    assert "teachers, ensembles and imports: got no entry 'T3'" in refused(TINY, "distil", "dot", "--teacher", "T3")
+
+
+def test_a_student_cannot_start_from_scores_alone(refused: Callable[..., str]) -> None:
+    params = TINY.replace("imports: {}", "imports: {T9: {path: x, checksum: null}}").replace("[T1, T2]", "[T1, T9]")
+    line = refused(params.replace("start: backbone", "start: teacher", 1), "check")
+    assert "students.dot cannot start from T9, of which there are scores alone" in line
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("1\t0\tnobody\ta\tb\n", "scores.tsv:1: got query_id 'nobody'"),
+        ("1\tnan\tq\ta\tb\n", "scores.tsv:1: got neg_score 'nan'"),
+        ("1\t0\tq\ta\n", "Row #1: Expected 5 columns, got 4"),
+        ("1\t0\tq\ta\tb", "a last line without its end"),
+    ],
+)
+def test_published_scores_with_a_fault(
+    refused: Callable[..., str], prepared: Path, tmp_path: Path, line: str, expected: str
+) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    (tmp_path / ".work" / "writing").mkdir(parents=True)
+    (tmp_path / "scores.tsv").write_text(line)
+    params = TINY.replace("imports: {}", "imports: {T9: {path: scores.tsv, checksum: null}}")
+    assert expected in refused(params, "import-scores", "T9")
+
+
+@pytest.mark.parametrize(("variable", "value"), [("DISTILRANK_WORKERS", "0"), ("DISTILRANK_GPUS_PER_WORKER", "some")])
+def test_workers_that_cannot_be(
+    refused: Callable[..., str], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setitem(environment, variable, value)
+    assert f"{variable}: got '{value}', expected a" in refused(TINY, "score", "T1")
 
 
 def own_tables(directory: Path, **changes: pl.DataFrame) -> str:

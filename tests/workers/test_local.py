@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.workers.work import begin_doubling
 
 from distilrank.errors import ScoreError, WorkerError
-from distilrank.workers.work import Each, Work, number, workers
+from distilrank.workers.work import Each, Work, Workplace, workers
 
 PARTS = [number for number in range(40) if number != 13]
 
@@ -40,12 +40,12 @@ def doubled(each: Each[int, tuple[int, int]]) -> list[int]:
 
 
 def test_one_worker_is_this_process(tmp_path: Path) -> None:
-    with workers(work(tmp_path)) as each:
+    with workers(work(tmp_path), Workplace.chosen()) as each:
         assert {process for _, process in each(PARTS)} == {os.getpid()}
 
 
 def test_processes_share_the_parts(deaths: Path, tmp_path: Path) -> None:
-    with workers(work(tmp_path)) as each:
+    with workers(work(tmp_path), Workplace.chosen()) as each:
         results = list(each(PARTS))
     assert sorted(value for value, _ in results) == [2 * part for part in PARTS]
     assert os.getpid() not in {process for _, process in results}
@@ -59,32 +59,38 @@ def test_parts_are_asked_for_as_workers_become_free(deaths: Path, tmp_path: Path
             asked.append(part)
             yield part
 
-    with workers(work(tmp_path)) as each:
+    with workers(work(tmp_path), Workplace.chosen()) as each:
         next(iter(each(parts())))
     assert len(asked) < 10
 
 
 def test_the_part_of_a_lost_process_is_done_again(deaths: Path, tmp_path: Path) -> None:
-    with workers(work(tmp_path, fatal="5 2")) as each:
+    with workers(work(tmp_path, fatal="5 2"), Workplace.chosen()) as each:
         assert doubled(each) == [2 * part for part in PARTS]
     assert len(list(deaths.iterdir())) == 2
 
 
 def test_processes_that_are_lost_again_and_again_are_an_error(deaths: Path, tmp_path: Path) -> None:
-    with workers(work(tmp_path, fatal="5 99")) as each, pytest.raises(WorkerError, match="the loss of one, 4 times"):
+    with (
+        workers(work(tmp_path, fatal="5 99"), Workplace.chosen()) as each,
+        pytest.raises(WorkerError, match="the loss of one, 4 times"),
+    ):
         doubled(each)
 
 
 def test_a_refusal_comes_back_as_it_was_raised(deaths: Path, tmp_path: Path) -> None:
-    with workers(work(tmp_path)) as each, pytest.raises(ScoreError, match=r"^number: got 13, expected another number"):
+    with (
+        workers(work(tmp_path), Workplace.chosen()) as each,
+        pytest.raises(ScoreError, match=r"^number: got 13, expected another number"),
+    ):
         list(each([13]))
 
 
 @pytest.mark.parametrize("value", ["none", "0", "-1", "1.5"])
 def test_a_number_that_is_none_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISTILRANK_WORKERS", value)
-    with pytest.raises(WorkerError, match=f"DISTILRANK_WORKERS: got '{value}', expected a number from 1 on"):
-        number("DISTILRANK_WORKERS", 1)
+    with pytest.raises(WorkerError, match=f"DISTILRANK_WORKERS: got '{value}', expected a whole number above 0"):
+        Workplace.chosen()
 
 
 def test_workers_end_with_a_process_that_is_killed(deaths: Path, tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_workers_end_with_a_process_that_is_killed(deaths: Path, tmp_path: Path)
         "import time; from pathlib import Path; from distilrank.workers.work import *;"
         "from tests.workers.work import begin_doubling\n"
         "if __name__ == '__main__':\n"
-        f" with workers(Work(begin_doubling, Path({str(tmp_path / 'work')!r}))) as each:\n"
+        f" with workers(Work(begin_doubling, Path({str(tmp_path / 'work')!r})), Workplace.chosen()) as each:\n"
         "  print(*{pid for _, pid in each(range(12))}, flush=True); time.sleep(60)\n"
     )
     file = tmp_path / "script.py"

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.conftest import ROOT
 from tests.scoring.conftest import saved_teacher
 
 from distilrank import layout
@@ -16,7 +19,7 @@ from distilrank.errors import WorkerError
 from distilrank.params import Params
 from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
 from distilrank.workers.local import in_this_process
-from distilrank.workers.work import Work, workers
+from distilrank.workers.work import Work, Workplace, workers
 
 ray = pytest.importorskip("ray")
 
@@ -41,7 +44,7 @@ def test_ray_scores_as_this_process_does_though_a_worker_is_killed(
     parts = cut_into_parts(tokens)
     killed: set[int] = set()
     on_ray: dict[str, ScoredPairs] = {}
-    with workers(work) as each:
+    with workers(work, Workplace.chosen()) as each:
         for scored in each(parts):
             assert scored.name not in on_ray
             on_ray[scored.name] = scored
@@ -76,15 +79,36 @@ def actors() -> list[psutil.Process]:
 def test_more_than_the_cluster_has_is_refused(cluster: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DISTILRANK_GPUS_PER_WORKER", "1")
     expected = "got a cluster of 2 CPUs and 0 GPUs, expected room for a worker of 1 CPUs"
-    with pytest.raises(WorkerError, match=expected), workers(Work(begin_scoring, tmp_path)):
+    with pytest.raises(WorkerError, match=expected), workers(Work(begin_scoring, tmp_path), Workplace.chosen()):
         pass
 
 
-def test_without_ray_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.setenv("DISTILRANK_RAY_ADDRESS", "auto")
-    expected = r"got 'auto', without Ray installed, .*-e '.\[ray\]'"
-    with pytest.raises(WorkerError, match=expected), workers(Work(begin_scoring, tmp_path)):
+def test_a_cluster_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DISTILRANK_RAY_ADDRESS", "nowhere")
+    with (
+        pytest.raises(WorkerError, match="DISTILRANK_RAY_ADDRESS: got 'nowhere'"),
+        workers(Work(begin_scoring, tmp_path), Workplace.chosen()),
+    ):
         pass
+
+
+def test_without_ray_the_message_says_how_to_install_it(tmp_path: Path) -> None:
+    """In a process that does not find Ray, as where it is not installed."""
+    script = (
+        "import sys; from importlib.machinery import PathFinder\n"
+        "class NoRay(PathFinder):\n"
+        " @classmethod\n"
+        " def find_spec(cls, name, *rest): return None if name == 'ray' else PathFinder.find_spec(name, *rest)\n"
+        "sys.meta_path = [one for one in sys.meta_path if one is not PathFinder] + [NoRay]\n"
+        "sys.argv = ['distilrank', 'score', 'T1']\n"
+        "from distilrank.cli import main; main()\n"
+    )
+    (tmp_path / "params.yaml").write_text((ROOT / "tests" / "params.tiny.yaml").read_text())
+    environment = os.environ | {"DISTILRANK_RAY_ADDRESS": "auto"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "got 'auto', without Ray installed" in done.stderr
+    assert "-e '.[ray]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -12,6 +12,7 @@ from distilrank.artifacts import built, whole_directory, work_directory
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TokenStore
 from distilrank.params import Params
+from distilrank.rankers.device import chosen_device
 from distilrank.scoring.collected import write_scores
 from distilrank.scoring.fill import fill
 from distilrank.scoring.fingerprint import fingerprint_of, scorer_of
@@ -21,11 +22,13 @@ from distilrank.scoring.store import ScoreStore
 from distilrank.scoring.work import begin_scoring
 from distilrank.stages.labelled import label_triples
 from distilrank.stages.record import Track
-from distilrank.workers.work import Work, workers
+from distilrank.workers.work import Work, Workplace, workers
 
 
 def score(params: Params, teacher: str, track: Track) -> None:
     params.teacher(teacher)
+    chosen_device()
+    place = Workplace.chosen()
     section, model = params.scoring, layout.MODELS / teacher
     tokens = TokenStore.open(layout.TOKENS)
     triples = pl.scan_parquet(built(layout.TRIPLES / "triples.parquet"))
@@ -39,7 +42,7 @@ def score(params: Params, teacher: str, track: Track) -> None:
     with work_directory(name, used, inputs) as work, ScoreStore.opened(scorer) as store:
         plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
         if plan.missing_parts(store):
-            with track(name, used, work) as record, workers(Work(begin_scoring, model)) as each:
+            with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
                 done = fill(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
             store.log({"teacher": teacher, "ended": round(time()), **done.values()})
         with whole_directory(layout.SCORES / teacher, f"distilrank score {teacher}", used, inputs) as draft:

@@ -10,40 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from distilrank.errors import WorkerError
-from distilrank.workers.work import LOSSES, Each, Part, Result, Work, number
+from distilrank.workers.work import LOSSES, Each, Part, Result, Work, Workplace
 
 
 @contextmanager
-def on_ray(work: Work[Part, Result], address: str) -> Iterator[Each[Part, Result]]:
+def on_ray(work: Work[Part, Result], place: Workplace, address: str) -> Iterator[Each[Part, Result]]:
     """Actors on the cluster at `address`, or, for `local`, on one that is started here and ends with the block."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise WorkerError(
-            "DISTILRANK_RAY_ADDRESS",
-            got=f"'{address}', without Ray installed",
-            expected="the extra `ray`",
-            remedy="run uv pip install -c constraints.txt -e '.[ray]', or unset the variable",
-        ) from error
+    import ray
+
     _connect(address)
     try:
-        yield _Actors(work).each
+        yield _Actors(work, place).each
     finally:
         ray.shutdown()  # and with this driver its actors
 
 
 class _Actors:
-    def __init__(self, work: Work[Any, Any]) -> None:
+    def __init__(self, work: Work[Any, Any], place: Workplace) -> None:
         import ray
 
-        cpus, gpus = number("DISTILRANK_CPUS_PER_WORKER", 1), number("DISTILRANK_GPUS_PER_WORKER", 0, least=0)
-        count = int(number("DISTILRANK_WORKERS", _how_many_fit(cpus, gpus)))
+        fit = _how_many_fit(place)
         files = {str(file.relative_to(work.directory)): file for file in work.directory.rglob("*") if file.is_file()}
         # By way of Ray's store, since a worker may be on a machine without this file system.
         self._content = ray.put({name: file.read_bytes() for name, file in files.items()})
-        kind = ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus, max_restarts=LOSSES, max_task_retries=LOSSES)
-        self._actors = [kind.remote(work.begin, work.directory.name) for _ in range(count)]
+        kind = ray.remote(_Worker).options(
+            num_cpus=place.cpus, num_gpus=place.gpus, max_restarts=LOSSES, max_task_retries=LOSSES
+        )
+        self._actors = [kind.remote(work.begin, work.directory.name) for _ in range(place.count or fit)]
 
     def each(self, parts: Iterable[Any]) -> Iterator[Any]:
         import ray
@@ -105,6 +98,7 @@ class _Worker:
 def _connect(address: str) -> None:
     import ray
 
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     settings = {name: value for name, value in os.environ.items() if name.startswith("DISTILRANK_")}
     try:
         ray.init(
@@ -124,18 +118,18 @@ def _connect(address: str) -> None:
         ) from error
 
 
-def _how_many_fit(cpus: float, gpus: float) -> int:
+def _how_many_fit(place: Workplace) -> int:
     """As many workers as the cluster has room for. Raises WorkerError where it has for none."""
     import ray
 
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # untyped in Ray
-    has = (resources.get("CPU", 0.0), resources.get("GPU", 0.0))
-    fit = int(min(has[0] // cpus, has[1] // gpus if gpus else has[0] // cpus))
+    has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # untyped in Ray
+    cpus, gpus = has.get("CPU", 0.0), has.get("GPU", 0.0)
+    fit = int(min(cpus // place.cpus, gpus // place.gpus if place.gpus else cpus))
     if fit < 1:
         raise WorkerError(
             "Ray",
-            got=f"a cluster of {has[0]:g} CPUs and {has[1]:g} GPUs",
-            expected=f"room for a worker of {cpus:g} CPUs and {gpus:g} GPUs",
+            got=f"a cluster of {cpus:g} CPUs and {gpus:g} GPUs",
+            expected=f"room for a worker of {place.cpus} CPUs and {place.gpus:g} GPUs",
             remedy="set DISTILRANK_CPUS_PER_WORKER and DISTILRANK_GPUS_PER_WORKER to what it has",
         )
     return fit

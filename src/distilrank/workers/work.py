@@ -9,8 +9,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from distilrank.errors import WorkerError
 
@@ -34,28 +35,59 @@ class Work(Generic[Part, Result]):
     directory: Path
 
 
-def workers(work: Work[Part, Result]) -> AbstractContextManager[Each[Part, Result]]:
-    """Workers as the environment says. A part whose worker is lost is done again, by another.
+@dataclass(frozen=True)
+class Workplace:
+    """Where workers are: at a Ray cluster's address, or here; how many, or as many as fit; what each takes of Ray's."""
+
+    ray_address: str | None
+    count: int | None
+    cpus: int
+    gpus: float
+
+    @classmethod
+    def chosen(cls) -> Self:
+        """As the environment says. Raises WorkerError for what is no number, or where Ray is not installed."""
+        address = os.environ.get("DISTILRANK_RAY_ADDRESS") or None
+        if address and not find_spec("ray"):
+            raise WorkerError(
+                "DISTILRANK_RAY_ADDRESS",
+                got=f"'{address}', without Ray installed",
+                expected="the extra `ray`",
+                remedy="run uv pip install -c constraints.txt -e '.[ray]', or unset the variable",
+            )
+        count = _number("DISTILRANK_WORKERS")
+        return cls(
+            address,
+            None if count is None else int(count),
+            int(_number("DISTILRANK_CPUS_PER_WORKER") or 1),
+            _number("DISTILRANK_GPUS_PER_WORKER", whole=False) or 0.0,
+        )
+
+
+def workers(work: Work[Part, Result], place: Workplace) -> AbstractContextManager[Each[Part, Result]]:
+    """Workers at their place. A part whose worker is lost is done again, by another.
 
     Raises WorkerError where that cannot be, or workers are lost again and again.
     """
-    if address := os.environ.get("DISTILRANK_RAY_ADDRESS"):
+    if place.ray_address:
         from distilrank.workers.on_ray import on_ray
 
-        return on_ray(work, address)
+        return on_ray(work, place, place.ray_address)
     from distilrank.workers.local import in_processes, in_this_process
 
-    count = int(number("DISTILRANK_WORKERS", 1))
+    count = place.count or 1
     return in_processes(work, count) if count > 1 else in_this_process(work)
 
 
-def number(variable: str, default: float, least: float = 1) -> float:
-    """A number from the environment. Raises WorkerError."""
-    given: Any = os.environ.get(variable) or default
+def _number(variable: str, whole: bool = True) -> float | None:
+    given = os.environ.get(variable)
+    if not given:
+        return None
     try:
         value = float(given)
     except ValueError:
         value = -1.0
-    if value < least or (variable != "DISTILRANK_GPUS_PER_WORKER" and value % 1):
-        raise WorkerError(variable, got=f"'{given}'", expected=f"a number from {least:g} on", remedy="set it so")
+    if not 0 < value < float("inf") or (whole and value % 1):
+        expected = "a whole number above 0" if whole else "a number above 0"
+        raise WorkerError(variable, got=f"'{given}'", expected=expected, remedy="set it so, or unset it")
     return value
