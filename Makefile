@@ -31,7 +31,7 @@ ablation: setup  ## compare three losses on three students
 	$(MAKE) demo
 
 test: setup lint  ## lint, check types and run the tests
-	pytest
+	pytest --numprocesses auto --dist loadfile
 
 lint: setup
 	ruff check

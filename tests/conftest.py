@@ -23,6 +23,14 @@ os.environ.setdefault("DISTILRANK_DEVICE", "cpu")
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+# Files that take minutes begin first, so that processes that share the tests end together.
+LONGEST = ["test_pipeline.py", "test_interruption.py", "test_every_architecture.py", "test_imported_teacher.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def tiny_params() -> Params:
     return read_params(ROOT / "tests" / "params.tiny.yaml")

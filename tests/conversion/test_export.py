@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel
 
 from distilrank.conversion.export import export_model
 from distilrank.data.tokens import TextTokenizer, copy_tokenizer
-from distilrank.errors import CheckpointError
+from distilrank.errors import CheckpointError, InputError
 from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Ranker, TkRanker, Tokens
 from distilrank.rankers.architectures import begin_ranker, load_ranker
 from distilrank.rankers.inputs import text_batch
@@ -124,7 +124,7 @@ def test_what_no_other_library_knows_is_refused(model: Path, backbone: Path, par
 
 def test_an_existing_target_is_refused(model: Path, backbone: Path) -> None:
     begun(model, backbone, CatRanker(architecture="cat", layers=1))
-    with pytest.raises(CheckpointError, match="got an existing path, expected a new directory"):
+    with pytest.raises(InputError, match="got an existing path, expected a new directory"):
         export_model(model, model)
 
 

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel, DistilBertConfig,
 
 from distilrank.conversion.published import import_model
 from distilrank.data.tokens import TextTokenizer
-from distilrank.errors import CheckpointError
+from distilrank.errors import CheckpointError, InputError
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch
 
@@ -321,6 +321,6 @@ def test_an_existing_target_stays_as_it_is(publisher: Publisher, tmp_path: Path)
     transformer = distilbert()
     source = publisher.root(transformer, named("", transformer))
     (tmp_path / "imported").mkdir()
-    with pytest.raises(CheckpointError, match="got an existing path"):
+    with pytest.raises(InputError, match="got an existing path"):
         import_model(source, tmp_path / "imported", "dot", QUERY_LENGTH, PASSAGE_LENGTH)
     assert list((tmp_path / "imported").iterdir()) == []

@@ -50,4 +50,4 @@ def test_the_seed_alone_decides() -> None:
 def test_the_pairs_of_triples_are_each_there_once() -> None:
     sampled = triples(9, 2)
     expected = {(query, passage) for query, positive, negative in pairs(sampled) for passage in (positive, negative)}
-    assert list(pairs_of(sampled).iter_rows()) == sorted(expected)
+    assert list(pairs_of(sampled.lazy()).iter_rows()) == sorted(expected)
