@@ -55,12 +55,12 @@ class _Pace:
 class _Lines:
     def __init__(self, what: str, total: int, done: int) -> None:
         self._what, self._total, self._pace = what, total, _Pace(done)
-        self._last_line = time.monotonic()
+        self._began = self._last_line = time.monotonic()
 
     def advance(self, steps: int, note: str = "") -> None:
         self._pace.done += steps
         now, left = time.monotonic(), self._total - self._pace.done
-        if now - self._last_line >= _SECONDS_BETWEEN_LINES or left <= 0:
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES or (left <= 0 and now - self._began >= 1):
             rate = self._pace.rate()
             details = [f"{rate:,.1f} a second", note, _duration(left / max(rate, 1e-9)) if left > 0 else ""]
             told = ", ".join(detail for detail in details if detail)

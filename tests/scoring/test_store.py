@@ -48,14 +48,22 @@ def score(teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, counting: Co
         model: Path = teacher,
         pairs_at_once: int = 1_000,
         precision: str = "float32",
+        plan: Path | None = None,
     ) -> Scored:
         known, ranges = KnownPairs(triples, tokens), query_ranges(triples, pairs_at_once)
-        plan, made = tmp_path / "plan", tmp_path / "made"
-        for directory in (plan, made):
+        made = tmp_path / "made"
+        for directory in (tmp_path / "plan", made):
             shutil.rmtree(directory, ignore_errors=True)
         made.mkdir()
         with ScoreStore.opened(scorer_of(model, precision), tmp_path / "store") as store, counting(model) as work:
-            fill(store, Plan.made(plan, known, ranges, store, 16), work[0], tokens, precision, "pairs")
+            fill(
+                store,
+                Plan.made(plan or tmp_path / "plan", known, ranges, store, 16),
+                work[0],
+                tokens,
+                precision,
+                "pairs",
+            )
             write_scores(made, known, ranges, store)
         return Scored(scan_scores(made).collect(), sum(work[1]))
 
@@ -153,6 +161,16 @@ def test_a_plan_that_is_there_is_gone_on_with(
         assert again == plan
         fill(store, again, each, tokens, "float32", "pairs")
         assert sum(counts) == plan.pairs - 32
+
+
+def test_a_plan_does_not_outlive_the_scores_it_relied_on(score: Score, triples: pl.LazyFrame, tmp_path: Path) -> None:
+    """A scoring that found some pairs held is killed; then the store is deleted."""
+    score(triples.head(40))
+    score()
+    left = tmp_path / "left"
+    (tmp_path / "plan").rename(left)
+    shutil.rmtree(tmp_path / "store")
+    assert score(plan=left).pairs_scored == len(pairs_of(triples))
 
 
 def test_a_damaged_part_is_named(score: Score, tmp_path: Path) -> None:

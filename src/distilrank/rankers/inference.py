@@ -33,8 +33,7 @@ def each_batch(
     """
     batches = batches_by_length(lengths, budget or tokens_per_batch(device))
     if device.type != "cpu":
-        with torch.inference_mode():
-            yield from ((batch, compute(batch)) for batch in batches)
+        yield from (_without_gradients(compute, batch) for batch in batches)
         return
     with _one_thread_a_product() as threads, ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(_without_gradients, compute, batch) for batch in batches]

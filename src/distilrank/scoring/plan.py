@@ -54,8 +54,8 @@ class Plan:
     def made(
         cls, directory: Path, known: KnownPairs, ranges: list[QueryRange], store: ScoreStore, pairs_per_part: int
     ) -> Self:
-        """Reads the plan that a killed scoring left, else makes one."""
-        if (directory / PLAN).is_file():
+        """Reads the plan that a killed scoring left, if the store still holds what it relied on, else makes one."""
+        if (directory / PLAN).is_file() and store.names() >= set(read_json(directory / PLAN)["relied on"]):
             return cls._read(directory)
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -72,7 +72,8 @@ class Plan:
                     _sample(stored).write_parquet(directory / SAMPLE)
                 pairs, held = pairs + len(missing), held + len(stored)
                 advance(1)
-        write_json(directory / PLAN, {"pairs": pairs, "held": held})
+        relied_on = sorted(store.names()) if held else []
+        write_json(directory / PLAN, {"pairs": pairs, "held": held, "relied on": relied_on})
         return cls._read(directory)
 
     def sample_of_held(self) -> pl.DataFrame:

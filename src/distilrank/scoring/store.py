@@ -52,12 +52,16 @@ class ScoreStore:
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(directory, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _wait_for(descriptor, directory)
             store = cls(directory, fingerprint)
             yield store
             store._describe(scorer)
         finally:
             os.close(descriptor)
+
+    def names(self) -> set[str]:
+        """Of its parts."""
+        return {part.name for part in self._parts.values()}
 
     def has(self, pairs_digest: str) -> bool:
         """Whether the part that was planned under this digest is scored."""
@@ -111,6 +115,14 @@ class ScoreStore:
         owner = pl.read_parquet_metadata(part).get("fingerprint")
         if owner != self.fingerprint:
             raise _not_trusted(part, f"scores of the scorer {owner}", f"those of {self.fingerprint}")
+
+
+def _wait_for(descriptor: int, directory: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{directory}: waiting for another scoring by the same teacher", flush=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def texts_digest(queries: npt.NDArray[np.uint64], passages: npt.NDArray[np.uint64]) -> pl.Series:

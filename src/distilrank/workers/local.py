@@ -48,21 +48,28 @@ class _Processes:
         self._pool = self._begin_pool()
 
     def each(self, parts: Iterable[Part]) -> Iterator[Any]:
-        waiting = iter(parts)
+        source, waiting = iter(parts), list[Part]()
         running: dict[Future[Any], Part] = {}
         while True:
             # Two parts a process: one that it works on, one that it need not wait for.
-            for part in islice(waiting, 2 * self._count - len(running)):
-                running[self._pool.submit(_do_part, part)] = part
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
-                running = self._begin_again(running)
+            waiting += islice(source, max(0, 2 * self._count - len(running) - len(waiting)))
+            try:
+                while waiting:
+                    running[self._pool.submit(_do_part, waiting[-1])] = waiting[-1]
+                    waiting.pop()
+                if not running:
+                    return
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                results = {future: future.result() for future in done}
+            except BrokenProcessPool:
+                # The loss of one process breaks the whole pool, and may show anywhere above.
+                waiting += running.values()
+                running = {}
+                self._begin_again()
                 continue
-            for future in done:
+            for future, result in results.items():
                 del running[future]
-                yield future.result()
+                yield result
 
     def end(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -76,8 +83,7 @@ class _Processes:
             numbers.put(number)
         return ProcessPoolExecutor(self._count, context, _begin, (self._work, numbers))
 
-    def _begin_again(self, running: dict[Future[Any], Part]) -> dict[Future[Any], Part]:
-        """A new pool after the loss of a process, which breaks the whole of it, and the parts that were under way."""
+    def _begin_again(self) -> None:
         self._losses += 1
         if self._losses > LOSSES:
             raise WorkerError(
@@ -88,7 +94,6 @@ class _Processes:
             )
         self.end()
         self._pool = self._begin_pool()
-        return {self._pool.submit(_do_part, part): part for part in running.values()}
 
 
 def _begin(work: Work[Any, Any], numbers: Any) -> None:
