@@ -62,8 +62,8 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         ("loss: weighted-ranknet", "loss: listwise-kl", "the loss listwise-kl needs a temperature"),
         ("loss: weighted-ranknet", "loss: mse\n    temperature: 2.0", "take a temperature, not mse or ranknet"),
         ("loss: weighted-ranknet", "loss: ranknet", "students.tk.loss: got 'ranknet', expected 'margin-mse'"),
-        ("imports: {}", "imports: {T9: {path: x, checksum: abc}}", "imports.T9.checksum: got 'abc'"),
-        ("imports: {}", "imports: {T1: {path: x, checksum: null}}", r"more than one has \['T1'\]"),
+        ("imports: {}", "imports: {T9: {location: x, checksum: abc}}", "imports.T9.checksum: got 'abc'"),
+        ("imports: {}", "imports: {T1: {location: x, checksum: null}}", r"more than one has \['T1'\]"),
         (
             "labels: {most_negative_margins: 1.0}",
             "labels: {most_negative_margins: 2.0}",
@@ -148,7 +148,7 @@ def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
 
 
 def test_a_student_cannot_start_from_scores_alone(refused: Callable[..., str]) -> None:
-    params = TINY.replace("imports: {}", "imports: {T9: {path: x, checksum: null}}").replace("[T1, T2]", "[T1, T9]")
+    params = TINY.replace("imports: {}", "imports: {T9: {location: x, checksum: null}}").replace("[T1, T2]", "[T1, T9]")
     line = refused(params.replace("start: backbone", "start: teacher", 1), "check")
     assert "students.dot cannot start from T9, of which there are scores alone" in line
 
@@ -168,7 +168,7 @@ def test_published_scores_with_a_fault(
     shutil.copytree(prepared / "data", tmp_path / "data")
     (tmp_path / ".work" / "writing").mkdir(parents=True)
     (tmp_path / "scores.tsv").write_text(line)
-    params = TINY.replace("imports: {}", "imports: {T9: {path: scores.tsv, checksum: null}}")
+    params = TINY.replace("imports: {}", "imports: {T9: {location: scores.tsv, checksum: null}}")
     assert expected in refused(params, "import-scores", "T9")
 
 

@@ -45,5 +45,9 @@ class CheckpointError(InputError):
     """Another library's checkpoint does not fit a ranker, or a ranker has no layout elsewhere."""
 
 
+class DownloadError(InputError):
+    """A file elsewhere cannot be had, or is not the one that was asked for."""
+
+
 class WorkerError(InputError):
     """Workers cannot be had as the environment asks for them, or are lost again and again."""

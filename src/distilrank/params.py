@@ -203,9 +203,13 @@ class Ensemble(Section):
 
 
 class Import(Section):
-    """Scores that others published, in a teacher's place; by the file's `checksum` DVC sees that it changed."""
+    """Scores that others published, in a teacher's place: a path or URL, and others that have the same file.
 
-    path: str = Field(min_length=1)
+    By the file's `checksum` DVC sees that it changed.
+    """
+
+    location: str = Field(min_length=1)
+    mirrors: list[str] = []
     checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None
 
 

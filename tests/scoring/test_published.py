@@ -12,7 +12,7 @@ import pytest
 
 from distilrank import layout
 from distilrank.artifacts import whole_directory
-from distilrank.errors import InputError, MissingInput, ScoreError
+from distilrank.errors import DownloadError, InputError, MissingInput, ScoreError
 from distilrank.params import Import, Params
 from distilrank.scoring.export import export_scores
 from distilrank.scoring.labels import FILE, read_labels
@@ -43,7 +43,7 @@ def take_in(project: Path, tiny_params: Params) -> Stage:
 
     def run(content: bytes, name: str = "scores.tsv", checksum: str | None = None) -> pl.DataFrame:
         Path(name).write_bytes(content)
-        imports = {"T9": Import(path=name, checksum=checksum)}
+        imports = {"T9": Import(location=name, checksum=checksum)}
         import_scores(tiny_params.model_copy(update={"imports": imports}), "T9")
         return read_labels(layout.LABELS / "T9")
 
@@ -71,7 +71,7 @@ def test_the_checksum_is_that_of_the_file(take_in: Stage, lines: list[str], kind
     content = joined(lines)
     digest = hashlib.new(kind, content).hexdigest()
     assert len(take_in(content, checksum=f"{kind}:{digest}")) == len(lines)
-    with pytest.raises(ScoreError, match=rf"scores.tsv: got {kind} .*, expected {digest}"):
+    with pytest.raises(DownloadError, match=rf"scores.tsv: got {kind} .*, expected {digest}"):
         take_in(content[:-1] + b" \n", checksum=f"{kind}:{digest}")
 
 

@@ -24,7 +24,7 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
         "triples": params["triples"] | {"count": 20, "negatives_from": 10},
         "teachers": {},
         "ensembles": {},
-        "imports": {"T2": {"path": str(MINI / "teacher_scores.tsv"), "checksum": None}},
+        "imports": {"T2": {"location": str(MINI / "teacher_scores.tsv"), "checksum": None}},
         "students": {"dot": params["students"]["dot"]},
         "matrix": {"teachers": ["T2"], "controls": ["dot"], "indexes": ["dot"]},
     }

@@ -71,7 +71,7 @@ def _card(card: dict[str, Any]) -> str:
 def _description(params: Params, teacher: str) -> str:
     """What a teacher is, in a sentence."""
     if teacher in params.imports:
-        return f"Imported from {Path(params.imports[teacher].path).name}; DistilRank did not make these scores."
+        return f"Imported from {Path(params.imports[teacher].location).name}; DistilRank did not make these scores."
     members = params.members(teacher)
     described = "; ".join(f"{name}: {_trained(params, name)}" for name in members)
     if teacher in params.ensembles:

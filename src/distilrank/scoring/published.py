@@ -3,7 +3,6 @@
 pos_score <tab> neg_score <tab> query_id <tab> pos_passage_id <tab> neg_passage_id
 """
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv
 
+from distilrank.data.downloads import fetched
 from distilrank.data.tokens import TokenStore, find
 from distilrank.errors import ScoreError
 from distilrank.params import Import
@@ -52,17 +52,12 @@ def write_published(file: Path, labels: pl.LazyFrame, gzipped: bool) -> None:
     )
 
 
-def check_file(name: str, published: Import) -> Path:
-    """The file of an import. Raises ScoreError where it is absent, empty, cut off, or has another checksum."""
-    path = Path(published.path)
-    if not path.is_file():
-        raise _refused(f"imports.{name}", f"no file {path}", "scores that a teacher gave", "put it there")
-    if published.checksum:
-        kind, _, expected = published.checksum.partition(":")
-        with path.open("rb") as file:
-            got = hashlib.file_digest(file, kind).hexdigest()
-        if got != expected:
-            raise _refused(path, f"{kind} {got}", expected, "fetch the file again, or correct the checksum")
+def whole_file(published: Import) -> Path:
+    """The file of an import, downloaded if need be.
+
+    Raises DownloadError where it is absent or has another checksum, ScoreError where it is empty or cut off.
+    """
+    path = fetched(published.location, published.checksum, published.mirrors)
     if not path.stat().st_size:
         raise _refused(path, "an empty file", "a line a triple", "fetch the file again")
     if path.suffix != ".gz" and not _ends_a_line(path):

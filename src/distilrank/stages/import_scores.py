@@ -9,13 +9,13 @@ from distilrank.data.tokens import TokenStore
 from distilrank.params import Params
 from distilrank.scoring.labelling import refuse_conflicts, write_in_pieces
 from distilrank.scoring.labels import FILE
-from distilrank.scoring.published import check_file, read_published
+from distilrank.scoring.published import read_published, whole_file
 from distilrank.scoring.quality import refuse_inverted
 
 
 def import_scores(params: Params, name: str) -> None:
     section = params.imported(name)
-    file = check_file(name, section)
+    file = whole_file(section)
     tokens = TokenStore.open(layout.TOKENS)
     made_by = f"distilrank import-scores {name}"
     with whole_directory(layout.LABELS / name, made_by, section.model_dump(), [layout.TOKENS]) as draft:

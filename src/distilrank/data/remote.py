@@ -1,0 +1,127 @@
+"""Files elsewhere, by http(s):// and s3://: read from any byte on, as often as the connection breaks.
+
+Proxies, certificates and AWS settings are those of the environment; AWS_ENDPOINT_URL names any S3-compatible server.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from distilrank.errors import DownloadError
+
+# What a break loses at most.
+_CHUNK = 1 << 16
+# To connect, and between two reads.
+_SECONDS = (10, 60)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Bytes of a remote file from `start` on, its whole size where the server tells, and its version.
+
+    `start` is 0 where the server began anew, as one without ranges does, or because the file is another by now.
+    """
+
+    start: int
+    size: int | None
+    version: str
+    chunks: Iterator[bytes]
+
+
+class Interrupted(Exception):
+    """The connection broke, or the server is busy: worth another try."""
+
+
+@contextmanager
+def opened(location: str, start: int, version: str) -> Iterator[Stream]:
+    """The file at `location` from byte `start` on, if it is still of `version`, else from its beginning.
+
+    Raises Interrupted, and DownloadError where another try would not help.
+    """
+    scheme = urlsplit(location).scheme
+    if scheme in ("http", "https"):
+        with _http(location, start, version) as stream:
+            yield stream
+    elif scheme == "s3":
+        with _s3(location, start, version) as stream:
+            yield stream
+    else:
+        raise DownloadError(
+            location, got=f"the scheme '{scheme}'", expected="https://, http:// or s3://", remedy="correct the location"
+        )
+
+
+@contextmanager
+def _http(url: str, start: int, version: str) -> Iterator[Stream]:
+    import requests
+
+    # Compressed on the way, bytes could not be counted.
+    headers = {"Accept-Encoding": "identity"}
+    if start and version:
+        headers |= {"Range": f"bytes={start}-", "If-Range": version}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=_SECONDS) as answer:
+            if answer.status_code == 416:
+                raise Interrupted("a range beyond the file's end")
+            if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
+                raise Interrupted(f"status {answer.status_code}")
+            if answer.status_code not in (200, 206):
+                raise _refused(url, f"status {answer.status_code} ({answer.reason})")
+            begins = start if answer.status_code == 206 else 0
+            length = answer.headers.get("Content-Length")
+            # A weak ETag does not promise the same bytes.
+            tag = answer.headers.get("ETag", "")
+            seen = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
+            size = begins + int(length) if length and length.isdigit() else None
+            yield Stream(begins, size, seen, answer.iter_content(_CHUNK))
+    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        raise Interrupted(str(error)) from error
+    except requests.RequestException as error:
+        raise _refused(url, str(error)) from error
+
+
+@contextmanager
+def _s3(location: str, start: int, version: str) -> Iterator[Stream]:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    parts = urlsplit(location)
+    wanted: dict[str, Any] = {"Bucket": parts.netloc, "Key": parts.path.lstrip("/")}
+    if start and version:
+        wanted |= {"Range": f"bytes={start}-", "IfMatch": version}
+    try:
+        answer = boto3.Session().client("s3").get_object(**wanted)
+        yield Stream(start if "Range" in wanted else 0, _s3_size(answer), answer["ETag"], _read(answer["Body"]))
+    except NoCredentialsError as error:
+        raise _refused(location, "no AWS credentials") from error
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in ("PreconditionFailed", "InvalidRange", "412", "416"):
+            raise Interrupted("another version of the file") from error
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or code == "SlowDown":
+            raise Interrupted(code) from error
+        raise _refused(location, code) from error
+    except (BotoCoreError, OSError) as error:
+        raise Interrupted(str(error)) from error
+
+
+def _s3_size(answer: Any) -> int:
+    """Of the whole object, of which the answer may be a range."""
+    _, _, total = answer.get("ContentRange", "").partition("/")
+    return int(total or answer["ContentLength"])
+
+
+def _read(body: Any) -> Iterator[bytes]:
+    while chunk := body.read(_CHUNK):
+        yield chunk
+
+
+def _refused(location: str, got: str) -> DownloadError:
+    return DownloadError(
+        location,
+        got=got[:160],
+        expected="a file that may be read",
+        remedy="correct the location, or see to its permissions, credentials and proxies",
+    )
