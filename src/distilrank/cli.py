@@ -198,6 +198,5 @@ def export_scores(
     """Write a teacher's scores as a package for others: text and Parquet, with a data card and checksums."""
     from distilrank.scoring.export import export_scores as export
 
-    params = read_params()
-    params.members(teacher)
-    export(params, layout.LABELS / teacher, target, licence, gzip)
+    read_params().members(teacher)
+    export(layout.LABELS / teacher, target, licence, gzip)

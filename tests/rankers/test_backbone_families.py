@@ -16,7 +16,7 @@ from tests.rankers.examples import (
     small_ranker,
     tolerance_of,
 )
-from transformers import AutoModel, BertConfig
+from transformers import AutoModel, BertConfig, RobertaPreLayerNormConfig
 
 from distilrank.data.tokens import TextTokenizer
 from distilrank.errors import BackboneError, MissingInput
@@ -74,15 +74,17 @@ def test_the_first_token_alone_scores_as_the_whole_last_layer(
     if pooling == "pooler" and not pretrained_config(family).model_type.startswith(("bert", "roberta")):
         pytest.skip("no pooler of BERT's build")
     ranker = small_ranker(CatRanker(architecture="cat", layers=3, pooling=pooling), family, tokenizer).eval()
+    kind = pretrained_config(family).model_type
+    assert FirstTokenReader.reads(ranker.backbone) is (kind in ("bert", "electra", "roberta"))
     with torch.inference_mode():
         scores = ranker(*PAIRS)
         ranker._first_token = ()
         assert_close(scores, ranker(*PAIRS), 1e-5)
 
 
-@pytest.mark.parametrize(("family", "reads"), [("bert", True), ("roberta", True), ("distilbert", False)])
-def test_layers_of_berts_build_are_known(family: str, reads: bool, folders: dict[str, Path]) -> None:
-    assert FirstTokenReader.reads(pretrained(folders[family])) is reads
+def test_layers_with_berts_parts_but_another_arithmetic_are_not_taken_for_berts() -> None:
+    config = RobertaPreLayerNormConfig(num_hidden_layers=2, hidden_size=16, num_attention_heads=2, intermediate_size=32)
+    assert not FirstTokenReader.reads(AutoModel.from_config(config))
 
 
 @pytest.mark.parametrize("join", [1, 2, 3])

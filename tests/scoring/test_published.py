@@ -123,6 +123,7 @@ def test_a_pair_with_another_score_is_refused(take_in: Stage, lines: list[str]) 
         (lambda content: content[:-5] + b"\n", "scores.tsv", "scores.tsv:64: got neg_passage_id"),
         (lambda _: b"", "scores.tsv", "got an empty file"),
         (lambda content: b"\xff" + content, "scores.tsv", "got .* invalid UTF8 data"),
+        (lambda content: gzip.compress(content[:-1]), "scores.tsv.gz", "a last line without its end"),
         (lambda content: gzip.compress(content)[:-200], "scores.tsv.gz", "got Truncated compressed stream"),
         (lambda content: content, "scores.tsv.gz", "got zlib inflate failed"),
         (lambda content: b"x" * (1 << 25) + content, "scores.tsv", "got straddling object"),
@@ -147,13 +148,20 @@ def labelled(project: Path, tiny_params: Params, take_in: Stage, lines: list[str
     labels = take_in(joined(lines))
     with whole_directory(layout.LABELS / "T1", "distilrank labels of T1", {}, [layout.TRIPLES]) as draft:
         labels.write_parquet(draft.path / FILE)
+    with whole_directory(layout.MODELS / "T1", "distilrank train T1", made_with(tiny_params), []):
+        pass
     return tiny_params
+
+
+def made_with(params: Params) -> dict[str, object]:
+    """As the stage that trains T1 writes it to the manifest."""
+    return params.teachers["T1"].model_dump() | {"backbone": params.backbone.model_dump()}
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
 def test_what_is_exported_comes_back_the_same(labelled: Params, take_in: Stage, gzipped: bool, tmp_path: Path) -> None:
     labels, target = read_labels(layout.LABELS / "T1"), tmp_path / "package"
-    export_scores(labelled, layout.LABELS / "T1", target, "cc-by-4.0", gzipped)
+    export_scores(layout.LABELS / "T1", target, "cc-by-4.0", gzipped)
     text = target / ("scores.tsv.gz" if gzipped else "scores.tsv")
     assert take_in(text.read_bytes(), text.name).equals(labels)
     form = pl.read_parquet(target / "scores.parquet")
@@ -165,7 +173,7 @@ def test_what_is_exported_comes_back_the_same(labelled: Params, take_in: Stage, 
 
 def test_the_card_tells_what_is_in_the_package(labelled: Params, tmp_path: Path) -> None:
     target = tmp_path / "package"
-    export_scores(labelled, layout.LABELS / "T1", target, "cc-by-4.0", False)
+    export_scores(layout.LABELS / "T1", target, "cc-by-4.0", False)
     card = (target / "README.md").read_text()
     labels = read_labels(layout.LABELS / "T1")
     assert card.startswith("---\nlicense: cc-by-4.0\n---\n")
@@ -180,15 +188,15 @@ def test_several_negatives_are_several_lines(labelled: Params, tmp_path: Path) -
         pl.col("negative_ids").list.concat("negative_ids"), pl.col("negative_scores").list.concat("negative_scores")
     )
     labels.write_parquet(layout.LABELS / "T1" / FILE)
-    export_scores(labelled, layout.LABELS / "T1", tmp_path / "package", "unknown", False)
+    export_scores(layout.LABELS / "T1", tmp_path / "package", "unknown", False)
     assert len((tmp_path / "package/scores.tsv").read_text().splitlines()) == 2 * len(labels)
 
 
 def test_a_package_is_not_written_over_another_or_without_labels(labelled: Params, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got an existing path"):
-        export_scores(labelled, layout.LABELS / "T1", tmp_path, "unknown", False)
+        export_scores(layout.LABELS / "T1", tmp_path, "unknown", False)
     with pytest.raises(MissingInput, match=r"labels/T2/labels.parquet: got no such file"):
-        export_scores(labelled, layout.LABELS / "T2", tmp_path / "package", "unknown", False)
+        export_scores(layout.LABELS / "T2", tmp_path / "package", "unknown", False)
     with pytest.raises(InputError, match="--licence: got 'my own'"):
-        export_scores(labelled, layout.LABELS / "T1", tmp_path / "package", "my own", False)
+        export_scores(layout.LABELS / "T1", tmp_path / "package", "my own", False)
     assert not (tmp_path / "package").exists()

@@ -49,6 +49,7 @@ def score(teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, counting: Co
         pairs_at_once: int = 1_000,
         precision: str = "float32",
         plan: Path | None = None,
+        pairs_per_part: int = 16,
     ) -> Scored:
         known, ranges = KnownPairs(triples, tokens), query_ranges(triples, pairs_at_once)
         made = tmp_path / "made"
@@ -56,14 +57,8 @@ def score(teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, counting: Co
             shutil.rmtree(directory, ignore_errors=True)
         made.mkdir()
         with ScoreStore.opened(scorer_of(model, precision), tmp_path / "store") as store, counting(model) as work:
-            fill(
-                store,
-                Plan.made(plan or tmp_path / "plan", known, ranges, store, 16),
-                work[0],
-                tokens,
-                precision,
-                "pairs",
-            )
+            planned = Plan.made(plan or tmp_path / "plan", known, ranges, store, pairs_per_part)
+            fill(store, planned, work[0], tokens, precision, "pairs")
             write_scores(made, known, ranges, store)
         return Scored(scan_scores(made).collect(), sum(work[1]))
 
@@ -94,7 +89,7 @@ def test_new_triples_score_new_pairs_alone(score: Score, triples: pl.LazyFrame) 
     assert after.pairs_scored == wanted - held + 32
     assert after.scores.join(before.scores, on=["query_id", "passage_id", "score"], how="semi").height == held
     again = score(every)
-    assert again.pairs_scored == 0
+    assert again.pairs_scored == 32
     assert again.scores.equals(after.scores)
 
 
@@ -173,6 +168,19 @@ def test_a_plan_does_not_outlive_the_scores_it_relied_on(score: Score, triples: 
     assert score(plan=left).pairs_scored == len(pairs_of(triples))
 
 
+def test_plans_that_cross_score_no_pair_twice(score: Score, tmp_path: Path) -> None:
+    """A scoring is killed, another with other parts finishes, and then the first one's plan is there again."""
+    whole = score()
+    (tmp_path / "plan").rename(tmp_path / "left")
+    parts(tmp_path)[1].unlink()
+    other = score(pairs_per_part=10)
+    assert other.pairs_scored == 16 + 32
+    again = score(plan=tmp_path / "left")
+    assert again.pairs_scored == 32
+    assert again.scores.equals(other.scores)
+    assert len(pl.read_parquet(parts(tmp_path))) == len(whole.scores)
+
+
 def test_a_damaged_part_is_named(score: Score, tmp_path: Path) -> None:
     score()
     damaged = parts(tmp_path)[2]
@@ -208,11 +216,12 @@ def test_a_file_that_is_no_part_is_named(score: Score, tmp_path: Path) -> None:
         score()
 
 
+@pytest.mark.parametrize("some", [40, 64])
 def test_a_store_whose_scores_are_no_longer_the_teachers_is_refused(
-    score: Score, tmp_path: Path, triples: pl.LazyFrame
+    score: Score, tmp_path: Path, triples: pl.LazyFrame, some: int
 ) -> None:
     """As after a change of the code, or of a library, that changes scores."""
-    score(triples.head(40))
+    score(triples.head(some))
     fingerprint = parts(tmp_path)[0].parent.name
     for part in parts(tmp_path):
         moved = pl.read_parquet(part).with_columns(pl.col("score") + 1)
@@ -274,9 +283,10 @@ def test_a_teacher_that_gives_no_number_is_refused(score: Score, teacher: Path, 
 def test_the_manifest_counts_what_is_there(score: Score, teacher: Path, tmp_path: Path) -> None:
     scores = score().scores
     with ScoreStore.opened(scorer_of(teacher, "float32"), tmp_path / "store") as store:
-        store.log({"pairs": len(scores)})
         manifest = store.manifest()
     assert manifest["scores"] == len(scores) == sum(manifest["parts"].values())
     assert set(manifest["parts"]) == {part.name for part in parts(tmp_path)}
-    assert manifest["runs"] == [{"pairs": len(scores)}]
+    (run,) = manifest["runs"]
+    assert run["pairs"] == len(scores)
+    assert run["pairs per second"] > 0
     assert all(digest_of_pairs(part) == part.stem[17:] for part in parts(tmp_path))

@@ -73,7 +73,7 @@ def test_the_part_of_a_lost_process_is_done_again(deaths: Path, tmp_path: Path) 
 def test_processes_that_are_lost_again_and_again_are_an_error(deaths: Path, tmp_path: Path) -> None:
     with (
         workers(work(tmp_path, fatal="5 99"), Workplace.chosen()) as each,
-        pytest.raises(WorkerError, match="the loss of one, 4 times"),
+        pytest.raises(WorkerError, match="the loss of one, 4 times without a part done"),
     ):
         doubled(each)
 
@@ -84,6 +84,19 @@ def test_a_refusal_comes_back_as_it_was_raised(deaths: Path, tmp_path: Path) -> 
         pytest.raises(ScoreError, match=r"^number: got 13, expected another number"),
     ):
         list(each([13]))
+
+
+def test_what_cannot_begin_is_told_as_here(deaths: Path, tmp_path: Path) -> None:
+    unusable = work(tmp_path)
+    (unusable.directory / "unusable").touch()
+    with workers(unusable, Workplace.chosen()) as each, pytest.raises(ScoreError, match="work: got nothing usable"):
+        list(each(PARTS))
+
+
+def test_workers_do_not_outlive_the_block(deaths: Path, tmp_path: Path) -> None:
+    with workers(work(tmp_path), Workplace.chosen()) as each:
+        processes = {Path("/proc") / str(process) for _, process in each(PARTS)}
+    wait_until(lambda: not any(process.exists() for process in processes))
 
 
 @pytest.mark.parametrize("value", ["none", "0", "-1", "1.5"])

@@ -10,6 +10,8 @@ from distilrank.errors import ScoreError
 
 def begin_doubling(directory: Path) -> Callable[[int], tuple[int, int]]:
     """Doubles numbers, and says which process did; dies on the number in the file `dies`, as often as it says."""
+    if (directory / "unusable").is_file():
+        raise ScoreError("work", got="nothing usable", expected="something", remedy="bring some")
     told = directory / "dies"
 
     def double(number: int) -> tuple[int, int]:

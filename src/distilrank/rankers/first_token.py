@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 
 from distilrank.rankers.halves import layers_of, split
 
-# What a layer of BERT's build has: so have those of ELECTRA and RoBERTa.
-_BUILD = {"attention.self.query", "attention.self.key", "attention.self.value", "attention.output", "intermediate"}
+# Layers of BERT's build. By name, since others have the same parts and compute something else.
+_LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer"}
 
 
 class FirstTokenReader:
@@ -27,7 +27,7 @@ class FirstTokenReader:
         """Whether it can read this backbone."""
         layers = layers_of(backbone)
         whole = 1 < len(layers) == backbone.config.num_hidden_layers
-        return whole and {name for name, _ in layers[-1].named_modules()} >= _BUILD
+        return whole and type(layers[-1]).__name__ in _LAYERS
 
     def __call__(self, ids: Tensor, mask: Tensor, **inputs: Tensor) -> Tensor:
         """States (rows, 1, width) of ids and mask (rows, length)."""

@@ -5,8 +5,9 @@ side by side than one after the other on all cores, and each comes out the same 
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -36,9 +37,16 @@ def each_batch(
         yield from (_without_gradients(compute, batch) for batch in batches)
         return
     with _one_thread_a_product() as threads, ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(_without_gradients, compute, batch) for batch in batches]
+        running: set[Future[tuple[Rows, Result]]] = set()
         try:
-            yield from (done.result() for done in as_completed(running))
+            while True:
+                # Enough that no thread waits, few enough that results do not pile up.
+                some = islice(batches, 4 * threads - len(running))
+                running |= {pool.submit(_without_gradients, compute, batch) for batch in some}
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (one.result() for one in done)
         finally:
             for waiting in running:
                 waiting.cancel()

@@ -1,6 +1,7 @@
 """How many tokens a batch should hold: measured on some of the pairs, by the workers that will score the rest."""
 
 import polars as pl
+import torch
 
 from distilrank.data.tokens import TokenStore
 from distilrank.scoring.work import PairsToScore, ScoredPairs
@@ -18,12 +19,15 @@ def measured_tokens_per_batch(
 ) -> int:
     """The budget that scores a sample of `pairs` at the most tokens a second.
 
-    The sample grows with the budget, to fill several batches; a budget that is slower than the best so far ends the
-    climb, before it takes long.
+    The sample grows with the budget, to fill several batches; a budget that is slower than the best so far, or more
+    than a card's memory holds, ends the climb.
     """
     best, best_rate = _BUDGETS[0], 0.0
     for budget in _BUDGETS:
-        rate = max(_tokens_per_second(each, pairs, tokens, precision, budget) for _ in range(2))
+        try:
+            rate = max(_tokens_per_second(each, pairs, tokens, precision, budget) for _ in range(2))
+        except torch.OutOfMemoryError:
+            break
         if rate > best_rate:
             best, best_rate = budget, rate
         elif rate < 0.97 * best_rate:

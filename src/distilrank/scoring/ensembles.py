@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from distilrank.errors import ScoreError
@@ -18,8 +19,9 @@ class Scale(NamedTuple):
 
 def scale_of(name: str, scores: pl.LazyFrame) -> Scale:
     """Of all scores of a member. Raises ScoreError where they all tie, so that there is nothing to normalise by."""
-    score = pl.col("score").cast(pl.Float64)
-    scale = Scale(*scores.select(score.mean(), deviation=score.std()).collect(engine="streaming").row(0))
+    # Summed in one order, whatever the number of threads: the same scores give the same bytes.
+    every = scores.select("score").collect()["score"].to_numpy().astype(np.float64)
+    scale = Scale(float(every.mean()), float(every.std(ddof=1)))
     if not scale.deviation:
         raise ScoreError(
             f"ensemble member {name}",

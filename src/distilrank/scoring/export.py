@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from distilrank import layout
 from distilrank.artifacts import built, read_manifest, sha256_of, write_text
 from distilrank.errors import InputError
 from distilrank.new_directory import new_directory
-from distilrank.params import Params
 from distilrank.scoring.labels import FILE
 from distilrank.scoring.published import published_form, write_published
 from distilrank.scoring.quality import quality
@@ -17,7 +17,7 @@ from distilrank.scoring.quality import quality
 CHECKSUMS = "SHA256SUMS"
 
 
-def export_scores(params: Params, labels: Path, target: Path, licence: str, gzipped: bool) -> None:
+def export_scores(labels: Path, target: Path, licence: str, gzipped: bool) -> None:
     """Writes a new directory: the triples with their scores as text and as Parquet, a data card, and checksums.
 
     Raises InputError where `target` exists, or the licence is no identifier; MissingInput without labels.
@@ -43,13 +43,14 @@ def export_scores(params: Params, labels: Path, target: Path, licence: str, gzip
             "name": target.name,
             "licence": licence,
             "teacher": teacher,
-            "what": _description(params, teacher),
-            "params": params,
+            "what": _description(labels),
+            "source": read_manifest(layout.COLLECTION).params["source"],
+            "tokens": read_manifest(layout.TOKENS).params,
             "counts": counts.collect(engine="streaming").row(0, named=True),
             "figures": quality({teacher: table})["teachers"][teacher],
             "inputs": manifest.inputs,
             "text": text,
-            "files": [text, "scores.parquet"],
+            "sha256": sha256_of(draft / text),
         }
         write_text(draft / "README.md", _card(card))
         files = ["README.md", "scores.parquet", text]
@@ -68,20 +69,20 @@ def _card(card: dict[str, Any]) -> str:
     return environment.get_template("data_card.md.jinja").render(**card)
 
 
-def _description(params: Params, teacher: str) -> str:
-    """What a teacher is, in a sentence."""
-    if teacher in params.imports:
-        return f"Imported from {Path(params.imports[teacher].location).name}; DistilRank did not make these scores."
-    members = params.members(teacher)
-    described = "; ".join(f"{name}: {_trained(params, name)}" for name in members)
-    if teacher in params.ensembles:
-        return f"The {params.ensembles[teacher].combine} of {len(members)} rankers ({described})."
-    return f"{described}."
+def _description(labels: Path) -> str:
+    """What a teacher is, in a sentence, as the manifests of what made it have it."""
+    used = read_manifest(labels).params
+    if "location" in used:
+        return f"Imported from {Path(used['location']).name}; DistilRank did not make these scores."
+    members = used.get("members", [labels.name])
+    described = "; ".join(f"{name}: {_trained(layout.MODELS / name)}" for name in members)
+    return f"The {used['combine']} of {len(members)} rankers ({described})." if "members" in used else f"{described}."
 
 
-def _trained(params: Params, name: str) -> str:
-    section = params.teachers[name]
+def _trained(model: Path) -> str:
+    used = read_manifest(model).params
+    ranker, training = used["ranker"], used["training"]
     return (
-        f"{section.ranker.architecture} on {params.backbone.model}, {section.ranker.layers} layers, "
-        f"trained with {section.loss} for at most {section.training.steps} steps of {section.training.batch_size}"
+        f"{ranker['architecture']} on {used['backbone']['model']}, {ranker['layers']} layers, "
+        f"trained with {used['loss']} for at most {training['steps']} steps of {training['batch_size']}"
     )

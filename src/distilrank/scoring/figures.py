@@ -12,6 +12,13 @@ class Figures:
     padded_tokens: int = 0
     seconds: float = 0.0
 
+    def add(self, pairs: int, tokens: int, padded_tokens: int, seconds: float) -> None:
+        """Takes in a part that was done `seconds` after the beginning."""
+        self.pairs += pairs
+        self.tokens += tokens
+        self.padded_tokens += padded_tokens
+        self.seconds = seconds
+
     def values(self) -> dict[str, float]:
         """By the names they have in MLflow and in the store's manifest."""
         seconds = max(self.seconds, 1e-9)

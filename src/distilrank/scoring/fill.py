@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from distilrank.artifacts import read_json, write_json
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import ScoreError
 from distilrank.progress import progress
@@ -32,33 +31,33 @@ def fill(
     precision: str,
     what: str,
     log: Log = lambda _step, _values: None,
-) -> Figures:
+) -> None:
     """Scores what is planned and not yet stored; `log` is told the figures, by the pairs done, as parts come.
 
     Raises ScoreError for a score that is not finite, or a store whose scores are no longer the scorer's.
     """
-    missing = plan.missing_parts(store)
-    figures, began = Figures(), time.perf_counter()
-    if not missing:
-        return figures
     _check_held(plan.sample_of_held(), each, tokens, precision, store.directory)
-    budget = _tokens_per_batch(plan, each, tokens, precision)
+    missing = plan.missing_parts(store)
+    if not missing:
+        return
+    measure = plan.pairs >= WORTH_MEASURING
+    budget = measured_tokens_per_batch(each, _some(missing), tokens, precision) if measure else None
 
     def parts() -> Iterator[PairsToScore]:
-        for name, part in missing:
+        for name, part in missing.items():
             yield PairsToScore.cut(name, pl.read_parquet(part), tokens, precision, budget)
 
-    done = plan.pairs - sum(_rows(part) for _, part in missing)
-    with progress(what, plan.pairs, done) as advance:
-        for scored in each(parts()):
-            store.add(scored.name, scored.pairs.with_columns(score=pl.Series(scored.scores)))
-            figures.pairs += len(scored.pairs)
-            figures.tokens += scored.tokens
-            figures.padded_tokens += scored.padded_tokens
-            figures.seconds = time.perf_counter() - began
-            advance(len(scored.pairs), str(figures))
-            log(done + figures.pairs, figures.values())
-    return figures
+    done = plan.pairs - sum(_rows(part) for part in missing.values())
+    figures, began = Figures(), time.perf_counter()
+    try:
+        with progress(what, plan.pairs, done) as advance:
+            for scored in each(parts()):
+                store.add(scored.name, scored.pairs.with_columns(score=pl.Series(scored.scores)))
+                figures.add(len(scored.pairs), scored.tokens, scored.padded_tokens, time.perf_counter() - began)
+                advance(len(scored.pairs), str(figures))
+                log(done + figures.pairs, figures.values())
+    finally:
+        store.log({"run": what, "ended": round(time.time()), **figures.values()})
 
 
 def _check_held(
@@ -80,18 +79,10 @@ def _check_held(
         )
 
 
-def _tokens_per_batch(
-    plan: Plan, each: Each[PairsToScore, ScoredPairs], tokens: TokenStore, precision: str
-) -> int | None:
-    """What was measured when the plan was begun, or is now; none, where there is too little to score."""
-    if plan.pairs < WORTH_MEASURING:
-        return None
-    file = plan.directory / "tokens_per_batch.json"
-    if not file.is_file():
-        pairs = pl.read_parquet(plan.parts[len(plan.parts) // 2])
-        write_json(file, measured_tokens_per_batch(each, pairs, tokens, precision))
-    budget: int = read_json(file)
-    return budget
+def _some(parts: dict[str, Path]) -> pl.DataFrame:
+    """The pairs of up to eight parts, which are of different lengths."""
+    files = list(parts.values())
+    return pl.concat(pl.read_parquet(file) for file in files[:: max(1, len(files) // 8)])
 
 
 def _rows(part: Path) -> int:

@@ -43,23 +43,29 @@ class KnownPairs:
 
 @dataclass(frozen=True)
 class Plan:
-    """Parts of `pairs` pairs (query_id, passage_id, texts) to score, in a directory; `held` are scored already."""
+    """Parts of `pairs` pairs (query_id, passage_id, texts) to score, in a directory, by what they go by in the store.
+
+    `held` are scored already, in the store's parts `relied_on`.
+    """
 
     directory: Path
-    parts: list[Path]
+    parts: dict[str, Path]
     pairs: int
     held: int
+    relied_on: list[str]
 
     @classmethod
     def made(
         cls, directory: Path, known: KnownPairs, ranges: list[QueryRange], store: ScoreStore, pairs_per_part: int
     ) -> Self:
-        """Reads the plan that a killed scoring left, if the store still holds what it relied on, else makes one."""
-        if (directory / PLAN).is_file() and store.names() >= set(read_json(directory / PLAN)["relied on"]):
-            return cls._read(directory)
+        """Reads the plan that a killed scoring left, if the store changed by its scores alone, else makes one."""
+        if (directory / PLAN).is_file() and (left := cls._read(directory))._holds_for(store):
+            return left
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         pairs = held = parts = 0
+        samples = [pl.DataFrame(schema=SCHEMA)]
+        relied_on = sorted(store.names())
         with progress("ranges of queries planned", len(ranges)) as advance:
             for queries in ranges:
                 wanted = known.of(queries)
@@ -68,28 +74,30 @@ class Plan:
                     part = missing.slice(start, pairs_per_part)
                     part.select(list(IDENTITY)).write_parquet(directory / f"part-{parts:06}.parquet")
                     parts += 1
-                if len(stored) and not held:
-                    _sample(stored).write_parquet(directory / SAMPLE)
+                samples.append(_sample(stored))
                 pairs, held = pairs + len(missing), held + len(stored)
                 advance(1)
-        relied_on = sorted(store.names()) if held else []
+        _sample(pl.concat(samples)).write_parquet(directory / SAMPLE)
         write_json(directory / PLAN, {"pairs": pairs, "held": held, "relied on": relied_on})
         return cls._read(directory)
 
     def sample_of_held(self) -> pl.DataFrame:
         """Some pairs that the store held when the plan was made, with their scores."""
-        file = self.directory / SAMPLE
-        return pl.read_parquet(file) if file.is_file() else pl.DataFrame(schema=SCHEMA)
+        return pl.read_parquet(self.directory / SAMPLE)
 
-    def missing_parts(self, store: ScoreStore) -> list[tuple[str, Path]]:
-        """The parts that are not in the store yet, by the digest that they go by there."""
-        named = [(digest_of_pairs(part), part) for part in self.parts]
-        return [(digest, part) for digest, part in named if not store.has(digest)]
+    def missing_parts(self, store: ScoreStore) -> dict[str, Path]:
+        """The parts that are not in the store yet."""
+        return {name: part for name, part in self.parts.items() if not store.has(name)}
+
+    def _holds_for(self, store: ScoreStore) -> bool:
+        own = {name for name in store.names() if name.split("-")[0] in self.parts}
+        return store.names() - own == set(self.relied_on) - own
 
     @classmethod
     def _read(cls, directory: Path) -> Self:
         counts: dict[str, Any] = read_json(directory / PLAN)
-        return cls(directory, sorted(directory.glob("part-*.parquet")), counts["pairs"], counts["held"])
+        parts = {digest_of_pairs(part): part for part in sorted(directory.glob("part-*.parquet"))}
+        return cls(directory, parts, counts["pairs"], counts["held"], counts["relied on"])
 
 
 def _split(wanted: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -100,5 +108,5 @@ def _split(wanted: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, pl
 
 
 def _sample(stored: pl.DataFrame) -> pl.DataFrame:
-    rows = np.unique(np.linspace(0, len(stored) - 1, _SAMPLE_OF_HELD).astype(np.int64))
+    rows = np.unique(np.linspace(0, len(stored) - 1, min(len(stored), _SAMPLE_OF_HELD)).astype(np.int64))
     return stored[rows].select(list(SCHEMA))

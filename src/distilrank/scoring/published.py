@@ -3,6 +3,9 @@
 pos_score <tab> neg_score <tab> query_id <tab> pos_passage_id <tab> neg_passage_id
 """
 
+import gzip
+import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +35,7 @@ def published_form(labels: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def write_published(file: Path, labels: pl.LazyFrame, gzipped: bool) -> None:
-    """Scores are written with all digits that a float32 has. Raises ScoreError for an id that holds white space."""
+    """Writes scores with all digits of a float32. Raises ScoreError for an id that holds a tab or a line's end."""
     form = published_form(labels)
     odd = form.filter(pl.any_horizontal(pl.col(COLUMNS[2:]).str.contains(r"[\t\r\n]"))).head(1).collect()
     if len(odd):
@@ -60,7 +63,7 @@ def whole_file(published: Import) -> Path:
     path = fetched(published.location, published.checksum, published.mirrors)
     if not path.stat().st_size:
         raise _refused(path, "an empty file", "a line a triple", "fetch the file again")
-    if path.suffix != ".gz" and not _ends_a_line(path):
+    if not _ends_a_line(path):
         raise _refused(path, "a last line without its end", "whole lines", "fetch the file again: it was cut off")
     return path
 
@@ -124,9 +127,18 @@ def _unknown_ids(rows: pl.DataFrame, tokens: TokenStore) -> Iterator[tuple[str, 
 
 
 def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 1))
-        return file.read() == b"\n"
+    if path.suffix != ".gz":
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
+    last = b""
+    try:
+        with gzip.open(path) as file:
+            while block := file.read(_BLOCK):
+                last = block
+    except (OSError, EOFError, zlib.error):
+        return True  # what is wrong with it, the reader says
+    return not last or last.endswith(b"\n")
 
 
 def _refused(where: Path | str, got: str, expected: str, remedy: str) -> ScoreError:

@@ -76,7 +76,8 @@ def _figures(labels: pl.LazyFrame) -> dict[str, Any]:
         low=pl.col("margin").quantile(0.005),
         high=pl.col("margin").quantile(0.995),
     )
-    row = spread.collect(engine="streaming").row(0, named=True)
+    # Sums of floats in another order differ in their last digits.
+    row = {name: round(value, 6) for name, value in spread.collect().row(0, named=True).items()}
     return {
         "triples": labels.select(pl.len()).collect(engine="streaming").item(),
         "negative_margins": _negative_share(labels),
@@ -96,8 +97,10 @@ def _histogram(flat: pl.LazyFrame, low: float, high: float) -> dict[str, list[fl
 
 
 def _negative_share(labels: pl.LazyFrame) -> float:
-    share: float = _lazily_flat(labels).select((_margin() < 0).mean()).collect(engine="streaming").item()
-    return share
+    negative, every = (
+        _lazily_flat(labels).select((_margin() < 0).sum(), pl.len().alias("every")).collect(engine="streaming").row(0)
+    )
+    return float(negative / every)
 
 
 def _margin() -> pl.Expr:
@@ -116,7 +119,8 @@ def _lazily_flat(labels: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _flat(labels: pl.LazyFrame) -> pl.DataFrame:
-    return _lazily_flat(labels).unique(["query_id", "positive_id", "negative_id"]).collect(engine="streaming")
+    flat = _lazily_flat(labels).collect(engine="streaming")
+    return flat.sort(flat.columns).unique(["query_id", "positive_id", "negative_id"], keep="first", maintain_order=True)
 
 
 def _scores_of_both(one: pl.DataFrame, other: pl.DataFrame) -> list[pl.DataFrame]:

@@ -54,8 +54,10 @@ class ScoreStore:
         try:
             _wait_for(descriptor, directory)
             store = cls(directory, fingerprint)
-            yield store
-            store._describe(scorer)
+            try:
+                yield store
+            finally:
+                store._describe(scorer)
         finally:
             os.close(descriptor)
 
@@ -84,7 +86,8 @@ class ScoreStore:
         """What is stored for a range of queries, each pair of texts once."""
         if not self._parts:
             return pl.DataFrame(schema=SCHEMA)
-        return queries.of(pl.scan_parquet(sorted(self._parts.values()))).collect(engine="streaming")
+        stored = queries.of(pl.scan_parquet(sorted(self._parts.values()))).collect()
+        return stored.unique(list(IDENTITY), keep="first", maintain_order=True)
 
     def log(self, figures: dict[str, Any]) -> None:
         """Adds the figures of a run to the manifest."""

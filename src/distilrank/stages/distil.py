@@ -4,6 +4,7 @@ import polars as pl
 
 from distilrank import layout
 from distilrank.artifacts import built
+from distilrank.errors import ParamsError
 from distilrank.params import Params, distilled_name
 from distilrank.scoring.labels import read_labels
 from distilrank.stages.record import Track
@@ -18,6 +19,13 @@ def distil(params: Params, name: str, teacher: str | None, track: Track) -> None
         return
     # An ensemble has no layers of its own: its first member's stand for them.
     members = params.members(teacher)
+    if section.start == "teacher" and not members:
+        raise ParamsError(
+            f"students.{name}",
+            got="start: teacher",
+            expected=f"start: backbone, since of {teacher} there are scores alone",
+            remedy="change it in params.yaml",
+        )
     start = layout.MODELS / members[0] if section.start == "teacher" else None
     labels = layout.LABELS / teacher
     lesson = Lesson(section.loss, read_labels(labels), [labels], {"teacher": teacher, "start": section.start}, start)

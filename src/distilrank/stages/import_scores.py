@@ -3,7 +3,7 @@
 import polars as pl
 
 from distilrank import layout
-from distilrank.artifacts import whole_directory
+from distilrank.artifacts import sha256_of, whole_directory
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TokenStore
 from distilrank.params import Params
@@ -18,7 +18,8 @@ def import_scores(params: Params, name: str) -> None:
     file = whole_file(section)
     tokens = TokenStore.open(layout.TOKENS)
     made_by = f"distilrank import-scores {name}"
-    with whole_directory(layout.LABELS / name, made_by, section.model_dump(), [layout.TOKENS]) as draft:
+    used = section.model_dump() | {"sha256": sha256_of(file)}
+    with whole_directory(layout.LABELS / name, made_by, used, [layout.TOKENS]) as draft:
         target = draft.path / FILE
         draft.counts["triples"] = write_in_pieces(target, read_published(file, tokens))
         labels = pl.scan_parquet(target)

@@ -3,8 +3,6 @@
 Whatever the store of its scores holds already is not scored again.
 """
 
-from time import time
-
 import polars as pl
 
 from distilrank import layout
@@ -27,8 +25,9 @@ from distilrank.workers.work import Work, Workplace, workers
 
 def score(params: Params, teacher: str, track: Track) -> None:
     params.teacher(teacher)
-    chosen_device()
     place = Workplace.chosen()
+    if not place.ray_address:
+        chosen_device()  # refused here; on Ray it is for the workers to say
     section, model = params.scoring, layout.MODELS / teacher
     tokens = TokenStore.open(layout.TOKENS)
     triples = pl.scan_parquet(built(layout.TRIPLES / "triples.parquet"))
@@ -39,13 +38,12 @@ def score(params: Params, teacher: str, track: Track) -> None:
     known = KnownPairs(triples, tokens)
     name = f"score-{teacher}"
 
-    with work_directory(name, used, inputs) as work, ScoreStore.opened(scorer) as store:
+    # The store first: a second run of the same teacher waits there, until all is written.
+    with ScoreStore.opened(scorer) as store, work_directory(name, used, inputs) as work:
         plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
-        if plan.missing_parts(store):
-            with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
-                done = fill(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
-            store.log({"teacher": teacher, "ended": round(time()), **done.values()})
+        with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
+            fill(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
         with whole_directory(layout.SCORES / teacher, f"distilrank score {teacher}", used, inputs) as draft:
             draft.counts["scores"] = write_scores(draft.path, known, ranges, store)
-    scores = scan_scores(layout.SCORES / teacher)
-    label_triples(params, teacher, lambda queries: queries.of(scores).collect(), {}, [layout.SCORES / teacher])
+        scores = scan_scores(layout.SCORES / teacher)
+        label_triples(params, teacher, lambda queries: queries.of(scores).collect(), {}, [layout.SCORES / teacher])

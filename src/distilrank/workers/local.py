@@ -14,7 +14,8 @@ from typing import Any
 from distilrank.errors import WorkerError
 from distilrank.workers.work import LOSSES, Each, Part, Result, Work
 
-# What a worker process does to a part.
+# In a worker process: its work, and, from its first part on, what it does to parts.
+_work: Any = None
 _do: Any = None
 
 
@@ -30,7 +31,7 @@ def in_processes(work: Work[Part, Result], count: int) -> Iterator[Each[Part, Re
     """`count` processes that share the cores, and end with this one."""
     # Read when a process loads its libraries, which is after it was begun.
     threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
+    os.environ["OMP_NUM_THREADS"] = threads or str(max(1, len(os.sched_getaffinity(0)) // count))
     processes = _Processes(work, count)
     try:
         yield processes.each
@@ -38,8 +39,6 @@ def in_processes(work: Work[Part, Result], count: int) -> Iterator[Each[Part, Re
         processes.end()
         if threads is None:
             del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = threads
 
 
 class _Processes:
@@ -67,14 +66,17 @@ class _Processes:
                 running = {}
                 self._begin_again()
                 continue
+            self._losses = 0
             for future, result in results.items():
                 del running[future]
                 yield result
 
     def end(self) -> None:
+        # A pool forgets its processes as it shuts down, and would wait for the parts that they are at.
+        processes = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in list((self._pool._processes or {}).values()):
-            process.terminate()
+        for process in processes:
+            process.kill()
 
     def _begin_pool(self) -> ProcessPoolExecutor:
         context = get_context("spawn")
@@ -88,7 +90,7 @@ class _Processes:
         if self._losses > LOSSES:
             raise WorkerError(
                 "worker processes",
-                got=f"the loss of one, {self._losses} times",
+                got=f"the loss of one, {self._losses} times without a part done",
                 expected="processes that live, and memory enough for each",
                 remedy="set DISTILRANK_WORKERS to fewer, and run it again: what is done stays",
             )
@@ -97,11 +99,11 @@ class _Processes:
 
 
 def _begin(work: Work[Any, Any], numbers: Any) -> None:
-    global _do  # noqa: PLW0603  # a process of the pool knows nothing but its module
+    global _work  # noqa: PLW0603  # a process of the pool knows nothing but its module
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     Thread(target=_end_with_parent, daemon=True).start()
     os.environ["DISTILRANK_WORKER"] = str(numbers.get())
-    _do = work.begin(work.directory)
+    _work = work
 
 
 def _end_with_parent() -> None:
@@ -112,4 +114,7 @@ def _end_with_parent() -> None:
 
 
 def _do_part(part: Any) -> Any:
+    global _do  # noqa: PLW0603
+    # Not when the process begins: there an error would pass for a loss.
+    _do = _do or _work.begin(_work.directory)
     return _do(part)

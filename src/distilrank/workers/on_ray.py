@@ -1,16 +1,20 @@
-"""Workers on a Ray cluster: actors, which Ray begins again, elsewhere if need be, when they are lost."""
+"""Workers on a Ray cluster: actors."""
 
 import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from distilrank.errors import WorkerError
 from distilrank.workers.work import LOSSES, Each, Part, Result, Work, Workplace
+
+# A cluster that grows on demand may take minutes.
+_SECONDS_TO_START = 600
 
 
 @contextmanager
@@ -26,48 +30,97 @@ def on_ray(work: Work[Part, Result], place: Workplace, address: str) -> Iterator
 
 
 class _Actors:
+    """Actors on the cluster; one that is lost is replaced, and its parts go to whichever is free."""
+
     def __init__(self, work: Work[Any, Any], place: Workplace) -> None:
         import ray
 
-        fit = _how_many_fit(place)
+        count = _count(place)
         files = {str(file.relative_to(work.directory)): file for file in work.directory.rglob("*") if file.is_file()}
         # By way of Ray's store, since a worker may be on a machine without this file system.
-        self._content = ray.put({name: file.read_bytes() for name, file in files.items()})
-        kind = ray.remote(_Worker).options(
-            num_cpus=place.cpus, num_gpus=place.gpus, max_restarts=LOSSES, max_task_retries=LOSSES
-        )
-        self._actors = [kind.remote(work.begin, work.directory.name) for _ in range(place.count or fit)]
+        self._content = [ray.put({name: file.read_bytes() for name, file in files.items()})]
+        kind = ray.remote(_Worker).options(num_cpus=place.cpus, num_gpus=place.gpus)
+        self._new = partial(kind.remote, work.begin, work.directory.name)
+        self._ready: list[Any] = []
+        self._starting: dict[Any, Any] = {}
+        self._losses = 0
+        for _ in range(count):
+            self._start()
 
     def each(self, parts: Iterable[Any]) -> Iterator[Any]:
         import ray
 
-        waiting = iter(parts)
-        running: dict[Any, Any] = {}
+        source, lost = iter(parts), list[Any]()
+        running: dict[Any, tuple[Any, Any]] = {}
+        while True:
+            self._hand_out(source, lost, running)
+            if self._ready and not running:
+                return
+            done = self._first_of(running)
+            if done in self._starting:
+                self._take_in(done)
+                continue
+            actor, part = running.pop(done)
+            try:
+                result = ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error  # as it would be raised here
+            except ray.exceptions.RayActorError as error:
+                lost.append(part)
+                if actor in self._ready:
+                    self._ready.remove(actor)
+                    self._replace(error)
+                continue
+            self._losses = 0
+            yield result
 
-        def hand_to(actor: Any, count: int) -> None:
-            running.update({actor.do.remote(part, [self._content]): actor for part in islice(waiting, count)})
+    def _hand_out(self, source: Iterator[Any], lost: list[Any], running: dict[Any, tuple[Any, Any]]) -> None:
+        """Two parts an actor: one that it works on, one that it need not wait for."""
+        for actor in self._ready:
+            busy = sum(other is actor for other, _ in running.values())
+            again = [lost.pop() for _ in range(min(len(lost), 2 - busy))]
+            for part in [*again, *islice(source, 2 - busy - len(again))]:
+                running[actor.do.remote(part, self._content)] = (actor, part)
 
-        for actor in self._actors:
-            hand_to(actor, 2)  # one that it works on, one that it need not wait for
-        while running:
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            hand_to(running.pop(done), 1)
-            yield self._result(done)
-
-    def _result(self, done: Any) -> Any:
+    def _first_of(self, running: dict[Any, Any]) -> Any:
+        """What is done first: a part, or the beginning of an actor."""
         import ray
 
-        try:
-            return ray.get(done)
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from error  # as it would be raised here
-        except ray.exceptions.RayActorError as error:
+        patience = None if running else _SECONDS_TO_START
+        done, _ = ray.wait([*running, *self._starting], num_returns=1, timeout=patience)
+        if not done:
             raise WorkerError(
                 "Ray",
-                got=f"workers that are lost again and again ({error})",
+                got=f"no worker that began within {_SECONDS_TO_START} s",
+                expected="room on the cluster for one",
+                remedy="see `ray status` on the cluster, and run it again: what is done stays",
+            )
+        return done[0]
+
+    def _take_in(self, begun: Any) -> None:
+        import ray
+
+        actor = self._starting.pop(begun)
+        try:
+            ray.get(begun)
+            self._ready.append(actor)
+        except ray.exceptions.RayActorError as error:
+            self._replace(error)
+
+    def _replace(self, error: Exception) -> None:
+        self._losses += 1
+        if self._losses > LOSSES:
+            raise WorkerError(
+                "Ray",
+                got=f"the loss of a worker, {self._losses} times without a part done ({error})",
                 expected="workers that live, and memory enough for each",
                 remedy="see `ray status` on the cluster, and run it again: what is done stays",
             ) from error
+        self._start()
+
+    def _start(self) -> None:
+        actor: Any = self._new()
+        self._starting[actor.ready.remote()] = actor
 
 
 class _Worker:
@@ -77,8 +130,11 @@ class _Worker:
         self._begin, self._name = begin, name
         self._do: Any = None
 
+    def ready(self) -> None:
+        """Answers once there is room for it on the cluster."""
+
     def do(self, part: Any, content: list[Any]) -> Any:
-        # On the first part, so that an actor that Ray begins again finds the files again: it keeps no arguments.
+        # Not when it begins: there an error would pass for a loss.
         self._do = self._do or self._begun(content)
         return self._do(part)
 
@@ -118,18 +174,23 @@ def _connect(address: str) -> None:
         ) from error
 
 
-def _how_many_fit(place: Workplace) -> int:
-    """As many workers as the cluster has room for. Raises WorkerError where it has for none."""
+def _count(place: Workplace) -> int:
+    """As many workers as were asked for, or as there is room for. Raises WorkerError where there is not."""
     import ray
 
-    has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # untyped in Ray
-    cpus, gpus = has.get("CPU", 0.0), has.get("GPU", 0.0)
-    fit = int(min(cpus // place.cpus, gpus // place.gpus if place.gpus else cpus))
-    if fit < 1:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    cpus, gpus = (sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
+    fit = sum(_fit(node, place) for node in nodes)
+    if fit < (place.count or 1):
         raise WorkerError(
             "Ray",
-            got=f"a cluster of {cpus:g} CPUs and {gpus:g} GPUs",
-            expected=f"room for a worker of {place.cpus} CPUs and {place.gpus:g} GPUs",
-            remedy="set DISTILRANK_CPUS_PER_WORKER and DISTILRANK_GPUS_PER_WORKER to what it has",
+            got=f"a cluster of {cpus:g} CPUs and {gpus:g} GPUs on {len(nodes)} machines",
+            expected=f"room for {place.count or 1} workers of {place.cpus} CPUs and {place.gpus:g} GPUs each",
+            remedy="set DISTILRANK_WORKERS, DISTILRANK_CPUS_PER_WORKER and DISTILRANK_GPUS_PER_WORKER to what it has",
         )
-    return fit
+    return place.count or fit
+
+
+def _fit(node: dict[str, float], place: Workplace) -> int:
+    by_cpus = node.get("CPU", 0.0) // place.cpus
+    return int(min(by_cpus, node.get("GPU", 0.0) // place.gpus) if place.gpus else by_cpus)

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 # Takes parts, which it asks for as workers become free, and gives their results as they come, in any order.
 Each = Callable[[Iterable[Part]], Iterator[Result]]
 
-# How often one worker, or one pool of processes, may be lost and begun again.
+# How often workers may be lost, and begun again, without a part done in between.
 LOSSES = 3
 
 
