@@ -33,7 +33,6 @@ from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
 from distilrank.data.triples import pairs_of
 from distilrank.evaluation.latency import machine
-from distilrank.params import AwsApiDocs, Backbone, Candidates, CatRanker, Tokens
 from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained
 from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.inputs import ragged_ids, stored_batch
@@ -48,6 +47,7 @@ from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores
 from distilrank.scoring.store import ScoreStore
 from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
+from distilrank.sections import AwsApiDocs, Backbone, Candidates, CatRanker, Tokens
 from distilrank.workers.local import in_this_process
 from distilrank.workers.work import Each, Work
 

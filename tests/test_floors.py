@@ -17,7 +17,7 @@ FLOORS = [
     {"evaluation"},
     {"rankers"},
     {"data"},
-    {"artifacts", "layout", "new_directory", "params", "params_file", "presets", "progress", "workers"},
+    {"artifacts", "layout", "new_directory", "params", "params_file", "presets", "progress", "sections", "workers"},
     {"errors"},
 ]
 LIGHT = [

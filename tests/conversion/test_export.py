@@ -13,9 +13,9 @@ from transformers import AutoConfig, AutoModel
 from distilrank.conversion.export import export_model
 from distilrank.data.tokens import TextTokenizer, copy_tokenizer
 from distilrank.errors import CheckpointError, InputError
-from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Ranker, TkRanker, Tokens
 from distilrank.rankers.architectures import begin_ranker, load_ranker
 from distilrank.rankers.inputs import text_batch
+from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Ranker, TkRanker, Tokens
 
 LENGTHS = Tokens(query_length=10, passage_length=24)
 SIZE = {

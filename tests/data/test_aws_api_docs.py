@@ -5,7 +5,7 @@ import pytest
 
 from distilrank.data.aws_api_docs import plain_text, read_aws_api_docs, words_of
 from distilrank.errors import CollectionError
-from distilrank.params import AwsApiDocs
+from distilrank.sections import AwsApiDocs
 
 FLEETS = AwsApiDocs(source="aws-api-docs", services=["iotfleetwise"], minimum_words=12, dev_share=0.2, test_share=0.2)
 

@@ -13,7 +13,7 @@ import pytest
 
 from distilrank.data.backbone import FILES, locate_backbone
 from distilrank.errors import BackboneError
-from distilrank.params import Backbone
+from distilrank.sections import Backbone
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONTENTS = {name: f"the content of {name}".encode() for name in FILES}

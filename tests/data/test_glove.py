@@ -8,7 +8,7 @@ import pytest
 from distilrank.artifacts import sha256_of
 from distilrank.data.glove import Table, glove_table
 from distilrank.errors import BackboneError
-from distilrank.params import Glove
+from distilrank.sections import Glove
 
 VOCABULARY = ["[CLS]", "queue", "##queue", "bucket", "unheard"]
 LINES = ["the 1 2 3", "queue 0.5 -0.5 0.25", "bucket 1e-1 0 -2", "s3 0 0 0"]

@@ -18,10 +18,10 @@ from transformers import (
 )
 
 from distilrank.data.tokens import TextTokenizer
-from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Ranker, TkRanker, Tokens
 from distilrank.rankers import base
 from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.rankers.base import TokenBatch
+from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Ranker, TkRanker, Tokens
 
 # In float16 two sums of the same numbers may fall on neighbouring values.
 EXACT, STORED_IN_HALF = 1e-5, 2e-4

@@ -20,8 +20,6 @@ from transformers import AutoModel, BertConfig, RobertaPreLayerNormConfig
 
 from distilrank.data.tokens import TextTokenizer
 from distilrank.errors import BackboneError, MissingInput
-from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, TkRanker, Tokens
-from distilrank.params import Ranker as RankerParams
 from distilrank.rankers.architectures import (
     begin_ranker,
     check_fits,
@@ -34,6 +32,8 @@ from distilrank.rankers.architectures import (
 from distilrank.rankers.first_token import FirstTokenReader
 from distilrank.rankers.halves import split
 from distilrank.rankers.transformer import TransformerRanker
+from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, TkRanker, Tokens
+from distilrank.sections import Ranker as RankerParams
 
 PAIRS = (rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2))
 

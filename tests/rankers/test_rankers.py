@@ -18,11 +18,11 @@ from tests.rankers.examples import (
 )
 
 from distilrank.data.tokens import TextTokenizer
-from distilrank.params import CatRanker, ColbertRanker
-from distilrank.params import Ranker as RankerParams
 from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained, trained
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.transformer import TransformerRanker
+from distilrank.sections import CatRanker, ColbertRanker
+from distilrank.sections import Ranker as RankerParams
 
 CLS, SEP = 101, 102
 NO_TOKENS = TokenBatch(torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, 1, dtype=torch.bool))

@@ -11,11 +11,11 @@ from tests.rankers.examples import begun, rows, saved_backbone
 
 from distilrank.artifacts import sha256_of
 from distilrank.data.tokens import TextTokenizer
-from distilrank.params import Glove
-from distilrank.params import TkRanker as TkParams
 from distilrank.rankers.architectures import load_ranker, pretrained
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.tk import TkRanker
+from distilrank.sections import Glove
+from distilrank.sections import TkRanker as TkParams
 
 Matrix = npt.NDArray[np.float64]
 HEADS = 8  # the most, up to 10, that divide a width of 32

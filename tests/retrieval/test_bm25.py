@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from distilrank.errors import CollectionError
-from distilrank.params import Candidates
 from distilrank.retrieval.bm25 import BM25
+from distilrank.sections import Candidates
 
 TEXTS = ["red apple pie", "green apple", "blue sky blue water", "red red wine"]
 PARAMS = Candidates(depth=4, k1=0.9, b=0.4)

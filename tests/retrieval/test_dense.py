@@ -10,8 +10,6 @@ import torch
 from distilrank import layout
 from distilrank.data.tokens import TextTokenizer, TokenStore
 from distilrank.errors import InputError
-from distilrank.params import CatRanker as CatParams
-from distilrank.params import DotRanker as DotParams
 from distilrank.params import Params
 from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.rankers.base import Ranker
@@ -19,6 +17,8 @@ from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import encode_vectors
 from distilrank.scoring.pairs import rerank
+from distilrank.sections import CatRanker as CatParams
+from distilrank.sections import DotRanker as DotParams
 
 IDS = pl.Series([f"p{number:03}" for number in range(200)])
 

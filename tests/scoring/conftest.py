@@ -10,10 +10,10 @@ import torch
 
 from distilrank import layout
 from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
-from distilrank.params import CatRanker as CatParams
 from distilrank.params import Params
 from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
+from distilrank.sections import CatRanker as CatParams
 from distilrank.workers.local import in_this_process
 from distilrank.workers.work import Work
 

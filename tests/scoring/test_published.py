@@ -13,9 +13,10 @@ import pytest
 from distilrank import layout
 from distilrank.artifacts import whole_directory
 from distilrank.errors import DownloadError, InputError, MissingInput, ScoreError
-from distilrank.params import Import, Params
+from distilrank.params import Params
 from distilrank.scoring.export import export_scores
 from distilrank.scoring.labels import FILE, read_labels
+from distilrank.sections import Import
 from distilrank.stages.import_scores import import_scores
 
 Stage = Callable[..., pl.DataFrame]

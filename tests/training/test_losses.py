@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from distilrank.params import WITH_TEMPERATURE, LabelLoss, TeacherLoss
+from distilrank.sections import WITH_TEMPERATURE, LabelLoss, TeacherLoss
 from distilrank.training.losses import (
     LOSSES,
     InfoNCE,

@@ -11,10 +11,10 @@ import torch
 from transformers import BertConfig, BertModel, TrainingArguments
 
 from distilrank.data.tokens import TextTokenizer, TokenStore
-from distilrank.params import DotRanker, TkRanker, Tokens, Training
-from distilrank.params import Ranker as RankerParams
 from distilrank.rankers.architectures import begin_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
+from distilrank.sections import DotRanker, TkRanker, Tokens, Training
+from distilrank.sections import Ranker as RankerParams
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import InfoNCE, MarginMSE, RankNet
 from distilrank.training.trainer import RankerTrainer, TrainingTask, train

@@ -11,10 +11,10 @@ from distilrank.conversion.checkpoint import Checkpoint
 from distilrank.data.tokens import TextTokenizer
 from distilrank.errors import CheckpointError
 from distilrank.new_directory import new_directory
-from distilrank.params import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Tokens
-from distilrank.params import Ranker as RankerParams
 from distilrank.rankers.architectures import begin_ranker
 from distilrank.rankers.base import Ranker
+from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Tokens
+from distilrank.sections import Ranker as RankerParams
 
 # Modules by their published names, and by ours.
 COMPRESSOR, CLASSIFIER = "compressor.", "_classification_layer."

@@ -10,7 +10,7 @@ import polars as pl
 
 from distilrank.data.collection import Collection, Split
 from distilrank.errors import CollectionError
-from distilrank.params import AwsApiDocs
+from distilrank.sections import AwsApiDocs
 
 # "GetDBInstance2" -> Get DB Instance 2
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")

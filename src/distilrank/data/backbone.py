@@ -4,7 +4,7 @@ from pathlib import Path
 
 from distilrank.artifacts import sha256_of
 from distilrank.errors import BackboneError
-from distilrank.params import Backbone
+from distilrank.sections import Backbone
 
 # The name, in params.yaml, of the model that comes with this package's dependencies.
 BUNDLED = "minilm"

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from distilrank.artifacts import sha256_of
 from distilrank.errors import BackboneError
-from distilrank.params import Glove
+from distilrank.sections import Glove
 
 Table = npt.NDArray[np.float32]
 # How tokenizers mark a piece within a word, or one that begins a word.

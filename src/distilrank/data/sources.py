@@ -4,7 +4,7 @@ from pathlib import Path
 
 from distilrank.data.aws_api_docs import read_aws_api_docs
 from distilrank.data.collection import Collection
-from distilrank.params import AwsApiDocs, ParquetTables
+from distilrank.sections import AwsApiDocs, ParquetTables
 
 
 def read_source(params: AwsApiDocs | ParquetTables) -> Collection:

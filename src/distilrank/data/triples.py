@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from distilrank.errors import CollectionError
-from distilrank.params import Triples
+from distilrank.sections import Triples
 
 
 def sample_triples(

@@ -11,8 +11,6 @@ from transformers.utils import logging
 from distilrank.artifacts import built
 from distilrank.data.tokens import TextTokenizer
 from distilrank.errors import BackboneError, MissingInput
-from distilrank.params import Ranker as RankerParams
-from distilrank.params import Tokens
 from distilrank.rankers.base import Ranker, RankerConfig
 from distilrank.rankers.cat import CatRanker
 from distilrank.rankers.colbert import ColbertRanker
@@ -20,6 +18,8 @@ from distilrank.rankers.device import chosen_device
 from distilrank.rankers.dot import DotRanker
 from distilrank.rankers.prettr import PrettrRanker
 from distilrank.rankers.tk import TkRanker
+from distilrank.sections import Ranker as RankerParams
+from distilrank.sections import Tokens
 
 ARCHITECTURES: dict[str, type[Ranker]] = {
     "cat": CatRanker,

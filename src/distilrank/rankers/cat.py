@@ -3,10 +3,10 @@
 from torch import Tensor, nn
 
 from distilrank.errors import BackboneError
-from distilrank.params import CatRanker as CatParams
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.first_token import FirstTokenReader
 from distilrank.rankers.transformer import TransformerRanker
+from distilrank.sections import CatRanker as CatParams
 
 
 class CatRanker(TransformerRanker):

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
-from distilrank.params import ColbertRanker as ColbertParams
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.transformer import TransformerRanker
+from distilrank.sections import ColbertRanker as ColbertParams
 
 
 class ColbertRanker(TransformerRanker):

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from distilrank.params import DotRanker as DotParams
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.transformer import TransformerRanker
+from distilrank.sections import DotRanker as DotParams
 
 
 class DotRanker(TransformerRanker):

@@ -5,10 +5,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from distilrank.params import PrettrRanker as PrettrParams
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.halves import split
 from distilrank.rankers.transformer import TransformerRanker, padding_last
+from distilrank.sections import PrettrRanker as PrettrParams
 
 
 class PrettrRanker(TransformerRanker):

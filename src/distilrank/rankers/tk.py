@@ -10,8 +10,8 @@ from transformers import PreTrainedModel
 
 from distilrank.data.glove import glove_table
 from distilrank.data.tokens import TextTokenizer
-from distilrank.params import TkRanker as TkParams
 from distilrank.rankers.base import Encoded, Ranker, RankerConfig, TokenBatch, check_enough, in_float32
+from distilrank.sections import TkRanker as TkParams
 
 # Means and width of the Gaussian kernels over cosines.
 MEANS = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)

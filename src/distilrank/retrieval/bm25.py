@@ -9,7 +9,7 @@ import polars as pl
 
 from distilrank.data.runs import RUN_SCHEMA
 from distilrank.errors import CollectionError
-from distilrank.params import Candidates
+from distilrank.sections import Candidates
 
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]

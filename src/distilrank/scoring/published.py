@@ -16,7 +16,7 @@ from pyarrow import csv
 from distilrank.data.downloads import fetched
 from distilrank.data.tokens import TokenStore, find
 from distilrank.errors import ScoreError
-from distilrank.params import Import
+from distilrank.sections import Import
 
 COLUMNS = ("pos_score", "neg_score", "query_id", "pos_passage_id", "neg_passage_id")
 # Bytes read at once; a line is shorter.

@@ -12,7 +12,7 @@ from distilrank.artifacts import built, whole_directory, work_directory, write_j
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
-from distilrank.params import Params, Student, Teacher
+from distilrank.params import Params
 from distilrank.rankers.architectures import (
     begin_ranker,
     check_fits,
@@ -24,6 +24,7 @@ from distilrank.rankers.architectures import (
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.labels import scores_of
+from distilrank.sections import Student, Teacher
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import loss_for

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from distilrank.params import Training
 from distilrank.rankers.base import Ranker
+from distilrank.sections import Training
 
 
 def parameter_groups(ranker: Ranker, params: Training) -> list[dict[str, Any]]:

@@ -21,11 +21,11 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 
 from distilrank.evaluation.history import History
-from distilrank.params import Training
 from distilrank.progress import Advance, progress
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.device import chosen_device
+from distilrank.sections import Training
 from distilrank.training.batches import TripleDataset
 from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups

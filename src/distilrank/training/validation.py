@@ -6,9 +6,9 @@ import polars as pl
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
 from distilrank.evaluation.measures import means, measure
-from distilrank.params import Validation
 from distilrank.rankers.base import Ranker
 from distilrank.scoring.pairs import rerank
+from distilrank.sections import Validation
 
 
 class DevReranking:

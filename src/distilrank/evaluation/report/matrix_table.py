@@ -10,7 +10,7 @@ from distilrank.evaluation.report.gains import Gain, gain_over_control
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
 from distilrank.evaluation.tasks import TASKS
-from distilrank.params import Student
+from distilrank.sections import Student
 
 MEASURES = ["nDCG@10", "MRR@10"]
 

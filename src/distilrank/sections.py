@@ -1,0 +1,284 @@
+"""The sections of params.yaml as typed values: unknown keys and values out of range are refused."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0, lt=1)]
+Temperature = Annotated[float, Field(gt=0)] | None
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+# Losses that need labels alone, and those that need a teacher's scores.
+LabelLoss = Literal["ranknet", "infonce"]
+TeacherLoss = Literal["margin-mse", "mse", "weighted-ranknet", "mse-ranknet", "listwise-kl"]
+WITH_TEMPERATURE = ("infonce", "listwise-kl")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AwsApiDocs(Section):
+    """The embedded default: the operations of the AWS services that botocore describes."""
+
+    source: Literal["aws-api-docs"]
+    services: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    minimum_words: int = Field(ge=1)
+    dev_share: Share
+    test_share: Share
+
+    @model_validator(mode="after")
+    def leaves_queries_to_train_on(self) -> Self:
+        if self.dev_share + self.test_share >= 1:
+            raise ValueError("dev_share and test_share leave no training queries: their sum must be below 1")
+        return self
+
+
+class ParquetTables(Section):
+    """Your own passages.parquet, queries.parquet and qrels.parquet, in a folder below collections/."""
+
+    source: Literal["parquet"]
+    path: str = Field(pattern=r"^collections/[^/.][^/]*$")
+
+
+Collection = Annotated[AwsApiDocs | ParquetTables, Field(discriminator="source")]
+
+
+class Backbone(Section):
+    model: str = Field(min_length=1)
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+
+
+class Tokens(Section):
+    query_length: int = Field(ge=1, le=512)
+    passage_length: int = Field(ge=1, le=8192)
+
+
+class Candidates(Section):
+    depth: int = Field(ge=1, le=1000)
+    k1: float = Field(gt=0)
+    b: float = Field(ge=0, le=1)
+
+
+class Triples(Section):
+    count: int = Field(ge=1)
+    negatives: int = Field(ge=1)
+    negatives_from: int = Field(ge=1)
+    seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def has_enough_negatives(self) -> Self:
+        if self.negatives > self.negatives_from:
+            raise ValueError(f"negatives is {self.negatives}, more than negatives_from, {self.negatives_from}")
+        return self
+
+
+class RankerSection(Section):
+    # What may learn at a rate of its own.
+    parts: ClassVar[tuple[str, ...]] = ()
+
+
+class CatRanker(RankerSection):
+    """BERT_CAT: `pooling` is what the linear head reads, [CLS] or the backbone's pooler."""
+
+    architecture: Literal["cat"]
+    layers: int = Field(ge=1)
+    pooling: Literal["cls", "pooler"] = "cls"
+
+
+class PrettrRanker(RankerSection):
+    """PreTTR: the layers below `join_layer` read query and passage apart, those from it on read them joined.
+
+    `query_masks` is how many [MASK] stand behind each query, as the paper's published PreTTR was trained.
+    """
+
+    architecture: Literal["prettr"]
+    layers: int = Field(ge=2)
+    join_layer: int = Field(ge=1)
+    query_masks: int = Field(ge=0, default=0)
+
+    @model_validator(mode="after")
+    def joins_below_the_top(self) -> Self:
+        if self.join_layer >= self.layers:
+            raise ValueError(f"join_layer must be below layers, {self.layers}; it is {self.join_layer}")
+        return self
+
+
+class ColbertRanker(RankerSection):
+    """ColBERT: vectors of `dimension`; scaled to length 1 where `normalise`.
+
+    Queries are filled up with [MASK], which nothing reads, where `expand_queries`. `query_masks` is how many others,
+    which are read, stand behind each query, as the paper's published ColBERT was trained.
+    """
+
+    architecture: Literal["colbert"]
+    layers: int = Field(ge=1)
+    dimension: int = Field(ge=1, default=128)
+    normalise: bool = False
+    expand_queries: bool = False
+    query_masks: int = Field(ge=0, default=0)
+
+
+class DotRanker(RankerSection):
+    """BERT_DOT: one vector, of the backbone's width or projected to `dimension`."""
+
+    architecture: Literal["dot"]
+    layers: int = Field(ge=1)
+    pooling: Literal["cls", "mean"]
+    dimension: Annotated[int, Field(ge=1)] | None = None
+
+
+class Glove(Section):
+    """A text file of word vectors: a word and its numbers a line. By its digest DVC sees that it changed."""
+
+    path: str = Field(min_length=1)
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TkRanker(RankerSection):
+    """TK: small transformer layers over word embeddings, the backbone's or those of a GloVe text file."""
+
+    parts: ClassVar[tuple[str, ...]] = ("kernels", "embeddings")
+
+    architecture: Literal["tk"]
+    layers: int = Field(ge=1, default=2)
+    glove: Glove | None = None
+
+
+Ranker = Annotated[CatRanker | PrettrRanker | ColbertRanker | DotRanker | TkRanker, Field(discriminator="architecture")]
+
+
+class Training(Section):
+    """`part_learning_rates` are those of parts of a ranker that learn at a rate of their own."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: LearningRate
+    part_learning_rates: dict[str, LearningRate] = {}
+    warmup_share: float = Field(ge=0, lt=1)
+    validate_every: int = Field(ge=1)
+    patience: int = Field(ge=1)
+    seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def ends_on_a_validation(self) -> Self:
+        if self.steps % self.validate_every:
+            raise ValueError(f"steps must be a multiple of validate_every, {self.validate_every}")
+        return self
+
+
+class Teacher(Section):
+    """Trained on labels: the students' triples, or a draw of its own."""
+
+    ranker: Ranker
+    loss: LabelLoss
+    temperature: Temperature = None
+    training: Training
+    triples: Triples | None = None
+
+    @model_validator(mode="after")
+    def has_what_its_loss_needs(self) -> Self:
+        _check_temperature(self.temperature, self.loss)
+        _check_parts(self.ranker, self.training)
+        return self
+
+
+class Ensemble(Section):
+    """Several teachers as one: the mean of their scores, of their z-normalised scores, or the median."""
+
+    members: Annotated[list[ModelName], Field(min_length=2)]
+    combine: Literal["mean", "z-mean", "median"]
+
+    @model_validator(mode="after")
+    def counts_each_member_once(self) -> Self:
+        if len(set(self.members)) < len(self.members):
+            raise ValueError(f"each member must stand once; they are {self.members}")
+        return self
+
+
+class Import(Section):
+    """Scores that others published, in a teacher's place: a path or URL, and others that have the same file.
+
+    By the file's `checksum` DVC sees that it changed.
+    """
+
+    location: str = Field(min_length=1)
+    mirrors: list[str] = []
+    checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None
+
+
+class Student(Section):
+    """Learns a teacher's margins; its control is the same student without a teacher, from the backbone."""
+
+    ranker: Ranker
+    start: Literal["backbone", "teacher"]
+    loss: TeacherLoss
+    control_loss: LabelLoss
+    temperature: Temperature = None
+    training: Training
+
+    @model_validator(mode="after")
+    def has_what_its_losses_need(self) -> Self:
+        _check_temperature(self.temperature, self.loss, self.control_loss)
+        _check_parts(self.ranker, self.training)
+        return self
+
+
+class Matrix(Section):
+    """Which of these meet: who teaches every student, which students have a control, which are indexed."""
+
+    teachers: Annotated[list[ModelName], Field(min_length=1)]
+    controls: list[ModelName]
+    indexes: Annotated[list[ModelName], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def names_each_once(self) -> Self:
+        for names in (self.teachers, self.controls, self.indexes):
+            if len(set(names)) < len(names):
+                raise ValueError(f"each name must stand once; they are {names}")
+        return self
+
+
+class Validation(Section):
+    queries: int = Field(ge=1)
+    depth: int = Field(ge=1)
+
+
+class Scoring(Section):
+    """`precision` is that of a teacher's matrix products; `pairs_at_once` bounds memory, whatever there is to score."""
+
+    precision: Literal["float32", "bfloat16"]
+    pairs_per_part: int = Field(ge=1)
+    pairs_at_once: int = Field(ge=1)
+
+
+class Labels(Section):
+    """Labels with a larger share of negative margins than `most_negative_margins` are refused."""
+
+    most_negative_margins: float = Field(ge=0, le=1)
+
+
+class Evaluation(Section):
+    depth: int = Field(ge=10)
+    minimum_relevance: int = Field(ge=1)
+
+
+class Latency(Section):
+    queries: int = Field(ge=1)
+
+
+class Report(Section):
+    examples: int = Field(ge=1)
+
+
+def _check_temperature(temperature: float | None, *losses: str) -> None:
+    needed = [loss for loss in losses if loss in WITH_TEMPERATURE]
+    if needed and temperature is None:
+        raise ValueError(f"the loss {needed[0]} needs a temperature")
+    if temperature is not None and not needed:
+        raise ValueError(f"only {' and '.join(WITH_TEMPERATURE)} take a temperature, not {' or '.join(losses)}")
+
+
+def _check_parts(ranker: Ranker, training: Training) -> None:
+    if strange := [part for part in training.part_learning_rates if part not in ranker.parts]:
+        raise ValueError(f"part_learning_rates of {ranker.architecture} may name {list(ranker.parts)}, not {strange}")
