@@ -106,7 +106,7 @@ def prepare(directory: Path, queries: int, model: Path | None) -> Task:
 
 
 def drawn(collection: Collection, queries: pl.DataFrame) -> pl.DataFrame:
-    bm25 = BM25(collection.passages["passage_id"], collection.passage_texts(), Candidates(depth=100, k1=1.5, b=0.75))
+    bm25 = BM25(collection.passages["passage_id"], collection.passage_texts(), Candidates(depth=100, train_depth=0, k1=1.5, b=0.75))
     run = bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), NEGATIVES + 5)
     positives = collection.qrels.select("query_id", positive_id="passage_id")
     negatives = run.join(

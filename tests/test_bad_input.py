@@ -42,7 +42,7 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         ("  dot:\n", "  bm25:\n", "bm25 is the name of the ranker that needs no training"),
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
-        ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.depth, 20"),
+        ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.train_depth, 20"),
         (
             "  tk:\n",
             "  T2:\n",
@@ -73,7 +73,7 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         (
             "negatives_from: 8",
             "negatives_from: 21",
-            "T1b.triples.negatives_from is 21, beyond candidates.depth",
+            "T1b.triples.negatives_from is 21, beyond candidates.train_depth",
         ),
         (
             "learning_rate: 1e-3",

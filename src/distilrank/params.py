@@ -14,7 +14,7 @@ from distilrank.sections import (
     Collection,
     Ensemble,
     Evaluation,
-    Import,
+    FileElsewhere,
     Labels,
     Latency,
     Matrix,
@@ -44,7 +44,7 @@ class Params(Section):
     triples: Triples
     teachers: dict[ModelName, Teacher]
     ensembles: dict[ModelName, Ensemble]
-    imports: dict[ModelName, Import]
+    imports: dict[ModelName, FileElsewhere]
     students: Annotated[dict[ModelName, Student], Field(min_length=1)]
     matrix: Matrix
     validation: Validation
@@ -61,8 +61,8 @@ class Params(Section):
             raise ValueError(
                 f"teachers, ensembles, imports and students must differ in name; more than one has {twice}"
             )
-        if "bm25" in names:
-            raise ValueError("bm25 is the name of the ranker that needs no training: choose another")
+        if taken := {"bm25", "given"} & set(names):
+            raise ValueError(f"{min(taken)} is the name of what finds candidates, without training: choose another")
         controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
         dense = [name for name, student in controls.items() if student.ranker.architecture == "dot"]
         known = (
@@ -104,15 +104,20 @@ class Params(Section):
     def depths_agree(self) -> Self:
         own = [(f"teachers.{name}.triples", teacher.triples) for name, teacher in self.teachers.items()]
         draws = [(f"{name}.negatives_from", draw.negatives_from) for name, draw in own if draw]
-        for section, depth in (
-            ("triples.negatives_from", self.triples.negatives_from),
-            *draws,
-            ("validation.depth", self.validation.depth),
-            ("evaluation.depth", self.evaluation.depth),
+        depth, train_depth = self.candidates.depth, self.candidates.train_depth
+        for section, needed, where, most in (
+            ("triples.negatives_from", self.triples.negatives_from, "train_depth", train_depth),
+            *((name, needed, "train_depth", train_depth) for name, needed in draws),
+            ("validation.depth", self.validation.depth, "depth", depth),
+            ("evaluation.depth", self.evaluation.depth, "depth", depth),
         ):
-            if depth > self.candidates.depth:
-                raise ValueError(f"{section} is {depth}, beyond candidates.depth, {self.candidates.depth}")
+            if needed > most:
+                raise ValueError(f"{section} is {needed}, beyond candidates.{where}, {most}")
         return self
+
+    def first_stage(self) -> str:
+        """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
+        return "given" if self.candidates.runs else "bm25"
 
     def teacher(self, name: str) -> Teacher:
         return _entry(self.teachers, "teachers", name)
@@ -120,7 +125,7 @@ class Params(Section):
     def ensemble(self, name: str) -> Ensemble:
         return _entry(self.ensembles, "ensembles", name)
 
-    def imported(self, name: str) -> Import:
+    def imported(self, name: str) -> FileElsewhere:
         return _entry(self.imports, "imports", name)
 
     def student(self, name: str) -> Student:
@@ -134,7 +139,7 @@ class Params(Section):
         if teacher in self.ensembles:
             return self.ensembles[teacher].members
         known = {**self.teachers, **self.ensembles, **self.imports}
-        return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), Import) else [teacher]
+        return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), FileElsewhere) else [teacher]
 
     def label_names(self) -> list[str]:
         """All that triples have labels of: teachers, ensembles and imports."""

@@ -11,11 +11,22 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 # Losses that need labels alone, and those that need a teacher's scores.
 LabelLoss = Literal["ranknet", "infonce"]
 TeacherLoss = Literal["margin-mse", "mse", "weighted-ranknet", "mse-ranknet", "listwise-kl"]
+Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
+# Test queries stand in one set, `test`, or in several that are measured apart, such as dl19 and dl20.
+TestSet = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 WITH_TEMPERATURE = ("infonce", "listwise-kl")
 
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileElsewhere(Section):
+    """A file by its path or URL, and others that have the same file. By its `checksum` DVC sees that it changed."""
+
+    location: str = Field(min_length=1)
+    mirrors: list[str] = []
+    checksum: Checksum | None
 
 
 class AwsApiDocs(Section):
@@ -55,9 +66,16 @@ class Tokens(Section):
 
 
 class Candidates(Section):
+    """BM25's best `depth` passages a query, `train_depth` a training query; `runs` take its place where they are given.
+
+    A run is a TREC file, or a file of MS MARCO's form: query_id, passage_id, query, passage.
+    """
+
     depth: int = Field(ge=1, le=1000)
+    train_depth: int = Field(ge=0, le=1000)
     k1: float = Field(gt=0)
     b: float = Field(ge=0, le=1)
+    runs: list[FileElsewhere] = []
 
 
 class Triples(Section):
@@ -194,17 +212,6 @@ class Ensemble(Section):
         if len(set(self.members)) < len(self.members):
             raise ValueError(f"each member must stand once; they are {self.members}")
         return self
-
-
-class Import(Section):
-    """Scores that others published, in a teacher's place: a path or URL, and others that have the same file.
-
-    By the file's `checksum` DVC sees that it changed.
-    """
-
-    location: str = Field(min_length=1)
-    mirrors: list[str] = []
-    checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None
 
 
 class Student(Section):

@@ -21,5 +21,5 @@ def search(query: str, model: Path, index: Path, collection: Path, depth: int) -
     with torch.inference_mode():
         encoded = ranker.encode_queries(text_batch([query], ranker.config.query_length, tokenizer).to(ranker.device))
     run = ranked(found.search(pl.Series(["query"]), one_vector(encoded), depth)).drop("rank")
-    passages = Collection.read(collection).passages
+    passages = Collection.read(collection).passages.join(run.lazy(), on="passage_id", how="semi").collect()
     return run.join(passages, on="passage_id", how="left", maintain_order="left").drop("query_id")

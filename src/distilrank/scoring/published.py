@@ -16,7 +16,7 @@ from pyarrow import csv
 from distilrank.data.downloads import fetched
 from distilrank.data.tokens import TokenStore, find
 from distilrank.errors import ScoreError
-from distilrank.sections import Import
+from distilrank.sections import FileElsewhere
 
 COLUMNS = ("pos_score", "neg_score", "query_id", "pos_passage_id", "neg_passage_id")
 # Bytes read at once; a line is shorter.
@@ -55,7 +55,7 @@ def write_published(file: Path, labels: pl.LazyFrame, gzipped: bool) -> None:
     )
 
 
-def whole_file(published: Import) -> Path:
+def whole_file(published: FileElsewhere) -> Path:
     """The file of an import, downloaded if need be.
 
     Raises DownloadError where it is absent or has another checksum, ScoreError where it is empty or cut off.

@@ -62,7 +62,7 @@ def _first_passages(inputs: ReportInputs) -> pl.DataFrame:
 def _passages(inputs: ReportInputs, firsts: pl.DataFrame) -> list[Passage]:
     """The passages that rankers put first for one query: relevant ones first, then by the order of the rankers."""
     groups = firsts.group_by("passage_id").agg("ranker", pl.col("relevant").first())
-    known = groups.join(inputs.collection.passages, on="passage_id")
+    known = groups.lazy().join(inputs.collection.passages, on="passage_id").collect()
     passages = [
         Passage(
             row["passage_id"],

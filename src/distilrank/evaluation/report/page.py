@@ -41,7 +41,7 @@ def write_report(inputs: ReportInputs) -> str:
         inputs=inputs,
         params=inputs.params,
         architectures=list(dict.fromkeys(one.ranker.architecture for one in inputs.params.students.values())),
-        passages=len(collection.passages),
+        passages=len(collection.passage_ids()),
         queries={split: len(collection.queries_of(split)) for split in ("train", "dev", "test")},
         headline=headline(inputs),
         matrix_tables=matrix_tables(inputs),
