@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from distilrank.data.aws_api_docs import read_aws_api_docs
 from rich.console import Console
 from rich.table import Table
 from sentence_transformers import CrossEncoder
 
 from distilrank.conversion.export import export_model
-from distilrank.data.aws_api_docs import read_aws_api_docs
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.batches import batches_by_length
 from distilrank.data.collection import Collection
@@ -106,7 +106,11 @@ def prepare(directory: Path, queries: int, model: Path | None) -> Task:
 
 
 def drawn(collection: Collection, queries: pl.DataFrame) -> pl.DataFrame:
-    bm25 = BM25(collection.passages["passage_id"], collection.passage_texts(), Candidates(depth=100, train_depth=0, k1=1.5, b=0.75))
+    bm25 = BM25(
+        collection.passages["passage_id"],
+        collection.passage_texts(),
+        Candidates(depth=100, train_depth=0, k1=1.5, b=0.75),
+    )
     run = bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), NEGATIVES + 5)
     positives = collection.qrels.select("query_id", positive_id="passage_id")
     negatives = run.join(
@@ -271,7 +275,7 @@ def show_bounds(console: Console, task: Task, pairs: pl.DataFrame, budget: int) 
     }
     tokenizer = TextTokenizer(task.model)
     began = time.perf_counter()
-    tokenizer.ids([task.queries[query] + task.passages[passage] for query, passage in some.iter_rows()], 256)
+    tokenizer.ids([task.queries[query] + task.passages[passage] for query, passage in some.iter_rows()])
     spared = time.perf_counter() - began
     shares = {kind: value / 1e6 / seconds for kind, value in spent.items()}
     shares["all else"] = 1 - sum(shares.values())

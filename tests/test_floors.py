@@ -17,7 +17,18 @@ FLOORS = [
     {"evaluation"},
     {"rankers"},
     {"data"},
-    {"artifacts", "layout", "new_directory", "params", "params_file", "presets", "progress", "sections", "workers"},
+    {
+        "artifacts",
+        "collection_sections",
+        "layout",
+        "new_directory",
+        "params",
+        "params_file",
+        "presets",
+        "progress",
+        "sections",
+        "workers",
+    },
     {"errors"},
 ]
 LIGHT = [

@@ -49,5 +49,9 @@ class DownloadError(InputError):
     """A file elsewhere cannot be had, or is not the one that was asked for."""
 
 
+class NotThere(DownloadError):
+    """There is no such file."""
+
+
 class WorkerError(InputError):
     """Workers cannot be had as the environment asks for them, or are lost again and again."""

@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from distilrank.collection_sections import Collection
 from distilrank.errors import ParamsError
 from distilrank.sections import (
     WITH_TEMPERATURE,
     Backbone,
     Candidates,
     CatRanker,
-    Collection,
     Ensemble,
     Evaluation,
     FileElsewhere,
+    GivenTriples,
     Labels,
     Latency,
     Matrix,
@@ -27,7 +28,9 @@ from distilrank.sections import (
     TkRanker,
     Tokens,
     Triples,
+    Unlabelled,
     Validation,
+    drawn_or_given,
 )
 
 PARAMS_FILE = Path("params.yaml")
@@ -41,7 +44,10 @@ class Params(Section):
     backbone: Backbone
     tokens: Tokens
     candidates: Candidates
-    triples: Triples
+    triples: Annotated[
+        Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
+    ]
+    unlabelled: Unlabelled | None
     teachers: dict[ModelName, Teacher]
     ensembles: dict[ModelName, Ensemble]
     imports: dict[ModelName, FileElsewhere]
@@ -102,11 +108,14 @@ class Params(Section):
 
     @model_validator(mode="after")
     def depths_agree(self) -> Self:
-        own = [(f"teachers.{name}.triples", teacher.triples) for name, teacher in self.teachers.items()]
-        draws = [(f"{name}.negatives_from", draw.negatives_from) for name, draw in own if draw]
+        every = {"triples": self.triples} | {
+            f"teachers.{name}.triples": one.triples for name, one in self.teachers.items()
+        }
+        draws = [
+            (f"{name}.negatives_from", one.negatives_from) for name, one in every.items() if isinstance(one, Triples)
+        ]
         depth, train_depth = self.candidates.depth, self.candidates.train_depth
         for section, needed, where, most in (
-            ("triples.negatives_from", self.triples.negatives_from, "train_depth", train_depth),
             *((name, needed, "train_depth", train_depth) for name, needed in draws),
             ("validation.depth", self.validation.depth, "depth", depth),
             ("evaluation.depth", self.evaluation.depth, "depth", depth),

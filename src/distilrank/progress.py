@@ -19,11 +19,11 @@ class AdvanceWithNote(Protocol):
 
 
 @contextmanager
-def progress(what: str, total: int, done: int = 0) -> Iterator[AdvanceWithNote]:
-    """Gives a function that is told how much more is done; `done` of `total` was done before."""
+def progress(what: str, total: int | None, done: int = 0) -> Iterator[AdvanceWithNote]:
+    """Gives a function that is told how much more is done; `done` of `total`, where that is known, was done before."""
     console = Console(stderr=True)
     if done:
-        print(f"{what}: going on from {done:,} of {total:,}", flush=True)
+        print(f"{what}: going on from {done:,}{_of(total)}", flush=True)
     if console.is_terminal:
         columns = ("{task.description}", "{task.fields[rate]}", "{task.fields[note]}")
         bar = Progress(
@@ -53,19 +53,24 @@ class _Pace:
 
 
 class _Lines:
-    def __init__(self, what: str, total: int, done: int) -> None:
+    def __init__(self, what: str, total: int | None, done: int) -> None:
         self._what, self._total, self._pace = what, total, _Pace(done)
         self._began = self._last_line = time.monotonic()
 
     def advance(self, steps: int, note: str = "") -> None:
         self._pace.done += steps
-        now, left = time.monotonic(), self._total - self._pace.done
-        if now - self._last_line >= _SECONDS_BETWEEN_LINES or (left <= 0 and now - self._began >= 1):
+        now, left = time.monotonic(), None if self._total is None else self._total - self._pace.done
+        ended = left is not None and left <= 0
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES or (ended and now - self._began >= 1):
             rate = self._pace.rate()
-            details = [f"{rate:,.1f} a second", note, _duration(left / max(rate, 1e-9)) if left > 0 else ""]
+            details = [f"{rate:,.1f} a second", note, _duration(left / max(rate, 1e-9)) if left and left > 0 else ""]
             told = ", ".join(detail for detail in details if detail)
-            print(f"{self._what}: {self._pace.done:,} of {self._total:,}, {told}", flush=True)
+            print(f"{self._what}: {self._pace.done:,}{_of(self._total)}, {told}", flush=True)
             self._last_line = now
+
+
+def _of(total: int | None) -> str:
+    return "" if total is None else f" of {total:,}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,8 +1,15 @@
 """The sections of params.yaml as typed values: unknown keys and values out of range are refused."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def labelled_split(name: str) -> str:
+    if name == "unlabelled":
+        raise ValueError("another name: unlabelled queries have no qrels, and a key of their own")
+    return name
+
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
@@ -12,8 +19,8 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 LabelLoss = Literal["ranknet", "infonce"]
 TeacherLoss = Literal["margin-mse", "mse", "weighted-ranknet", "mse-ranknet", "listwise-kl"]
 Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
-# Test queries stand in one set, `test`, or in several that are measured apart, such as dl19 and dl20.
-TestSet = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+# Any other than train and dev is a test set: `test`, or several that are measured apart, such as dl19 and dl20.
+SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$"), AfterValidator(labelled_split)]
 WITH_TEMPERATURE = ("infonce", "listwise-kl")
 
 
@@ -27,32 +34,6 @@ class FileElsewhere(Section):
     location: str = Field(min_length=1)
     mirrors: list[str] = []
     checksum: Checksum | None
-
-
-class AwsApiDocs(Section):
-    """The embedded default: the operations of the AWS services that botocore describes."""
-
-    source: Literal["aws-api-docs"]
-    services: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
-    minimum_words: int = Field(ge=1)
-    dev_share: Share
-    test_share: Share
-
-    @model_validator(mode="after")
-    def leaves_queries_to_train_on(self) -> Self:
-        if self.dev_share + self.test_share >= 1:
-            raise ValueError("dev_share and test_share leave no training queries: their sum must be below 1")
-        return self
-
-
-class ParquetTables(Section):
-    """Your own passages.parquet, queries.parquet and qrels.parquet, in a folder below collections/."""
-
-    source: Literal["parquet"]
-    path: str = Field(pattern=r"^collections/[^/.][^/]*$")
-
-
-Collection = Annotated[AwsApiDocs | ParquetTables, Field(discriminator="source")]
 
 
 class Backbone(Section):
@@ -89,6 +70,30 @@ class Triples(Section):
         if self.negatives > self.negatives_from:
             raise ValueError(f"negatives is {self.negatives}, more than negatives_from, {self.negatives_from}")
         return self
+
+
+class GivenTriples(FileElsewhere):
+    """MS MARCO's: a query, a passage that is relevant, one that is not; their ids or their texts, tab-separated.
+
+    The first `count`, or all.
+    """
+
+    columns: Literal["ids", "texts"]
+    count: Annotated[int, Field(ge=1)] | None
+
+
+class Unlabelled(Section):
+    """Triples of queries without qrels, by a teacher's scores of their best `depth` candidates.
+
+    Relevant is what scores as the share `positive_from` of the labelled positives do, or higher; not relevant what
+    scores as the share `negative_to` of the labelled negatives do, or lower.
+    """
+
+    depth: int = Field(ge=2, le=1000)
+    triples: int = Field(ge=1)
+    positive_from: Share
+    negative_to: Share
+    seed: int = Field(ge=0)
 
 
 class RankerSection(Section):
@@ -276,6 +281,11 @@ class Latency(Section):
 
 class Report(Section):
     examples: int = Field(ge=1)
+
+
+def drawn_or_given(triples: Any) -> str:
+    """Which triples are meant: those with a location are given."""
+    return "given" if "location" in (triples if isinstance(triples, dict) else dict(triples)) else "drawn"
 
 
 def _check_temperature(temperature: float | None, *losses: str) -> None:

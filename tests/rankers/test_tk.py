@@ -127,7 +127,7 @@ def test_words_begin_as_those_of_a_glove_file_which_a_trained_ranker_needs_no_mo
     params = TkParams(architecture="tk", glove=Glove(path=str(file), sha256=sha256_of(file)))
     tokenizer = TextTokenizer(backbone)
     ranker = begun(params, pretrained(saved_backbone("bert", tmp_path / "bert")), tokenizer)
-    [[number]] = tokenizer.ids(["queue"], 1)
+    [[number]] = tokenizer.ids(["queue"])
     assert isinstance(ranker, TkRanker)
     vector = ranker.embeddings.weight[number].detach()
     torch.testing.assert_close(vector / vector[0], torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))

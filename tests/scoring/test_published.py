@@ -16,7 +16,7 @@ from distilrank.errors import DownloadError, InputError, MissingInput, ScoreErro
 from distilrank.params import Params
 from distilrank.scoring.export import export_scores
 from distilrank.scoring.labels import FILE, read_labels
-from distilrank.sections import Import
+from distilrank.sections import FileElsewhere
 from distilrank.stages.import_scores import import_scores
 
 Stage = Callable[..., pl.DataFrame]
@@ -44,7 +44,7 @@ def take_in(project: Path, tiny_params: Params) -> Stage:
 
     def run(content: bytes, name: str = "scores.tsv", checksum: str | None = None) -> pl.DataFrame:
         Path(name).write_bytes(content)
-        imports = {"T9": Import(location=name, checksum=checksum)}
+        imports = {"T9": FileElsewhere(location=name, checksum=checksum)}
         import_scores(tiny_params.model_copy(update={"imports": imports}), "T9")
         return read_labels(layout.LABELS / "T9")
 

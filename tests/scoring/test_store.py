@@ -241,7 +241,7 @@ def test_a_text_that_changed_is_scored_again(
     shutil.copytree(layout.TOKENS, changed)
     ids = [tokens.passages[row] for row in range(len(tokens.passages))]
     row = tokens.passage_rows(pl.Series([passage]))[0]
-    ids[row] = np.array(tokenizer.ids(["another text"], 24)[0], ids[row].dtype)
+    ids[row] = np.array(tokenizer.ids(["another text"])[0], ids[row].dtype)
     np.save(changed / "passages.tokens.npy", np.concatenate(ids))
     np.save(changed / "passages.offsets.npy", np.cumsum([0, *map(len, ids)]))
     again = score(tokens=TokenStore.open(changed))

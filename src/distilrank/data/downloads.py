@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from distilrank.artifacts import read_json, write_json
 from distilrank.data.remote import Interrupted, opened
-from distilrank.errors import DownloadError
+from distilrank.errors import DownloadError, NotThere
 from distilrank.progress import progress
 
 # Pauses, in seconds, before one location is tried again; a try that brought bytes starts them anew.
@@ -25,12 +25,15 @@ def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] =
     """The local file of a location: of a path, the path itself; of a URL, downloaded unless the cache has it.
 
     `checksum` is md5:... or sha256:..., whatever brought the file; `mirrors` are tried one after the other. Raises
-    DownloadError.
+    DownloadError, NotThere where all of them say that there is no such file.
     """
     if not is_remote(location):
         path = Path(location)
+        if path.is_dir():
+            raise DownloadError(path, got="a directory", expected="a file", remedy="name the file")
         if not path.is_file():
-            raise DownloadError(path, got="no such file", expected="a file", remedy="put it there")
+            raise NotThere(path, got="no such file", expected="a file", remedy="put it there")
+        _readable(path)
         _verify(path, location, checksum)
         return path
     file = _place(location)
@@ -62,7 +65,10 @@ def _from_first(location: str, mirrors: Sequence[str], file: Path, checksum: str
     if len(failures) == 1:
         raise failures[0]
     told = "; ".join(str(failure) for failure in failures)
-    raise DownloadError(location, got=f"no source that works ({told})", expected="one", remedy="correct the mirrors")
+    absent = all(isinstance(failure, NotThere) for failure in failures)
+    raise (NotThere if absent else DownloadError)(
+        location, got=f"no source that works ({told})", expected="one", remedy="correct the mirrors"
+    )
 
 
 def _download(source: str, file: Path, checksum: str | None) -> None:
@@ -103,7 +109,7 @@ def _go_on(source: str, partial: Path) -> None:
         with partial.open("r+b") if stream.start else partial.open("wb") as file:
             file.truncate(stream.start)
             file.seek(stream.start)
-            with progress(f"bytes of {source}", stream.size or 0, stream.start) as advance:
+            with progress(f"bytes of {source}", stream.size, stream.start) as advance:
                 for chunk in stream.chunks:
                     file.write(chunk)
                     advance(len(chunk))
@@ -122,6 +128,15 @@ def _go_on(source: str, partial: Path) -> None:
 def _state(partial: Path) -> Path:
     """What is known of the file that is being downloaded."""
     return partial.with_name(f"{partial.name}.json")
+
+
+def _readable(path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise DownloadError(
+            path, got=error.strerror, expected="a file that may be read", remedy="see to its permissions"
+        ) from error
 
 
 def _verify(file: Path, source: str, checksum: str | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from distilrank.errors import DownloadError
+from distilrank.errors import DownloadError, NotThere
 
 # What a break loses at most.
 _CHUNK = 1 << 16
@@ -68,7 +68,8 @@ def _http(url: str, start: int, version: str) -> Iterator[Stream]:
             if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
                 raise Interrupted(f"status {answer.status_code}")
             if answer.status_code not in (200, 206):
-                raise _refused(url, f"status {answer.status_code} ({answer.reason})")
+                kind = NotThere if answer.status_code in (404, 410) else DownloadError
+                raise _refused(url, f"status {answer.status_code} ({answer.reason})", kind)
             begins = start if answer.status_code == 206 else 0
             length = answer.headers.get("Content-Length")
             # A weak ETag does not promise the same bytes.
@@ -102,7 +103,7 @@ def _s3(location: str, start: int, version: str) -> Iterator[Stream]:
             raise Interrupted("another version of the file") from error
         if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or code == "SlowDown":
             raise Interrupted(code) from error
-        raise _refused(location, code) from error
+        raise _refused(location, code, NotThere if code in ("NoSuchKey", "404") else DownloadError) from error
     except (BotoCoreError, OSError) as error:
         raise Interrupted(str(error)) from error
 
@@ -118,8 +119,8 @@ def _read(body: Any) -> Iterator[bytes]:
         yield chunk
 
 
-def _refused(location: str, got: str) -> DownloadError:
-    return DownloadError(
+def _refused(location: str, got: str, kind: type[DownloadError] = DownloadError) -> DownloadError:
+    return kind(
         location,
         got=got[:160],
         expected="a file that may be read",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,12 +14,12 @@ import polars as pl
 from tokenizers import Tokenizer
 
 from distilrank.artifacts import built
+from distilrank.data.npy import growing_array
 from distilrank.errors import BackboneError, MissingInput
+from distilrank.progress import Advance
 
 Rows = npt.NDArray[np.int64]
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json"]
-# Texts handed to the tokenizer at once: enough for every core, little enough for memory.
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,9 @@ class TextTokenizer:
         by_id = {number: token for token, number in self._tokenizer.get_vocab().items()}
         return [by_id.get(number, "") for number in range(self.vocabulary_size)]
 
-    def ids(self, texts: Sequence[str], length: int) -> list[list[int]]:
-        """The first `length` token ids of each text."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids[:length] for encoding in encodings]
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text; all cores share the texts."""
+        return [one.ids for one in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def _special_tokens(self, folder: Path) -> SpecialTokens:
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
@@ -149,21 +148,32 @@ class TokenStore:
 
 
 def write_ragged(
-    directory: Path, name: str, ids: pl.Series, texts: Sequence[str], tokenizer: TextTokenizer, length: int
-) -> int:
-    """Writes the tokens of `texts` and returns their number: uint16 where the vocabulary allows."""
+    directory: Path,
+    name: str,
+    ids: pl.Series,
+    texts: Iterable[Sequence[str]],
+    tokenizer: TextTokenizer,
+    length: int,
+    advance: Advance,
+) -> npt.NDArray[np.int64]:
+    """Writes the first `length` tokens of texts, which come some at a time: uint16 where the vocabulary allows.
+
+    Returns how many tokens each text has (texts,), before it is cut.
+    """
     kind = np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.uint32
-    offsets = [0]
-    chunks = []
-    for start in range(0, len(texts), _CHUNK):
-        rows = tokenizer.ids(texts[start : start + _CHUNK], length)
-        chunks.append(np.concatenate([np.asarray(row, kind) for row in rows]))
-        for row in rows:
-            offsets.append(offsets[-1] + len(row))
-    np.save(directory / f"{name}.tokens.npy", np.concatenate(chunks))
-    np.save(directory / f"{name}.offsets.npy", np.asarray(offsets, np.int64))
+    lengths = [np.empty(0, np.int64)]
+    with growing_array(directory / f"{name}.tokens.npy", kind) as append:
+        for some in texts:
+            rows = tokenizer.ids(some)
+            append(np.concatenate([np.asarray(row[:length], kind) for row in rows]))
+            lengths.append(np.asarray([len(row) for row in rows]))
+            advance(len(rows))
+    every = np.concatenate(lengths)
+    if len(every) != len(ids):
+        raise AssertionError(f"{len(every)} texts of {len(ids)} {name}")
+    np.save(directory / f"{name}.offsets.npy", np.concatenate([[0], np.cumsum(np.minimum(every, length))]))
     pl.DataFrame({"id": ids}).write_parquet(directory / f"{name}.ids.parquet")
-    return offsets[-1]
+    return every
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

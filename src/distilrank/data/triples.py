@@ -1,10 +1,13 @@
-"""Training triples: a query, a passage that is relevant, and some that BM25 ranks high though they are not."""
+"""Training triples: a query, a passage that is relevant, and some that rank high though they are not."""
 
 import numpy as np
 import polars as pl
 
 from distilrank.errors import CollectionError
 from distilrank.sections import Triples
+
+# In the directory of triples: they, and the candidates of unlabelled queries in their form.
+TRIPLES, UNLABELLED = "triples.parquet", "unlabelled.parquet"
 
 
 def sample_triples(
@@ -13,25 +16,27 @@ def sample_triples(
     """Triples (query_id, positive_id, negative_ids) in random order, each pair of positive and negative at most once.
 
     Positives are all pairs of the qrels with a relevance above 0; negatives, as many a row as the params say, are
-    among the best `negatives_from` candidates that are not relevant. Raises CollectionError where there are fewer
-    triples than `count`; `section` is where the params say so.
+    among the best `negatives_from` candidates that are not relevant. With a larger `count` come the same triples, and
+    more. Raises CollectionError where there are fewer than `count`; `section` is where the params say so.
     """
     positives = qrels.filter(pl.col("relevance") > 0).select("query_id", positive_id="passage_id")
-    negatives = (
-        candidates.filter(pl.col("rank") <= params.negatives_from)
-        .join(positives, left_on=["query_id", "passage_id"], right_on=["query_id", "positive_id"], how="anti")
-        .select("query_id", negative_id="passage_id")
-    )
-    every = _grouped(positives.join(negatives, on="query_id"), params)
-    if len(every) < params.count:
+    groups = _groups(positives, candidates, params)
+    of_query = groups.group_by("query_id").agg(first=pl.col("row").min(), groups=pl.len())
+    positives = positives.join(of_query, on="query_id").sort("query_id", "positive_id")
+    ends = positives["groups"].to_numpy().cumsum(dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    if total < params.count:
         raise CollectionError(
             f"params.yaml: {section}.count",
             got=params.count,
-            expected=f"at most {len(every)}, all there are",
-            remedy="ask for fewer, or raise its negatives_from and candidates.depth",
+            expected=f"at most {total}, all there are",
+            remedy="ask for fewer, or raise its negatives_from and candidates.train_depth",
         )
-    chosen = np.random.default_rng(params.seed).choice(len(every), params.count, replace=False)
-    return every[chosen]
+    # A triple is the number of its positive, and that of a group of the query's negatives.
+    numbers = np.random.default_rng(params.seed).permutation(total)[: params.count]
+    rows = np.searchsorted(ends, numbers, side="right")
+    group = positives["first"].to_numpy()[rows] + ends[rows] - 1 - numbers
+    return positives[rows].select("query_id", "positive_id").with_columns(groups["negative_ids"].gather(group))
 
 
 def pairs_of(triples: pl.LazyFrame) -> pl.DataFrame:
@@ -42,12 +47,17 @@ def pairs_of(triples: pl.LazyFrame) -> pl.DataFrame:
     return every.sort("query_id", "passage_id")
 
 
-def _grouped(pairs: pl.DataFrame, params: Triples) -> pl.DataFrame:
-    """A positive's negatives in random groups of the asked size; what is left over is left out."""
-    key = ["query_id", "positive_id"]
-    ordered = pairs.sort(*key, "negative_id")
-    lots = np.random.default_rng(params.seed).permutation(len(ordered))
-    shuffled = ordered.with_columns(lot=pl.Series(lots)).sort(*key, "lot")
-    group = (pl.int_range(pl.len()) // params.negatives).over(key).alias("group")
-    groups = shuffled.group_by(*key, group, maintain_order=True).agg(negative_ids="negative_id")
-    return groups.filter(pl.col("negative_ids").list.len() == params.negatives).drop("group")
+def _groups(positives: pl.DataFrame, candidates: pl.DataFrame, params: Triples) -> pl.DataFrame:
+    """(row, query_id, negative_ids): a query's negatives in random groups of the asked size, as many as are full."""
+    negatives = (
+        candidates.filter(pl.col("rank") <= params.negatives_from)
+        .join(positives, on="query_id", how="semi")
+        .join(positives, left_on=["query_id", "passage_id"], right_on=["query_id", "positive_id"], how="anti")
+        .select("query_id", "passage_id")
+        .sort("query_id", "passage_id")
+    )
+    lots = pl.Series("lot", np.random.default_rng(params.seed).permutation(len(negatives)))
+    shuffled = negatives.with_columns(lots).sort("query_id", "lot")
+    number = (pl.int_range(pl.len()) // params.negatives).over("query_id").alias("number")
+    groups = shuffled.group_by("query_id", number, maintain_order=True).agg(negative_ids="passage_id")
+    return groups.filter(pl.col("negative_ids").list.len() == params.negatives).with_row_index("row")

@@ -23,6 +23,6 @@ def text_batch(texts: Sequence[str], length: int, tokenizer: TextTokenizer) -> T
 
 def ragged_ids(texts: Sequence[str], length: int, tokenizer: TextTokenizer) -> RaggedIds:
     """The first `length` tokens of each text, as the token store holds them."""
-    rows = [np.asarray(row, np.uint32) for row in tokenizer.ids(texts, length)]
+    rows = [np.asarray(row[:length], np.uint32) for row in tokenizer.ids(texts)]
     offsets: npt.NDArray[np.int64] = np.cumsum([0, *map(len, rows)], dtype=np.int64)
     return RaggedIds(np.concatenate([np.empty(0, np.uint32), *rows]), offsets)

@@ -1,6 +1,6 @@
 """BM25 over whole texts, by bm25s."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import bm25s
 import numpy as np
@@ -18,10 +18,10 @@ Scores = npt.NDArray[np.float32]
 class BM25:
     """An index over passages, held in memory. Raises CollectionError if their texts hold no term."""
 
-    def __init__(self, passage_ids: pl.Series, texts: Sequence[str], params: Candidates) -> None:
+    def __init__(self, passage_ids: pl.Series, texts: Iterable[Sequence[str]], params: Candidates) -> None:
         self._passage_ids = passage_ids
         self._index = bm25s.BM25(k1=params.k1, b=params.b)
-        terms = bm25s.tokenize(list(texts), return_ids=False, show_progress=False)
+        terms = [t for some in texts for t in bm25s.tokenize(list(some), return_ids=False, show_progress=False)]
         if not any(terms):
             raise CollectionError(
                 "table passages",

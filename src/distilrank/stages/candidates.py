@@ -1,34 +1,63 @@
-"""candidates: BM25's best passages for every query, and BM25's own run on the test queries."""
+"""candidates: the passages that rankers re-rank for each query: BM25's best, or those that are given."""
+
+from collections.abc import Iterator
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from distilrank import layout
 from distilrank.artifacts import whole_directory
-from distilrank.data.collection import Collection
-from distilrank.data.runs import ranked, write_trec
-from distilrank.evaluation.tasks import BM25 as BM25_NAME
+from distilrank.data.collection import TRAIN, UNLABELLED, Collection
+from distilrank.data.given_runs import given_candidates
+from distilrank.data.runs import RUN_SCHEMA, ranked, write_trec
 from distilrank.params import Params
+from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
+
+_QUERIES_AT_ONCE = 1_000
+_SCHEMA = pl.DataFrame(schema=RUN_SCHEMA | {"rank": pl.Int64}).to_arrow().schema
 
 
 def candidates(params: Params) -> None:
     section = params.candidates
     collection = Collection.read(layout.COLLECTION)
-    bm25 = BM25(collection.passages["passage_id"], collection.passage_texts(), section)
-    queries = collection.queries
-    run = ranked(bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), section.depth))
-    test = run.join(collection.queries_of("test"), on="query_id", how="semi")
-    with whole_directory(
-        layout.CANDIDATES, "distilrank candidates", section.model_dump(), [layout.COLLECTION]
-    ) as draft:
-        run.write_parquet(draft.path / "candidates.parquet")
-        write_trec(test, draft.path / f"{BM25_NAME}.test.trec", BM25_NAME)
+    used = section.model_dump() | {"unlabelled": params.unlabelled and params.unlabelled.depth}
+    with whole_directory(layout.CANDIDATES, "distilrank candidates", used, [layout.COLLECTION]) as draft:
+        file = draft.path / "candidates.parquet"
+        queries = _with_depths(collection.queries, params)
+        given, counts = given_candidates(section.runs, collection, params.collection.on_error == "drop")
+        with pq.ParquetWriter(file, _SCHEMA) as writer:
+            for run in _runs(params, collection, queries, given):
+                writer.write_table(run.to_arrow().cast(_SCHEMA))
+        found = pl.scan_parquet(file)
+        test = found.join(collection.test_qrels().lazy(), on="query_id", how="semi").collect()
+        write_trec(test, draft.path / f"{params.first_stage()}.test.trec", params.first_stage())
+        without = queries.lazy().join(found, on="query_id", how="anti").select(pl.len())
         draft.counts |= {
             "queries": len(queries),
-            "candidates": len(run),
-            "queries without any": _left_out(run, queries),
+            "candidates": found.select(pl.len()).collect().item(),
+            "queries without any": without.collect().item(),
+            **counts,
         }
 
 
-def _left_out(run: pl.DataFrame, queries: pl.DataFrame) -> int:
-    return len(queries.join(run, on="query_id", how="anti"))
+def _with_depths(queries: pl.DataFrame, params: Params) -> pl.DataFrame:
+    """The queries that need candidates, and how many: `depth`."""
+    depths = {TRAIN: params.candidates.train_depth, UNLABELLED: params.unlabelled.depth if params.unlabelled else 0}
+    depth = pl.col("split").replace_strict(depths, default=params.candidates.depth, return_dtype=pl.Int64)
+    return queries.with_columns(depth=depth).filter(pl.col("depth") > 0)
+
+
+def _runs(params: Params, collection: Collection, queries: pl.DataFrame, given: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Candidates (query_id, passage_id, score, rank), of many queries at a time: first what is given."""
+    depths = queries.select("query_id", "depth")
+    yield ranked(given).join(depths, on="query_id").filter(pl.col("rank") <= pl.col("depth")).drop("depth")
+    rest = queries.join(given, on="query_id", how="anti")
+    if rest.is_empty():
+        return
+    bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
+    with progress("queries searched by BM25", len(rest)) as advance:
+        for (depth,), some in rest.group_by("depth", maintain_order=True):
+            for batch in some.iter_slices(_QUERIES_AT_ONCE):
+                yield ranked(bm25.search(batch["query_id"].to_list(), batch["text"].to_list(), depth))
+                advance(len(batch))

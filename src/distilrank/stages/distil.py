@@ -4,6 +4,7 @@ import polars as pl
 
 from distilrank import layout
 from distilrank.artifacts import built
+from distilrank.data.triples import TRIPLES
 from distilrank.errors import ParamsError
 from distilrank.params import Params, distilled_name
 from distilrank.scoring.labels import read_labels
@@ -14,7 +15,7 @@ from distilrank.stages.trained_model import Lesson, build_model
 def distil(params: Params, name: str, teacher: str | None, track: Track) -> None:
     section = params.student(name)
     if teacher is None:
-        triples = pl.read_parquet(built(layout.TRIPLES / "triples.parquet"))
+        triples = pl.read_parquet(built(layout.TRIPLES / TRIPLES))
         build_model(params, name, section, Lesson(section.control_loss, triples, [layout.TRIPLES], {}), track)
         return
     # An ensemble has no layers of its own: its first member's stand for them.

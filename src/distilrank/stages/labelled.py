@@ -9,10 +9,12 @@ import polars as pl
 from distilrank import layout
 from distilrank.artifacts import built, whole_directory
 from distilrank.data.query_ranges import QueryRange, query_ranges
+from distilrank.data.triples import TRIPLES, UNLABELLED
 from distilrank.params import Params
-from distilrank.scoring.labelling import write_labels
+from distilrank.scoring.labelling import write_in_pieces, write_labels
 from distilrank.scoring.labels import FILE
 from distilrank.scoring.quality import refuse_inverted
+from distilrank.scoring.unlabelled import Thresholds, unlabelled_pieces
 
 
 def label_triples(
@@ -23,10 +25,43 @@ def label_triples(
     sources: Sequence[Path],
 ) -> None:
     """Writes labels/<teacher>/ from scores (query_id, passage_id, score) that come from `sources`."""
-    triples = built(layout.TRIPLES / "triples.parquet")
+    triples = built(layout.TRIPLES / TRIPLES)
     ranges = query_ranges(pl.scan_parquet(triples), params.scoring.pairs_at_once)
     inputs = [layout.TRIPLES, *sources]
     used = {"teacher": teacher, **used}
     with whole_directory(layout.LABELS / teacher, f"distilrank labels of {teacher}", used, inputs) as draft:
-        draft.counts["triples"] = write_labels(draft.path / FILE, triples, ranges, scores_of_range)
-        refuse_inverted(teacher, pl.scan_parquet(draft.path / FILE), params.labels.most_negative_margins)
+        file = draft.path / FILE
+        draft.counts["triples"] = write_labels(file, triples, ranges, scores_of_range)
+        refuse_inverted(teacher, pl.scan_parquet(file), params.labels.most_negative_margins)
+        if params.unlabelled:
+            draft.counts["triples of unlabelled queries"] = _add_unlabelled(file, params, scores_of_range)
+
+
+def pairs_to_score() -> pl.LazyFrame:
+    """The triples, and the candidates of unlabelled queries in their form: the first, and the others. Raises
+    MissingInput.
+    """
+    triples, unlabelled = built(layout.TRIPLES / TRIPLES), layout.TRIPLES / UNLABELLED
+    return pl.scan_parquet([triples, *([unlabelled] if unlabelled.is_file() else [])])
+
+
+def _add_unlabelled(file: Path, params: Params, scores_of_range: Callable[[QueryRange], pl.DataFrame]) -> int:
+    """Adds the triples of unlabelled queries to the labels in `file`, and returns their number."""
+    assert params.unlabelled
+    candidates = pl.scan_parquet(built(layout.TRIPLES / UNLABELLED))
+    labelled, added = file.with_suffix(".labelled"), file.with_suffix(".added")
+    file.rename(labelled)
+    labels = pl.scan_parquet(labelled)
+    pieces = unlabelled_pieces(
+        query_ranges(candidates, params.scoring.pairs_at_once),
+        candidates,
+        scores_of_range,
+        Thresholds.of(labels, params.unlabelled),
+        params.unlabelled,
+        labels.select(pl.col("negative_ids").list.len()).head(1).collect().item(),
+    )
+    number = write_in_pieces(added, pieces)
+    pl.scan_parquet([labelled, added]).sink_parquet(file)
+    labelled.unlink()
+    added.unlink()
+    return number

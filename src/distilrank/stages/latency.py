@@ -25,7 +25,7 @@ def latency(params: Params) -> None:
     sample = by_query[: params.latency.queries]
     texts = [group["text"][0] for group in sample]
     passages = [group["passage_id"] for group in sample]
-    bm25 = BM25(collection.passages["passage_id"], collection.passage_texts(), params.candidates)
+    bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
     depth = params.evaluation.depth
     times = {BM25_NAME: milliseconds(lambda number: bm25.search([""], [texts[number]], depth), len(texts))}
     for name in params.model_names():

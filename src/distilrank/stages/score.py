@@ -3,10 +3,8 @@
 Whatever the store of its scores holds already is not scored again.
 """
 
-import polars as pl
-
 from distilrank import layout
-from distilrank.artifacts import built, whole_directory, work_directory
+from distilrank.artifacts import whole_directory, work_directory
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TokenStore
 from distilrank.params import Params
@@ -18,7 +16,7 @@ from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores
 from distilrank.scoring.store import ScoreStore
 from distilrank.scoring.work import begin_scoring
-from distilrank.stages.labelled import label_triples
+from distilrank.stages.labelled import label_triples, pairs_to_score
 from distilrank.stages.record import Track
 from distilrank.workers.work import Work, Workplace, workers
 
@@ -30,7 +28,7 @@ def score(params: Params, teacher: str, track: Track) -> None:
         chosen_device()  # refused here; on Ray it is for the workers to say
     section, model = params.scoring, layout.MODELS / teacher
     tokens = TokenStore.open(layout.TOKENS)
-    triples = pl.scan_parquet(built(layout.TRIPLES / "triples.parquet"))
+    triples = pairs_to_score()
     scorer = scorer_of(model, section.precision)
     used = section.model_dump() | {"teacher": teacher, "fingerprint": fingerprint_of(scorer)}
     inputs = [layout.TOKENS, layout.TRIPLES, model]

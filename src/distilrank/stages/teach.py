@@ -5,7 +5,7 @@ import polars as pl
 from distilrank import layout
 from distilrank.artifacts import built
 from distilrank.data.collection import Collection
-from distilrank.data.triples import sample_triples
+from distilrank.data.triples import TRIPLES, sample_triples
 from distilrank.params import Params
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import Lesson, build_model
@@ -14,7 +14,7 @@ from distilrank.stages.trained_model import Lesson, build_model
 def teach(params: Params, name: str, track: Track) -> None:
     section = params.teacher(name)
     if section.triples is None:
-        triples = pl.read_parquet(built(layout.TRIPLES / "triples.parquet"))
+        triples = pl.read_parquet(built(layout.TRIPLES / TRIPLES))
     else:
         qrels = Collection.read(layout.COLLECTION).qrels_of("train")
         candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))

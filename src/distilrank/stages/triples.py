@@ -1,20 +1,57 @@
-"""triples: training triples from the train qrels and BM25's candidates."""
+"""triples: training triples, drawn from the train qrels and the candidates, or given."""
 
 import polars as pl
 
 from distilrank import layout
 from distilrank.artifacts import built, whole_directory
-from distilrank.data.collection import Collection
-from distilrank.data.triples import sample_triples
+from distilrank.data.collection import TRAIN, Collection
+from distilrank.data.collection import UNLABELLED as UNLABELLED_SPLIT
+from distilrank.data.given_triples import write_given_triples
+from distilrank.data.triples import TRIPLES, UNLABELLED, sample_triples
+from distilrank.errors import CollectionError
 from distilrank.params import Params
+from distilrank.sections import GivenTriples
 
 
 def triples(params: Params) -> None:
     section = params.triples
-    qrels = Collection.read(layout.COLLECTION).qrels_of("train")
-    candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
-    sampled = sample_triples(qrels, candidates, section)
+    collection = Collection.read(layout.COLLECTION)
+    candidates = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     inputs = [layout.COLLECTION, layout.CANDIDATES]
     with whole_directory(layout.TRIPLES, "distilrank triples", section.model_dump(), inputs) as draft:
-        sampled.write_parquet(draft.path / "triples.parquet")
-        draft.counts |= {"triples": len(sampled), "queries": sampled["query_id"].n_unique()}
+        file = draft.path / TRIPLES
+        if isinstance(section, GivenTriples):
+            drop = params.collection.on_error == "drop"
+            draft.counts |= write_given_triples(file, section, collection, drop)
+        else:
+            qrels = collection.qrels_of(TRAIN)
+            train = candidates.join(qrels.lazy(), on="query_id", how="semi").collect()
+            sample_triples(qrels, train, section).write_parquet(file)
+        found = pl.scan_parquet(file).select(triples=pl.len(), queries=pl.col("query_id").n_unique())
+        draft.counts |= found.collect(engine="streaming").row(0, named=True)
+        if params.unlabelled:
+            unlabelled = _unlabelled(collection, candidates)
+            unlabelled.write_parquet(draft.path / UNLABELLED)
+            draft.counts["unlabelled queries"] = len(unlabelled)
+
+
+def _unlabelled(collection: Collection, candidates: pl.LazyFrame) -> pl.DataFrame:
+    """The candidates of queries without qrels, for teachers to score, in the form of triples: the best, and the others.
+
+    Raises CollectionError if there are none.
+    """
+    queries = collection.queries_of(UNLABELLED_SPLIT).lazy()
+    ordered = candidates.join(queries, on="query_id", how="semi").sort("query_id", "rank")
+    passages = pl.col("passage_id")
+    found = ordered.group_by("query_id", maintain_order=True).agg(
+        positive_id=passages.first(), negative_ids=passages.slice(1)
+    )
+    several = found.filter(pl.col("negative_ids").list.len() > 0).collect()
+    if several.is_empty():
+        raise CollectionError(
+            "params.yaml: unlabelled",
+            got="no query without qrels that has two candidates",
+            expected="some",
+            remedy="name their file as collection.unlabelled, or set unlabelled to null",
+        )
+    return several

@@ -8,27 +8,29 @@ from typing import Any
 
 import polars as pl
 
-from distilrank.data.collection import Collection, Split
+from distilrank.collection_sections import AwsApiDocs
 from distilrank.errors import CollectionError
-from distilrank.sections import AwsApiDocs
 
 # "GetDBInstance2" -> Get DB Instance 2
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
 
 
-def read_aws_api_docs(params: AwsApiDocs) -> Collection:
-    """Reads botocore's service models. Raises CollectionError."""
-    rows = [row for service in _services(params) for row in _operations(service, params)]
-    table = pl.DataFrame(
-        rows,
-        schema={"passage_id": pl.String, "title": pl.String, "text": pl.String, "query": pl.String, "split": pl.String},
-        orient="row",
-    )
-    passages = table.select("passage_id", "title", "text")
-    # The query of an operation and its one relevant passage go by the same id.
-    queries = table.select(query_id="passage_id", text="query", split="split")
-    qrels = table.select("passage_id", query_id="passage_id", relevance=pl.lit(1, pl.Int64), split="split")
-    return Collection.of(passages, queries, qrels.select("query_id", "passage_id", "relevance", "split"))
+class AwsApiDocsSource:
+    """The query of an operation and its one relevant passage go by the same id."""
+
+    def __init__(self, params: AwsApiDocs) -> None:
+        rows = [row for service in _services(params) for row in _operations(service, params)]
+        columns = dict.fromkeys(["passage_id", "title", "text", "query", "split"], pl.String)
+        self._operations = pl.DataFrame(rows, schema=columns, orient="row")
+
+    def passages(self) -> Iterator[pl.DataFrame]:
+        yield self._operations.select("passage_id", "title", "text")
+
+    def queries(self) -> pl.DataFrame:
+        return self._operations.select("split", query_id="passage_id", text="query")
+
+    def qrels(self) -> pl.DataFrame:
+        return self._operations.select("passage_id", "split", query_id="passage_id", relevance=pl.lit(1, pl.Int64))
 
 
 def plain_text(html: str) -> str:
@@ -65,7 +67,7 @@ def _service_models() -> Any:
     return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
-def _operations(service: str, params: AwsApiDocs) -> Iterator[tuple[str, str, str, str, Split]]:
+def _operations(service: str, params: AwsApiDocs) -> Iterator[tuple[str, str, str, str, str]]:
     model = _service_models().load_service_model(service, "service-2")
     metadata = model["metadata"]
     for name, operation in model["operations"].items():
@@ -76,7 +78,7 @@ def _operations(service: str, params: AwsApiDocs) -> Iterator[tuple[str, str, st
             yield passage_id, metadata["serviceFullName"], text, query, _split(passage_id, params)
 
 
-def _split(passage_id: str, params: AwsApiDocs) -> Split:
+def _split(passage_id: str, params: AwsApiDocs) -> str:
     """By hash, so that an operation keeps its split when others come or go."""
     share = int.from_bytes(hashlib.sha256(passage_id.encode()).digest()[:8]) / 2**64
     if share < params.test_share:

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from distilrank.data.aws_api_docs import plain_text, read_aws_api_docs, words_of
+from distilrank.collection_sections import AwsApiDocs
+from distilrank.data.sources.aws_api_docs import AwsApiDocsSource, plain_text, words_of
 from distilrank.errors import CollectionError
-from distilrank.sections import AwsApiDocs
 
 FLEETS = AwsApiDocs(source="aws-api-docs", services=["iotfleetwise"], minimum_words=12, dev_share=0.2, test_share=0.2)
 
@@ -30,23 +30,23 @@ def test_html_becomes_text_with_entities_resolved() -> None:
 
 
 def test_the_query_for_an_operation_finds_that_operation_relevant() -> None:
-    collection = read_aws_api_docs(FLEETS)
-    query = collection.queries.row(by_predicate=pl.col("query_id") == "iotfleetwise:DeleteFleet", named=True)
+    source = AwsApiDocsSource(FLEETS)
+    query = source.queries().row(by_predicate=pl.col("query_id") == "iotfleetwise:DeleteFleet", named=True)
     assert query["text"] == "IoTFleetWise delete fleet"
-    relevant = collection.qrels.filter(collection.qrels["query_id"] == "iotfleetwise:DeleteFleet")
+    relevant = source.qrels().filter(pl.col("query_id") == "iotfleetwise:DeleteFleet")
     assert relevant["passage_id"].to_list() == ["iotfleetwise:DeleteFleet"]
 
 
 def test_a_split_does_not_change_when_other_services_come() -> None:
     alone, together = (
-        read_aws_api_docs(FLEETS),
-        read_aws_api_docs(FLEETS.model_copy(update={"services": ["iotfleetwise", "s3"]})),
+        AwsApiDocsSource(FLEETS).queries(),
+        AwsApiDocsSource(FLEETS.model_copy(update={"services": ["iotfleetwise", "s3"]})).queries(),
     )
-    joined = alone.queries.join(together.queries, on="query_id", suffix="_together")
-    assert len(joined) == len(alone.queries)
+    joined = alone.join(together, on="query_id", suffix="_together")
+    assert len(joined) == len(alone)
     assert (joined["split"] == joined["split_together"]).all()
 
 
 def test_an_unknown_service_is_named() -> None:
     with pytest.raises(CollectionError, match="iotfleetwize"):
-        read_aws_api_docs(FLEETS.model_copy(update={"services": ["iotfleetwize"]}))
+        AwsApiDocsSource(FLEETS.model_copy(update={"services": ["iotfleetwize"]}))

@@ -1,0 +1,117 @@
+"""The section `collection` of params.yaml: where the passages, queries and qrels come from."""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from distilrank.sections import Checksum, Section, Share, SplitName
+
+OnError = Literal["fail", "drop"]
+# Of the data sets of the library ir_datasets; what follows is the data set's id.
+IR_DATASETS = "ir_datasets:"
+
+
+class AwsApiDocs(Section):
+    """The embedded default: the operations of the AWS services that botocore describes."""
+
+    on_error: ClassVar[OnError] = "fail"
+
+    source: Literal["aws-api-docs"]
+    services: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    minimum_words: int = Field(ge=1)
+    dev_share: Share
+    test_share: Share
+
+    @model_validator(mode="after")
+    def leaves_queries_to_train_on(self) -> Self:
+        if self.dev_share + self.test_share >= 1:
+            raise ValueError("dev_share and test_share leave no training queries: their sum must be below 1")
+        return self
+
+
+class Brought(Section):
+    """What users bring may have errors, which `on_error` fails on or drops.
+
+    `dev_share` of the training queries are for development where there are no dev queries; where there are more than
+    `dev_queries`, so many are kept.
+    """
+
+    on_error: OnError = "fail"
+    dev_share: Share | None = None
+    dev_queries: Annotated[int, Field(ge=1)] | None = None
+
+
+class Located(Brought):
+    """Files below a folder or in an archive, by path or URL; `unlabelled` is a file of queries without qrels."""
+
+    location: str = Field(min_length=1)
+    mirrors: list[str] = Field(default=[])
+    checksums: dict[str, Checksum] = Field(default={})
+    unlabelled: str | None = None
+
+
+class ParquetTables(Located):
+    """Your own passages.parquet, queries.parquet and qrels.parquet."""
+
+    source: Literal["parquet"]
+    unlabelled: None = None  # its queries say so themselves
+
+
+class Beir(Located):
+    """BEIR's layout: corpus.jsonl, queries.jsonl, and qrels/NAME.tsv for each split."""
+
+    source: Literal["beir"]
+    splits: dict[SplitName, str] = Field(default={"train": "train", "dev": "dev", "test": "test"})
+
+
+class MsMarcoPassage(Located):
+    """MS MARCO's passages by their official files; `splits` names its query sets."""
+
+    source: Literal["msmarco-passage"]
+    splits: dict[SplitName, Literal["train", "dev", "dev.small", "trec-dl-2019", "trec-dl-2020"]]
+
+
+class QueryFiles(Section):
+    queries: str
+    qrels: str
+
+
+class SeparatedFiles(Located):
+    """Tab-separated passages (id, text; or id, title, text) and queries (id, text), and qrels."""
+
+    source: Literal["tsv"]
+    passages: str
+    splits: Annotated[dict[SplitName, QueryFiles], Field(min_length=1)]
+
+
+class TrecFiles(Located):
+    """TREC's own forms: documents in <DOC>, topics in <top>, and qrels."""
+
+    source: Literal["trec"]
+    passages: str
+    splits: Annotated[dict[SplitName, QueryFiles], Field(min_length=1)]
+
+
+class IrDataset(Brought):
+    """A data set of ir_datasets; `splits` names the data sets below it that have the queries and qrels."""
+
+    source: Annotated[str, Field(pattern=rf"^{IR_DATASETS}.+$")]
+    splits: Annotated[dict[SplitName, str], Field(min_length=1)]
+    unlabelled: str | None = None
+
+
+def _kind(section: Any) -> str | None:
+    source = section.get("source") if isinstance(section, dict) else getattr(section, "source", None)
+    return IR_DATASETS if str(source).startswith(IR_DATASETS) else source
+
+
+Collection = Annotated[
+    Annotated[AwsApiDocs, Tag("aws-api-docs")]
+    | Annotated[ParquetTables, Tag("parquet")]
+    | Annotated[Beir, Tag("beir")]
+    | Annotated[MsMarcoPassage, Tag("msmarco-passage")]
+    | Annotated[SeparatedFiles, Tag("tsv")]
+    | Annotated[TrecFiles, Tag("trec")]
+    | Annotated[IrDataset, Tag(IR_DATASETS)],
+    Discriminator(_kind),
+]

@@ -1,0 +1,67 @@
+"""What is wrong with, or odd about, a collection: errors are failed on or dropped, the rest is told."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+from distilrank.errors import CollectionError
+
+Ended = Literal["dropped", "left out", "kept"]
+ROWS = {"finding": pl.String, "query_id": pl.String, "passage_id": pl.String, "split": pl.String}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`left out` and `kept` are warnings; `rows` (ROWS) says of what."""
+
+    what: str
+    ended: Ended
+    rows: pl.DataFrame
+
+    @property
+    def is_error(self) -> bool:
+        return self.ended == "dropped"
+
+
+@dataclass
+class Findings:
+    found: list[Finding] = field(default_factory=list)
+
+    def without(self, table: pl.DataFrame, wrong: pl.Expr | pl.Series, what: str, ended: Ended) -> pl.DataFrame:
+        """The table without the rows that are wrong, which are found."""
+        self.add(table.filter(wrong), what, ended)
+        return table.filter(~wrong)
+
+    def add(self, rows: pl.DataFrame, what: str, ended: Ended) -> None:
+        if len(rows):
+            known = rows.select(column for column in ROWS if column in rows.columns)
+            self.found.append(Finding(what, ended, known.with_columns(finding=pl.lit(what))))
+
+    def refuse_errors(self) -> None:
+        """Raises CollectionError if there is any."""
+        errors = [finding for finding in self.found if finding.is_error]
+        if errors:
+            told = [f"{len(one.rows):,} {one.what} (the first: {_named(one.rows)})" for one in errors]
+            raise CollectionError(
+                "the collection",
+                got="; ".join(told),
+                expected="none",
+                remedy="mend them, or set collection.on_error to drop",
+            )
+
+    def summary(self) -> list[dict[str, object]]:
+        return [
+            {"finding": one.what, "rows": len(one.rows), "ended": one.ended, "first": _named(one.rows)}
+            for one in self.found
+        ]
+
+    def rows(self) -> pl.DataFrame:
+        """All rows that are no longer in the collection."""
+        gone = [finding.rows for finding in self.found if finding.ended != "kept"]
+        return pl.concat([pl.DataFrame(schema=ROWS), *gone], how="diagonal")
+
+
+def _named(rows: pl.DataFrame) -> str:
+    first = rows.select(column for column in ROWS if column in rows.columns and column != "finding").row(0)
+    return " ".join(repr(value)[:60] for value in first if value is not None)

@@ -1,0 +1,73 @@
+"""Candidates that users give: TREC runs, MS MARCO's top-1000 files, or the scoreddocs of an ir_datasets data set."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from distilrank.collection_sections import IR_DATASETS
+from distilrank.data.collection import Collection
+from distilrank.data.files import text_of
+from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.sources.from_ir_datasets import rows_of
+from distilrank.data.text import Text, as_number, columns_of, separated, whole_table
+from distilrank.errors import CollectionError
+from distilrank.sections import FileElsewhere
+
+TREC = ("query_id", "q0", "passage_id", "rank", "score", "tag")
+TOP_1000 = ("query_id", "passage_id", "query", "passage")
+
+
+def given_candidates(
+    files: Sequence[FileElsewhere], collection: Collection, drop: bool
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """(query_id, passage_id, score) of the collection's queries and passages, and how many others there were.
+
+    Those of other queries are left out. Raises CollectionError for passages that are not there, unless they may be
+    dropped, for a query that two runs have, and where nothing is left of a run.
+    """
+    runs = [pl.DataFrame(schema=RUN_SCHEMA)]
+    counts = {"given for other queries": 0, "given passages that are not there": 0} if files else {}
+    for file in files:
+        run = read_given_run(file)
+        of_queries = run.join(collection.queries, on="query_id", how="semi")
+        known = of_queries.lazy().join(collection.passages, on="passage_id", how="semi").collect()
+        strange = of_queries.join(known, on="passage_id", how="anti")
+        if len(strange) and not drop:
+            raise _refused(file, f"passage '{strange['passage_id'][0]}'", "passages of the collection")
+        if known.is_empty():
+            raise _refused(file, "no candidate of the collection's queries", "some")
+        again = known.join(pl.concat(runs), on="query_id", how="semi")
+        if len(again):
+            raise _refused(file, f"query '{again['query_id'][0]}', which another run has", "each query in one run")
+        runs.append(known)
+        counts["given for other queries"] += len(run) - len(of_queries)
+        counts["given passages that are not there"] += len(strange)
+    return pl.concat(runs), counts
+
+
+def read_given_run(file: FileElsewhere) -> pl.DataFrame:
+    """(query_id, passage_id, score). Raises CollectionError, and DownloadError."""
+    if file.location.startswith(IR_DATASETS):
+        rows = rows_of(file.location.removeprefix(IR_DATASETS), "scoreddocs")
+        run = pl.DataFrame([(one.query_id, one.doc_id, one.score) for one in rows], schema=RUN_SCHEMA, orient="row")
+    else:
+        run = _read(text_of(file.location, file.checksum, file.mirrors))
+    twice = run.filter(~pl.struct("query_id", "passage_id").is_first_distinct())
+    if len(twice):
+        query, passage, _ = twice.row(0)
+        raise _refused(file, f"passage '{passage}' twice for query '{query}'", "each candidate once")
+    return run
+
+
+def _read(text: Text) -> pl.DataFrame:
+    if len(columns_of(text)) == len(TREC):
+        return as_number(text, whole_table(text, TREC, separator=None), "score", pl.Float64).select(*RUN_SCHEMA)
+    # These tell no scores: the order of the file is the only one there is.
+    pieces = [table.select("query_id", "passage_id") for _, table in separated(text, TOP_1000)]
+    return (
+        pl.concat(pieces).with_row_index("row").select("query_id", "passage_id", score=-pl.col("row").cast(pl.Float64))
+    )
+
+
+def _refused(file: FileElsewhere, got: str, expected: str) -> CollectionError:
+    return CollectionError(file.location, got=got, expected=expected, remedy="mend the run, or name another")

@@ -1,0 +1,126 @@
+"""Taking a collection in: its tables checked by stated rules, sorted by id, and written.
+
+Errors are dropped where that is sound, and listed; without leave to drop, the first look at them all is the end.
+"""
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+
+from distilrank.data.collection import DEV, SCHEMAS, TRAIN, UNLABELLED
+from distilrank.data.findings import Findings
+from distilrank.data.passages import BAD_ID, empty_table, write_passages
+from distilrank.data.sources.source import Source
+
+
+def take_in(source: Source, directory: Path, dev_share: float | None, dev_queries: int | None) -> Findings:
+    """Writes passages.parquet, queries.parquet and qrels.parquet, without what is wrong; returns what was found.
+
+    Raises CollectionError where nothing is left of a table.
+    """
+    findings = Findings()
+    # The small tables first: most mistakes show there, and not after hours of reading.
+    given_queries = source.queries().select(*SCHEMAS["queries"])
+    given_qrels = source.qrels().select(*SCHEMAS["qrels"])
+    passages = write_passages(source.passages(), directory / "passages.parquet", findings)
+    queries = _checked_queries(given_queries, findings)
+    sound = _checked_qrels(given_qrels, given_queries, passages, findings)
+    qrels = sound.join(passages.filter("kept"), on="passage_id", how="semi")
+    queries = _with_a_positive(queries, _of(queries, qrels), findings)
+    queries = _with_dev(queries, dev_share, dev_queries, findings)
+    qrels = _of(queries, qrels)
+    gone = sound.join(qrels, on=["query_id", "passage_id", "split"], how="anti")
+    findings.add(gone, "qrels of queries and passages that are gone", "left out")
+    if queries.is_empty():
+        raise empty_table("queries")
+    moved = qrels.drop("split").join(queries.select("query_id", "split"), on="query_id")
+    _write(queries, "queries", directory)
+    _write(moved, "qrels", directory)
+    return findings
+
+
+def _checked_queries(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Each query once, in one split. Of several, a test set goes before dev, dev before train."""
+    queries = queries.with_columns(pl.col("query_id", "text").fill_null(""))
+    queries = findings.without(queries, pl.col("split").is_null(), "queries that no qrels name", "left out")
+    ids = pl.col("query_id")
+    queries = findings.without(
+        queries, ids.str.contains(BAD_ID), "queries with an id that is empty or holds white space", "dropped"
+    )
+    queries = findings.without(queries, pl.col("text").str.strip_chars() == "", "queries without a text", "dropped")
+    twice = ~pl.struct("query_id", "split").is_first_distinct()
+    queries = findings.without(queries, twice, "queries with an id that another has", "dropped")
+    order = pl.col("split").replace_strict({DEV: 1, TRAIN: 2, UNLABELLED: 3}, default=0, return_dtype=pl.Int8)
+    queries = queries.with_columns(order=order, given_split="split").sort("order", "split", maintain_order=True)
+    queries = findings.without(queries, ~ids.is_first_distinct(), "queries of two splits", "dropped")
+    return _without_leaks(queries, findings).drop("order")
+
+
+def _without_leaks(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Without those to learn from, or to choose models by, whose text a later test would ask again."""
+    queries = queries.with_columns(same=_normal(pl.col("text")))
+    first = queries.group_by("same").agg(earliest=pl.col("order").min())
+    queries = queries.join(first, on="same", maintain_order="left")
+    asked = pl.col("order") > pl.col("earliest")
+    labelled = pl.col("earliest") < 2
+    return findings.without(
+        queries, asked & labelled, "training or dev queries with the text of a test or dev query", "dropped"
+    ).drop("same", "earliest")
+
+
+def _with_dev(queries: pl.DataFrame, share: float | None, most: int | None, findings: Findings) -> pl.DataFrame:
+    """With some training queries moved to dev where it has none, and without what is too much of dev.
+
+    By a digest of their texts: a query stays where it is when others come or go, and the same one asked twice goes
+    together.
+    """
+    lot, is_dev = _normal(pl.col("text")).map_elements(_lot, pl.Float64), pl.col("split") == DEV
+    if share is not None and queries.filter(is_dev).is_empty():
+        moved = (pl.col("split") == TRAIN) & (lot < share)
+        queries = queries.with_columns(split=pl.when(moved).then(pl.lit(DEV)).otherwise("split"))
+    if most is None:
+        return queries
+    chosen = queries.filter(is_dev).with_columns(lot=lot).sort("lot", "query_id").head(most)
+    beyond = is_dev & ~pl.col("query_id").is_in(chosen["query_id"].implode())
+    return findings.without(queries, beyond, "dev queries beyond collection.dev_queries", "left out")
+
+
+def _checked_qrels(
+    qrels: pl.DataFrame, queries: pl.DataFrame, passages: pl.DataFrame, findings: Findings
+) -> pl.DataFrame:
+    """Those of queries and passages that were given, each pair once."""
+    for table, keys, what in (
+        (queries, ["query_id", "split"], "qrels of queries that are not there"),
+        (passages, ["passage_id"], "qrels of passages that are not there"),
+    ):
+        findings.add(qrels.join(table, on=keys, how="anti"), what, "dropped")
+        qrels = qrels.join(table, on=keys, how="semi")
+    qrels = findings.without(qrels, pl.col("relevance").is_null(), "qrels without a relevance", "dropped")
+    twice = ~pl.struct("query_id", "passage_id", "split").is_first_distinct()
+    return findings.without(qrels, twice, "qrels of a pair that has one already", "dropped")
+
+
+def _of(queries: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
+    """The qrels of queries that are left, in the split that they were given in."""
+    return qrels.join(queries, left_on=["query_id", "split"], right_on=["query_id", "given_split"], how="semi")
+
+
+def _with_a_positive(queries: pl.DataFrame, qrels: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Without a relevant passage a query cannot be learned from, nor measured."""
+    positive = qrels.filter(pl.col("relevance") > 0)["query_id"].unique()
+    lacking = (pl.col("split") != UNLABELLED) & ~pl.col("query_id").is_in(positive.implode())
+    return findings.without(queries, lacking, "queries without a relevant passage", "left out")
+
+
+def _normal(text: pl.Expr) -> pl.Expr:
+    return text.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+
+
+def _lot(text: str) -> float:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
+
+
+def _write(table: pl.DataFrame, name: str, directory: Path) -> None:
+    ids = [column for column in ("query_id", "passage_id") if column in table.columns]
+    table.select(*SCHEMAS[name]).sort(ids).write_parquet(directory / f"{name}.parquet")

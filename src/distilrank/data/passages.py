@@ -1,0 +1,66 @@
+"""The passages of a collection: checked, sorted by id, and written, however many there are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from distilrank.data.collection import SCHEMAS
+from distilrank.data.findings import Findings
+from distilrank.errors import CollectionError
+from distilrank.progress import progress
+
+# An id stands between white space in a TREC file.
+BAD_ID = r"^$|[\s\x00-\x1f]"
+_ROWS_IN_A_GROUP = 100_000
+
+
+def write_passages(batches: Iterator[pl.DataFrame], file: Path, findings: Findings) -> pl.DataFrame:
+    """Writes them sorted by id, without those that are wrong; returns all (passage_id, kept).
+
+    In memory are, of all of them, the keys, and, while they are sorted, the texts.
+    """
+    unsorted = file.with_suffix(".unsorted")
+    columns = list(SCHEMAS["passages"])
+    keys, writer = [], None
+    with progress("passages read", None) as advance:
+        for batch in batches:
+            table = batch.select(pl.col(columns).fill_null(""))
+            writer = writer or pq.ParquetWriter(unsorted, table.to_arrow().schema)
+            writer.write_table(table.to_arrow())
+            whole = pl.struct("title", "text").hash()
+            blank = (pl.col("title") + pl.col("text")).str.strip_chars() == ""
+            keys.append(table.select("passage_id", text=whole, blank=blank))
+            advance(len(table))
+    if writer is None or not sum(map(len, keys)):
+        raise empty_table("passages")
+    writer.close()
+    every = pl.concat(keys).with_row_index("row")
+    kept = _checked_passages(every, findings)
+    if kept.is_empty():
+        raise empty_table("passages")
+    scan = pl.scan_parquet(unsorted).with_row_index("row")
+    if len(kept) < len(every):
+        scan = scan.filter(pl.col("row").is_in(kept["row"].implode()))
+    scan.drop("row").sort("passage_id").sink_parquet(file, row_group_size=_ROWS_IN_A_GROUP)
+    unsorted.unlink()
+    return every.select("passage_id", kept=pl.col("row").is_in(kept["row"].implode()))
+
+
+def _checked_passages(passages: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    bad_id, twice = pl.col("passage_id").str.contains(BAD_ID), ~pl.col("passage_id").is_first_distinct()
+    passages = findings.without(passages, bad_id, "passages with an id that is empty or holds white space", "dropped")
+    passages = findings.without(passages, twice, "passages with an id that another has", "dropped")
+    passages = findings.without(passages, pl.col("blank"), "passages without a text", "dropped")
+    findings.add(passages.filter(~pl.col("text").is_first_distinct()), "passages with the text of another", "kept")
+    return passages
+
+
+def empty_table(name: str) -> CollectionError:
+    return CollectionError(
+        f"table {name}",
+        got="an empty table",
+        expected=f"at least one row in {name}",
+        remedy="check the source of the collection",
+    )

@@ -1,0 +1,47 @@
+"""Collections in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/NAME.tsv."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from distilrank.collection_sections import Beir
+from distilrank.data.files import Files
+from distilrank.data.tables import read_qrels, split_by_qrels
+from distilrank.data.text import json_objects
+from distilrank.errors import CollectionError
+
+PASSAGE = {"_id": "passage_id", "title": "title", "text": "text"}
+QUERY = {"_id": "query_id", "text": "text"}
+
+
+class BeirSource:
+    def __init__(self, params: Beir) -> None:
+        self._params = params
+        self._files = Files(params.location, params.mirrors, params.checksums)
+
+    def passages(self) -> Iterator[pl.DataFrame]:
+        return json_objects(self._files.text("corpus.jsonl"), PASSAGE, frozenset(["title"]))
+
+    def queries(self) -> pl.DataFrame:
+        return split_by_qrels(
+            self._read("queries.jsonl"),
+            self.qrels(),
+            self._read(self._params.unlabelled) if self._params.unlabelled else None,
+        )
+
+    def qrels(self) -> pl.DataFrame:
+        """Of the splits whose file is there; one that the params name themselves must be."""
+        named = self._params.splits if "splits" in self._params.model_fields_set else {}
+        files = {split: f"qrels/{name}.tsv" for split, name in self._params.splits.items()}
+        present = {split: file for split, file in files.items() if split in named or self._files.has(file)}
+        if not present:
+            raise CollectionError(
+                self._params.location,
+                got="no qrels",
+                expected=f"some of {', '.join(files.values())}",
+                remedy="name those that are there, as collection.splits",
+            )
+        return pl.concat(read_qrels(self._files.text(file), split) for split, file in present.items())
+
+    def _read(self, name: str) -> pl.DataFrame:
+        return pl.concat(json_objects(self._files.text(name), QUERY))

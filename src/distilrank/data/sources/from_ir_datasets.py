@@ -1,0 +1,71 @@
+"""Data sets of the library ir_datasets, which downloads and caches them itself, in IR_DATASETS_HOME."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import polars as pl
+
+from distilrank.collection_sections import IR_DATASETS, IrDataset
+from distilrank.data.collection import SCHEMAS
+from distilrank.data.sources.source import PASSAGES_AT_ONCE
+from distilrank.data.tables import of_splits
+from distilrank.errors import CollectionError, DownloadError
+
+
+class IrDatasetSource:
+    def __init__(self, params: IrDataset) -> None:
+        self._params = params
+        self._id = params.source.removeprefix(IR_DATASETS)
+
+    def passages(self) -> Iterator[pl.DataFrame]:
+        rows = (_passage(document) for document in rows_of(self._id, "docs"))
+        while some := list(islice(rows, PASSAGES_AT_ONCE)):
+            yield pl.DataFrame(some, schema=SCHEMAS["passages"], orient="row")
+
+    def queries(self) -> pl.DataFrame:
+        labelled = {split: self._queries(name) for split, name in self._params.splits.items()}
+        return of_splits(labelled, self._queries(self._params.unlabelled) if self._params.unlabelled else None)
+
+    def qrels(self) -> pl.DataFrame:
+        rows = [
+            (one.query_id, one.doc_id, one.relevance, split)
+            for split, name in self._params.splits.items()
+            for one in rows_of(f"{self._id}/{name}", "qrels")
+        ]
+        return pl.DataFrame(rows, schema=SCHEMAS["qrels"], orient="row")
+
+    def _queries(self, name: str) -> pl.DataFrame:
+        rows = [(one.query_id, one.default_text()) for one in rows_of(f"{self._id}/{name}", "queries")]
+        return pl.DataFrame(rows, schema={"query_id": pl.String, "text": pl.String}, orient="row")
+
+
+def rows_of(name: str, part: str) -> Iterator[Any]:
+    """The docs, queries, qrels, docpairs or scoreddocs of a data set. Raises CollectionError and DownloadError."""
+    import ir_datasets
+
+    try:
+        dataset = ir_datasets.load(name)
+    except KeyError as error:
+        raise CollectionError(
+            f"ir_datasets {name}", got="no such data set", expected="an id of its", remedy="see ir-datasets.com"
+        ) from error
+    if not dataset.has(part):
+        raise CollectionError(
+            f"ir_datasets {name}", got=f"no {part}", expected=f"a data set with {part}", remedy="name another one"
+        )
+    try:
+        yield from getattr(dataset, f"{part}_iter")()
+    except (OSError, RuntimeError) as error:
+        raise DownloadError(
+            f"ir_datasets {name}",
+            got=f"{type(error).__name__}: {error}"[:160],
+            expected=f"{part} that can be had",
+            remedy="see to the connection, or to what ir-datasets.com says of this data set",
+        ) from error
+
+
+def _passage(document: Any) -> tuple[str, str, str]:
+    title = getattr(document, "title", "") or ""
+    text = getattr(document, "text", None)
+    return document.doc_id, title if text is not None else "", text if text is not None else document.default_text()

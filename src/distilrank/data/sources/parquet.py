@@ -1,0 +1,55 @@
+"""Parquet tables of one's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from distilrank.collection_sections import ParquetTables
+from distilrank.data.collection import SCHEMAS
+from distilrank.data.files import Files
+from distilrank.data.sources.source import PASSAGES_AT_ONCE
+from distilrank.errors import CollectionError
+
+
+class ParquetSource:
+    def __init__(self, params: ParquetTables) -> None:
+        self._files = Files(params.location, params.mirrors, params.checksums)
+
+    def passages(self) -> Iterator[pl.DataFrame]:
+        return self._batches("passages")
+
+    def queries(self) -> pl.DataFrame:
+        return self._whole("queries")
+
+    def qrels(self) -> pl.DataFrame:
+        return self._whole("qrels")
+
+    def _whole(self, name: str) -> pl.DataFrame:
+        return pl.concat([pl.DataFrame(schema=SCHEMAS[name]), *self._batches(name)])
+
+    def _batches(self, name: str) -> Iterator[pl.DataFrame]:
+        path = self._files.path(f"{name}.parquet")
+        try:
+            with pq.ParquetFile(path) as file:
+                _check_columns(path, name, file.schema_arrow)
+                for batch in file.iter_batches(PASSAGES_AT_ONCE):
+                    yield pl.DataFrame(batch).cast(SCHEMAS[name])  # type: ignore[arg-type]
+        except (pa.ArrowException, OSError) as error:
+            raise CollectionError(
+                path, got=str(error)[:160], expected="a Parquet file", remedy="write it again"
+            ) from error
+
+
+def _check_columns(path: Path, name: str, schema: pa.Schema) -> None:
+    got = pl.DataFrame(schema.empty_table()).schema
+    if got != pl.Schema(SCHEMAS[name]):
+        expected = ", ".join(f"{column}: {kind()}" for column, kind in SCHEMAS[name].items())
+        raise CollectionError(
+            path,
+            got=", ".join(f"{column}: {kind}" for column, kind in got.items()),
+            expected=expected,
+            remedy="rename or cast the columns",
+        )
