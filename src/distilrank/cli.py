@@ -59,10 +59,19 @@ def _stage(name: str, summary: str) -> None:
         getattr(import_module(f"distilrank.stages.{name}"), name)(read_params())
 
 
-_stage("collect", "Read the collection into tables of passages, queries and qrels.")
+@app.command(rich_help_panel=STAGES)
+def collect() -> None:
+    """Read the collection into tables of passages, queries and qrels, and check it."""
+    from distilrank.collection_table import show_collection
+    from distilrank.stages.collect import collect as stage
+
+    stage(read_params())
+    show_collection()
+
+
 _stage("tokenize", "Store the token ids of every query and passage.")
-_stage("candidates", "Find BM25's best passages for every query.")
-_stage("triples", "Sample training triples.")
+_stage("candidates", "Find the passages to re-rank for every query: BM25's best, or those given.")
+_stage("triples", "Draw training triples, or take in those given.")
 
 
 @app.command(rich_help_panel=STAGES)
@@ -133,6 +142,14 @@ def evaluate() -> None:
 _stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")
 _stage("latency", "Time every ranker, query by query.")
 _stage("report", "Write the report.")
+
+
+@app.command(rich_help_panel=RESULTS)
+def collection() -> None:
+    """Show what the collection holds, how long its texts are, and what was found wrong with it."""
+    from distilrank.collection_table import show_collection
+
+    show_collection()
 
 
 @app.command(rich_help_panel=RESULTS)
