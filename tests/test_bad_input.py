@@ -1,5 +1,6 @@
 """A user's mistake: exit code 2, one line that says what, where and what to do, and nothing written."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
         ("depth: 20", "depth: many", "params.yaml: candidates.depth: got 'many'.*valid integer"),
         ("depth: 20", "depth: 0", "params.yaml: candidates.depth: got 0.*greater than or equal to 1"),
         ("evaluation: {depth: 10", "evaluation: {depth: 9", "evaluation.depth: got 9.*greater than or equal to 10"),
-        ("  dot:\n", "  bm25:\n", "bm25 is the name of the ranker that needs no training"),
+        ("  dot:\n", "  bm25:\n", "bm25 is the name of what finds candidates, without training"),
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
         ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.train_depth, 20"),
@@ -166,7 +167,6 @@ def test_published_scores_with_a_fault(
     refused: Callable[..., str], prepared: Path, tmp_path: Path, line: str, expected: str
 ) -> None:
     shutil.copytree(prepared / "data", tmp_path / "data")
-    (tmp_path / ".work" / "writing").mkdir(parents=True)
     (tmp_path / "scores.tsv").write_text(line)
     params = TINY.replace("imports: {}", "imports: {T9: {location: scores.tsv, checksum: null}}")
     assert expected in refused(params, "import-scores", "T9")
@@ -196,7 +196,7 @@ def own_tables(directory: Path, **changes: pl.DataFrame) -> str:
     folder.mkdir(parents=True)
     for name in SCHEMAS:
         (tables | changes)[name].write_parquet(folder / f"{name}.parquet")
-    section = "collection:\n  source: parquet\n  path: collections/own\n"
+    section = "collection:\n  source: parquet\n  location: collections/own\n"
     return section + TINY[TINY.index("backbone:") :]
 
 
@@ -210,22 +210,12 @@ def test_ones_own_collection_is_read(tmp_path: Path, command: Command) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"passages": {"passage_id": ["a", "a"], "title": ["", ""], "text": ["x", "y"]}}, "the same id twice.*'a'"),
+        ({"passages": {"passage_id": ["a", "a"], "title": ["", ""], "text": ["x", "y"]}},
+         "got 1 passages with an id that another has .the first: 'a'..* expected none; .*on_error to drop"),
         ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "zebra"], "relevance": [1, 1, 1],
-                    "split": ["train", "dev", "test"]}}, "an unknown id.*'zebra'"),
+                    "split": ["train", "dev", "test"]}}, "1 qrels of passages that are not there .*'zebra'"),
         ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, None, 1],
-                    "split": ["train", "dev", "test"]}}, "a null.*'r'"),
-        ({"qrels": {"query_id": ["q", "r", "s", "s"], "passage_id": ["a", "b", "a", "a"], "relevance": [1, 1, 1, 1],
-                    "split": ["train", "dev", "test", "test"]}}, "the same id twice.*'s'"),
-        ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, 1, 1],
-                    "split": ["train", "dev", "train"]}}, "another split than the query's.*'s'"),
-        ({"passages": {"passage_id": ["a", "b c"], "title": ["", ""], "text": ["x", "y"]}}, "white space.*'b c'"),
-        ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, 1, 0],
-                    "split": ["train", "dev", "test"]}}, "a query without a positive.*'s'"),
-        ({"queries": {"query_id": ["q", "r", "s"], "text": ["x", "y", "z"], "split": ["train", "dev", "exam"]}},
-         "another split.*'s'"),
-        ({"queries": {"query_id": ["q", "r", "s"], "text": ["x", None, "z"], "split": ["train", "dev", "test"]}},
-         "a null.*'r'"),
+                    "split": ["train", "dev", "test"]}}, "1 qrels without a relevance .*'r'"),
         ({"queries": {"query_id": ["q"], "question": ["x"]}}, "queries.parquet.*question.*expected"),
     ],
 )  # fmt: skip
@@ -246,6 +236,106 @@ def test_a_file_that_is_no_parquet(refused: Callable[..., str], tmp_path: Path) 
     params = own_tables(tmp_path)
     (tmp_path / "collections/own/qrels.parquet").write_text("query-id\tcorpus-id\tscore\n")
     assert re.search("qrels.parquet: got .*expected a Parquet file", refused(params, "collect"))
+
+
+def in_beir_layout(directory: Path, corpus: bytes = b'{"_id": "a", "text": "one"}\n') -> str:
+    """Writes a collection in BEIR's layout and gives back the params that read it."""
+    folder = directory / "collections" / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_bytes(corpus)
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "one?"}\n')
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\ta\t1\n")
+    return "collection: {source: beir, location: collections/beir}\n" + TINY[TINY.index("backbone:") :]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "expected"),
+    [
+        (
+            b'{"_id": "a", "text": "one"}\n[]\n',
+            r"corpus.jsonl:2: got \[\], which is no object, expected an object with",
+        ),
+        (b'{"_id": "a", "text": "caf\xe9"}\n', "corpus.jsonl:1: got the byte 0xe9, which is not UTF-8"),
+        (b'{"_id": "a\\tb", "text": "one"}\n', "1 passages with an id that is empty or holds white space"),
+        (b'{"_id": "a\\u0000", "text": "one"}\n', "1 passages with an id that is empty or holds white space"),
+        (b"", "corpus.jsonl: got an empty file"),
+        (b"x" * 11_000_000, "corpus.jsonl:1: got more than 10,000,000 bytes"),
+    ],
+)
+def test_a_collection_in_beirs_layout_with_a_fault(
+    refused: Callable[..., str], tmp_path: Path, corpus: bytes, expected: str
+) -> None:
+    assert re.search(expected, refused(in_beir_layout(tmp_path, corpus), "collect"))
+
+
+def test_a_directory_where_a_file_should_be(refused: Callable[..., str], tmp_path: Path) -> None:
+    params = in_beir_layout(tmp_path)
+    (tmp_path / "collections/beir/corpus.jsonl").unlink()
+    (tmp_path / "collections/beir/corpus.jsonl").mkdir()
+    assert "corpus.jsonl: got a directory, expected a file" in refused(params, "collect")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(refused: Callable[..., str], tmp_path: Path) -> None:
+    params = in_beir_layout(tmp_path)
+    (tmp_path / "collections/beir/corpus.jsonl").chmod(0)
+    assert "corpus.jsonl: got Permission denied" in refused(params, "collect")
+
+
+def test_s3_without_credentials(
+    refused: Callable[..., str], tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in environment if name.startswith("AWS_")]:
+        monkeypatch.delitem(environment, name)
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "none", "AWS_CONFIG_FILE": "none"}
+    for name, value in (nowhere | {"DISTILRANK_CACHE": str(tmp_path.parent / "cache")}).items():
+        monkeypatch.setitem(environment, name, value)
+    params = in_beir_layout(tmp_path).replace("location: collections/beir", "location: s3://team/beir")
+    assert "s3://team/beir/queries.jsonl: got no AWS credentials" in refused(params, "collect")
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (
+            "{source: beer}",
+            "collection.source: got 'beer', expected one of 'aws-api-docs', 'parquet', 'beir', 'msmarco-p",
+        ),
+        ("{location: x}", "collection: got nothing for source, expected one of"),
+        ("{source: beir, location: x, splits: {unlabelled: x}}", "unlabelled queries have no qrels"),
+        ("{source: beir, location: x, splits: {DL19: x}}", "collection.beir.splits.DL19"),
+        (
+            "{source: msmarco-passage, location: x, splits: {dl19: trec-dl-2018}}",
+            "expected 'train', 'dev', 'dev.small'",
+        ),
+        ("{source: beir, location: x, checksums: {a: abc}}", "checksums.a: got 'abc'"),
+        ("{source: tsv, location: x, passages: x, splits: {test: {queries: x}}}", "splits.test.qrels: got nothing"),
+        ("{source: tsv, location: x, passages: x, splits: {}}", "splits: got {}"),
+        ("{source: beir, location: ftp://x/y}", "ftp://x/y/queries.jsonl: got the scheme 'ftp', expected https"),
+        ("{source: beir, location: nowhere}", "nowhere: got no such folder"),
+    ],
+)
+def test_sources(refused: Callable[..., str], tmp_path: Path, section: str, expected: str) -> None:
+    assert expected in refused(f"collection: {section}\n" + TINY[TINY.index("backbone:") :], "collect")
+
+
+@pytest.mark.parametrize(
+    ("triples", "expected"),
+    [
+        (
+            "{location: x, checksum: null, columns: names, count: null}",
+            "triples.columns: got 'names', expected 'ids' or",
+        ),
+        ("{count: 2}", "triples.negatives: got nothing"),
+        ("{location: nowhere, checksum: null, columns: ids, count: null}", "nowhere: got no such file"),
+    ],
+)
+def test_given_triples(
+    refused: Callable[..., str], prepared: Path, tmp_path: Path, triples: str, expected: str
+) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    params = re.sub(r"^triples: .*$", f"triples: {triples}", TINY, flags=re.MULTILINE)
+    assert expected in refused(params, "triples")
 
 
 def test_a_preset_over_params_of_ones_own(refused: Callable[..., str], tmp_path: Path) -> None:

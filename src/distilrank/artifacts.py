@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs:
         yield draft
     except BaseException:
         shutil.rmtree(draft.path, ignore_errors=True)
+        _remove_if_empty(draft.path.parent, WORK)
         raise
     files = sorted(file for file in draft.path.rglob("*") if file.is_file())
     manifest = Manifest(
@@ -94,6 +95,12 @@ def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft.path.rename(path)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _remove_if_empty(*directories: Path) -> None:
+    for directory in directories:
+        with suppress(OSError):
+            directory.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:

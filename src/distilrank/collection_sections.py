@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from distilrank.sections import Checksum, Section, Share, SplitName
 
 OnError = Literal["fail", "drop"]
+FileName = Annotated[str, Field(min_length=1)]
 # Of the data sets of the library ir_datasets; what follows is the data set's id.
 IR_DATASETS = "ir_datasets:"
 
@@ -47,7 +48,7 @@ class Located(Brought):
     location: str = Field(min_length=1)
     mirrors: list[str] = Field(default=[])
     checksums: dict[str, Checksum] = Field(default={})
-    unlabelled: str | None = None
+    unlabelled: FileName | None = None
 
 
 class ParquetTables(Located):
@@ -61,7 +62,7 @@ class Beir(Located):
     """BEIR's layout: corpus.jsonl, queries.jsonl, and qrels/NAME.tsv for each split."""
 
     source: Literal["beir"]
-    splits: dict[SplitName, str] = Field(default={"train": "train", "dev": "dev", "test": "test"})
+    splits: dict[SplitName, FileName] = Field(default={"train": "train", "dev": "dev", "test": "test"})
 
 
 class MsMarcoPassage(Located):
@@ -72,15 +73,15 @@ class MsMarcoPassage(Located):
 
 
 class QueryFiles(Section):
-    queries: str
-    qrels: str
+    queries: FileName
+    qrels: FileName
 
 
 class SeparatedFiles(Located):
     """Tab-separated passages (id, text; or id, title, text) and queries (id, text), and qrels."""
 
     source: Literal["tsv"]
-    passages: str
+    passages: FileName
     splits: Annotated[dict[SplitName, QueryFiles], Field(min_length=1)]
 
 
@@ -88,7 +89,7 @@ class TrecFiles(Located):
     """TREC's own forms: documents in <DOC>, topics in <top>, and qrels."""
 
     source: Literal["trec"]
-    passages: str
+    passages: FileName
     splits: Annotated[dict[SplitName, QueryFiles], Field(min_length=1)]
 
 
@@ -96,8 +97,8 @@ class IrDataset(Brought):
     """A data set of ir_datasets; `splits` names the data sets below it that have the queries and qrels."""
 
     source: Annotated[str, Field(pattern=rf"^{IR_DATASETS}.+$")]
-    splits: Annotated[dict[SplitName, str], Field(min_length=1)]
-    unlabelled: str | None = None
+    splits: Annotated[dict[SplitName, FileName], Field(min_length=1)]
+    unlabelled: FileName | None = None
 
 
 def _kind(section: Any) -> str | None:

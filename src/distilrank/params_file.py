@@ -55,6 +55,8 @@ def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
             return "nothing", "this key"
         case "extra_forbidden":
             return "an unknown key", "a key that is known here"
+        case "union_tag_not_found":
+            return "nothing for source", "one of those of the README"
         case "union_tag_invalid":
             return f"'{error['ctx']['tag']}'", f"one of {error['ctx']['expected_tags']}"
         case "value_error":

@@ -19,8 +19,8 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
     yaml = YAML(typ="safe", pure=True)
     params = yaml.load(ROOT / "tests" / "params.tiny.yaml")
     params |= {
-        "collection": {"source": "parquet", "path": "collections/mini"},
-        "candidates": params["candidates"] | {"depth": 10},
+        "collection": {"source": "parquet", "location": "collections/mini"},
+        "candidates": params["candidates"] | {"depth": 10, "train_depth": 10},
         "triples": params["triples"] | {"count": 20, "negatives_from": 10},
         "teachers": {},
         "ensembles": {},

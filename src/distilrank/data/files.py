@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from distilrank.data.archives import BROKEN, is_archive, opened
 from distilrank.data.downloads import fetched, is_remote
 from distilrank.data.text import Text
-from distilrank.errors import CollectionError, NotThere
+from distilrank.errors import CollectionError, DownloadError, NotThere
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Files:
 
     def path(self, name: str) -> Path:
         """The local file. Raises NotThere and DownloadError."""
+        if not is_remote(self.location) and not Path(self.location).exists():
+            raise DownloadError(
+                self.location, got="no such folder", expected="that of the collection", remedy="correct the location"
+            )
         return fetched(_join(self.location, name), self.checksums.get(name), [_join(one, name) for one in self.mirrors])
 
     def _text(self, name: str) -> Text:

@@ -40,15 +40,18 @@ class Findings:
 
     def refuse_errors(self) -> None:
         """Raises CollectionError if there is any."""
-        errors = [finding for finding in self.found if finding.is_error]
-        if errors:
-            told = [f"{len(one.rows):,} {one.what} (the first: {_named(one.rows)})" for one in errors]
+        if errors := self.told():
             raise CollectionError(
                 "the collection",
-                got="; ".join(told),
+                got=errors,
                 expected="none",
                 remedy="mend them, or set collection.on_error to drop",
             )
+
+    def told(self) -> str:
+        """The errors, in words."""
+        errors = [finding for finding in self.found if finding.is_error]
+        return "; ".join(f"{len(one.rows):,} {one.what} (the first: {_named(one.rows)})" for one in errors)
 
     def summary(self) -> list[dict[str, object]]:
         return [

@@ -33,7 +33,7 @@ def take_in(source: Source, directory: Path, dev_share: float | None, dev_querie
     gone = sound.join(qrels, on=["query_id", "passage_id", "split"], how="anti")
     findings.add(gone, "qrels of queries and passages that are gone", "left out")
     if queries.is_empty():
-        raise empty_table("queries")
+        raise empty_table("queries", findings)
     moved = qrels.drop("split").join(queries.select("query_id", "split"), on="query_id")
     _write(queries, "queries", directory)
     _write(moved, "qrels", directory)

@@ -34,12 +34,12 @@ def write_passages(batches: Iterator[pl.DataFrame], file: Path, findings: Findin
             keys.append(table.select("passage_id", text=whole, blank=blank))
             advance(len(table))
     if writer is None or not sum(map(len, keys)):
-        raise empty_table("passages")
+        raise empty_table("passages", findings)
     writer.close()
     every = pl.concat(keys).with_row_index("row")
     kept = _checked_passages(every, findings)
     if kept.is_empty():
-        raise empty_table("passages")
+        raise empty_table("passages", findings)
     scan = pl.scan_parquet(unsorted).with_row_index("row")
     if len(kept) < len(every):
         scan = scan.filter(pl.col("row").is_in(kept["row"].implode()))
@@ -57,10 +57,11 @@ def _checked_passages(passages: pl.DataFrame, findings: Findings) -> pl.DataFram
     return passages
 
 
-def empty_table(name: str) -> CollectionError:
+def empty_table(name: str, findings: Findings) -> CollectionError:
+    errors = findings.told()
     return CollectionError(
         f"table {name}",
-        got="an empty table",
+        got=f"an empty table, without {errors}" if errors else "an empty table",
         expected=f"at least one row in {name}",
         remedy="check the source of the collection",
     )

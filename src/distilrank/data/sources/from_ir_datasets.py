@@ -56,7 +56,7 @@ def rows_of(name: str, part: str) -> Iterator[Any]:
         )
     try:
         yield from getattr(dataset, f"{part}_iter")()
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise DownloadError(
             f"ir_datasets {name}",
             got=f"{type(error).__name__}: {error}"[:160],
