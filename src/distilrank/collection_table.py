@@ -45,7 +45,7 @@ def _by_split(collection: Collection, passages: int) -> Table:
         queries, qrels = collection.queries_of(split), collection.qrels_of(split)
         if len(queries):
             positives = qrels.filter(pl.col("relevance") > 0).group_by("query_id").len()["len"]
-            each = [f"{positives.mean():.2f}", f"{positives.max():,}"] if len(positives) else ["", ""]
+            each = [f"{positives.sum() / len(positives):.2f}", f"{max(positives)}"] if len(positives) else ["", ""]
             table.add_row(split, f"{len(queries):,}", f"{len(qrels):,}", *each)
     return table
 

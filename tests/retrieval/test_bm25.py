@@ -2,6 +2,8 @@
 
 import math
 
+import bm25s
+import numpy as np
 import polars as pl
 import pytest
 
@@ -28,7 +30,7 @@ def score(query: str, text: str) -> float:
 
 
 def test_scores_follow_the_formula() -> None:
-    bm25 = BM25(pl.Series(["a", "b", "c", "d"]), TEXTS, PARAMS)
+    bm25 = BM25(pl.Series(["a", "b", "c", "d"]), [TEXTS], PARAMS)
     found = {row[1]: row[2] for row in bm25.search(["q"], ["red apple"], 4).iter_rows()}
     assert set(found) == {"a", "b", "d"}
     for passage_id, value in found.items():
@@ -36,16 +38,63 @@ def test_scores_follow_the_formula() -> None:
 
 
 def test_a_query_that_shares_no_term_finds_nothing() -> None:
-    bm25 = BM25(pl.Series(["a", "b", "c", "d"]), TEXTS, PARAMS)
+    bm25 = BM25(pl.Series(["a", "b", "c", "d"]), [TEXTS], PARAMS)
     found = bm25.search(["q", "r", "s"], ["unheard of", "wine", "of the"], 4)
     assert found["query_id"].to_list() == ["r"]
 
 
 def test_ties_at_the_cut_go_by_passage_id_descending() -> None:
-    bm25 = BM25(pl.Series(["a", "b", "c"]), ["same words", "same words", "same words"], PARAMS)
+    bm25 = BM25(pl.Series(["a", "b", "c"]), [["same words", "same words", "same words"]], PARAMS)
     assert bm25.search(["q"], ["same"], 2)["passage_id"].to_list() == ["c", "b"]
 
 
 def test_passages_without_a_term_are_refused() -> None:
     with pytest.raises(CollectionError, match="no term in any text"):
-        BM25(pl.Series(["a", "b"]), ["of the", "x"], PARAMS)
+        BM25(pl.Series(["a", "b"]), [["of the", "x"]], PARAMS)
+
+
+def test_as_many_texts_as_ids() -> None:
+    with pytest.raises(CollectionError, match="got 2 texts, expected one of each of 3 ids"):
+        BM25(pl.Series(["a", "b", "c"]), [["red apple"], ["wine"]], PARAMS)
+
+
+WORDS = np.array([f"w{number}" for number in range(40)])
+
+
+def some_texts(number: int, seed: int) -> list[str]:
+    """With words as unequally frequent as those of a language, and many texts alike."""
+    random = np.random.default_rng(seed)
+    return [" ".join(WORDS[np.minimum(random.zipf(1.3, random.integers(1, 9)), 40) - 1]) for _ in range(number)]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_scores_are_those_of_bm25s_however_the_texts_come(at_once: int) -> None:
+    texts, queries = some_texts(300, 1), some_texts(20, 2)
+    ids = pl.Series([f"p{number:03}" for number in range(300)])
+    batches = [texts[start : start + at_once] for start in range(0, 300, at_once)]
+    found = BM25(ids, batches, PARAMS).search([str(number) for number in range(20)], queries, 300)
+    peer = bm25s.BM25(k1=PARAMS.k1, b=PARAMS.b)
+    peer.index(bm25s.tokenize(texts, return_ids=False, show_progress=False), show_progress=False)
+    for number, terms in enumerate(bm25s.tokenize(queries, return_ids=False, show_progress=False)):
+        expected = {ids[row]: score for row, score in enumerate(peer.get_scores(terms)) if score > 0}
+        ours = found.filter(pl.col("query_id") == str(number))
+        assert dict(zip(ours["passage_id"], ours["score"], strict=True)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_cut_is_that_of_the_whole_order() -> None:
+    """Many texts are alike, so that scores tie at most cuts."""
+    texts, queries = some_texts(300, 3), some_texts(30, 4)
+    bm25 = BM25(pl.Series([f"p{number:03}" for number in range(300)]), [texts], PARAMS)
+    for query in queries:
+        whole = bm25.search(["q"], [query], 300)
+        assert whole.equals(whole.sort("score", "passage_id", descending=True))
+        for depth in (1, 2, 10, 50):
+            assert bm25.search(["q"], [query], depth).equals(whole.head(depth))
+
+
+def test_many_queries_at_once_are_answered_as_one_by_one() -> None:
+    bm25 = BM25(pl.Series([f"p{number:03}" for number in range(300)]), [some_texts(300, 5)], PARAMS)
+    queries = some_texts(50, 6)
+    ids = [f"q{number}" for number in range(50)]
+    one_by_one = pl.concat(bm25.search([id_], [query], 20) for id_, query in zip(ids, queries, strict=True))
+    assert bm25.search(ids, queries, 20).equals(one_by_one)

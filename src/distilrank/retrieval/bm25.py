@@ -1,40 +1,57 @@
-"""BM25 over whole texts, by bm25s."""
+"""BM25 over whole texts, with the tokenizer of bm25s."""
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import local
 
-import bm25s
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from bm25s.tokenization import Tokenizer
 
 from distilrank.data.runs import RUN_SCHEMA
 from distilrank.errors import CollectionError
+from distilrank.retrieval.postings import Postings, Scores
 from distilrank.sections import Candidates
 
-Rows = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float32]
+Found = tuple[npt.NDArray[np.int64], Scores]
 
 
 class BM25:
-    """An index over passages, held in memory. Raises CollectionError if their texts hold no term."""
+    """An index over passages, whose texts come some at a time, in memory: eight bytes a term of a passage.
+
+    Raises CollectionError if their texts hold no term.
+    """
 
     def __init__(self, passage_ids: pl.Series, texts: Iterable[Sequence[str]], params: Candidates) -> None:
         self._passage_ids = passage_ids
-        self._index = bm25s.BM25(k1=params.k1, b=params.b)
-        terms = [t for some in texts for t in bm25s.tokenize(list(some), return_ids=False, show_progress=False)]
-        if not any(terms):
+        self._tokenizer = Tokenizer()
+        self._postings = Postings.of(texts, self._tokenizer, params)
+        if self._postings.passages != len(passage_ids):
+            raise CollectionError(
+                "table passages",
+                got=f"{self._postings.passages} texts",
+                expected=f"one of each of {len(passage_ids)} ids",
+                remedy="build it again: dvc repro",
+            )
+        if not len(self._postings.rows):
             raise CollectionError(
                 "table passages",
                 got="no term in any text",
                 expected="words of two letters or more that are not stop words",
                 remedy="check the texts",
             )
-        self._index.index(terms, show_progress=False)
+        # Each thread's sums, all zero between queries.
+        self._own = local()
 
     def search(self, query_ids: Sequence[str], texts: Sequence[str], depth: int) -> pl.DataFrame:
         """A run: the best `depth` passages of each query, without those that share no term with it."""
-        terms = bm25s.tokenize(list(texts), return_ids=False, show_progress=False)
-        found = [self._best(self._scores(words), depth) for words in terms]
+        terms = self._tokenizer.tokenize(
+            list(texts), update_vocab=False, allow_empty=False, show_progress=False, return_as="ids"
+        )
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            found = list(threads.map(lambda query: self._best(query, depth), terms))
         rows, scores = (np.concatenate([np.empty(0), *parts]) for parts in zip(*found, strict=True))
         return pl.DataFrame(
             {
@@ -45,13 +62,22 @@ class BM25:
             schema=RUN_SCHEMA,
         )
 
-    def _scores(self, terms: list[str]) -> Scores:
-        nothing: Scores = np.zeros(len(self._passage_ids), np.float32)
-        return self._index.get_scores(terms) if terms else nothing
+    def _best(self, terms: Sequence[int], depth: int) -> Found:
+        """Rows by score, then row, both descending."""
+        sums = self._sums()
+        self._postings.add(terms, sums)
+        rows = np.flatnonzero(sums)
+        scores = sums[rows]
+        sums[rows] = 0
+        if len(rows) > depth:
+            # All that tie with the last one stay, so that the order decides which of them is in.
+            among = scores >= np.partition(scores, len(scores) - depth)[len(scores) - depth]
+            rows, scores = rows[among], scores[among]
+        order = np.lexsort((rows, scores))[::-1][:depth]
+        return rows[order], scores[order]
 
-    @staticmethod
-    def _best(scores: Scores, depth: int) -> tuple[Rows, Scores]:
-        """Rows by score, then row, both descending. Most scores are 0: to leave them out first makes it quick."""
-        rows = np.flatnonzero(scores)
-        best = rows[np.lexsort((rows, scores[rows]))[::-1][:depth]]
-        return best, scores[best]
+    def _sums(self) -> Scores:
+        if not hasattr(self._own, "sums"):
+            self._own.sums = np.zeros(self._postings.passages, np.float32)
+        sums: Scores = self._own.sums
+        return sums

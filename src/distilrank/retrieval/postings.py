@@ -1,0 +1,97 @@
+"""BM25's scores of all terms in all passages, from texts that come some at a time.
+
+bm25s, whose tokenizer this is, holds every token as a Python object while it indexes: of millions of passages, more
+than fits. Here a passage's terms are numbers in arrays from the start.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from bm25s.tokenization import Tokenizer
+
+from distilrank.sections import Candidates
+
+Rows = npt.NDArray[np.int32]
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Postings:
+    """Term i is in the passages rows[starts[i]:starts[i + 1]], which ascend, and gives them those scores."""
+
+    starts: npt.NDArray[np.int64]
+    rows: Rows
+    scores: Scores
+    passages: int
+
+    @classmethod
+    def of(cls, texts: Iterable[Sequence[str]], tokenizer: Tokenizer, params: Candidates) -> Self:
+        """Robertson's BM25 with Lucene's idf (Kamphuis et al. 2020, table 1). The tokenizer learns its vocabulary."""
+        counted = [_Counted.of(list(_terms(tokenizer, some))) for some in texts]
+        lengths = np.concatenate([np.empty(0, np.int32), *(batch.lengths for batch in counted)])
+        starts = _starts(counted)
+        holding = np.diff(starts)
+        idf = np.log(1 + (len(lengths) - holding + 0.5) / (holding + 0.5))
+        norms = params.k1 * (1 - params.b + params.b * lengths / max(lengths.mean(), 1e-9))
+        rows, scores = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+        free, first = starts[:-1].copy(), 0
+        # Each goes as soon as its scores have their place.
+        counted.reverse()
+        while counted:
+            batch = counted.pop()
+            passages = batch.passages + first
+            places = free[batch.terms] + _since_the_first(batch.terms)
+            rows[places] = passages
+            scores[places] = idf[batch.terms] * batch.counts / (batch.counts + norms[passages])
+            free += np.bincount(batch.terms, minlength=len(free))
+            first += len(batch.lengths)
+        return cls(starts, rows, scores, len(lengths))
+
+    def add(self, terms: Sequence[int], sums: Scores) -> None:
+        """Adds the scores that terms give to `sums` (passages,)."""
+        for term in terms:
+            place = slice(self.starts[term], self.starts[term + 1])
+            sums[self.rows[place]] += self.scores[place]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """How often each term is in each passage of a batch, by term, then by passage; and the passages' lengths."""
+
+    terms: Rows
+    passages: Rows
+    counts: Rows
+    lengths: Rows
+
+    @classmethod
+    def of(cls, terms: list[list[int]]) -> Self:
+        lengths = np.fromiter(map(len, terms), np.int32, len(terms))
+        flat = np.fromiter(chain.from_iterable(terms), np.int64, int(lengths.sum()))
+        passages = np.repeat(np.arange(len(terms), dtype=np.int64), lengths)
+        keys, counts = np.unique(flat * len(terms) + passages, return_counts=True)
+        of_terms, of_passages = keys // max(len(terms), 1), keys % max(len(terms), 1)
+        return cls(of_terms.astype(np.int32), of_passages.astype(np.int32), counts.astype(np.int32), lengths)
+
+
+def _terms(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
+    stream: Iterator[list[int]] = tokenizer.streaming_tokenize(list(texts), update_vocab=True, allow_empty=False)
+    return stream
+
+
+def _starts(counted: list[_Counted]) -> npt.NDArray[np.int64]:
+    size = 1 + max((int(batch.terms.max(initial=-1)) for batch in counted), default=-1)
+    holding = np.zeros(size, np.int64)
+    for batch in counted:
+        holding += np.bincount(batch.terms, minlength=size)
+    return np.concatenate([[0], np.cumsum(holding)])
+
+
+def _since_the_first(terms: Rows) -> npt.NDArray[np.int64]:
+    """How many before it are the same, of numbers that ascend."""
+    firsts = np.flatnonzero(np.concatenate([[True], terms[1:] != terms[:-1]])) if len(terms) else np.empty(0, np.int64)
+    runs = np.diff(np.append(firsts, len(terms)))
+    return np.arange(len(terms)) - np.repeat(firsts, runs)
