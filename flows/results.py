@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from distilrank.evaluation.by_teacher import MEASURE, by_teacher
-from distilrank.evaluation.tasks import TASKS
+from distilrank.evaluation.tasks import title_of
 
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 
@@ -11,9 +11,9 @@ Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 def results_page(metrics: Mapping[str, Scores]) -> str:
     """Return two tables a task: students by their teachers, and every measure by ranker."""
     return "\n\n".join(
-        f"## {title}\n\n{matrix(metrics[task])}\n\n{table(metrics[task])}"
-        for task, title in TASKS.items()
-        if metrics.get(task)
+        f"## {title_of(task, next(iter(scores)))}\n\n{matrix(scores)}\n\n{table(scores)}"
+        for task, scores in metrics.items()
+        if scores
     )
 
 

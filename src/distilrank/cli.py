@@ -157,7 +157,7 @@ def results() -> None:
     """Show the figures of the last evaluation, and where the report is."""
     from distilrank.console import show_results
 
-    show_results()
+    show_results(read_params().report.expected)
 
 
 @app.command(rich_help_panel=RESULTS)

@@ -1,7 +1,7 @@
 """Results as tables on a terminal."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,27 @@ from rich.table import Table
 from distilrank import layout
 from distilrank.artifacts import built
 from distilrank.evaluation.by_teacher import MEASURE, by_teacher
-from distilrank.evaluation.tasks import BM25, TASKS
+from distilrank.evaluation.expected import GradedTable, graded
+from distilrank.evaluation.tasks import is_reranking, title_of
+from distilrank.sections import ExpectedFigures
 
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure or percentile -> value
 
 
-def show_results() -> None:
-    """Tables of nDCG@10 by teacher and of every measure by ranker, and the report's path. Raises MissingInput."""
+def show_results(expected: Sequence[ExpectedFigures]) -> None:
+    """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, and the report's path.
+
+    Raises MissingInput.
+    """
     metrics, latency = _read(layout.METRICS), _read(layout.LATENCY)
     console = Console()
-    for task, title in TASKS.items():
+    titles = {task: title_of(task, next(iter(scores))) for task, scores in metrics.items()}
+    for task, title in titles.items():
         console.print(_by_teacher(title, metrics[task]))
-    for task, title in TASKS.items():
-        console.print(_by_ranker(title, metrics[task], latency["milliseconds"] if task == "rerank" else {}))
+    for task, title in titles.items():
+        console.print(_by_ranker(title, metrics[task], latency["milliseconds"] if is_reranking(task) else {}))
+    for table in graded(expected, metrics):
+        console.print(_graded(table))
     console.print(f"Report: {layout.REPORT}")
 
 
@@ -47,11 +55,19 @@ def _by_teacher(title: str, scores: Scores) -> Table:
 
 
 def _by_ranker(title: str, scores: Scores, milliseconds: Scores) -> Table:
-    measures = list(scores[BM25])
+    measures = list(next(iter(scores.values())))
     table = _table(title, ["ranker", *measures, *(["ms a query"] if milliseconds else [])])
     for ranker, values in scores.items():
-        time = [f"{milliseconds[ranker]['median']:.1f}"] if milliseconds else []
+        time = [f"{milliseconds[ranker]['median']:.1f}" if ranker in milliseconds else ""] if milliseconds else []
         table.add_row(ranker, *(f"{values[name]:.3f}" for name in measures), *time)
+    return table
+
+
+def _graded(graded: GradedTable) -> Table:
+    table = _table(graded.title, ["ranker", "expected", "got", "difference", ""])
+    for row in graded.rows:
+        got = ["", ""] if row.got is None else [f"{row.got:.3f}", f"{row.difference:+.3f}"]
+        table.add_row(row.ranker, f"{row.expected:.3f}", *got, row.grade)
     return table
 
 

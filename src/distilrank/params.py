@@ -124,6 +124,21 @@ class Params(Section):
                 raise ValueError(f"{section} is {needed}, beyond candidates.{where}, {most}")
         return self
 
+    @model_validator(mode="after")
+    def expected_rankers_are_there(self) -> Self:
+        known = [self.first_stage(), *self.model_names()]
+        named = [name for expected in self.report.expected for name in expected.figures]
+        if strange := [name for name in named if name not in known]:
+            raise ValueError(f"report.expected may name the rankers {known}, not {strange}")
+        return self
+
+    def minimum_relevance(self, test_set: str) -> int:
+        """Raises ParamsError for a test set that evaluation.minimum_relevance leaves out."""
+        minimum = self.evaluation.minimum_relevance
+        if isinstance(minimum, int):
+            return minimum
+        return _entry(minimum, "evaluation.minimum_relevance", test_set)
+
     def first_stage(self) -> str:
         """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
         return "given" if self.candidates.runs else "bm25"

@@ -21,6 +21,7 @@ TeacherLoss = Literal["margin-mse", "mse", "weighted-ranknet", "mse-ranknet", "l
 Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 # Any other than train and dev is a test set: `test`, or several that are measured apart, such as dl19 and dl20.
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$"), AfterValidator(labelled_split)]
+Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
 WITH_TEMPERATURE = ("infonce", "listwise-kl")
 
 
@@ -270,17 +271,41 @@ class Labels(Section):
     most_negative_margins: float = Field(ge=0, le=1)
 
 
+Relevance = Annotated[int, Field(ge=1)]
+
+
 class Evaluation(Section):
+    """`minimum_relevance` counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name."""
+
     depth: int = Field(ge=10)
-    minimum_relevance: int = Field(ge=1)
+    minimum_relevance: Relevance | dict[SplitName, Relevance]
 
 
 class Latency(Section):
     queries: int = Field(ge=1)
 
 
+class ExpectedFigures(Section):
+    """Published means of one measure by ranker; a run is within their seed noise, near them, or off."""
+
+    test_set: SplitName = "test"
+    task: Literal["rerank", "retrieve"]
+    measure: Measure
+    source: str
+    seed_noise: float = Field(gt=0)
+    near: float = Field(gt=0)
+    figures: Annotated[dict[str, float], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def near_is_beyond_noise(self) -> Self:
+        if self.near < self.seed_noise:
+            raise ValueError(f"near is {self.near}, below seed_noise, {self.seed_noise}")
+        return self
+
+
 class Report(Section):
     examples: int = Field(ge=1)
+    expected: list[ExpectedFigures] = []
 
 
 def drawn_or_given(triples: Any) -> str:

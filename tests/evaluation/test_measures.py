@@ -77,7 +77,7 @@ def test_a_ranker_that_ties_everything_gains_nothing_from_the_order_of_its_lines
 def test_a_query_without_results_counts_as_zero() -> None:
     qrels = table([("found", "a", 1), ("lost", "b", 1)], "relevance")
     run = table([("found", "a", 1.0)], "score")
-    assert means(measure(run, qrels)) == dict.fromkeys(MEASURES, 0.5)
+    assert means(measure(run, qrels), depth=1000) == dict.fromkeys(MEASURES, 0.5)
 
 
 def test_a_relevant_passage_below_rank_10_does_not_count_for_mrr_at_10() -> None:

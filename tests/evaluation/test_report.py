@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from scipy.stats import ttest_rel
 from distilrank import layout
 from distilrank.artifacts import write_json
 from distilrank.console import show_results
-from distilrank.data.collection import Collection
+from distilrank.data.collection import SCHEMAS, Collection
 from distilrank.data.runs import read_trec, write_trec
+from distilrank.errors import ParamsError
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.report import ReportInputs, write_report
 from distilrank.evaluation.report.gains import paired_p_value
+from distilrank.evaluation.tasks import task_of
 from distilrank.params import Params
 from distilrank.scoring.quality import quality
 
@@ -79,27 +81,25 @@ def matrix_page(matrix_project: tuple[Path, str], monkeypatch: pytest.MonkeyPatc
     return page
 
 
-def write_collection() -> Collection:
+def write_collection(set_of: Callable[[int], str] = lambda _: "test") -> Collection:
     passages = [(f"p{number:02}", "A service", HOSTILE) for number in range(60)]
-    queries = [(f"q{number:02}", f"query number {number}", "test") for number in range(12)]
+    queries = [(f"q{number:02}", f"query number {number}", set_of(number)) for number in range(12)]
     queries += [("qtrain", "train on me", "train"), ("qdev", "validate on me", "dev")]
     qrels = [(query_id, f"p{5 * number:02}", 1, split) for number, (query_id, _, split) in enumerate(queries[:12])]
     qrels += [("qtrain", "p00", 1, "train"), ("qdev", "p00", 1, "dev")]
-    collection = Collection.of(
-        pl.DataFrame(passages, schema=["passage_id", "title", "text"], orient="row"),
-        pl.DataFrame(queries, schema=["query_id", "text", "split"], orient="row"),
-        pl.DataFrame(qrels, schema=["query_id", "passage_id", "relevance", "split"], orient="row"),
-    )
     layout.COLLECTION.mkdir(parents=True)
-    collection.write(layout.COLLECTION)
-    return collection
+    for name, rows in {"passages": passages, "queries": sorted(queries), "qrels": sorted(qrels)}.items():
+        table = pl.DataFrame(rows, schema=SCHEMAS[name], orient="row")
+        table.write_parquet(layout.COLLECTION / f"{name}.parquet")
+    return Collection.read(layout.COLLECTION)
 
 
 def write_results(params: Params, collection: Collection) -> None:
     layout.RUNS.mkdir(parents=True)
     random = np.random.default_rng(0)
-    rankers = ["bm25", *params.model_names()]
-    metrics: dict[str, dict[str, dict[str, float]]] = {"rerank": {}, "retrieve": {}}
+    first_stage, sets = params.first_stage(), collection.test_sets()
+    rankers = [first_stage, *params.model_names()]
+    metrics: dict[str, dict[str, dict[str, float]]] = {}
     tables = []
     relevant = np.arange(60) % 5 == 0
     for ranker in rankers:
@@ -108,14 +108,17 @@ def write_results(params: Params, collection: Collection) -> None:
         scale, shift = SCALES.get(ranker.split("-")[0], (1, 0))
         better = 1.5 if "-" in ranker else 0.2
         run = run.with_columns(score=pl.Series((random.normal(size=60) + better * relevant) * scale + shift))
-        values = measure(run, collection.qrels_of("test"))
-        for task in ("rerank", "retrieve") if ranker.split("-")[0] in ("bm25", "dot") else ("rerank",):
-            write_trec(run, layout.RUNS / f"{ranker}.{task}.trec", ranker)
-            metrics[task][ranker] = means(values)
-            tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
+        for kind in ("rerank", "retrieve") if ranker.split("-")[0] in (first_stage, "dot") else ("rerank",):
+            write_trec(run, layout.RUNS / f"{ranker}.{kind}.trec", ranker)
+            for name in sets:
+                task, qrels = task_of(name, kind, sets), collection.qrels_of(name)
+                values = measure(run.join(qrels, on="query_id", how="semi"), qrels, params.minimum_relevance(name))
+                metrics.setdefault(task, {})[ranker] = means(values)
+                tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
     pl.concat(tables).write_parquet(layout.RUNS / "measures.parquet")
     write_json(layout.METRICS, metrics)
-    times = {ranker: {"median": 1.3**number, "p90": 1.5**number} for number, ranker in enumerate(rankers)}
+    timed = rankers if first_stage == "bm25" else rankers[1:]
+    times = {ranker: {"median": 1.3**number, "p90": 1.5**number} for number, ranker in enumerate(timed)}
     write_json(layout.LATENCY, {"machine": "a machine", "depth": 5, "queries": 12, "milliseconds": times})
     labels = {name: labels_of(random, 5 + number) for number, name in enumerate(params.label_names())}
     write_json(layout.LABEL_QUALITY, quality(labels))
@@ -267,7 +270,7 @@ def test_terminal_and_artifact_have_a_student_in_one_row(matrix_page: str, capsy
     metrics = json.loads(layout.METRICS.read_text())
     values = [f"{metrics['rerank'][name]['nDCG@10']:.3f}" for name in ("dot", "dot-T1", "dot-T2")]
     assert f"| dot | {' | '.join(values)} |" in results_page(metrics)
-    show_results()
+    show_results([])
     assert f"│ dot     │      {' │ '.join(values)} │" in capsys.readouterr().out
 
 
@@ -280,3 +283,60 @@ def test_the_p_value_is_that_of_a_paired_t_test() -> None:
 
 def test_no_difference_at_all_is_no_evidence() -> None:
     assert paired_p_value(np.array([0.5, 0.5]), np.array([0.5, 0.5])) == 1
+
+
+@pytest.fixture
+def two_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_params: Params) -> Params:
+    """Results on two test sets, from a run that was given, some of whose figures somebody published."""
+    monkeypatch.chdir(tmp_path)
+    published = {"test_set": "dl19", "task": "rerank", "measure": "nDCG@10", "source": "a paper, table 2"}
+    values = tiny_params.model_dump()
+    values["candidates"]["runs"] = [{"location": "run.trec", "checksum": None}]
+    values["evaluation"]["minimum_relevance"] = {"dl19": 1, "dl20": 1}
+    first = Params.model_validate(values)
+    write_results(first, write_collection(lambda number: "dl19" if number < 5 else "dl20"))
+    got = json.loads(layout.METRICS.read_text())["dl19/rerank"]
+    figures = {
+        "given": got["given"]["nDCG@10"] + 0.004,
+        "T1": got["T1"]["nDCG@10"] - 0.02,
+        "dot-T1": got["dot-T1"]["nDCG@10"] + 0.021,
+    }
+    other = published | {"test_set": "dl20", "task": "retrieve", "figures": {"T1": 0.5}}
+    noise = {"seed_noise": 0.004, "near": 0.02}
+    values["report"]["expected"] = [published | noise | {"figures": figures}, other | noise]
+    return Params.model_validate(values)
+
+
+def test_test_sets_stand_apart(two_sets: Params) -> None:
+    page = write_report(ReportInputs.read(two_sets))
+    metrics = json.loads(layout.METRICS.read_text())
+    assert list(metrics) == ["dl19/rerank", "dl20/rerank", "dl19/retrieve", "dl20/retrieve"]
+    assert "Re-ranking the given candidates: dl19" in page
+    assert "Searching the whole collection: dl20" in page
+    for task, row in zip(metrics, cells(page, "matrix", "given"), strict=True):
+        assert number(row[0]) == pytest.approx(metrics[task]["given"]["nDCG@10"], abs=5e-4)
+    assert "12 test queries (dl19: 5, dl20: 7)" in " ".join(page.split())
+    # Nobody knows how long it took to find what was given.
+    assert next(cells(page, "matrix", "given"))[-1] == "–"
+
+
+def test_what_was_expected_is_graded(two_sets: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    page = write_report(ReportInputs.read(two_sets))
+    grades = {"given": "within seed noise", "T1": "near", "dot-T1": "off"}
+    assert "a paper, table 2" in page
+    section = page[page.index('id="expected"') : page.index('id="cost"')]
+    for ranker, grade in grades.items():
+        assert re.search(rf"<th>{ranker}</th>.*?<td class=\"first\">{grade}</td>", section, re.DOTALL)
+    assert "not measured" in section  # T1 does not search
+    show_results(two_sets.report.expected)
+    printed = capsys.readouterr().out
+    assert all(grade in printed for grade in [*grades.values(), "not measured"])
+    assert "Re-ranking the given candidates: dl20" in printed
+
+
+def test_a_test_set_without_a_minimum_relevance_is_named(two_sets: Params) -> None:
+    section = two_sets.evaluation.model_copy(update={"minimum_relevance": {"dl19": 2}})
+    lacking = two_sets.model_copy(update={"evaluation": section})
+    assert lacking.minimum_relevance("dl19") == 2
+    with pytest.raises(ParamsError, match=r"evaluation.minimum_relevance: got no entry 'dl20'"):
+        lacking.minimum_relevance("dl20")

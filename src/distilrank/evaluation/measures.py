@@ -1,11 +1,13 @@
 """Effectiveness, by trec_eval's own code through ir-measures."""
 
-from typing import Any
+from typing import Any, get_args
 
 import ir_measures
 import polars as pl
 
-MEASURES = ["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100"]
+from distilrank.sections import Measure
+
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) -> pl.DataFrame:
@@ -43,6 +45,7 @@ def _trec_measures(minimum_relevance: int) -> dict[ir_measures.Measure, str]:
         ir_measures.AP(rel=relevant): "MAP",
         ir_measures.R(rel=relevant) @ 20: "Recall@20",
         ir_measures.R(rel=relevant) @ 100: "Recall@100",
+        ir_measures.R(rel=relevant) @ 1000: "Recall@1000",
     }
 
 

@@ -1,4 +1,32 @@
-"""What rankers are measured at, and the one that needs no training."""
+"""What rankers are measured at: a test set, by re-ranking its candidates or by searching all passages."""
 
-BM25 = "bm25"
-TASKS = {"rerank": "Re-ranking BM25's candidates", "retrieve": "Searching the whole collection"}
+from collections.abc import Iterable, Sequence
+
+# Of the one test set that most collections have.
+ONLY_SET = "test"
+RERANK, RETRIEVE = "rerank", "retrieve"
+
+
+def task_of(test_set: str, kind: str, test_sets: Sequence[str]) -> str:
+    """The task's key in metrics: its kind, after the test set's name unless that is the only one, `test`."""
+    return kind if list(test_sets) == [ONLY_SET] else f"{test_set}/{kind}"
+
+
+def is_reranking(task: str) -> bool:
+    return task.rpartition("/")[2] == RERANK
+
+
+def test_set_of(task: str) -> str:
+    return task.rpartition("/")[0] or ONLY_SET
+
+
+def title_of(task: str, first_stage: str) -> str:
+    """`first_stage` names what found the candidates."""
+    whose = "BM25's" if first_stage == "bm25" else "the given"
+    title = f"Re-ranking {whose} candidates" if is_reranking(task) else "Searching the whole collection"
+    return f"{title}: {test_set_of(task)}" if "/" in task else title
+
+
+def primary(tasks: Iterable[str]) -> str:
+    """The task that rankers are compared by where one figure must do: the first re-ranking."""
+    return next(task for task in tasks if is_reranking(task))

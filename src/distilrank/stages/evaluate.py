@@ -1,4 +1,4 @@
-"""evaluate: every ranker on the test queries, re-ranking BM25's best and, with an index, searching all passages."""
+"""evaluate: every ranker on the test queries, re-ranking candidates and, with an index, searching all passages."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +10,9 @@ from distilrank.artifacts import built, digest, read_manifest, whole_directory, 
 from distilrank.data.collection import Collection
 from distilrank.data.runs import top, write_trec
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import MissingInput
+from distilrank.errors import CollectionError, MissingInput
 from distilrank.evaluation.measures import means, measure
-from distilrank.evaluation.tasks import BM25
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
 from distilrank.params import Params
 from distilrank.progress import progress
 from distilrank.rankers.architectures import load_ranker
@@ -30,21 +30,29 @@ def evaluate(params: Params) -> Metrics:
     """Returns what it writes to metrics.json: each measure's mean by task and ranker."""
     collection = Collection.read(layout.COLLECTION)
     tokens = TokenStore.open(layout.TOKENS)
-    qrels = collection.qrels_of("test")
-    candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet")).join(qrels, on="query_id", how="semi")
+    qrels, sets = collection.test_qrels(), collection.test_sets()
+    if not sets:
+        raise CollectionError(
+            layout.COLLECTION, got="no test queries", expected="some", remedy="name a test set in collection.splits"
+        )
+    relevance = {name: params.minimum_relevance(name) for name in sets}
+    every = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
+    candidates = every.join(qrels.lazy(), on="query_id", how="semi").collect()
     models = [layout.MODELS / name for name in params.model_names()]
     indexes = [_index_of(layout.MODELS / name) for name in params.index_names()]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
-    depths = {"rerank": params.evaluation.depth, "retrieve": params.candidates.depth}
+    depths = {RERANK: params.evaluation.depth, RETRIEVE: params.candidates.depth}
     metrics: Metrics = {}
     tables = []
     with whole_directory(layout.RUNS, "distilrank evaluate", params.evaluation.model_dump(), inputs) as draft:
-        for ranker, task, run in _runs(params, tokens, qrels, candidates):
-            write_trec(run, draft.path / f"{ranker}.{task}.trec", ranker)
-            values = measure(run, qrels, params.evaluation.minimum_relevance)
-            tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
-            metrics.setdefault(task, {})[ranker] = means(values, depths[task])
-            draft.counts[f"{ranker} {task} passages"] = len(run)
+        for ranker, kind, run in _runs(params, tokens, qrels, candidates):
+            write_trec(run, draft.path / f"{ranker}.{kind}.trec", ranker)
+            for name in sets:
+                task, judged = task_of(name, kind, sets), collection.qrels_of(name)
+                values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name])
+                tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
+                metrics.setdefault(task, {})[ranker] = means(values, depths[kind])
+            draft.counts[f"{ranker} {kind} passages"] = len(run)
         pl.concat(tables).write_parquet(draft.path / "measures.parquet")
         draft.counts["queries"] = qrels["query_id"].n_unique()
     write_json(layout.METRICS, metrics)
@@ -52,21 +60,21 @@ def evaluate(params: Params) -> Metrics:
 
 
 def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: pl.DataFrame) -> Iterator[Run]:
-    """Runs by ranker and task: BM25's own, then each model's."""
+    """Runs by ranker and kind of task: the candidates themselves, then each model's."""
     best = top(candidates, params.evaluation.depth)
-    yield BM25, "rerank", best
-    yield BM25, "retrieve", candidates
+    yield params.first_stage(), RERANK, best
+    yield params.first_stage(), RETRIEVE, candidates
     for name in params.model_names():
         ranker = load_ranker(layout.MODELS / name)
         if name in params.index_names():
             index = DenseIndex.read(layout.INDEXES / name)
             query_ids = qrels["query_id"].unique().sort()
             vectors = _query_vectors(ranker, tokens, query_ids)
-            yield name, "rerank", rerank_stored(ranker, query_ids, vectors, index, best)
-            yield name, "retrieve", index.search(query_ids, vectors, params.candidates.depth)
+            yield name, RERANK, rerank_stored(ranker, query_ids, vectors, index, best)
+            yield name, RETRIEVE, index.search(query_ids, vectors, params.candidates.depth)
         else:
             with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
-                yield name, "rerank", rerank(ranker, tokens, best, advance)
+                yield name, RERANK, rerank(ranker, tokens, best, advance)
 
 
 def _index_of(model: Path) -> Path:

@@ -1,4 +1,4 @@
-"""latency: milliseconds a query for re-ranking BM25's best, for every ranker, one query at a time."""
+"""latency: milliseconds a query for re-ranking the best candidates, for every ranker, one query at a time."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,6 @@ from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.data.tokens import TextTokenizer, TokenStore
 from distilrank.evaluation.latency import machine, milliseconds
-from distilrank.evaluation.tasks import BM25 as BM25_NAME
 from distilrank.params import Params
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import stored_batch, text_batch
@@ -20,14 +19,17 @@ from distilrank.retrieval.bm25 import BM25
 
 def latency(params: Params) -> None:
     collection = Collection.read(layout.COLLECTION)
-    candidates = read_trec(built(layout.RUNS / f"{BM25_NAME}.rerank.trec")).join(collection.queries, on="query_id")
+    first_stage = params.first_stage()
+    candidates = read_trec(built(layout.RUNS / f"{first_stage}.rerank.trec")).join(collection.queries, on="query_id")
     by_query = [group for _, group in candidates.group_by("query_id", maintain_order=True)]
     sample = by_query[: params.latency.queries]
     texts = [group["text"][0] for group in sample]
     passages = [group["passage_id"] for group in sample]
-    bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
     depth = params.evaluation.depth
-    times = {BM25_NAME: milliseconds(lambda number: bm25.search([""], [texts[number]], depth), len(texts))}
+    times = {}
+    if not params.candidates.runs:
+        bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
+        times[first_stage] = milliseconds(lambda number: bm25.search([""], [texts[number]], depth), len(texts))
     for name in params.model_names():
         times[name] = milliseconds(_reranker(name, texts, passages), len(texts))
     write_json(layout.LATENCY, {"machine": machine(), "depth": depth, "queries": len(texts), "milliseconds": times})

@@ -24,4 +24,4 @@ def _lines(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
         if isinstance(value, dict):
             yield from _lines(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", ", ".join(value) if isinstance(value, list) else str(value)
+            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)

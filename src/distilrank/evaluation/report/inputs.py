@@ -13,6 +13,7 @@ from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.evaluation.history import History
 from distilrank.evaluation.report.rankers import ReportedRanker, reported_rankers
+from distilrank.evaluation.tasks import primary
 from distilrank.params import Params
 
 
@@ -25,14 +26,18 @@ class Latency:
     queries: int
     milliseconds: dict[str, dict[str, float]]
 
+    def median_of(self, ranker: str) -> float | None:
+        """None for candidates that were given."""
+        return self.milliseconds[ranker]["median"] if ranker in self.milliseconds else None
+
 
 @dataclass(frozen=True)
 class ReportInputs:
     """All that the report shows.
 
-    metrics: task, ranker, measure -> mean; measures: its values per query (ranker, task, query_id, measure, value);
-    runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant) of the test queries; labels: as
-    the stage `quality` writes them.
+    metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean; measures: its values per query (ranker,
+    task, query_id, measure, value); runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant)
+    of the test queries; labels: as the stage `quality` writes them.
     """
 
     params: Params
@@ -45,12 +50,17 @@ class ReportInputs:
     histories: dict[str, History]
     labels: dict[str, Any]
 
+    @property
+    def primary(self) -> str:
+        """The task that rankers are compared by."""
+        return primary(self.metrics)
+
     @classmethod
     def read(cls, params: Params) -> Self:
         """Reads the outputs of the stages from the working directory. Raises MissingInput."""
         rankers = reported_rankers(params)
         collection = Collection.read(layout.COLLECTION)
-        relevant = relevant_passages(collection, params.evaluation.minimum_relevance)
+        relevant = relevant_passages(collection, params)
         return cls(
             params,
             rankers,
@@ -64,10 +74,11 @@ class ReportInputs:
         )
 
 
-def relevant_passages(collection: Collection, minimum_relevance: int) -> pl.DataFrame:
+def relevant_passages(collection: Collection, params: Params) -> pl.DataFrame:
     """The pairs (query_id, passage_id) of test queries that count as relevant."""
-    qrels = collection.qrels_of("test").filter(pl.col("relevance") >= minimum_relevance)
-    return qrels.select("query_id", "passage_id")
+    sets = [(collection.qrels_of(name), params.minimum_relevance(name)) for name in collection.test_sets()]
+    relevant = [qrels.filter(pl.col("relevance") >= minimum) for qrels, minimum in sets]
+    return pl.concat(relevant).select("query_id", "passage_id")
 
 
 def _read_run(ranker: str, relevant: pl.DataFrame) -> pl.DataFrame:

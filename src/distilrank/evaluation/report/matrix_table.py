@@ -9,7 +9,7 @@ from statistics import median
 from distilrank.evaluation.report.gains import Gain, gain_over_control
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
-from distilrank.evaluation.tasks import TASKS
+from distilrank.evaluation.tasks import is_reranking, title_of
 from distilrank.sections import Student
 
 MEASURES = ["nDCG@10", "MRR@10"]
@@ -27,33 +27,37 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """BM25, a teacher or a student; by measure a cell without a teacher, then one a teacher."""
+    """What finds candidates, a teacher or a student; by measure a cell without a teacher, then one a teacher."""
 
     name: str
     description: str
     # Lends its colour to the row.
     ranker: ReportedRanker
     cells: dict[str, list[Cell | None]]
-    milliseconds: float
+    milliseconds: float | None
 
 
 @dataclass(frozen=True)
 class MatrixTable:
     title: str
+    is_timed: bool
     references: list[Row]
     students: list[Row]
 
 
 def matrix_tables(inputs: ReportInputs) -> dict[str, MatrixTable]:
     """By task, the rankers that were measured in it."""
-    return {task: _table(inputs, task, title) for task, title in TASKS.items() if task in inputs.metrics}
+    return {task: _table(inputs, task) for task in inputs.metrics}
 
 
-def _table(inputs: ReportInputs, task: str, title: str) -> MatrixTable:
+def _table(inputs: ReportInputs, task: str) -> MatrixTable:
     measured = {ranker.name: ranker for ranker in inputs.rankers if ranker.name in inputs.metrics[task]}
     references = [_reference(inputs, task, ranker) for ranker in measured.values() if not ranker.is_student]
     students = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
-    return MatrixTable(title, references, [_student(inputs, task, name, measured) for name in students])
+    title = title_of(task, inputs.params.first_stage())
+    return MatrixTable(
+        title, is_reranking(task), references, [_student(inputs, task, name, measured) for name in students]
+    )
 
 
 def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
@@ -99,5 +103,7 @@ def _cells(
     ]
 
 
-def _milliseconds(inputs: ReportInputs, rankers: list[ReportedRanker]) -> float:
-    return median(inputs.latency.milliseconds[ranker.name]["median"] for ranker in rankers)
+def _milliseconds(inputs: ReportInputs, rankers: list[ReportedRanker]) -> float | None:
+    """None for candidates that were given: nobody knows what they took."""
+    times = [inputs.latency.median_of(ranker.name) for ranker in rankers]
+    return median(time for time in times if time is not None) if any(time is not None for time in times) else None

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from distilrank.data.collection import DEV, TRAIN
+from distilrank.evaluation.expected import graded
 from distilrank.evaluation.report.configuration import configuration
 from distilrank.evaluation.report.examples import choose_examples
 from distilrank.evaluation.report.formats import FILTERS
@@ -14,7 +16,7 @@ from distilrank.evaluation.report.results import headline, results_table
 from distilrank.evaluation.report.score_distributions import score_distributions
 from distilrank.evaluation.report.tradeoff import tradeoff
 from distilrank.evaluation.report.training_curves import training_curves
-from distilrank.evaluation.tasks import TASKS
+from distilrank.evaluation.tasks import title_of
 
 MEANINGS = {
     "nDCG": "nDCG@k is 1 when the relevant passages stand first, less the lower they stand, 0 when none is in the k",
@@ -42,12 +44,14 @@ def write_report(inputs: ReportInputs) -> str:
         params=inputs.params,
         architectures=list(dict.fromkeys(one.ranker.architecture for one in inputs.params.students.values())),
         passages=len(collection.passage_ids()),
-        queries={split: len(collection.queries_of(split)) for split in ("train", "dev", "test")},
+        queries={split: len(collection.queries_of(split)) for split in (TRAIN, DEV)},
+        test_queries={name: len(collection.queries_of(name)) for name in collection.test_sets()},
         headline=headline(inputs),
         matrix_tables=matrix_tables(inputs),
         measures=MEASURES,
         table=table,
-        tasks=TASKS,
+        titles={task: title_of(task, inputs.params.first_stage()) for task in inputs.metrics},
+        expected=graded(inputs.params.report.expected, inputs.metrics),
         meanings=_meanings([measure for measures in table.tasks.values() for measure in measures]),
         training_curves=training_curves(inputs),
         score_distributions=score_distributions(inputs),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distilrank.evaluation.tasks import BM25
 from distilrank.params import Params, distilled_name
 
 Role = Literal["baseline", "teacher", "control", "taught"]
@@ -35,9 +34,11 @@ class ReportedRanker:
 
 
 def reported_rankers(params: Params) -> list[ReportedRanker]:
-    """BM25, the teachers, then each student after its control: the order of every table and plot."""
+    """What finds candidates, the teachers, then each student after its control: the order of every table and plot."""
+    first_stage = params.first_stage()
+    description = "lexical, not trained" if first_stage == "bm25" else "the run that was given"
     described = [
-        {"name": BM25, "role": "baseline", "description": "lexical, not trained", "colour": "var(--faint)"},
+        {"name": first_stage, "role": "baseline", "description": description, "colour": "var(--faint)"},
         *_teachers(params),
         *_students(params),
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from distilrank.evaluation.report.gains import Gain, gain_over_control
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
 
 # The measure that rankers are chosen by.
 PRIMARY = "nDCG@10"
@@ -17,7 +18,7 @@ class Row:
     ranker: ReportedRanker
     values: dict[str, list[float]]
     gains: dict[str, Gain]
-    milliseconds: float
+    milliseconds: float | None
     is_best_student: bool
 
 
@@ -31,9 +32,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Headline:
-    """The best teacher, the best student, and the best taught student that has a control; all by re-ranking nDCG@10.
+    """The best teacher, the best student, and the best taught student that has a control; all by re-ranking nDCG@10 on
+    the first test set.
 
-    `yardstick` is the teacher, or, where only scores were imported, BM25.
+    `yardstick` is the teacher, or, where only scores were imported, what found the candidates.
     """
 
     yardstick: str
@@ -42,8 +44,9 @@ class Headline:
     student_value: float
     taught: str
     control: str
-    gains: dict[str, Gain]
-    times_as_fast: float
+    gain: Gain
+    gain_in_search: Gain | None
+    times_as_fast: float | None
 
 
 def results_table(inputs: ReportInputs) -> Table:
@@ -54,7 +57,7 @@ def results_table(inputs: ReportInputs) -> Table:
             ranker,
             {task: _values(inputs, task, ranker, measures) for task, measures in tasks.items()},
             _gains(inputs, ranker),
-            inputs.latency.milliseconds[ranker.name]["median"],
+            inputs.latency.median_of(ranker.name),
             ranker is best,
         )
         for ranker in inputs.rankers
@@ -68,7 +71,9 @@ def headline(inputs: ReportInputs) -> Headline:
     student = _best(inputs, [ranker for ranker in inputs.rankers if ranker.is_student])
     # Params see to it that there is one: what is indexed has a control.
     taught = _best(inputs, [ranker for ranker in inputs.rankers if ranker.control is not None])
-    median = {name: times["median"] for name, times in inputs.latency.milliseconds.items()}
+    gains = _gains(inputs, taught)
+    search = inputs.primary.removesuffix(RERANK) + RETRIEVE
+    slow, fast = (inputs.latency.median_of(ranker.name) for ranker in (yardstick, student))
     return Headline(
         yardstick.name,
         effectiveness(inputs, yardstick),
@@ -76,14 +81,15 @@ def headline(inputs: ReportInputs) -> Headline:
         effectiveness(inputs, student),
         taught.name,
         taught.control or "",
-        _gains(inputs, taught),
-        median[yardstick.name] / median[student.name],
+        gains[inputs.primary],
+        gains.get(search),
+        slow / fast if slow is not None and fast is not None else None,
     )
 
 
 def effectiveness(inputs: ReportInputs, ranker: ReportedRanker) -> float:
-    """Mean nDCG@10 of re-ranking."""
-    return inputs.metrics["rerank"][ranker.name][PRIMARY]
+    """Mean nDCG@10 of re-ranking the first test set."""
+    return inputs.metrics[inputs.primary][ranker.name][PRIMARY]
 
 
 def _gains(inputs: ReportInputs, ranker: ReportedRanker) -> dict[str, Gain]:

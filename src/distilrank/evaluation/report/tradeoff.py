@@ -28,8 +28,9 @@ Point = tuple[float, float]
 def tradeoff(inputs: ReportInputs) -> Markup:
     """A point a ranker, over milliseconds a query on a log axis; a line joins a taught student to its control."""
     points = {
-        ranker.name: (inputs.latency.milliseconds[ranker.name]["median"], effectiveness(inputs, ranker))
+        ranker.name: (time, effectiveness(inputs, ranker))
         for ranker in inputs.rankers
+        if (time := inputs.latency.median_of(ranker.name)) is not None
     }
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.05, 0.13, 0.93, 0.8))
@@ -37,7 +38,7 @@ def tradeoff(inputs: ReportInputs) -> Markup:
     taught = {ranker: (points[ranker.control], points[ranker.name]) for ranker in inputs.rankers if ranker.control}
     for ranker, line in taught.items():
         axes.plot(*zip(*line, strict=True), color=colour_of(ranker), linewidth=1.2, zorder=2)
-    for ranker in inputs.rankers:
+    for ranker in (ranker for ranker in inputs.rankers if ranker.name in points):
         _mark(axes, ranker, points[ranker.name])
     _label(axes, points, list(taught.values()))
     return as_svg(figure, "nDCG@10 of re-ranking against median milliseconds a query")
