@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT
 
+from distilrank.collection_sections import MsMarcoPassage
 from distilrank.params import Params
 from distilrank.params_file import read_params
 from distilrank.presets import use_preset
@@ -38,6 +39,25 @@ def test_the_paper_is_every_architecture_alone_and_with_a_teacher_and_an_ensembl
     assert len({member.training.seed for member in members}) == len(members) == 3
     assert len({str(member.triples) for member in members}) == 3
     assert len({str(member.ranker) for member in members}) > 1
+
+
+def test_ms_marcos_preset_has_the_papers_settings() -> None:
+    params = PRESETS["msmarco-passage"]
+    assert architectures(params) == {"cat", "prettr", "colbert", "dot", "tk"}
+    assert (params.tokens.query_length, params.tokens.passage_length, params.candidates.depth) == (30, 200, 1000)
+    assert params.matrix.teachers == ["T1", "T2"]
+    assert set(params.matrix.controls) == set(params.students)
+    trained = [*params.teachers.values(), *params.students.values()]
+    assert {one.training.batch_size for one in trained} == {32}
+    assert {one.training.learning_rate for one in trained if one.ranker.architecture != "tk"} == {7e-6}
+    assert params.students["tk"].training.part_learning_rates == {"kernels": 1e-4}
+    assert isinstance(params.collection, MsMarcoPassage)
+    assert isinstance(params.evaluation.minimum_relevance, dict)
+    assert params.evaluation.minimum_relevance.keys() == params.collection.splits.keys() - {"train", "dev"}
+    [table] = [
+        one for one in params.report.expected if (one.test_set, one.task, one.measure) == ("dl19", "rerank", "nDCG@10")
+    ]
+    assert set(table.figures) == {"bm25", *params.model_names()}
 
 
 def test_the_ablation_is_three_losses_on_three_students_with_a_control_each() -> None:

@@ -192,9 +192,10 @@ class Training(Section):
 
 
 class Teacher(Section):
-    """Trained on labels: the students' triples, or a draw of its own."""
+    """Trained on labels: the students' triples, or a draw of its own; from a backbone of its own, or everybody's."""
 
     ranker: Ranker
+    backbone: Backbone | None = None
     loss: LabelLoss
     temperature: Temperature = None
     training: Training
@@ -224,6 +225,7 @@ class Student(Section):
     """Learns a teacher's margins; its control is the same student without a teacher, from the backbone."""
 
     ranker: Ranker
+    backbone: Backbone | None = None
     start: Literal["backbone", "teacher"]
     loss: TeacherLoss
     control_loss: LabelLoss

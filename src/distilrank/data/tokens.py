@@ -19,6 +19,13 @@ from distilrank.errors import BackboneError, MissingInput
 from distilrank.progress import Advance
 
 Rows = npt.NDArray[np.int64]
+# As BERT and RoBERTa call them.
+_USUAL = {
+    "cls": ("[CLS]", "<s>"),
+    "sep": ("[SEP]", "</s>"),
+    "pad": ("[PAD]", "<pad>"),
+    "mask": ("[MASK]", "<mask>"),
+}
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json"]
 
 
@@ -97,7 +104,7 @@ class TextTokenizer:
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
         ids: dict[str, int] = {}
         for name in ("cls", "sep", "pad", "mask"):
-            token = config.get(f"{name}_token")
+            token = config.get(f"{name}_token") or self._usual(name)
             text = token["content"] if isinstance(token, dict) else token
             number = self._tokenizer.token_to_id(text) if text else None
             if number is None:
@@ -109,6 +116,11 @@ class TextTokenizer:
                 )
             ids[name] = number
         return SpecialTokens(**ids)
+
+    def _usual(self, name: str) -> str | None:
+        """What transformers takes where a configuration, such as bert-base-uncased's, says nothing."""
+        usual = (token for token in _USUAL[name] if self._tokenizer.token_to_id(token) is not None)
+        return next(usual, None)
 
 
 @dataclass(frozen=True)
@@ -174,6 +186,17 @@ def write_ragged(
     np.save(directory / f"{name}.offsets.npy", np.concatenate([[0], np.cumsum(np.minimum(every, length))]))
     pl.DataFrame({"id": ids}).write_parquet(directory / f"{name}.ids.parquet")
     return every
+
+
+def refuse_other_vocabulary(backbone: Path, tokenizer: TextTokenizer) -> None:
+    """Raises BackboneError where a backbone gives tokens other numbers than the stored ones have."""
+    if TextTokenizer(backbone).vocabulary() != tokenizer.vocabulary():
+        raise BackboneError(
+            backbone,
+            got="another vocabulary than that of data/tokens",
+            expected="the vocabulary of backbone.model in params.yaml",
+            remedy="name a backbone of the same family, or import its scores",
+        )
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

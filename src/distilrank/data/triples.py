@@ -20,6 +20,13 @@ def sample_triples(
     more. Raises CollectionError where there are fewer than `count`; `section` is where the params say so.
     """
     positives = qrels.filter(pl.col("relevance") > 0).select("query_id", positive_id="passage_id")
+    if positives.is_empty():
+        raise CollectionError(
+            "the collection",
+            got="no training query with a relevant passage",
+            expected="some to draw triples from",
+            remedy="name training queries in collection.splits, or give triples",
+        )
     groups = _groups(positives, candidates, params)
     of_query = groups.group_by("query_id").agg(first=pl.col("row").min(), groups=pl.len())
     positives = positives.join(of_query, on="query_id").sort("query_id", "positive_id")

@@ -11,7 +11,7 @@ from distilrank import layout
 from distilrank.artifacts import built, whole_directory, work_directory, write_json
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
-from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
+from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer, refuse_other_vocabulary
 from distilrank.params import Params
 from distilrank.rankers.architectures import (
     begin_ranker,
@@ -55,7 +55,7 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
         "temperature": section.temperature,
         **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
-        "backbone": params.backbone.model_dump(),
+        "backbone": (section.backbone or params.backbone).model_dump(),
         "validation": params.validation.model_dump(),
     }
     task = _task(params, section, lesson)
@@ -75,8 +75,10 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
 
 def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> TrainingTask:
     """The training, once all that could refuse it has been asked."""
-    backbone = locate_backbone(params.backbone)
+    backbone = locate_backbone(section.backbone or params.backbone)
     tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
+    if section.backbone:
+        refuse_other_vocabulary(backbone, tokenizer)
     config = trained_config(lesson.start) if lesson.start else pretrained_config(backbone)
     check_fits(section.ranker, config, params.tokens, tokenizer)
     chosen_device()

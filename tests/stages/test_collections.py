@@ -1,0 +1,113 @@
+"""The first stages on real collections that nobody here made, and BM25 against what is published of it."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.conftest import DATASETS
+
+from distilrank import layout
+from distilrank.collection_table import show_collection
+from distilrank.data.collection import Collection
+from distilrank.data.tokens import TokenStore
+from distilrank.errors import CollectionError
+from distilrank.evaluation.measures import means, measure
+from distilrank.params import Params
+from distilrank.stages.candidates import candidates
+from distilrank.stages.collect import collect
+from distilrank.stages.tokenize import tokenize
+from distilrank.stages.triples import triples
+
+# Passages and queries by split, as the README of the collections counts them.
+HELD: dict[str, tuple[int, dict[str, int]]] = {
+    "cranfield": (1_398, {"test": 225}),
+    "medquad": (16_350, {"train": 11_246, "dev": 763, "test": 2_328}),
+    "msmarco-dl19-dl20": (32_027, {"dl19": 43, "dl20": 54}),
+    "msmarco-teacher-mini": (260, {"train": 10}),
+    "msmarco-v2-dl21": (27_170, {"train": 53}),
+    "nq-dev": (3_931, {"train": 2_088, "dev": 287, "test": 615}),
+    "scifact": (5_183, {"train": 807, "test": 300}),  # of 809, two ask what a test query asks
+    "squad-dev": (1_283, {"train": 2_402, "dev": 520, "test": 835}),
+    "vaswani": (11_429, {"test": 93}),
+}
+DEPTH = 10
+
+
+def params_for(tiny: Params, name: str, **changes: Any) -> Params:
+    section: dict[str, Any] = {"source": "beir", "location": str(DATASETS / name), "on_error": "drop"}
+    if "dl19" in name:
+        section["splits"] = {"dl19": "dl19", "dl20": "dl20"}
+    values = tiny.model_dump() | {"collection": section} | changes
+    values["candidates"] |= {"depth": DEPTH, "train_depth": DEPTH}
+    values["triples"] = {"count": 40, "negatives": 2, "negatives_from": DEPTH, "seed": 1}
+    return Params.model_validate(values)
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_the_first_stages_take_a_real_collection(
+    name: str, tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not (DATASETS / name).is_dir():
+        pytest.skip(f"{DATASETS / name} is not there")
+    monkeypatch.chdir(tmp_path)
+    params, (passages, queries) = params_for(tiny_params, name), HELD[name]
+    for stage in (collect, tokenize, candidates):
+        stage(params)
+    collection = Collection.read(layout.COLLECTION)
+    assert len(collection.passage_ids()) == passages
+    assert dict(collection.queries["split"].value_counts().iter_rows()) == queries
+    assert len(TokenStore.open(layout.TOKENS).passages) == passages
+    found = pl.read_parquet(layout.CANDIDATES / "candidates.parquet")
+    assert found["query_id"].n_unique() > 0.99 * sum(queries.values())
+    assert found.join(collection.passages.collect(), on="passage_id", how="anti").is_empty()
+    if "train" in queries:
+        triples(params)
+        assert pl.read_parquet(layout.TRIPLES / "triples.parquet").height == 40
+    else:
+        with pytest.raises(CollectionError, match="got no training query with a relevant passage"):
+            triples(params)
+    show_collection()
+    shown = capsys.readouterr().out
+    assert f"{passages:,} passages" in shown
+    assert ("There are no dev queries" in shown) == ("dev" not in queries)
+
+
+@pytest.mark.skipif(not (DATASETS / "scifact").is_dir(), reason=f"{DATASETS / 'scifact'} is not there")
+def test_bm25_on_scifact_is_as_good_as_published(
+    tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    usual = tiny_params.candidates.model_dump() | {"k1": 1.2, "b": 0.75}
+    params = params_for(tiny_params, "scifact", candidates=usual)
+    for stage in (collect, candidates):
+        stage(params)
+    collection = Collection.read(layout.COLLECTION)
+    run = pl.read_parquet(layout.CANDIDATES / "candidates.parquet").join(
+        collection.test_qrels(), on="query_id", how="semi"
+    )
+    assert 0.66 <= means(measure(run, collection.test_qrels()))["nDCG@10"] <= 0.69
+
+
+@pytest.mark.skipif(not (DATASETS / "msmarco-dl19-dl20").is_dir(), reason="msmarco-dl19-dl20 is not there")
+def test_given_runs_measure_as_published(tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The official BM25 runs and qrels: nDCG@10 .5058 on DL19, .4796 on DL20."""
+    monkeypatch.chdir(tmp_path)
+    folder = DATASETS / "msmarco-dl19-dl20"
+    runs = [{"location": str(folder / f"runs/BM25.{name}.trec"), "checksum": None} for name in ("dl19", "dl20")]
+    given = tiny_params.candidates.model_dump() | {"runs": runs}
+    params = params_for(tiny_params, "msmarco-dl19-dl20", candidates=given)
+    for stage in (collect, candidates):
+        stage(params)
+    run = pl.read_parquet(layout.CANDIDATES / "candidates.parquet")
+    assert (
+        json.loads((layout.CANDIDATES / "manifest.json").read_text())["counts"]["given passages that are not there"]
+        == 0
+    )
+    for name, published in {"dl19": 0.5058, "dl20": 0.4796}.items():
+        official = pl.read_csv(
+            folder / f"qrels_official/qrels.{name}-passage.txt", separator=" ", has_header=False,
+            new_columns=["query_id", "q0", "passage_id", "relevance"], schema_overrides=[pl.String] * 3,
+        )  # fmt: skip
+        mine = run.join(official, on="query_id", how="semi")
+        assert means(measure(mine, official))["nDCG@10"] == pytest.approx(published, abs=1e-4)
