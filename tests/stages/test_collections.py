@@ -11,6 +11,8 @@ from distilrank import layout
 from distilrank.artifacts import read_manifest
 from distilrank.collection_table import show_collection
 from distilrank.data.collection import Collection
+from distilrank.data.tables import read_qrels
+from distilrank.data.text import Text
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import means, measure
@@ -104,9 +106,6 @@ def test_given_runs_measure_as_published(tiny_params: Params, tmp_path: Path, mo
     counts = read_manifest(layout.CANDIDATES).counts
     assert counts["given passages that are not there"] == counts["given for other queries"] == 0
     for name, published in {"dl19": 0.5058, "dl20": 0.4796}.items():
-        official = pl.read_csv(
-            folder / f"qrels_official/qrels.{name}-passage.txt", separator=" ", has_header=False,
-            new_columns=["query_id", "q0", "passage_id", "relevance"], schema_overrides=[pl.String] * 3,
-        )  # fmt: skip
+        official = read_qrels(Text(folder / f"qrels_official/qrels.{name}-passage.txt"), name)
         mine = run.join(official, on="query_id", how="semi")
         assert means(measure(mine, official))["nDCG@10"] == pytest.approx(published, abs=1e-4)
