@@ -12,6 +12,10 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import ROOT, Command
 
+from distilrank.data.collection import Collection
+from distilrank.data.given_runs import given_candidates
+from distilrank.sections import FileElsewhere
+
 CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
 RANKERS = ["bm25", *MODELS]
@@ -152,6 +156,22 @@ def test_search_answers_from_the_taught_students_index(by_repro: Path, command: 
     assert done.returncode == 0, done.stderr
     assert "dot-T1" in done.stdout
     assert "iotfleetwise:" in done.stdout
+
+
+def test_what_an_index_finds_can_be_given_as_candidates(by_repro: Path, command: Command) -> None:
+    run = by_repro / "collections" / "dense.trec"
+    done = command(by_repro, "distilrank", "retrieve", "dot-T1", str(run), "--split", "train", "--depth", "5")
+    assert done.returncode == 0, done.stderr
+    collection = Collection.read(by_repro / "data/collection")
+    given, counts = given_candidates([FileElsewhere(location=str(run), checksum=None)], collection, drop=False)
+    assert set(given["query_id"]) == set(collection.queries_of("train")["query_id"])
+    assert given.group_by("query_id").len()["len"].unique().to_list() == [5]
+    assert set(counts.values()) == {0}
+    again = command(by_repro, "distilrank", "retrieve", "dot-T1", str(run), "--split", "train")
+    assert again.returncode == 2
+    assert "dense.trec: got an existing path" in again.stderr
+    none = command(by_repro, "distilrank", "retrieve", "dot-T1", "other", "--split", "unlabelled")
+    assert "retrieve: got no queries" in none.stderr
 
 
 def test_a_query_is_text_and_not_markup(by_repro: Path, command: Command) -> None:

@@ -179,6 +179,22 @@ def search(
     show_hits(query, name, find(query, layout.MODELS / name, layout.INDEXES / name, layout.COLLECTION, depth))
 
 
+@app.command(rich_help_panel=CHECKPOINTS)
+def retrieve(
+    model: Dense,
+    target: Annotated[Path, typer.Argument(help="The TREC run to write; it must not exist.")],
+    split: Annotated[str, typer.Option(help="Whose queries: train, dev, unlabelled, or a test set.")],
+    depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages a query.")] = 100,
+) -> None:
+    """Write what an index finds for all queries of a split, to be given as candidates."""
+    from distilrank.data.collection import Collection
+    from distilrank.retrieval.search import write_run
+
+    queries = Collection.read(layout.COLLECTION).queries_of(split)
+    lines = write_run(layout.MODELS / model, layout.INDEXES / model, layout.TOKENS, queries, target, depth)
+    typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")
+
+
 @app.command("import-model", rich_help_panel=CHECKPOINTS)
 def import_model(
     source: Annotated[Path, typer.Argument(help="A folder with config.json, weights and tokenizer.")],

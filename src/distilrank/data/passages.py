@@ -42,17 +42,18 @@ def write_passages(batches: Iterator[pl.DataFrame], file: Path, findings: Findin
         raise empty_table("passages", findings)
     scan = pl.scan_parquet(unsorted).with_row_index("row")
     if len(kept) < len(every):
-        scan = scan.filter(pl.col("row").is_in(kept["row"].implode()))
+        scan = scan.join(kept.lazy().select("row"), on="row", how="semi")
     scan.drop("row").sort("passage_id").sink_parquet(file, row_group_size=_ROWS_IN_A_GROUP)
     unsorted.unlink()
-    return every.select("passage_id", kept=pl.col("row").is_in(kept["row"].implode()))
+    marked = kept.select("row", kept=pl.lit(True))
+    return every.join(marked, on="row", how="left").select("passage_id", pl.col("kept").fill_null(False))
 
 
 def _checked_passages(passages: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     bad_id, twice = pl.col("passage_id").str.contains(BAD_ID), ~pl.col("passage_id").is_first_distinct()
     passages = findings.without(passages, bad_id, "passages with an id that is empty or holds white space", "dropped")
-    passages = findings.without(passages, twice, "passages with an id that another has", "dropped")
     passages = findings.without(passages, pl.col("blank"), "passages without a text", "dropped")
+    passages = findings.without(passages, twice, "passages with an id that another has", "dropped")
     findings.add(passages.filter(~pl.col("text").is_first_distinct()), "passages with the text of another", "kept")
     return passages
 

@@ -1,4 +1,4 @@
-"""One query's answer from a dense ranker and its index."""
+"""Answers from a dense ranker and its index: one query's, or a run of a whole split."""
 
 from pathlib import Path
 
@@ -6,12 +6,13 @@ import polars as pl
 import torch
 
 from distilrank.data.collection import Collection
-from distilrank.data.runs import ranked
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.runs import ranked, write_trec
+from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.errors import InputError
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vectors import one_vector
+from distilrank.retrieval.vectors import encode_vectors, one_vector
 
 
 def search(query: str, model: Path, index: Path, collection: Path, depth: int) -> pl.DataFrame:
@@ -23,3 +24,23 @@ def search(query: str, model: Path, index: Path, collection: Path, depth: int) -
     run = ranked(found.search(pl.Series(["query"]), one_vector(encoded), depth)).drop("rank")
     passages = Collection.read(collection).passages.join(run.lazy(), on="passage_id", how="semi").collect()
     return run.join(passages, on="passage_id", how="left", maintain_order="left").drop("query_id")
+
+
+def write_run(model: Path, index: Path, tokens: Path, queries: pl.DataFrame, target: Path, depth: int) -> int:
+    """Writes the best `depth` passages of each query as a TREC run, and returns the number of its lines.
+
+    Raises MissingInput, and InputError where there are no queries, or `target` exists.
+    """
+    if queries.is_empty():
+        raise InputError("retrieve", got="no queries", expected="a split that has some", remedy="name another --split")
+    if target.exists():
+        raise InputError(target, got="an existing path", expected="a new file", remedy="name another target")
+    ranker, store, found = load_ranker(model), TokenStore.open(tokens), DenseIndex.read(index)
+    rows = store.query_rows(queries["query_id"])
+    vectors = encode_vectors(ranker.encode_queries, store.queries, rows, store.special_tokens.pad, ranker.device)
+    run = found.search(queries["query_id"], vectors, depth)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.partial")
+    write_trec(run, draft, model.name)
+    draft.rename(target)
+    return len(run)

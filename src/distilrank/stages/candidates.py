@@ -51,7 +51,12 @@ def _with_depths(queries: pl.DataFrame, params: Params) -> pl.DataFrame:
 def _runs(params: Params, collection: Collection, queries: pl.DataFrame, given: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Candidates (query_id, passage_id, score, rank), of many queries at a time: first what is given."""
     depths = queries.select("query_id", "depth")
-    yield ranked(given).join(depths, on="query_id").filter(pl.col("rank") <= pl.col("depth")).drop("depth")
+    yield (
+        ranked(given)
+        .join(depths, on="query_id", maintain_order="left")
+        .filter(pl.col("rank") <= pl.col("depth"))
+        .drop("depth")
+    )
     rest = queries.join(given, on="query_id", how="anti")
     if rest.is_empty():
         return
