@@ -158,8 +158,8 @@ def test_search_answers_from_the_taught_students_index(by_repro: Path, command: 
     assert "iotfleetwise:" in done.stdout
 
 
-def test_what_an_index_finds_can_be_given_as_candidates(by_repro: Path, command: Command) -> None:
-    run = by_repro / "collections" / "dense.trec"
+def test_what_an_index_finds_can_be_given_as_candidates(by_repro: Path, tmp_path: Path, command: Command) -> None:
+    run = tmp_path / "dense.trec"
     done = command(by_repro, "distilrank", "retrieve", "dot-T1", str(run), "--split", "train", "--depth", "5")
     assert done.returncode == 0, done.stderr
     collection = Collection.read(by_repro / "data/collection")
