@@ -35,9 +35,10 @@ class GradedTable:
 def graded(expected: Sequence[ExpectedFigures], metrics: Metrics) -> list[GradedTable]:
     """A table for each entry of `report.expected`."""
     sets = sorted({test_set_of(task) for task in metrics})
+    how = {RERANK: "re-ranking", RETRIEVE: "searching"}
+    titles = [f"{one.measure} of {how[one.task]}: {one.test_set}" for one in expected]
     return [
-        GradedTable(one, f"{one.measure}, {one.test_set}, {one.task}", list(_rows(one, metrics, sets)))
-        for one in expected
+        GradedTable(one, title, list(_rows(one, metrics, sets))) for one, title in zip(expected, titles, strict=True)
     ]
 
 
