@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distilrank.evaluation.tasks import task_of, test_set_of
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of, test_set_of
 from distilrank.sections import ExpectedFigures
 
 Grade = Literal["within seed noise", "near", "off", "not measured"]
