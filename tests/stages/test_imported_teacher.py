@@ -1,61 +1,90 @@
-"""Distillation from published scores alone: real MS MARCO queries, no teacher, every stage by DVC."""
+"""Distillation from what others made: their collection, candidates, triples and scores; no teacher, by DVC."""
 
 import json
 from pathlib import Path
 
-import polars as pl
 import pytest
 from ruamel.yaml import YAML
 from tests.conftest import DATASETS, ROOT, Command
 from tests.test_pipeline import clone
 
 MINI = DATASETS / "msmarco-teacher-mini"
+# Its ten queries, all for training, as splits of our own.
+SPLITS = {"train": range(6), "dev": range(6, 8), "dl19": [8], "dl20": [9]}
 
 
 @pytest.mark.skipif(not MINI.is_dir(), reason=f"{MINI} is not there")
 def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Command) -> None:
     project = clone(tmp_path)
-    as_tables(project / "collections" / "mini")
+    write_collection(project / "collections" / "mini")
     yaml = YAML(typ="safe", pure=True)
     params = yaml.load(ROOT / "tests" / "params.tiny.yaml")
+    splits = {split: split for split in SPLITS}
+    run = {"location": "collections/mini/run.trec", "checksum": None}
+    triples = {"location": "collections/mini/triples.tsv", "checksum": None, "columns": "ids", "count": None}
     params |= {
-        "collection": {"source": "parquet", "location": "collections/mini"},
-        "candidates": params["candidates"] | {"depth": 10, "train_depth": 10},
-        "triples": params["triples"] | {"count": 20, "negatives_from": 10},
+        "collection": {"source": "beir", "location": "collections/mini", "splits": splits},
+        "candidates": params["candidates"] | {"runs": [run]},
+        "triples": triples,
         "teachers": {},
         "ensembles": {},
         "imports": {"T2": {"location": str(MINI / "teacher_scores.tsv"), "checksum": None}},
         "students": {"dot": params["students"]["dot"]},
         "matrix": {"teachers": ["T2"], "controls": ["dot"], "indexes": ["dot"]},
+        "evaluation": {"depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}},
     }
     with (project / "params.yaml").open("w") as file:
         yaml.dump(params, file)
     done = command(project, "dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((project / "evaluation/metrics.json").read_text())
-    assert list(metrics["rerank"]) == ["bm25", "dot", "dot-T2"]
+    assert sorted(metrics) == ["dl19/rerank", "dl19/retrieve", "dl20/rerank", "dl20/retrieve"]
+    assert list(metrics["dl20/rerank"]) == ["given", "dot", "dot-T2"]
+    # The given run puts the positive of these queries where the teacher's scores do.
+    best = {query: max(scores, key=lambda passage: scores[passage]) for query, scores in scores_by_query().items()}
+    for name, [number] in (("dl19", SPLITS["dl19"]), ("dl20", SPLITS["dl20"])):
+        query = list(best)[number]
+        assert (metrics[f"{name}/rerank"]["given"]["nDCG@10"] == 1) == (best[query] == positives()[query])
+    counts = json.loads((project / "data/triples/manifest.json").read_text())["counts"]
+    assert counts["given"] == counts["triples"] == 150
     quality = json.loads((project / "evaluation/labels.json").read_text())["teachers"]["T2"]
     assert quality["triples"] == 250
-    lines = [line.split("\t") for line in (MINI / "teacher_scores.tsv").read_text().splitlines()]
-    negative = [line for line in lines if float(line[0]) < float(line[1])]
-    assert quality["negative_margins"] == pytest.approx(len(negative) / len(lines))
+    negative = [line for line in lines() if float(line[0]) < float(line[1])]
+    assert quality["negative_margins"] == pytest.approx(len(negative) / len(lines()))
     page = (project / "report/report.html").read_text()
     assert "dot-T2" in page and "T1" not in page
+    assert "Re-ranking the given candidates: dl20" in page
     assert "dot-T2" in command(project, "distilrank", "results").stdout
 
 
-def as_tables(directory: Path) -> None:
-    """The collection in this project's form; its queries, all for training, are split by their number."""
-    directory.mkdir(parents=True)
-    passages = pl.read_ndjson(MINI / "corpus.jsonl").rename({"_id": "passage_id"})
-    passages.select("passage_id", "title", "text").write_parquet(directory / "passages.parquet")
-    queries = pl.read_ndjson(MINI / "queries.jsonl").rename({"_id": "query_id"})
-    splits = pl.Series("split", ["train"] * (len(queries) - 4) + ["dev"] * 2 + ["test"] * 2)
-    queries = queries.select("query_id", "text", splits)
-    queries.write_parquet(directory / "queries.parquet")
-    qrels = pl.concat(pl.read_csv(file, separator="\t") for file in (MINI / "qrels").iterdir())
-    qrels.columns = ["query_id", "passage_id", "relevance"]
-    judged = qrels.join(queries, on="query_id").select(
-        "query_id", "passage_id", pl.col("relevance").cast(pl.Int64), "split"
-    )
-    judged.write_parquet(directory / "qrels.parquet")
+def lines() -> list[list[str]]:
+    """Lines of pos_score, neg_score, query_id, pos_passage_id, neg_passage_id."""
+    return [line.split("\t") for line in (MINI / "teacher_scores.tsv").read_text().splitlines()]
+
+
+def positives() -> dict[str, str]:
+    return {query: positive for _, _, query, positive, _ in lines()}
+
+
+def scores_by_query() -> dict[str, dict[str, float]]:
+    """The teacher's scores of each query's passages, the queries in the order of their ids."""
+    scores: dict[str, dict[str, float]] = {query: {} for query in sorted(positives())}
+    for high, low, query, positive, negative in lines():
+        scores[query] |= {positive: float(high), negative: float(low)}
+    return scores
+
+
+def write_collection(directory: Path) -> None:
+    """In BEIR's layout, with a run by the teacher's scores, and the triples of the training queries."""
+    (directory / "qrels").mkdir(parents=True)
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        (directory / name).write_bytes((MINI / name).read_bytes())
+    queries = sorted(positives())
+    for split, numbers in SPLITS.items():
+        rows = [f"{queries[number]}\t{positives()[queries[number]]}\t1" for number in numbers]
+        (directory / "qrels" / f"{split}.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *rows, ""]))
+    run = [f"{q} Q0 {p} 1 {score} teacher" for q, scores in scores_by_query().items() for p, score in scores.items()]
+    (directory / "run.trec").write_text("\n".join([*run, ""]))
+    train = [queries[number] for number in SPLITS["train"]]
+    triples = [f"{query}\t{positive}\t{negative}" for _, _, query, positive, negative in lines() if query in train]
+    (directory / "triples.tsv").write_text("\n".join([*triples, ""]))
