@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from distilrank.data.backbone import locate_backbone
 from distilrank.params import Params
@@ -20,6 +21,9 @@ from distilrank.stages.triples import triples
 ROOT = Path(__file__).parents[1]
 DATASETS = ROOT.parent / "shared" / "datasets"
 os.environ.setdefault("DISTILRANK_DEVICE", "cpu")
+# How long an example takes says nothing on a machine that is shared.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

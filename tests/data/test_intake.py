@@ -183,7 +183,7 @@ TEXTS = st.sampled_from(["", " ", "one?", "One?", "two"])
 SPLITS = st.sampled_from(["train", "dev", "test", "dl19", "unlabelled", None])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     passages=st.lists(st.tuples(IDS, TEXTS, TEXTS), min_size=1, max_size=6),
     queries=st.lists(st.tuples(IDS, TEXTS, SPLITS), min_size=1, max_size=8),
