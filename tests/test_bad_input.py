@@ -10,27 +10,50 @@ import polars as pl
 import pytest
 from tests.conftest import ROOT, Command
 
+from distilrank.cli import main
 from distilrank.data.collection import SCHEMAS
 
 TINY = (ROOT / "tests" / "params.tiny.yaml").read_text()
 
 
 @pytest.fixture
-def refused(tmp_path: Path, command: Command) -> Callable[..., str]:
-    """Runs a command in a project with these params and gives back the one line of its refusal."""
+def refused(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs a command in a project with these params and gives back the one line of its refusal.
+
+    In this process, because there are many: a process of its own spends a second on its start.
+    """
 
     def run(params: str | None, *words: str) -> str:
         if params is not None:
             (tmp_path / "params.yaml").write_text(params)
         before = sorted(tmp_path.rglob("*"))
-        done = command(tmp_path, "distilrank", *words)
-        assert done.returncode == 2, done.stderr
-        assert done.stdout == ""
-        assert len(done.stderr.splitlines()) == 1, done.stderr
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["distilrank", *words])
+        for name in set(os.environ) - set(environment):
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert ended.value.code == 2, printed.err
+        assert printed.out == ""
+        assert len(printed.err.splitlines()) == 1, printed.err
         assert sorted(tmp_path.rglob("*")) == before
-        return done.stderr
+        return printed.err
 
     return run
+
+
+def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path, command: Command) -> None:
+    done = command(tmp_path, "distilrank", "collect")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "distilrank: params.yaml: got no such file, expected the parameters; run from the root of the project"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Postings:
         starts = _starts(counted)
         holding = np.diff(starts)
         idf = np.log(1 + (len(lengths) - holding + 0.5) / (holding + 0.5))
-        norms = params.k1 * (1 - params.b + params.b * lengths / max(lengths.mean(), 1e-9))
+        norms = params.k1 * (1 - params.b + params.b * lengths / max(lengths.sum() / max(len(lengths), 1), 1e-9))
         rows, scores = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
         free, first = starts[:-1].copy(), 0
         # Each goes as soon as its scores have their place.
