@@ -9,7 +9,7 @@ RERANK, RETRIEVE = "rerank", "retrieve"
 
 def task_of(test_set: str, kind: str, test_sets: Sequence[str]) -> str:
     """The task's key in metrics: its kind, after the test set's name unless that is the only one, `test`."""
-    return kind if list(test_sets) == [ONLY_SET] else f"{test_set}/{kind}"
+    return kind if [test_set] == list(test_sets) == [ONLY_SET] else f"{test_set}/{kind}"
 
 
 def is_reranking(task: str) -> bool:
