@@ -109,6 +109,18 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "architecture: prettr, layers: 3, join_layer: 3",
             "join_layer must be below layers, 3",
         ),
+        (
+            "report: {examples: 3}",
+            "report: {examples: 3, expected: [{task: rerank, measure: MAP, source: x, seed_noise: .1, near: .2, "
+            "figures: {T9: .5}}]}",
+            r"report.expected may name the rankers \['bm25', 'T1'.*not \['T9'\]",
+        ),
+        (
+            "report: {examples: 3}",
+            "report: {examples: 3, expected: [{task: rerank, measure: MAP, source: x, seed_noise: .2, near: .1, "
+            "figures: {T1: .5}}]}",
+            "near is 0.1, below seed_noise, 0.2",
+        ),
         ("report: {examples: 3}", "", "params.yaml: report: got nothing, expected this key"),
         ("report: {examples: 3}", "report: [", "got no YAML"),
         ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: got an unknown key"),
@@ -147,6 +159,34 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
     assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
+
+
+def without(split: str, collection: Path) -> None:
+    """Takes the queries of a split out of a collection."""
+    for name in ("queries", "qrels"):
+        table = pl.read_parquet(collection / f"{name}.parquet")
+        table.filter(pl.col("split") != split).write_parquet(collection / f"{name}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("split", "words", "expected"),
+    [
+        ("test", "evaluate", "got no test queries, expected some; .*collection.splits"),
+        ("dev", "teach T1", "got no dev queries, expected some, .*collection.dev_share"),
+    ],
+)
+def test_a_split_without_queries(
+    refused: Callable[..., str], prepared: Path, tmp_path: Path, split: str, words: str, expected: str
+) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    without(split, tmp_path / "data" / "collection")
+    assert re.search(expected, refused(TINY, *words.split()))
+
+
+def test_a_test_set_without_a_minimum_relevance(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    line = refused(TINY.replace("minimum_relevance: 1", "minimum_relevance: {dl19: 2}"), "evaluate")
+    assert "evaluation.minimum_relevance: got no entry 'test', expected one of ['dl19']" in line
 
 
 def test_more_layers_than_the_backbone_has(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:

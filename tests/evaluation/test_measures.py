@@ -47,7 +47,7 @@ def test_ndcg_is_the_published_figure(system: str, year: str) -> None:
 @pytest.mark.parametrize(("system", "year"), KNOWN)
 def test_every_measure_is_trec_evals(system: str, year: str) -> None:
     run, qrels = deep_learning(system, year)
-    names = {"ndcg_cut.10", "recip_rank", "map", "recall.20,100"}
+    names = {"ndcg_cut.10", "recip_rank", "map", "recall.20,100,1000"}
     judged: dict[str, dict[str, int]] = {}
     for query_id, passage_id, relevance in qrels.iter_rows():
         judged.setdefault(query_id, {})[passage_id] = relevance
@@ -62,6 +62,7 @@ def test_every_measure_is_trec_evals(system: str, year: str) -> None:
         assert values[query_id, "MAP"] == pytest.approx(figures["map"])
         assert values[query_id, "Recall@20"] == pytest.approx(figures["recall_20"])
         assert values[query_id, "Recall@100"] == pytest.approx(figures["recall_100"])
+        assert values[query_id, "Recall@1000"] == pytest.approx(figures["recall_1000"])
         first = figures["recip_rank"]
         assert values[query_id, "MRR@10"] == pytest.approx(first if first > 0.0999 else 0)
 
@@ -84,6 +85,23 @@ def test_a_relevant_passage_below_rank_10_does_not_count_for_mrr_at_10() -> None
     qrels = table([("q", "wanted", 1)], "relevance")
     run = table([("q", f"p{number}", 20.0 - number) for number in range(10)] + [("q", "wanted", 1.0)], "score")
     assert means(measure(run, qrels))["MRR@10"] == 0
+
+
+def test_what_counts_as_relevant_moves_all_measures_but_ndcg() -> None:
+    qrels = table([("q", "a", 1), ("q", "b", 2), ("q", "c", 3)], "relevance")
+    run = table([("q", "a", 3.0), ("q", "b", 2.0)], "score")
+    lenient, strict = (means(measure(run, qrels, minimum)) for minimum in (1, 2))
+    assert (lenient["MRR@10"], strict["MRR@10"]) == (1, 1 / 2)
+    assert lenient["MAP"] == pytest.approx((1 / 1 + 2 / 2) / 3)
+    assert strict["MAP"] == pytest.approx((1 / 2) / 2)
+    assert (lenient["Recall@20"], strict["Recall@20"]) == (pytest.approx(2 / 3), 1 / 2)
+    assert lenient["nDCG@10"] == strict["nDCG@10"]
+
+
+def test_a_measure_that_looks_beyond_the_depth_is_left_out() -> None:
+    values = measure(table([("q", "a", 1.0)], "score"), table([("q", "a", 1)], "relevance"))
+    assert "Recall@1000" not in means(values, depth=999)
+    assert means(values, depth=1000)["Recall@1000"] == 1
 
 
 def test_a_run_comes_back_from_its_trec_file_as_it_was(tmp_path: Path) -> None:
