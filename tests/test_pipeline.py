@@ -117,7 +117,7 @@ def test_nothing_is_pickled(by_repro: Path) -> None:
         for file in (by_repro / folder).rglob("*")
     ]
     assert {file.suffix for file in made if file.is_file()} <= {
-        ".faiss", ".json", ".npy", ".parquet", ".safetensors", ".trec", ".py", ".txt", ".yaml", "",
+        ".faiss", ".json", ".npy", ".parquet", ".safetensors", ".trec", ".tsv", ".py", ".txt", ".yaml", "",
     }  # fmt: skip
     assert [file.name for file in made if file.is_file() and not file.suffix] == ["MLmodel"] * len(MODELS)
 

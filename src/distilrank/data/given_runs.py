@@ -7,7 +7,7 @@ import polars as pl
 from distilrank.collection_sections import IR_DATASETS
 from distilrank.data.collection import Collection
 from distilrank.data.files import text_of
-from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.runs import RUN_SCHEMA, ranked
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.text import Text, as_number, columns_of, separated, whole_table
 from distilrank.errors import CollectionError
@@ -20,7 +20,7 @@ TOP_1000 = ("query_id", "passage_id", "query", "passage")
 def given_candidates(
     files: Sequence[FileElsewhere], collection: Collection, drop: bool
 ) -> tuple[pl.DataFrame, dict[str, int]]:
-    """(query_id, passage_id, score) of the collection's queries and passages, and how many others there were.
+    """(query_id, passage_id, score) of the collection's queries and passages, best first; how many others there were.
 
     Those of other queries are left out. Raises CollectionError for passages that are not there, unless they may be
     dropped, for a query that two runs have, and where nothing is left of a run.
@@ -42,7 +42,7 @@ def given_candidates(
         runs.append(known)
         counts["given for other queries"] += len(run) - len(of_queries)
         counts["given passages that are not there"] += len(strange)
-    return pl.concat(runs), counts
+    return ranked(pl.concat(runs)).drop("rank"), counts
 
 
 def read_given_run(file: FileElsewhere) -> pl.DataFrame:
