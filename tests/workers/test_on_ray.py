@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,8 +54,7 @@ def test_ray_scores_as_this_process_does_though_a_worker_is_killed(
                 killed.add(running[0].pid)
                 os.kill(running[0].pid, signal.SIGKILL)
         assert killed
-        # Another stands in its place.
-        assert len(actors()) == 2
+        another_stands_in_its_place()
     with in_this_process(work) as each:
         here = {scored.name: scored for scored in each(parts)}
     assert on_ray.keys() == here.keys()
@@ -71,6 +71,14 @@ def cut_into_parts(tokens: TokenStore) -> list[PairsToScore]:
         PairsToScore.cut(str(start), pairs.slice(start, 4), tokens, "float32", None)
         for start in range(0, len(pairs), 4)
     ]
+
+
+def another_stands_in_its_place() -> None:
+    """Its process takes a while to start; the other may have scored the rest by then."""
+    until = time.monotonic() + 60
+    while len(actors()) < 2:
+        assert time.monotonic() < until, "no second worker a minute after the first was killed"
+        time.sleep(0.1)
 
 
 def actors() -> list[psutil.Process]:
