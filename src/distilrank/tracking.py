@@ -213,7 +213,7 @@ def _log_metrics(client: "MlflowClient", run: "Run", metrics: Sequence["Metric"]
 def _log_model(client: "MlflowClient", run: "Run", name: str, directory: Path) -> None:
     from mlflow.entities import RunTag
 
-    from distilrank.serving.logged_model import log_reranker
+    from distilrank.serving.logged_model import log_ranker
 
     manifest = read_manifest(directory)
     tags = {
@@ -223,7 +223,7 @@ def _log_model(client: "MlflowClient", run: "Run", name: str, directory: Path) -
         **{f"count.{what}": str(count) for what, count in manifest.counts.items()},
     }
     client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    log_reranker(client, run, name, directory, tags)
+    log_ranker(client, run, name, directory, None, tags)
 
 
 def _record_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from distilrank.artifacts import built
-from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.runs import RUN_SCHEMA, ranked
 from distilrank.data.tokens import rows_of
 from distilrank.retrieval.vectors import Vectors
 
@@ -42,6 +42,10 @@ class DenseIndex:
         """The stored vectors (passages, width) of some passages."""
         stored: Vectors = self._index.reconstruct_batch(rows_of(passage_ids, self._passage_ids, "passage"))
         return stored
+
+    def best(self, vector: Vectors, depth: int) -> pl.DataFrame:
+        """The `depth` passages (passage_id, score) for one query's vector (1, width), best first."""
+        return ranked(self.search(pl.Series(["query"]), vector, depth)).select("passage_id", "score")
 
     def search(self, query_ids: pl.Series, vectors: Vectors, depth: int) -> pl.DataFrame:
         """A run: the `depth` passages with the highest inner product for each query vector (queries, width)."""

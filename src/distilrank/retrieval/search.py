@@ -6,7 +6,7 @@ import polars as pl
 import torch
 
 from distilrank.data.collection import Collection
-from distilrank.data.runs import ranked, write_trec
+from distilrank.data.runs import write_trec
 from distilrank.data.tokens import TextTokenizer, TokenStore
 from distilrank.errors import InputError
 from distilrank.rankers.architectures import load_ranker
@@ -21,9 +21,9 @@ def search(query: str, model: Path, index: Path, collection: Path, depth: int) -
     ranker, tokenizer = load_ranker(model), TextTokenizer(model)
     with torch.inference_mode():
         encoded = ranker.encode_queries(text_batch([query], ranker.config.query_length, tokenizer).to(ranker.device))
-    run = ranked(found.search(pl.Series(["query"]), one_vector(encoded), depth)).drop("rank")
+    run = found.best(one_vector(encoded), depth)
     passages = Collection.read(collection).passages.join(run.lazy(), on="passage_id", how="semi").collect()
-    return run.join(passages, on="passage_id", how="left", maintain_order="left").drop("query_id")
+    return run.join(passages, on="passage_id", how="left", maintain_order="left")
 
 
 def write_run(model: Path, index: Path, tokens: Path, queries: pl.DataFrame, target: Path, depth: int) -> int:

@@ -1,0 +1,228 @@
+"""The model that MLflow keeps scores and finds as the ranker does, from Python and over HTTP."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import mlflow
+import polars as pl
+import pytest
+import torch
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import get_model_info
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from distilrank.data.tokens import TextTokenizer
+from distilrank.rankers.architectures import ARCHITECTURES, load_ranker
+from distilrank.rankers.base import RankerConfig
+from distilrank.rankers.inputs import text_batch
+from distilrank.retrieval.dense import DenseIndex
+from distilrank.retrieval.vectors import one_vector
+from distilrank.serving.logged_model import log_ranker
+
+WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "create", "delete", "list", "a", "the", "bucket", "fleet", "of", "table"]
+QUERY = "create bucket"
+PASSAGES = ["create a bucket", "delete the fleet of a table a list of the bucket of the fleet", "", "list"]
+IDS = ["1", "2", "3", "4"]
+
+
+RANKERS = {
+    "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},
+    "dot": {"architecture": "dot", "layers": 2, "pooling": "mean"},
+}
+
+
+@pytest.fixture(params=RANKERS)
+def ranker(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The directory of a tiny ranker with random weights."""
+    backbone = {
+        "model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64,
+    }  # fmt: skip
+    config = RankerConfig(
+        ranker=RANKERS[request.param], backbone=backbone, query_length=4, passage_length=12,
+        cls_token_id=1, sep_token_id=2, pad_token_id=0, mask_token_id=3,
+    )  # fmt: skip
+    directory = tmp_path / "T1"
+    ARCHITECTURES[request.param](config).save_pretrained(directory)
+    tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(directory / "tokenizer.json"))
+    tokens = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[UNK]"}
+    (directory / "tokenizer_config.json").write_text(json.dumps(tokens))
+    return directory
+
+
+@pytest.fixture
+def index(ranker: Path, tmp_path: Path) -> Path | None:
+    """An index of the passages, for a dense ranker."""
+    if ranker_of(ranker) != "dot":
+        return None
+    loaded, tokenizer = load_ranker(ranker), TextTokenizer(ranker)
+    with torch.inference_mode():
+        vectors = one_vector(loaded.encode_passages(text_batch(PASSAGES, 12, tokenizer)))
+    directory = tmp_path / "index"
+    directory.mkdir()
+    DenseIndex.build(vectors, pl.Series(IDS)).write(directory)
+    return directory
+
+
+@pytest.fixture
+def model(ranker: Path, index: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of that ranker as a logged model."""
+    # `mlflow models serve` looks for uvicorn there.
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
+    tracking_uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=tracking_uri)
+    run = client.create_run(client.create_experiment("distilrank"))
+    model_id = log_ranker(client, run, "T1", ranker, index, {})
+    outputs = client.get_run(run.info.run_id).outputs
+    assert outputs is not None
+    assert [output.model_id for output in outputs.model_outputs] == [model_id]
+    mlflow.set_tracking_uri(tracking_uri)
+    return f"models:/{model_id}"
+
+
+def ranker_of(directory: Path) -> str:
+    config: dict[str, Any] = json.loads((directory / "config.json").read_text())
+    return str(config["ranker"]["architecture"])
+
+
+def scores_of(ranker: Path) -> list[float]:
+    """The ranker's own scores."""
+    tokenizer = TextTokenizer(ranker)
+    scores: list[float] = load_ranker(ranker)(text_batch([QUERY], 4, tokenizer), text_batch(PASSAGES, 12, tokenizer))
+    return torch.as_tensor(scores).tolist()
+
+
+REQUESTS = [{"query": QUERY, "passages": PASSAGES}, {"query": "list", "passages": []}]
+NOT_ANSWERED = {
+    "got no words": {"query": "  ", "passages": ["a"]},
+    "expected either passages": {"query": "list"},
+    "expected either passages, to score them, or top_k": {"query": "list", "passages": ["a"], "top_k": 2},
+    "passages: got 1001, expected at most 1000": {"query": "list", "passages": ["a"] * 1001},
+    "Field required": {"passages": ["a"]},
+    "Extra inputs are not permitted": {"query": "list", "top-k": 2},
+    "Input should be a valid string": {"query": 7, "passages": ["a"]},
+}
+
+
+def test_it_scores_as_the_ranker_does(ranker: Path, model: str) -> None:
+    [first, second] = mlflow.pyfunc.load_model(model).predict(REQUESTS)
+    assert first.scores == pytest.approx(scores_of(ranker), abs=1e-6)
+    assert second.scores == []
+
+
+@pytest.mark.parametrize("ranker", ["dot"], indirect=True)
+def test_it_finds_what_scores_highest(ranker: Path, model: str) -> None:
+    [answer] = mlflow.pyfunc.load_model(model).predict([{"query": QUERY, "top_k": 3}])
+    best = sorted(zip(scores_of(ranker), IDS, strict=True), reverse=True)[:3]
+    assert [hit.passage_id for hit in answer.hits] == [passage_id for _, passage_id in best]
+    assert [hit.score for hit in answer.hits] == pytest.approx([score for score, _ in best], abs=1e-5)
+
+
+@pytest.mark.parametrize("ranker", ["dot"], indirect=True)
+@pytest.mark.parametrize("top_k", [0, 1001])
+def test_it_finds_no_more_than_it_may(model: str, top_k: int) -> None:
+    with pytest.raises(MlflowException, match=f"top_k: got {top_k}, expected 1 to 1000"):
+        mlflow.pyfunc.load_model(model).predict([{"query": QUERY, "top_k": top_k}])
+
+
+@pytest.mark.parametrize("ranker", ["prettr"], indirect=True)
+def test_it_finds_nothing_without_an_index(model: str) -> None:
+    with pytest.raises(MlflowException, match="this model has no index"):
+        mlflow.pyfunc.load_model(model).predict([{"query": QUERY, "top_k": 3}])
+
+
+def test_its_signature_is_its_types(model: str) -> None:
+    signature = get_model_info(model).signature
+    request = {
+        "query": {"type": "string"},
+        "passages": {"type": "array", "items": {"type": "string"}},
+        "top_k": {"type": "long"},
+    }
+    hit = {"passage_id": {"type": "string"}, "score": {"type": "double"}}
+    answer = {
+        "scores": {"type": "array", "items": {"type": "double"}},
+        "hits": {"type": "array", "items": {"type": "object", "properties": hit}},
+    }
+    assert signature is not None
+    assert simplified(signature.inputs.to_dict()) == [{"type": "object", "properties": request}]
+    assert simplified(signature.outputs.to_dict()) == [{"type": "object", "properties": answer}]
+
+
+@pytest.mark.usefixtures("model")
+def test_it_holds_no_pickle(index: Path | None, tmp_path: Path) -> None:
+    files = {file.name for file in (tmp_path / "mlruns").rglob("*") if file.is_file()}
+    ranker = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}
+    packaging = {"MLmodel", "served_ranker.py", "requirements.txt", "conda.yaml", "python_env.yaml"}
+    assert files == ranker | packaging | ({"index.faiss", "passage_ids.parquet"} if index else set())
+
+
+@pytest.mark.parametrize("ranker", ["dot"], indirect=True)
+def test_mlflow_serves_it(ranker: Path, model: str, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as port:
+        status, answer = ask(port, {"inputs": [*REQUESTS, {"query": QUERY, "top_k": 1}]})
+        assert status == 200, answer
+        [scored, empty, found] = answer["predictions"]
+        scores = scores_of(ranker)
+        assert scored["scores"] == pytest.approx(scores, abs=1e-6)
+        assert empty["scores"] == []
+        [hit] = found["hits"]
+        assert hit["passage_id"] == IDS[scores.index(max(scores))]
+        for reason, request in NOT_ANSWERED.items():
+            status, answer = ask(port, {"inputs": [request]})
+            assert status == 400, answer
+            assert reason in answer["message"]
+        assert ask(port, {"queries": []})[0] == 400
+        assert ask(port, b"{")[0] == 400
+
+
+def simplified(schema: Any) -> Any:
+    """A schema without saying what is required."""
+    if isinstance(schema, dict):
+        return {key: simplified(value) for key, value in schema.items() if key != "required"}
+    return [simplified(entry) for entry in schema] if isinstance(schema, list) else schema
+
+
+@contextmanager
+def serving(model: str, folder: Path) -> Iterator[int]:
+    """A server of the model, and its port once it is up."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
+    command = ["-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", "--port", str(port)]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, *command], stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+    try:
+        for _ in range(600):
+            with suppress(httpx.TransportError):
+                if httpx.get(f"http://127.0.0.1:{port}/ping").is_success:
+                    break
+            time.sleep(0.1)
+        yield port
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def ask(port: int, body: object) -> tuple[int, Any]:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.post(f"http://127.0.0.1:{port}/invocations", content=content, headers=headers, timeout=30)
+    return answer.status_code, answer.json()
