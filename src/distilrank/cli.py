@@ -19,10 +19,12 @@ app = typer.Typer(
 )
 STAGES = "Stages, in their order: dvc.yaml runs them"
 RESULTS = "Results"
+REGISTRY = "The registry: MLFLOW_TRACKING_URI, else mlflow.db here"
 CHECKPOINTS = "From elsewhere, and to elsewhere"
 Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
 Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, such as dot.")]
 Target = Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")]
+Model = Annotated[str, typer.Argument(help="A trained teacher or student, such as dot-T1.")]
 Dense = Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-T1.")]
 
 
@@ -193,6 +195,36 @@ def retrieve(
     queries = Collection.read(layout.COLLECTION).queries_of(split)
     lines = write_run(layout.MODELS / model, layout.INDEXES / model, layout.TOKENS, queries, target, depth)
     typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")
+
+
+@app.command(rich_help_panel=REGISTRY)
+def register() -> None:
+    """Register every teacher and student that DVC has built, each once."""
+    from distilrank.registry.register import register as enter
+
+    for one in enter(read_params()):
+        typer.echo(f"{one.name} {one.version} {'new' if one.is_new else 'known'} {one.run}")
+
+
+@app.command(rich_help_panel=REGISTRY)
+def promote(model: Model) -> None:
+    """Make a challenger champion if it passes the gates of params.yaml; exit code 1 if it does not."""
+    from distilrank.console import show_decision
+    from distilrank.registry.promotion import promote as decide
+
+    decision = decide(read_params(), model)
+    show_decision(decision)
+    if not decision.promoted:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=REGISTRY)
+def rollback(model: Model) -> None:
+    """Make the previous champion champion again."""
+    from distilrank.registry.promotion import rollback as give_back
+
+    done = give_back(read_params(), model)
+    typer.echo(f"{done.name}: version {done.champion} is champion again, in place of version {done.former}")
 
 
 @app.command("import-model", rich_help_panel=CHECKPOINTS)

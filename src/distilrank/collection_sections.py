@@ -1,6 +1,9 @@
 """The section `collection` of params.yaml: where the passages, queries and qrels come from."""
 
+import re
+from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -116,3 +119,14 @@ Collection = Annotated[
     | Annotated[IrDataset, Tag(IR_DATASETS)],
     Discriminator(_kind),
 ]
+
+
+def collection_name(collection: Collection) -> str:
+    """What the collection is called beside others: its source, its data set's id, or its folder's or archive's name."""
+    if isinstance(collection, AwsApiDocs | MsMarcoPassage):
+        return collection.source
+    if isinstance(collection, IrDataset):
+        name = collection.source.removeprefix(IR_DATASETS)
+    else:
+        name = re.sub(r"\.(zip|tar|tgz|tar\.\w+)$", "", PurePosixPath(urlsplit(collection.location).path).name)
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or collection.source

@@ -15,6 +15,7 @@ from distilrank.artifacts import built
 from distilrank.evaluation.by_teacher import MEASURE, by_teacher
 from distilrank.evaluation.expected import GradedTable, graded
 from distilrank.evaluation.tasks import is_reranking, title_of
+from distilrank.registry.promotion import Decision
 from distilrank.sections import ExpectedFigures
 
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure or percentile -> value
@@ -44,6 +45,22 @@ def show_hits(query: str, model: str, hits: pl.DataFrame) -> None:
         text = f"[bold]{escape(hit['title'])}[/bold]\n{escape(hit['text'][:300])}"
         table.add_row(str(rank), escape(hit["passage_id"]), f"{hit['score']:.2f}", text)
     Console().print(table)
+
+
+def show_decision(decision: Decision) -> None:
+    """A table of the gates, and what became of the challenger."""
+    whose = f"{decision.name} version {decision.challenger}"
+    table = Table("gate", "", "", title=whose)
+    for gate in decision.gates:
+        table.add_row(gate.gate, "passed" if gate.passed else "[bold]refused[/bold]", escape(gate.why))
+    console = Console()
+    console.print(table)
+    if decision.promoted:
+        former = f", version {decision.champion} is kept as previous" if decision.champion else ""
+        console.print(f"{whose} is champion{former}", soft_wrap=True)
+    else:
+        refused = "; ".join(f"{gate.gate}: {gate.why}" for gate in decision.refused_by)
+        console.print(f"{whose} is refused by {escape(refused)}", soft_wrap=True)
 
 
 def _by_teacher(title: str, scores: Scores) -> Table:

@@ -68,7 +68,7 @@ def _lay_out(file: Path) -> None:
     """
     from mlflow import MlflowClient
 
-    with _alone_in(file.parent):
+    with alone_in(file.parent):
         if not file.exists():
             partial_file = file.with_name(f".{file.name}.partial")
             for remains in file.parent.glob(f"{partial_file.name}*"):
@@ -78,7 +78,7 @@ def _lay_out(file: Path) -> None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Waits for other processes in the same block; a process that dies leaves it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

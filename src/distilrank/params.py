@@ -20,6 +20,7 @@ from distilrank.sections import (
     Latency,
     Matrix,
     ModelName,
+    Promotion,
     Report,
     Scoring,
     Section,
@@ -59,6 +60,7 @@ class Params(Section):
     evaluation: Evaluation
     latency: Latency
     report: Report
+    promotion: Promotion
 
     @model_validator(mode="after")
     def names_agree(self) -> Self:

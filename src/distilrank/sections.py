@@ -305,6 +305,24 @@ class ExpectedFigures(Section):
         return self
 
 
+class NoWorse(Section):
+    """Than the champion in a measure, by `margin` or more: a paired test's p is below `p_value`."""
+
+    task: str
+    measure: Measure
+    margin: float = Field(gt=0)
+    p_value: float = Field(gt=0, lt=1)
+
+
+class Promotion(Section):
+    """What a model must be to be served: measures by task, milliseconds (median) to re-rank, megabytes to load."""
+
+    floors: dict[str, dict[Measure, float]]
+    no_worse: NoWorse
+    milliseconds: float = Field(gt=0)
+    megabytes: float = Field(gt=0)
+
+
 class Report(Section):
     examples: int = Field(ge=1)
     expected: list[ExpectedFigures] = []

@@ -99,6 +99,29 @@ def metric_key(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9/. -]+", "_", name.replace("@", "_at_"))
 
 
+def model_tags(directory: Path) -> dict[str, str]:
+    """What tells a run's model, and from what it was made. Raises MissingInput."""
+    manifest = read_manifest(directory)
+    return {
+        MODEL_TAG: digest(directory),
+        "distilrank.made_by": manifest.made_by,
+        **{f"digest.{source}": value for source, value in manifest.inputs.items()},
+        **{f"count.{what}": str(count) for what, count in manifest.counts.items()},
+    }
+
+
+def origin() -> dict[str, str]:
+    """The commit of the working tree, whether it was changed since, and the digest of dvc.lock."""
+    tags = {}
+    if commit := _git("rev-parse", "HEAD"):
+        tags["mlflow.source.git.commit"] = commit
+        # dvc.lock changes with every stage, and has a tag of its own.
+        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--", ".", f":!{DVC_LOCK}"))).lower()
+    if DVC_LOCK.is_file():
+        tags["dvc.lock"] = sha256_of(DVC_LOCK)
+    return tags
+
+
 class _Background:
     """Work with MLflow in a thread of its own: its failure is one warning, and the wait for it is bounded."""
 
@@ -152,7 +175,7 @@ def _begin_run(client: "MlflowClient", experiment_id: str, name: str, work: Path
     if remembered.is_file() and (run := _existing_run(client, remembered.read_text("utf-8"))):
         client.update_run(run.info.run_id, "RUNNING")
         return run
-    run = client.create_run(experiment_id, run_name=name, tags=_origin())
+    run = client.create_run(experiment_id, run_name=name, tags=origin())
     write_text(remembered, run.info.run_id)
     return run
 
@@ -215,13 +238,7 @@ def _log_model(client: "MlflowClient", run: "Run", name: str, directory: Path) -
 
     from distilrank.serving.logged_model import log_ranker
 
-    manifest = read_manifest(directory)
-    tags = {
-        MODEL_TAG: digest(directory),
-        "distilrank.made_by": manifest.made_by,
-        **{f"digest.{source}": value for source, value in manifest.inputs.items()},
-        **{f"count.{what}": str(count) for what, count in manifest.counts.items()},
-    }
+    tags = model_tags(directory)
     client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     log_ranker(client, run, name, directory, None, tags)
 
@@ -241,18 +258,6 @@ def _record_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mappi
             _log_metrics(client, run, measured)
         else:
             _log.warning("MLflow has no run of %s, which was trained elsewhere: its test metrics go unlogged", name)
-
-
-def _origin() -> dict[str, str]:
-    """The commit of the working tree, whether it was changed since, and the digest of dvc.lock."""
-    tags = {}
-    if commit := _git("rev-parse", "HEAD"):
-        tags["mlflow.source.git.commit"] = commit
-        # dvc.lock changes with every stage, and has a tag of its own.
-        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--", ".", f":!{DVC_LOCK}"))).lower()
-    if DVC_LOCK.is_file():
-        tags["dvc.lock"] = sha256_of(DVC_LOCK)
-    return tags
 
 
 def _git(*arguments: str) -> str:

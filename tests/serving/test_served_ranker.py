@@ -20,49 +20,24 @@ import torch
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
+from tests.rankers.tiny import save_tiny_ranker
 
 from distilrank.data.tokens import TextTokenizer
-from distilrank.rankers.architectures import ARCHITECTURES, load_ranker
-from distilrank.rankers.base import RankerConfig
+from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import one_vector
 from distilrank.serving.logged_model import log_ranker
 
-WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "create", "delete", "list", "a", "the", "bucket", "fleet", "of", "table"]
 QUERY = "create bucket"
 PASSAGES = ["create a bucket", "delete the fleet of a table a list of the bucket of the fleet", "", "list"]
 IDS = ["1", "2", "3", "4"]
 
 
-RANKERS = {
-    "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},
-    "dot": {"architecture": "dot", "layers": 2, "pooling": "mean"},
-}
-
-
-@pytest.fixture(params=RANKERS)
+@pytest.fixture(params=["prettr", "dot"])
 def ranker(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The directory of a tiny ranker with random weights."""
-    backbone = {
-        "model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64,
-    }  # fmt: skip
-    config = RankerConfig(
-        ranker=RANKERS[request.param], backbone=backbone, query_length=4, passage_length=12,
-        cls_token_id=1, sep_token_id=2, pad_token_id=0, mask_token_id=3,
-    )  # fmt: skip
-    directory = tmp_path / "T1"
-    ARCHITECTURES[request.param](config).save_pretrained(directory)
-    tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = Whitespace()
-    tokenizer.save(str(directory / "tokenizer.json"))
-    tokens = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[UNK]"}
-    (directory / "tokenizer_config.json").write_text(json.dumps(tokens))
-    return directory
+    return save_tiny_ranker(tmp_path / "T1", request.param)
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from scipy.stats import ttest_rel
 
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
+from distilrank.evaluation.significance import paired_p_value
 
 SIGNIFICANT = 0.05
 
@@ -34,13 +33,6 @@ def gain_over_control(inputs: ReportInputs, task: str, ranker: ReportedRanker, m
     pairs = taught.join(control, on="query_id", validate="1:1").sort("query_id")
     values, control_values = pairs["value"].to_numpy(), pairs["value_right"].to_numpy()
     return Gain(float(np.mean(values - control_values)), paired_p_value(values, control_values))
-
-
-def paired_p_value(values: NDArray[np.float64], others: NDArray[np.float64]) -> float:
-    """Of a two-sided paired t-test; 1 where there is no difference to test."""
-    if len(values) < 2 or np.array_equal(values, others):
-        return 1.0
-    return float(ttest_rel(values, others).pvalue)
 
 
 def _per_query(inputs: ReportInputs, task: str, ranker: str, measure: str) -> pl.DataFrame:

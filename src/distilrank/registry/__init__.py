@@ -1,0 +1,1 @@
+"""Models in MLflow's registry, and the gates before the one that is served."""

@@ -1,0 +1,56 @@
+"""What a model is called in the registry, and how its versions are told apart."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from distilrank.collection_sections import collection_name
+from distilrank.errors import ParamsError
+from distilrank.params import Params
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+class Alias(StrEnum):
+    """Who of a model's versions is served, who was before, and who might be next."""
+
+    CHAMPION = "champion"
+    PREVIOUS = "previous"
+    CHALLENGER = "challenger"
+
+
+class Tag(StrEnum):
+    """What a version carries beside its metrics."""
+
+    MODEL = "dvc.model"
+    INDEX = "dvc.index"
+    COLLECTION = "dvc.data/collection"
+    TRIPLES = "dvc.data/triples"
+    COMMIT = "git.commit"
+    EVALUATION = "evaluation"
+    MILLISECONDS = "milliseconds a query"
+    DECISION = "promotion"
+    REFUSED_BY = "promotion refused by"
+    ROLLED_BACK = "rolled back"
+
+
+def registered_name(params: Params, model: str) -> str:
+    """`<collection>.<model>`. Raises ParamsError for a model that the params do not make."""
+    if model not in params.model_names():
+        raise ParamsError(
+            "registry", got=f"model '{model}'", expected=f"one of {params.model_names()}", remedy="name one of these"
+        )
+    return f"{collection_name(params.collection)}.{model}"
+
+
+def version_with(client: "MlflowClient", name: str, alias: Alias) -> "ModelVersion | None":
+    """The version that has the alias, if one has."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
