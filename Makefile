@@ -19,7 +19,7 @@ setup: .venv/.installed  ## build .venv (at most five minutes)
 
 demo: setup  ## run the whole pipeline and show its results
 	distilrank check
-	python -m flows.pipeline
+	python -m flows.distil
 	distilrank results
 
 paper: setup  ## run the paper's whole matrix, in hours: teachers, an ensemble, every student with each and alone

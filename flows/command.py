@@ -1,14 +1,29 @@
-"""DVC by its command line."""
+"""Commands: DVC, and those of this project."""
 
 import os
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from distilrank.errors import InputError
+from flows.failure import CommandFailed, Kind, kind_of
+from flows.leash import Leash
 
 # Stages run side by side, so each DVC waits for the others to let go of the project.
 DVC = ("dvc", "--wait-for-lock")
+Tell = Callable[[str], object]
+
+_LAST_LINES = 20
+# A lock that somebody else holds, such as a `dvc repro` by hand, is asked for again soon, for a while.
+_SECONDS_BETWEEN, _SECONDS_IN_ALL = 2, 600
+# What DVC advises after every stage, and nobody wants to read a dozen times.
+_ADVICE = re.compile(
+    r"To track the changes with git, run:|git add .*|To enable auto staging, run:"
+    r"|dvc config core\.autostage true|Use `dvc push` to send your updates to remote storage\."
+)
 
 
 class PipelineError(InputError):
@@ -38,3 +53,48 @@ def ask(*arguments: str) -> str:
             remedy="mend dvc.yaml or params.yaml",
         )
     return answer.stdout
+
+
+def run(command: Sequence[str], leash: Leash, tell: Tell) -> list[str]:
+    """Run a command, tell each line of its output as it comes, and return them; a busy lock is waited for.
+
+    Raises:
+        CommandFailed: if it ends with an error; the message is its last lines.
+    """
+    until = time.monotonic() + _SECONDS_IN_ALL
+    while True:
+        try:
+            return _run(command, leash, tell)
+        except CommandFailed as failure:
+            if failure.kind != Kind.BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_SECONDS_BETWEEN)
+
+
+def _run(command: Sequence[str], leash: Leash, tell: Tell) -> list[str]:
+    said: list[str] = []
+    with leash.start(command, environment()) as process:
+        assert process.stdout is not None
+        for line in _printed(process.stdout):
+            tell(line)
+            said.append(line)
+    if process.returncode:
+        last = said[-_LAST_LINES:]
+        kind = kind_of(process.returncode, last)
+        raise CommandFailed(kind, _message(kind, last) or f"{command[0]} ended with {process.returncode}", last)
+    return said
+
+
+def _printed(output: Iterable[bytes]) -> Iterator[str]:
+    """Return the lines as a terminal would leave them: of a progress bar its last stand; no blank ones, no advice."""
+    for line in output:
+        text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
+        if text.strip() and not _ADVICE.fullmatch(text.strip()):
+            yield text
+
+
+def _message(kind: Kind, last: list[str]) -> str:
+    """Return what a user needs of the last lines: of a mistake that is theirs, the one line before DVC's own."""
+    if kind in (Kind.MISTAKE, Kind.UNREACHABLE) and len(last) > 1 and "exited with" in last[-1]:
+        return last[-2]
+    return "\n".join(last)

@@ -1,19 +1,25 @@
 """The graph of stages, as DVC reads it from dvc.yaml."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
 
 from flows.command import PipelineError, ask
+
+Graph = dict[str, set[str]]  # stage -> the stages that it depends on
 
 EDGE = re.compile(r'"(?P<stage>[^"]+)"(?: -> "(?P<dependent>[^"]+)")?;')
 
 
-def read_graph() -> dict[str, set[str]]:
+def read_graph() -> Graph:
     """Return every stage with the stages that it depends on.
 
     Raises:
         PipelineError: if DVC cannot read the pipeline, or there is no stage.
     """
-    graph: dict[str, set[str]] = {}
+    graph: Graph = {}
     for line in ask("dag", "--dot").splitlines():
         if edge := EDGE.fullmatch(line.strip()):
             graph.setdefault(edge["stage"], set())
@@ -29,3 +35,39 @@ def read_graph() -> dict[str, set[str]]:
 def serial_order() -> list[str]:
     """Return the stages in the order in which `dvc repro` alone would run them."""
     return re.findall(r"^Running stage '(.+)':$", ask("repro", "--dry", "--force"), re.MULTILINE)
+
+
+def with_all_they_need(graph: Graph, stages: Iterable[str]) -> Graph:
+    """Return the part of the graph that building these stages takes."""
+    wanted: Graph = {}
+    waiting = list(stages)
+    while waiting:
+        stage = waiting.pop()
+        if stage not in wanted:
+            wanted[stage] = graph[stage]
+            waiting += graph[stage]
+    return {stage: needed for stage, needed in graph.items() if stage in wanted}
+
+
+def costly_stages() -> set[str]:
+    """Return the names of the stages that dvc.yaml marks as costly."""
+    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return {name for name, stage in stages.items() if stage.get("meta", {}).get("costly")}
+
+
+def default_remote() -> str:
+    """Return the name of DVC's default remote.
+
+    Raises:
+        PipelineError: if there is none.
+    """
+    lines = ask("config", "--list").splitlines()
+    for line in lines:
+        if line.startswith("core.remote="):
+            return line.partition("=")[2]
+    raise PipelineError(
+        "dvc remote",
+        got="no default remote",
+        expected="one to push to",
+        remedy="add one: dvc remote add --local --default storage s3://BUCKET/PREFIX",
+    )

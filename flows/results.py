@@ -1,6 +1,6 @@
 """The results as Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from distilrank.evaluation.by_teacher import MEASURE, by_teacher
 from distilrank.evaluation.tasks import title_of
@@ -31,6 +31,15 @@ def table(scores: Scores) -> str:
         for ranker, values in scores.items()
     }
     return lines(["ranker", *measures], rows)
+
+
+def registered_page(said: Sequence[str]) -> str:
+    """Return a table of what `distilrank register` said: name, version, whether it is new, and its run."""
+    rows = {}
+    for line in said:
+        name, version, state, run = line.split(maxsplit=3)
+        rows[name] = [version, state, f"[{run}]({run})" if run.startswith("http") else run]
+    return lines(["model", "version", "", "run"], rows)
 
 
 def lines(columns: list[str], rows: Mapping[str, list[str]]) -> str:

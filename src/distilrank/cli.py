@@ -29,12 +29,12 @@ Dense = Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-
 
 
 def main() -> None:
-    """Runs a command: exit code 2 and one line for a user's mistake."""
+    """Runs a command: one line, and exit code 2 for a user's mistake, 75 where a server does not answer."""
     try:
         app()
     except InputError as error:
         print(f"distilrank: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
 
 
 @app.command()

@@ -1,10 +1,13 @@
 """Errors that a user can mend: one line each, and the command ends with exit code 2."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 
 class InputError(Exception):
     """Something given is not usable: says where, what was got, what was expected, what to do."""
+
+    exit_code: ClassVar[int] = 2
 
     def __init__(self, where: object, *, got: object, expected: str, remedy: str) -> None:
         line = f"{where}: got {got}, expected {expected}; {remedy}"
@@ -47,6 +50,12 @@ class CheckpointError(InputError):
 
 class DownloadError(InputError):
     """A file elsewhere cannot be had, or is not the one that was asked for."""
+
+
+class Unreachable(DownloadError):
+    """A server does not answer, or breaks off again and again: later it may be there (exit code 75, EX_TEMPFAIL)."""
+
+    exit_code = 75
 
 
 class NotThere(DownloadError):

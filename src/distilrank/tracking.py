@@ -5,6 +5,7 @@ what fails there is one warning.
 """
 
 import logging
+import os
 import re
 import subprocess
 import time
@@ -111,12 +112,14 @@ def model_tags(directory: Path) -> dict[str, str]:
 
 
 def origin() -> dict[str, str]:
-    """The commit of the working tree, whether it was changed since, and the digest of dvc.lock."""
+    """The working tree's commit, whether it was changed since, the digest of dvc.lock, and the flow run's page."""
     tags = {}
     if commit := _git("rev-parse", "HEAD"):
         tags["mlflow.source.git.commit"] = commit
         # dvc.lock changes with every stage, and has a tag of its own.
         tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--", ".", f":!{DVC_LOCK}"))).lower()
+    if page := os.environ.get("DISTILRANK_FLOW_RUN"):
+        tags["prefect.flow_run"] = page
     if DVC_LOCK.is_file():
         tags["dvc.lock"] = sha256_of(DVC_LOCK)
     return tags

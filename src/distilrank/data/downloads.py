@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from distilrank.artifacts import read_json, write_json
 from distilrank.data.remote import Interrupted, opened
-from distilrank.errors import DownloadError, NotThere
+from distilrank.errors import DownloadError, NotThere, Unreachable
 from distilrank.progress import progress
 
 # Pauses, in seconds, before one location is tried again; a try that brought bytes starts them anew.
@@ -25,7 +25,7 @@ def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] =
     """The local file of a location: of a path, the path itself; of a URL, downloaded unless the cache has it.
 
     `checksum` is md5:... or sha256:..., whatever brought the file; `mirrors` are tried one after the other. Raises
-    DownloadError, NotThere where all of them say that there is no such file.
+    DownloadError; NotThere, or Unreachable, where all of them say that there is no such file.
     """
     if not is_remote(location):
         path = Path(location)
@@ -65,8 +65,8 @@ def _from_first(location: str, mirrors: Sequence[str], file: Path, checksum: str
     if len(failures) == 1:
         raise failures[0]
     told = "; ".join(str(failure) for failure in failures)
-    absent = all(isinstance(failure, NotThere) for failure in failures)
-    raise (NotThere if absent else DownloadError)(
+    kinds = {type(failure) for failure in failures}
+    raise (kinds.pop() if len(kinds) == 1 else DownloadError)(
         location, got=f"no source that works ({told})", expected="one", remedy="correct the mirrors"
     )
 
@@ -84,7 +84,7 @@ def _download(source: str, file: Path, checksum: str | None) -> None:
             failed = failed + 1 if now <= reached else 1
             reached = max(reached, now)
             if failed > len(PAUSES):
-                raise DownloadError(
+                raise Unreachable(
                     source,
                     got=f"a connection that breaks, at byte {now:,} ({interruption})"[:200],
                     expected="the whole file",

@@ -109,11 +109,11 @@ class Project:
         )
 
     def run_flow(self, server: str | None = None) -> "subprocess.CompletedProcess[str]":
-        return self.run(sys.executable, "-m", "flows.pipeline", server=server)
+        return self.run(sys.executable, "-m", "flows.distil", server=server)
 
     def start_flow(self, server: str | None = None) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.pipeline"], cwd=self.directory, env=environment(self.home, server)
+            [sys.executable, "-m", "flows.distil"], cwd=self.directory, env=environment(self.home, server)
         )
 
 
@@ -278,6 +278,6 @@ def running(pid: int) -> bool:
 
 
 def test_flow_imports_no_models() -> None:
-    code = "import sys, flows.pipeline; print(*{'torch', 'transformers', 'mlflow'} & set(sys.modules))"
+    code = "import sys, flows.distil; print(*{'torch', 'transformers', 'mlflow'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""

@@ -1,0 +1,152 @@
+"""Stages as tasks: independent ones at once, each when all that it depends on have ended."""
+
+import difflib
+import os
+from collections.abc import Callable, Sequence
+from graphlib import TopologicalSorter
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from prefect import State, Task, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from flows.command import DVC, PipelineError, run
+from flows.failure import CommandFailed, Kind
+from flows.graph import costly_stages, default_remote, read_graph, with_all_they_need
+from flows.leash import Leash
+from flows.lock import LOCK, locked_stages, order_new_stages
+from flows.stage import run_stage
+from flows.tree import alone_in_working_tree
+from flows.worker import end_with_worker
+
+# The page of the flow run, for what runs below it.
+FLOW_RUN = "DISTILRANK_FLOW_RUN"
+# Between tries where a server does not answer.
+PAUSES: list[float] = [5, 30, 120]
+
+
+def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    """Whether another try may help: where a server did not answer, and nowhere else."""
+    return state.name == Kind.UNREACHABLE
+
+
+def failed(what: str, failure: CommandFailed) -> State[None]:
+    """The state of a task whose command failed."""
+    name = failure.kind if failure.kind == Kind.UNREACHABLE else "Failed"
+    return Failed(name=name, message=f"{what}: {failure}")
+
+
+@task(
+    task_run_name="{stage}",
+    cache_policy=NO_CACHE,
+    retries=len(PAUSES),
+    retry_delay_seconds=PAUSES,
+    retry_condition_fn=may_pass,
+)
+def build(stage: str, leash: Leash) -> State[None]:
+    """Bring one stage up to date; the final state's name says what DVC did: Built, Restored or UpToDate."""
+    try:
+        done = run_stage(stage, leash, get_run_logger().info)
+    except CommandFailed as failure:
+        return failed(stage, failure)
+    return Completed(name=done)
+
+
+@task(
+    task_run_name="push {what}",
+    cache_policy=NO_CACHE,
+    retries=len(PAUSES),
+    retry_delay_seconds=PAUSES,
+    retry_condition_fn=may_pass,
+)
+def push(what: str, stages: Sequence[str], leash: Leash) -> State[None]:
+    """Push what stages made, and how it was made, to DVC's default remote."""
+    try:
+        run([*DVC, "push", "--run-cache", *stages], leash, get_run_logger().info)
+    except CommandFailed as failure:
+        return failed(f"push {what}", failure)
+    return Completed()
+
+
+def build_stages(choose: Callable[[dict[str, set[str]]], Sequence[str]], pushing: bool) -> State[None]:
+    """Build the chosen stages of dvc.yaml with all they need; Failed, and says why, if one was not built or pushed."""
+    end_with_worker()
+    os.environ.setdefault(FLOW_RUN, flow_run.ui_url or "")
+    with alone_in_working_tree(get_run_logger().info):
+        try:
+            graph = read_graph()
+            graph = with_all_they_need(graph, choose(graph))
+            if pushing:
+                default_remote()
+        except PipelineError as error:
+            return Failed(message=str(error))
+        before = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
+        known = locked_stages()
+        with Leash() as leash:
+            states = conduct(graph, leash, costly_stages() if pushing else set(), pushing)
+        order_new_stages(known)
+        show_changes(before)
+    if failures := [state.message or "" for state in states if state.is_failed()]:
+        return Failed(message="\n".join(failures))
+    return Completed()
+
+
+def conduct(graph: dict[str, set[str]], leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
+    """Submit each stage when all that it depends on have ended, and return the final state of each stage and push.
+
+    What a costly stage built is pushed before others begin, while no stage runs, since a push reads what stages
+    write; everything is pushed at the end. Prefect does not run a stage below one that failed: its state is NotReady.
+    """
+    runs: dict[str, PrefectFuture[State[None]]] = {}
+    ended: SimpleQueue[str] = SimpleQueue()
+    pushed: list[State[Any]] = []
+    ready: list[str] = []
+    running, built = set[str](), list[str]()
+
+    def start(stage: str) -> None:
+        needed = [runs[name] for name in graph[stage]]
+        running.add(stage)
+        runs[stage] = build.submit(stage, leash, wait_for=needed, return_state=False)
+        runs[stage].add_done_callback(lambda _: ended.put(stage))
+
+    order = TopologicalSorter(graph)
+    order.prepare()
+    while order.is_active():
+        ready += order.get_ready()
+        if built and not running:
+            pushed.append(push(", ".join(built), built, leash, return_state=True))
+            built = []
+        if not built:
+            for stage in ready:
+                start(stage)
+            ready = []
+        stage = ended.get()
+        running.discard(stage)
+        order.done(stage)
+        if base(stage) in costly and runs[stage].state.name == "Built":
+            built.append(stage)
+    states = {stage: run.state for stage, run in runs.items()}
+    if pushing:
+        sound = [stage for stage, state in states.items() if state.is_completed()]
+        pushed.append(push("all", sound, leash, return_state=True))
+    return [*states.values(), *pushed]
+
+
+def base(stage: str) -> str:
+    """The name in dvc.yaml of a stage that may be one of a matrix."""
+    return stage.partition("@")[0]
+
+
+def show_changes(before: str) -> None:
+    """Show what this run changed in dvc.lock, if anything, as an artifact of the flow run."""
+    after = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
+    names = (f"{LOCK} before", f"{LOCK} after")
+    if lines := list(difflib.unified_diff(before.splitlines(), after.splitlines(), *names, n=2, lineterm="")):
+        text = "\n".join(lines)
+        create_markdown_artifact(f"```diff\n{text}\n```", key="dvc-lock", description=f"In {Path.cwd()}")

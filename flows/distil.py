@@ -1,0 +1,97 @@
+"""The whole pipeline as a Prefect flow: every stage of dvc.yaml a task, then the models into MLflow's registry.
+
+`python -m flows.distil`, from the directory that holds dvc.yaml, runs on the server at PREFECT_API_URL, or without
+one on Prefect's ephemeral server. It ends with exit code 0 if all is built, 1 if a stage failed, 2 if DVC cannot read
+the pipeline.
+"""
+
+import json
+import os
+import signal
+import sys
+
+from prefect import State, flow, get_run_logger, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from distilrank.layout import METRICS, MODELS, REPORT
+from flows.building import FLOW_RUN, PAUSES, build_stages, failed, may_pass
+from flows.command import PipelineError, run
+from flows.failure import CommandFailed
+from flows.graph import read_graph
+from flows.leash import Leash
+from flows.results import registered_page, results_page
+from flows.server import start_server
+from flows.webhook import tell_of_failure
+
+
+@task(cache_policy=NO_CACHE, retries=len(PAUSES), retry_delay_seconds=PAUSES, retry_condition_fn=may_pass)
+def enter_models() -> State[None]:
+    """Enter what was trained into MLflow's registry, and show where it is to be seen."""
+    try:
+        with Leash() as leash:
+            said = run(["distilrank", "register"], leash, get_run_logger().info)
+    except CommandFailed as failure:
+        return failed("register", failure)
+    create_markdown_artifact(registered_page(said), key="models", description="Versions in MLflow's registry")
+    return Completed()
+
+
+# Prefect leaves the runner's type parameter open, which mypy reads as Never.
+@flow(
+    task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
+def distil(push: bool = False, register_models: bool = True) -> State[None]:
+    """Build every stage of dvc.yaml: teachers, their scores, students, indexes, the evaluation and the report.
+
+    Args:
+        push: Push what a costly stage built to DVC's default remote at once, and everything at the end.
+        register_models: Enter teachers and students into MLflow's registry, as challengers.
+    """
+    state = build_stages(list, push)
+    if state.is_failed():
+        return state
+    publish_results()
+    if register_models and MODELS.exists():
+        entered = enter_models(return_state=True)
+        return Failed(message=entered.message) if entered.is_failed() else state
+    return state
+
+
+def publish_results() -> None:
+    """Show the results and the report, where the pipeline made some, as artifacts of the flow run."""
+    if METRICS.exists():
+        create_markdown_artifact(results_page(json.loads(METRICS.read_text(encoding="utf-8"))), key="results")
+    if REPORT.exists():
+        create_link_artifact(REPORT.absolute().as_uri(), "the report, on the machine that ran this", key="report")
+
+
+def main() -> int:
+    """Run the flow here and return the exit code."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        read_graph()  # a mistake shows at once, before any server starts
+        if not (server := PREFECT_API_URL.value()):
+            os.environ[FLOW_RUN] = ""  # the pages of a server that ends with this process are nowhere
+            server = start_server()
+        os.environ["PREFECT_API_URL"] = server
+        with temporary_settings({PREFECT_API_URL: server}):
+            state = distil(return_state=True)
+    except PipelineError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    if state.is_completed():
+        return 0
+    print(state.message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

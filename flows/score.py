@@ -1,0 +1,40 @@
+"""A teacher's scores, with all they need, as a Prefect flow."""
+
+import os
+
+from prefect import State, flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.building import build_stages
+from flows.command import PipelineError
+from flows.graph import Graph
+from flows.webhook import tell_of_failure
+
+# What makes labels, by the kinds of teachers in params.yaml.
+LABELLING = ("score", "ensemble", "import-scores")
+
+
+# Prefect leaves the runner's type parameter open, which mypy reads as Never.
+@flow(
+    task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
+def score(teacher: str, push: bool = False) -> State[None]:
+    """Score the training triples with a teacher, and build what that takes.
+
+    Args:
+        teacher: A teacher, ensemble or import of params.yaml, such as T1.
+        push: Push what a costly stage built to DVC's default remote at once, and everything at the end.
+    """
+    return build_stages(lambda graph: [stage_of(teacher, graph)], push)
+
+
+def stage_of(teacher: str, graph: Graph) -> str:
+    """The stage that makes the teacher's labels. Raises PipelineError where there is none."""
+    labelling = {stage.partition("@")[2]: stage for stage in graph if stage.partition("@")[0] in LABELLING}
+    if teacher not in labelling:
+        raise PipelineError(
+            "score", got=f"teacher '{teacher}'", expected=f"one of {sorted(labelling)}", remedy="name one of these"
+        )
+    return labelling[teacher]
