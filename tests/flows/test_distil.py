@@ -1,52 +1,16 @@
 """The flow, run as a user runs it, over a small DVC project."""
 
-import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
 
-import httpx
 import pytest
-
-Seen = TypeVar("Seen")
-
-ROOT = Path(__file__).parents[2]
-
-# `right` ends before `left`, so that the order of ends is not the order of `dvc repro`.
-PIPELINE = """
-stages:
-  collect:
-    cmd: echo ${n} > collection
-    params: [n]
-    outs: [collection]
-  left:
-    cmd: date +%s.%N > left.times; sleep 3; date +%s.%N >> left.times; cp collection left
-    deps: [collection]
-    outs: [left]
-  right:
-    cmd: date +%s.%N > right.times; printf '10%%\\r100%%\\n'; sleep 1; date +%s.%N >> right.times; cp collection right
-    deps: [collection]
-    outs: [right]
-  distil:
-    matrix:
-      architecture: [dot]
-      teacher: [T1, T2]
-    cmd: cp right ${item.architecture}-${item.teacher}
-    deps: [right]
-    outs: ["${item.architecture}-${item.teacher}"]
-  evaluate:
-    cmd: >-
-      mkdir -p evaluation && cat left dot-T1 >> report &&
-      echo '{"rerank": {"bm25": {"nDCG@10": 0.6126}, "dot-T1": {"nDCG@10": 0.7, "AP": 0.5}}}' > evaluation/metrics.json
-    deps: [left, right, dot-T1]
-    outs: [report, evaluation/metrics.json]
-"""
+from tests.conftest import ROOT
+from tests.flows.project import SLEEPING, Project, Server, running
+from tests.servers import wait_for
 
 STAGES = {"collect", "left", "right", "distil@dot-T1", "distil@dot-T2", "evaluate"}
 
@@ -62,123 +26,6 @@ stages:
   other:
     cmd: sleep 1; touch other-ran
 """
-
-SLEEPING = """
-stages:
-  train:
-    cmd: sh -c 'echo $$ > worker.pid; exec sleep 600'
-    outs: [model]
-"""
-
-
-def environment(home: Path, server: str | None) -> dict[str, str]:
-    """Return the environment of a user whose shell has this Python's programs on its path."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
-    given = {"PREFECT_API_URL": server} if server else {}
-    return inherited | {"PATH": path, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(home), **given}
-
-
-class Project:
-    """A git and DVC project with a toy pipeline."""
-
-    def __init__(self, directory: Path, pipeline: str = PIPELINE) -> None:
-        directory.mkdir(parents=True)
-        self.directory = directory
-        self.home = directory.parent / "prefect"
-        self.write("dvc.yaml", pipeline)
-        self.write("params.yaml", "n: 1\n")
-        for command in ("git init -q", "dvc init -q", "dvc config core.analytics false"):
-            self.run(*command.split(), check=True)
-
-    def write(self, name: str, text: str) -> None:
-        (self.directory / name).write_text(text, encoding="utf-8")
-
-    def read(self, name: str) -> str:
-        return (self.directory / name).read_text(encoding="utf-8")
-
-    def run(self, *command: str, check: bool = False, server: str | None = None) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            command,
-            cwd=self.directory,
-            env=environment(self.home, server),
-            check=check,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def run_flow(self, server: str | None = None) -> "subprocess.CompletedProcess[str]":
-        return self.run(sys.executable, "-m", "flows.distil", server=server)
-
-    def start_flow(self, server: str | None = None) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "flows.distil"], cwd=self.directory, env=environment(self.home, server)
-        )
-
-
-class Server:
-    """What a Prefect server knows, by its public API."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-
-    def find(self, kind: str, query: dict[str, Any]) -> list[dict[str, Any]]:
-        answer = httpx.post(f"{self.address}/{kind}/filter", json=query)
-        answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()
-        return found
-
-    def last_flow_run(self) -> dict[str, Any]:
-        return self.find("flow_runs", {"sort": "START_TIME_DESC", "limit": 1})[0]
-
-    def stage_states(self) -> dict[str, str]:
-        """Return the state of each stage in the last flow run; the server learns them a little later than the flow."""
-        query = {"flow_runs": {"id": {"any_": [self.last_flow_run()["id"]]}}}
-        settled = {"Built", "Restored", "UpToDate", "Failed", "NotReady"}
-        return wait_for(
-            lambda: {run["name"]: run["state_name"] for run in self.find("task_runs", query)},
-            lambda states: bool(states) and set(states.values()) <= settled,
-        )
-
-
-def wait_for(look: Callable[[], Seen], done: Callable[[Seen], bool], seconds: float = 20) -> Seen:
-    """Return what was seen once it is done, or at the end of the time."""
-    end = time.monotonic() + seconds
-    while not done(seen := look()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return seen
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Prefect server of the user's own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
-    settings = environment(tmp_path_factory.mktemp("server"), None) | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    process = subprocess.Popen(command, env=settings, start_new_session=True)
-    try:
-        address = f"http://127.0.0.1:{port}/api"
-        assert wait_for(lambda: healthy(address), bool, seconds=60), "the server did not start"
-        yield Server(address)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
-def healthy(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health").is_success
-    except httpx.TransportError:
-        return False
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Callable[..., Project]:
-    """Makes a project from a dvc.yaml."""
-    return lambda pipeline=PIPELINE: Project(tmp_path / "project", pipeline)
 
 
 @pytest.fixture(scope="module")
@@ -203,11 +50,12 @@ def test_first_run_builds_each_stage_on_the_users_server(built: SimpleNamespace,
 
 
 def test_results_become_an_artifact(built: SimpleNamespace, server: Server) -> None:
-    [artifact] = server.find("artifacts", {"artifacts": {"flow_run_id": {"any_": [built.flow_run["id"]]}}})
-    assert artifact["key"] == "results"
-    assert "## Re-ranking" in artifact["data"]
-    assert "| bm25 | 0.613 |  |" in artifact["data"]
-    assert "| dot-T1 | 0.700 | 0.500 |" in artifact["data"]
+    artifacts = server.artifacts(built.flow_run["id"])
+    assert set(artifacts) == {"results", "dvc-lock"}
+    assert "## Re-ranking" in artifacts["results"]
+    assert "| bm25 | 0.613 |  |" in artifacts["results"]
+    assert "| dot-T1 | 0.700 | 0.500 |" in artifacts["results"]
+    assert "\n+  collect:\n" in artifacts["dvc-lock"]
 
 
 def test_independent_stages_overlap_in_time(built: SimpleNamespace) -> None:
@@ -269,12 +117,6 @@ def test_no_training_outlives_the_flow(
         assert flow.wait(timeout=20) != 0
     finally:
         flow.kill()
-
-
-def running(pid: int) -> bool:
-    """Whether a process is there, and not only its unread exit code."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(state.strip()) and not state.startswith("Z")
 
 
 def test_flow_imports_no_models() -> None:

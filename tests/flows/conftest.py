@@ -1,0 +1,26 @@
+"""A Prefect server, and projects to run flows in."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.flows.project import PIPELINE, Project, Server, environment
+from tests.servers import free_port
+from tests.servers import server as a_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Prefect server of the user's own."""
+    port, home = free_port(), tmp_path_factory.mktemp("server")
+    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    settings = environment(home, None) | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    address = f"http://127.0.0.1:{port}/api"
+    with a_server(command, f"{address}/health", settings, home / "log"):
+        yield Server(address)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Project]:
+    """Makes a project from a dvc.yaml."""
+    return lambda pipeline=PIPELINE: Project(tmp_path / "project", pipeline)
