@@ -129,6 +129,7 @@ def conduct(graph: dict[str, set[str]], leash: Leash, costly: set[str], pushing:
         stage = ended.get()
         running.discard(stage)
         order.done(stage)
+        runs[stage].wait()  # else its state is asked of the server, which learns it later
         if base(stage) in costly and runs[stage].state.name == "Built":
             built.append(stage)
     states = {stage: run.state for stage, run in runs.items()}

@@ -1,10 +1,12 @@
 """A Prefect server, and projects to run flows in."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.flows.project import PIPELINE, Project, Server, environment
+from tests.conftest import ROOT
+from tests.flows.project import PIPELINE, POOL, Project, Server, environment
 from tests.servers import free_port
 from tests.servers import server as a_server
 
@@ -24,3 +26,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def project(tmp_path: Path) -> Callable[..., Project]:
     """Makes a project from a dvc.yaml."""
     return lambda pipeline=PIPELINE: Project(tmp_path / "project", pipeline)
+
+
+@pytest.fixture
+def deployed(project: Callable[[str], Project], server: Server) -> Callable[[str], Project]:
+    """Makes a project of a dvc.yaml, and its deployments."""
+
+    def make(pipeline: str) -> Project:
+        made = project(pipeline)
+        shutil.copytree(ROOT / "flows", made.directory / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copyfile(ROOT / "prefect.yaml", made.directory / "prefect.yaml")
+        pool = made.run(
+            "prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite", server=server.address
+        )
+        assert pool.returncode == 0, pool.stdout
+        done = made.run("prefect", "--no-prompt", "deploy", "--all", server=server.address)
+        assert done.returncode == 0, done.stdout
+        return made
+
+    return make

@@ -1,14 +1,19 @@
 """A small DVC project, and what a Prefect server knows."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 from tests.conftest import ROOT
 from tests.servers import wait_for
+
+POOL = "distilrank"
 
 # `right` ends before `left`, so that the order of ends is not the order of `dvc repro`.
 PIPELINE = """
@@ -131,3 +136,36 @@ def running(pid: int) -> bool:
     """Whether a process is there, and not only its unread exit code."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.startswith("Z")
+
+
+@contextmanager
+def a_worker(server: Server, folder: Path, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+    given = environment(folder, server.address) | {"PREFECT_WORKER_QUERY_SECONDS": "1"} | settings
+    with (folder / "worker.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=given, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def start(project: Project, server: Server, deployment: str, *more: str) -> "subprocess.Popen[str]":
+    command = ["prefect", "deployment", "run", deployment, "--watch", *more]
+    return subprocess.Popen(
+        command,
+        cwd=project.directory,
+        env=environment(project.home, server.address),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def begun(project: Project) -> int:
+    """The process of the project's training, once it runs."""
+    file = project.directory / "worker.pid"
+    assert wait_for(lambda: file.exists() and file.read_text().strip(), bool, seconds=60), "the stage did not start"
+    return int(file.read_text())
