@@ -10,17 +10,28 @@ export DO_NOT_TRACK = 1
 # Bytecode is what makes torch and transformers start quickly.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo paper ablation test lint constraints clean
+.PHONY: help setup demo stack stack-down paper ablation test lint constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: .venv/.installed  ## build .venv (at most five minutes)
 
-demo: setup  ## run the whole pipeline and show its results
+demo: setup  ## run the whole pipeline and show its results; STACK=1 runs it by deployment, on the stack
 	distilrank check
+ifdef STACK
+	python -m infra.stack up
+	set -a; . .stack/environment; prefect deployment run distil/local --watch
+else
 	python -m flows.distil
+endif
 	distilrank results
+
+stack: setup  ## start Prefect's server, MLflow's, an S3 server and a worker on this machine, data in .stack
+	python -m infra.stack up
+
+stack-down: setup  ## end these, and nothing else
+	python -m infra.stack down
 
 paper: setup  ## run the paper's whole matrix, in hours: teachers, an ensemble, every student with each and alone
 	distilrank init --preset paper
@@ -36,7 +47,7 @@ test: setup lint  ## lint, check types and run the tests
 lint: setup
 	ruff check
 	ruff format --check
-	mypy src flows
+	mypy src flows infra
 
 constraints:  ## compile constraints.txt from pyproject.toml, without the CUDA wheels that a CPU build of torch does not need
 	uv pip compile pyproject.toml --extra cpu --extra dev --python-version 3.11 --upgrade --quiet --no-annotate \

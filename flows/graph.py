@@ -61,10 +61,8 @@ def default_remote() -> str:
     Raises:
         PipelineError: if there is none.
     """
-    lines = ask("config", "--list").splitlines()
-    for line in lines:
-        if line.startswith("core.remote="):
-            return line.partition("=")[2]
+    if name := ask("config", "core.remote").strip():
+        return name
     raise PipelineError(
         "dvc remote",
         got="no default remote",

@@ -36,13 +36,17 @@ class Leash:
         self._near.close()
 
     def start(
-        self, command: Sequence[str], environment: Mapping[str, str], errors: int | None = subprocess.STDOUT
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        output: int = subprocess.PIPE,
+        errors: int | None = subprocess.STDOUT,
     ) -> "subprocess.Popen[bytes]":
-        """Start a command whose output can be read from `stdout`, with its errors among it; it exits as that does."""
+        """Start a command that writes to `output`, unless told otherwise its errors too; it exits as that does."""
         return subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, *command],
             stdin=self._far,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=errors,
             env=environment,
             start_new_session=True,

@@ -1,0 +1,1 @@
+"""What runs the servers: containers, Kubernetes, and a stack of processes."""

@@ -1,0 +1,313 @@
+"""A stack without containers: Prefect's server, MLflow's, an S3 server and a worker, as processes of this machine.
+
+`python -m infra.stack up`, from the root of the project, starts them under a supervisor, with their data below .stack/;
+`down` ends exactly those. All listen on 127.0.0.1 alone, on the ports of DISTILRANK_STACK_PORTS (Prefect, MLflow, S3).
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from flows.command import PipelineError
+from flows.graph import default_remote
+from flows.leash import Leash
+
+from distilrank.errors import InputError
+
+STACK = Path(".stack")
+LOCK, ENVIRONMENT = STACK / "supervisor.lock", STACK / "environment"
+PORTS = "DISTILRANK_STACK_PORTS"
+POOL, BUCKET, REMOTE = "distilrank", "distilrank", "stack"
+_SECONDS_TO_START, _SECONDS_TO_END = 120, 30
+# Between the end of a service and its next start: doubled from the first to the last.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+
+
+class StackError(InputError):
+    """The stack cannot start, or does not."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    prefect: int = 4200
+    mlflow: int = 5000
+    s3: int = 9000
+
+    @classmethod
+    def chosen(cls) -> "Ports":
+        """Those of the environment. Raises StackError for anything but three numbers."""
+        if not (given := os.environ.get(PORTS)):
+            return cls()
+        numbers = given.split(",")
+        if len(numbers) != 3 or not all(number.isdigit() and 0 < int(number) < 65536 for number in numbers):
+            raise StackError(
+                PORTS, got=f"'{given}'", expected="three ports, such as 4200,5000,9000", remedy="correct it"
+            )
+        return cls(*map(int, numbers))
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process that the supervisor keeps running, and where it answers once it is up."""
+
+    name: str
+    command: tuple[str, ...]
+    health: str | None
+
+
+def addresses(ports: Ports) -> dict[str, str]:
+    """What a shell needs to use the stack."""
+    return {
+        "PREFECT_API_URL": f"http://127.0.0.1:{ports.prefect}/api",
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports.s3}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        # The server, which only this machine reaches, takes any.
+        "AWS_ACCESS_KEY_ID": "stack",
+        "AWS_SECRET_ACCESS_KEY": "stack",
+    }
+
+
+def services(ports: Ports) -> list[Service]:
+    """In the order of their start."""
+    python, home = sys.executable, str(Path(sys.executable).parent)
+    urls = addresses(ports)
+    host = ("--host", "127.0.0.1")
+    mlflow = (
+        *(python, "-m", "mlflow", "server", *host, "--port", str(ports.mlflow), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{(STACK / 'mlflow' / 'mlflow.db').absolute()}"),
+        *("--artifacts-destination", f"s3://{BUCKET}/mlflow"),
+        *("--allowed-hosts", f"127.0.0.1:{ports.mlflow},localhost:{ports.mlflow}"),
+    )
+    prefect = (f"{home}/prefect", "server", "start", *host, "--port", str(ports.prefect))
+    worker = (f"{home}/prefect", "worker", "start", "--pool", POOL, "--type", "process")
+    store = (python, "-m", "infra.object_store", str(STACK / "objects"), str(ports.s3))
+    return [
+        Service("s3", store, f"{urls['AWS_ENDPOINT_URL']}/"),
+        Service("mlflow", mlflow, f"{urls['MLFLOW_TRACKING_URI']}/health"),
+        Service("prefect", prefect, f"{urls['PREFECT_API_URL']}/health"),
+        Service("worker", worker, None),
+    ]
+
+
+def environment(ports: Ports) -> dict[str, str]:
+    """What the services run with: nothing of the user's servers."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_", "AWS_"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {
+        **kept,
+        **addresses(ports),
+        "PATH": path,
+        "MLFLOW_S3_ENDPOINT_URL": addresses(ports)["AWS_ENDPOINT_URL"],
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_HOME": str((STACK / "prefect").absolute()),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def up() -> None:
+    """Start the stack, unless it runs, and make what it needs: bucket, work pool, deployments, DVC's remote.
+
+    Raises:
+        StackError: if a port is taken, or a service does not come up.
+    """
+    ports = Ports.chosen()
+    for folder in (STACK, STACK / "mlflow", STACK / "prefect"):
+        folder.mkdir(exist_ok=True)
+    if running() is None:
+        for port in (ports.prefect, ports.mlflow, ports.s3):
+            refuse_taken(port)
+        with (STACK / "supervisor.log").open("a") as log:
+            command = [sys.executable, "-m", "infra.stack", "supervise"]
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    for service in services(ports):
+        wait_until_healthy(service)
+    prepare(ports)
+    ENVIRONMENT.write_text("".join(f"{key}={value}\n" for key, value in addresses(ports).items()), encoding="utf-8")
+    print(f"Prefect  http://127.0.0.1:{ports.prefect}\nMLflow   http://127.0.0.1:{ports.mlflow}")
+    print(f"S3       http://127.0.0.1:{ports.s3}, bucket {BUCKET}\nFor a shell: set -a; . {ENVIRONMENT}; set +a")
+
+
+def down() -> None:
+    """End the supervisor, and with it what it started; nothing else."""
+    supervisor = running()
+    if supervisor is None:
+        print("the stack does not run")
+        return
+    os.kill(supervisor, signal.SIGTERM)
+    until = time.monotonic() + _SECONDS_TO_END
+    while running() is not None:
+        if time.monotonic() > until:
+            raise StackError("stack", got="a supervisor that does not end", expected="its end", remedy=f"see {STACK}")
+        time.sleep(0.1)
+    print("the stack is down; its data stays in .stack/")
+
+
+def running() -> int | None:
+    """The supervisor's process, if there is one: it holds the lock for as long as it lives."""
+    if not LOCK.exists():
+        return None
+    with LOCK.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read() or 0) or None
+    return None
+
+
+def supervise() -> None:
+    """Keep every service running until SIGTERM comes."""
+    ports = Ports.chosen()
+    with only_supervisor(), Leash() as leash:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        kept = [Kept(service, leash, environment(ports)) for service in services(ports)]
+        try:
+            for one in kept:
+                one.start()
+                while one.service.health and not answers(one.service.health):
+                    one.start_again_if_ended()
+                    time.sleep(0.2)
+            while True:
+                for one in kept:
+                    one.start_again_if_ended()
+                time.sleep(0.5)
+        finally:
+            for one in reversed(kept):
+                one.end()
+
+
+class Kept:
+    """A service that is started again when it ends."""
+
+    def __init__(self, service: Service, leash: Leash, environment: Mapping[str, str]) -> None:
+        self.service, self._leash, self._environment = service, leash, environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pause = _FIRST_PAUSE
+        self._began = 0.0
+
+    def start(self) -> None:
+        with (STACK / f"{self.service.name}.log").open("ab") as log:
+            self._process = self._leash.start(self.service.command, self._environment, output=log.fileno())
+        self._began = time.monotonic()
+
+    def start_again_if_ended(self) -> None:
+        if self._process is None or self._process.poll() is None:
+            return
+        print(f"{self.service.name} ended with {self._process.returncode}: it is started again", flush=True)
+        lasted = time.monotonic() - self._began
+        self._pause = _FIRST_PAUSE if lasted > _LONGEST_PAUSE else min(2 * self._pause, _LONGEST_PAUSE)
+        time.sleep(self._pause)
+        self.start()
+
+    def end(self) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+
+@contextmanager
+def only_supervisor() -> Iterator[None]:
+    """Hold the lock, with this process in it. Raises StackError where another one does."""
+    with LOCK.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StackError(LOCK, got="a supervisor", expected="none", remedy="end it: make stack-down") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def wait_until_healthy(service: Service) -> None:
+    until = time.monotonic() + _SECONDS_TO_START
+    while service.health and not answers(service.health):
+        if time.monotonic() > until:
+            raise StackError(
+                service.name,
+                got=f"no answer within {_SECONDS_TO_START} seconds",
+                expected="one",
+                remedy=f"see {STACK / service.name}.log and {STACK / 'supervisor.log'}",
+            )
+        time.sleep(0.2)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(address, timeout=2).status_code < 500
+    except httpx.TransportError:
+        return False
+
+
+def refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StackError(
+                f"port {port}", got="another server on it", expected="a free port", remedy=f"set {PORTS} to others"
+            ) from error
+
+
+def prepare(ports: Ports) -> None:
+    """Make the bucket, the work pool, the deployments and a remote for DVC, each unless it is there."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    urls = addresses(ports)
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=urls["AWS_ENDPOINT_URL"],
+        region_name=urls["AWS_DEFAULT_REGION"],
+        aws_access_key_id=urls["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=urls["AWS_SECRET_ACCESS_KEY"],
+    )
+    try:
+        s3.head_bucket(Bucket=BUCKET)
+    except ClientError:
+        s3.create_bucket(Bucket=BUCKET)
+    tell(ports, "prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    tell(ports, "prefect", "--no-prompt", "deploy", "--all")
+    tell(ports, "dvc", "remote", "add", "--local", "--force", REMOTE, f"s3://{BUCKET}/dvc")
+    tell(ports, "dvc", "remote", "modify", "--local", REMOTE, "endpointurl", urls["AWS_ENDPOINT_URL"])
+    try:
+        default_remote()
+    except PipelineError:
+        tell(ports, "dvc", "remote", "default", "--local", REMOTE)
+
+
+def tell(ports: Ports, *command: str) -> None:
+    """Run a command. Raises StackError with what it said if it fails."""
+    done = subprocess.run(command, env=environment(ports), capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise StackError(" ".join(command[:3]), got=f"{said}", expected="success", remedy=f"see {STACK}/*.log")
+
+
+def main() -> int:
+    commands = {"up": up, "down": down, "supervise": supervise}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        print(f"python -m infra.stack: got {sys.argv[1:]}, expected up or down", file=sys.stderr)
+        return 2
+    try:
+        commands[sys.argv[1]]()
+    except StackError as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
