@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
+import numpy
 import pytest
+from moto.server import ThreadedMotoServer
 from ruamel.yaml import YAML
 from tests.conftest import ROOT, Command
 
 from distilrank.data.collection import Collection
 from distilrank.data.given_runs import given_candidates
+from distilrank.registry.gates import PICKLES
 from distilrank.sections import FileElsewhere
 
 CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
@@ -110,16 +114,79 @@ def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
     assert counts("data/collection")["test queries"] == counts("evaluation/runs")["queries"]
 
 
-def test_nothing_is_pickled(by_repro: Path) -> None:
-    made = [
-        file
-        for folder in ("data", "models", "scores", "labels", "indexes", "mlruns")
-        for file in (by_repro / folder).rglob("*")
-    ]
-    assert {file.suffix for file in made if file.is_file()} <= {
-        ".faiss", ".json", ".npy", ".parquet", ".safetensors", ".trec", ".tsv", ".py", ".txt", ".yaml", "",
+def test_nothing_is_pickled(by_flow: Path) -> None:
+    folders = (
+        "data",
+        "models",
+        "scores",
+        "labels",
+        "indexes",
+        "evaluation",
+        "report",
+        "mlruns",
+        ".store",
+        ".dvc/cache/files",
+    )
+    made = [file for folder in folders for file in (by_flow / folder).rglob("*") if file.is_file()]
+    kept_by_digest = [file for file in made if ".dvc" in file.parts]
+    assert {file.suffix for file in set(made) - set(kept_by_digest)} <= {
+        ".faiss", ".json", ".npy", ".parquet", ".safetensors", ".trec", ".tsv", ".py", ".txt", ".yaml", ".html", "",
     }  # fmt: skip
-    assert [file.name for file in made if file.is_file() and not file.suffix] == ["MLmodel"] * len(MODELS)
+    assert len(made) > 100
+    for file in made:
+        with file.open("rb") as content:
+            assert not content.read(4).startswith(PICKLES), file
+    for file in made:
+        if file.suffix == ".npy":
+            numpy.load(file, allow_pickle=False)
+
+
+def test_the_flow_registers_each_model_once(by_flow: Path, command: Command) -> None:
+    again = command(by_flow, "distilrank", "register")
+    assert again.returncode == 0, again.stderr
+    words = [line.split() for line in again.stdout.splitlines()]
+    assert [(name, version, state) for name, version, state, _ in words] == [
+        (f"aws-api-docs.{model}", "1", "known") for model in MODELS
+    ]
+    refused = command(by_flow, "distilrank", "rollback", "dot-T1")
+    assert refused.returncode == 2
+    assert "aws-api-docs.dot-T1: got no previous champion" in refused.stderr
+
+
+def test_a_fresh_clone_restores_every_stage(
+    by_repro: Path, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    aws = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="team")
+
+    def dvc(directory: Path, *words: str) -> str:
+        done = subprocess.run(
+            ["dvc", *words], cwd=directory, env=environment | aws, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    dvc(by_repro, "remote", "add", "--local", "--default", "storage", "s3://team/dvc")
+    dvc(by_repro, "push", "--run-cache")
+    project = clone(tmp_path / "clone")
+    shutil.copyfile(by_repro / "dvc.lock", project / "dvc.lock")
+    dvc(project, "remote", "add", "--local", "--default", "storage", "s3://team/dvc")
+    said = dvc(project, "repro", "--pull")
+    server.stop()
+    assert "Running stage" not in said
+    assert (project / "dvc.lock").read_bytes() == (by_repro / "dvc.lock").read_bytes()
+    for file in ("models/dot-T1/model.safetensors", "report/report.html", "indexes/dot/index.faiss"):
+        assert (project / file).read_bytes() == (by_repro / file).read_bytes()
 
 
 def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> None:

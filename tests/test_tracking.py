@@ -82,11 +82,12 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_training_leaves_its_params_curves_and_origin() -> None:
+def test_a_training_leaves_its_params_curves_and_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b.c commit -q --allow-empty -m one"):
         subprocess.run(["git", *command.split()], check=True)
     Path("dvc.lock").write_text("stages: {}\n")
     Path(".gitignore").write_text("*\n")
+    monkeypatch.setenv("DISTILRANK_FLOW_RUN", "http://127.0.0.1:4200/runs/flow-run/7")
 
     with stage_run("T1", PARAMS, WORK) as run:
         for step in range(1, 31):
@@ -103,6 +104,7 @@ def test_a_training_leaves_its_params_curves_and_origin() -> None:
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert tracked.data.tags["mlflow.source.git.commit"] == head
     assert tracked.data.tags["git.dirty"] == "false"
+    assert tracked.data.tags["prefect.flow_run"] == "http://127.0.0.1:4200/runs/flow-run/7"
     assert tracked.data.tags["dvc.lock"] == sha256_of(Path("dvc.lock"))
 
 
