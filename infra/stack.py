@@ -24,6 +24,7 @@ from flows.leash import Leash
 from distilrank.errors import InputError
 
 STACK = Path(".stack")
+DEPLOYMENTS, DEPLOYED = Path("prefect.yaml"), STACK / "prefect.yaml"
 LOCK, ENVIRONMENT = STACK / "supervisor.lock", STACK / "environment"
 PORTS = "DISTILRANK_STACK_PORTS"
 POOL, BUCKET, REMOTE = "distilrank", "distilrank", "stack"
@@ -278,8 +279,12 @@ def prepare(ports: Ports) -> None:
         s3.head_bucket(Bucket=BUCKET)
     except ClientError:
         s3.create_bucket(Bucket=BUCKET)
-    tell(ports, "prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    tell(ports, "prefect", "--no-prompt", "deploy", "--all")
+    deployments = DEPLOYMENTS.read_text(encoding="utf-8")
+    # Deployed again, a schedule that was resumed would be paused.
+    if not DEPLOYED.exists() or DEPLOYED.read_text(encoding="utf-8") != deployments:
+        tell(ports, "prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        tell(ports, "prefect", "--no-prompt", "deploy", "--all")
+        DEPLOYED.write_text(deployments, encoding="utf-8")
     tell(ports, "dvc", "remote", "add", "--local", "--force", REMOTE, f"s3://{BUCKET}/dvc")
     tell(ports, "dvc", "remote", "modify", "--local", REMOTE, "endpointurl", urls["AWS_ENDPOINT_URL"])
     try:
