@@ -27,6 +27,8 @@ from flows.worker import end_with_worker
 
 # The page of the flow run, for what runs below it.
 FLOW_RUN = "DISTILRANK_FLOW_RUN"
+# As many stages as there are cores.
+AT_ONCE = os.cpu_count() or 1
 # Between tries where a server does not answer.
 PAUSES: list[float] = [5, 30, 120]
 
@@ -100,7 +102,7 @@ def build_stages(choose: Callable[[dict[str, set[str]]], Sequence[str]], pushing
 def conduct(graph: dict[str, set[str]], leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
     """Submit each stage when all that it depends on have ended, and return the final state of each stage and push.
 
-    What a costly stage built is pushed before others begin, while no stage runs, since a push reads what stages
+    What a costly stage built is pushed before others begin, once no stage runs, since a push reads what stages
     write; everything is pushed at the end. Prefect does not run a stage below one that failed: its state is NotReady.
     """
     runs: dict[str, PrefectFuture[State[None]]] = {}
@@ -122,10 +124,8 @@ def conduct(graph: dict[str, set[str]], leash: Leash, costly: set[str], pushing:
         if built and not running:
             pushed.append(push(", ".join(built), built, leash, return_state=True))
             built = []
-        if not built:
-            for stage in ready:
-                start(stage)
-            ready = []
+        while ready and not built and len(running) < AT_ONCE:
+            start(ready.pop(0))
         stage = ended.get()
         running.discard(stage)
         order.done(stage)

@@ -18,7 +18,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from distilrank.layout import METRICS, MODELS, REPORT
-from flows.building import FLOW_RUN, PAUSES, build_stages, failed, may_pass
+from flows.building import AT_ONCE, FLOW_RUN, PAUSES, build_stages, failed, may_pass
 from flows.command import PipelineError, run
 from flows.failure import CommandFailed
 from flows.graph import read_graph
@@ -42,7 +42,7 @@ def enter_models() -> State[None]:
 
 # Prefect leaves the runner's type parameter open, which mypy reads as Never.
 @flow(
-    task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]
     on_failure=[tell_of_failure],
     on_crashed=[tell_of_failure],
 )

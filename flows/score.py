@@ -1,11 +1,9 @@
 """A teacher's scores, with all they need, as a Prefect flow."""
 
-import os
-
 from prefect import State, flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.building import build_stages
+from flows.building import AT_ONCE, build_stages
 from flows.command import PipelineError
 from flows.graph import Graph
 from flows.webhook import tell_of_failure
@@ -16,7 +14,7 @@ LABELLING = ("score", "ensemble", "import-scores")
 
 # Prefect leaves the runner's type parameter open, which mypy reads as Never.
 @flow(
-    task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]
     on_failure=[tell_of_failure],
     on_crashed=[tell_of_failure],
 )
