@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
+from ruamel.yaml import YAML
 
 from flows.command import PipelineError, ask
 
@@ -51,7 +51,7 @@ def with_all_they_need(graph: Graph, stages: Iterable[str]) -> Graph:
 
 def costly_stages() -> set[str]:
     """Return the names of the stages that dvc.yaml marks as costly."""
-    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"]
     return {name for name, stage in stages.items() if stage.get("meta", {}).get("costly")}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import yaml
+from ruamel.yaml import YAML
 from tests.conftest import ROOT
 from tests.rankers.tiny import save_tiny_ranker
 from tests.servers import free_port, server
@@ -41,8 +41,7 @@ class Built:
     """A project in the working directory whose collection has a name of its own."""
 
     def __init__(self, collection: str) -> None:
-        text = (ROOT / "tests" / "params.tiny.yaml").read_text()
-        values = yaml.safe_load(text)
+        values = YAML(typ="safe", pure=True).load(ROOT / "tests" / "params.tiny.yaml")
         values["collection"] = {"source": "beir", "location": f"collections/{collection}.zip"}
         values["ensembles"] = {}
         values["teachers"] = {"T1": values["teachers"]["T1"]}
@@ -58,7 +57,7 @@ class Built:
 
     def params(self, **promotion: object) -> Params:
         self.values["promotion"] |= promotion
-        Path("params.yaml").write_text(yaml.safe_dump(self.values))
+        YAML(typ="safe", pure=True).dump(self.values, Path("params.yaml"))
         return read_params()
 
     def train(self, name: str, seed: int) -> None:

@@ -12,7 +12,8 @@ from tests.conftest import ROOT
 from tests.workers.work import begin_doubling
 
 from distilrank.errors import ScoreError, WorkerError
-from distilrank.workers.work import Each, Work, Workplace, workers
+from distilrank.workers.placed import workers
+from distilrank.workers.work import Each, Work, Workplace
 
 PARTS = [number for number in range(40) if number != 13]
 
@@ -109,7 +110,7 @@ def test_a_number_that_is_none_is_refused(value: str, monkeypatch: pytest.Monkey
 def test_workers_end_with_a_process_that_is_killed(deaths: Path, tmp_path: Path) -> None:
     work(tmp_path)
     script = (
-        "import time; from pathlib import Path; from distilrank.workers.work import *;"
+        "import time; from pathlib import Path; from distilrank.workers.placed import *;"
         "from tests.workers.work import begin_doubling\n"
         "if __name__ == '__main__':\n"
         f" with workers(Work(begin_doubling, Path({str(tmp_path / 'work')!r})), Workplace.chosen()) as each:\n"

@@ -20,7 +20,8 @@ from distilrank.errors import WorkerError
 from distilrank.params import Params
 from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
 from distilrank.workers.local import in_this_process
-from distilrank.workers.work import Work, Workplace, workers
+from distilrank.workers.placed import workers
+from distilrank.workers.work import Work, Workplace
 
 ray = pytest.importorskip("ray")
 

@@ -18,7 +18,8 @@ from distilrank.scoring.store import ScoreStore
 from distilrank.scoring.work import begin_scoring
 from distilrank.stages.labelled import label_triples, pairs_to_score
 from distilrank.stages.record import Track
-from distilrank.workers.work import Work, Workplace, workers
+from distilrank.workers.placed import workers
+from distilrank.workers.work import Work, Workplace
 
 
 def score(params: Params, teacher: str, track: Track) -> None:

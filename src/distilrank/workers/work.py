@@ -7,7 +7,6 @@ DISTILRANK_CPUS_PER_WORKER (1) and DISTILRANK_GPUS_PER_WORKER (0).
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,21 +61,6 @@ class Workplace:
             int(_number("DISTILRANK_CPUS_PER_WORKER") or 1),
             _number("DISTILRANK_GPUS_PER_WORKER", whole=False) or 0.0,
         )
-
-
-def workers(work: Work[Part, Result], place: Workplace) -> AbstractContextManager[Each[Part, Result]]:
-    """Workers at their place. A part whose worker is lost is done again, by another.
-
-    Raises WorkerError where that cannot be, or workers are lost again and again.
-    """
-    if place.ray_address:
-        from distilrank.workers.on_ray import on_ray
-
-        return on_ray(work, place, place.ray_address)
-    from distilrank.workers.local import in_processes, in_this_process
-
-    count = place.count or 1
-    return in_processes(work, count) if count > 1 else in_this_process(work)
 
 
 def _number(variable: str, whole: bool = True) -> float | None:
