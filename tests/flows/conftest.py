@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.conftest import ROOT
 from tests.flows.project import PIPELINE, POOL, Project, Server, environment
@@ -22,6 +23,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield Server(address)
 
 
+@pytest.fixture(scope="session")
+def pool(server: Server) -> str:
+    """A work pool of processes."""
+    made = httpx.post(f"{server.address}/work_pools/", json={"name": POOL, "type": "process"})
+    made.raise_for_status()
+    return POOL
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Callable[..., Project]:
     """Makes a project from a dvc.yaml."""
@@ -29,17 +38,13 @@ def project(tmp_path: Path) -> Callable[..., Project]:
 
 
 @pytest.fixture
-def deployed(project: Callable[[str], Project], server: Server) -> Callable[[str], Project]:
+def deployed(project: Callable[[str], Project], server: Server, pool: str) -> Callable[[str], Project]:
     """Makes a project of a dvc.yaml, and its deployments."""
 
     def make(pipeline: str) -> Project:
         made = project(pipeline)
         shutil.copytree(ROOT / "flows", made.directory / "flows", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copyfile(ROOT / "prefect.yaml", made.directory / "prefect.yaml")
-        pool = made.run(
-            "prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite", server=server.address
-        )
-        assert pool.returncode == 0, pool.stdout
         done = made.run("prefect", "--no-prompt", "deploy", "--all", server=server.address)
         assert done.returncode == 0, done.stdout
         return made

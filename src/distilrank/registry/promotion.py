@@ -102,7 +102,7 @@ def _decide(
     own = measures_of(client, challenger, asked) if asked else None
     theirs = measures_of(client, champion, asked) if asked and champion else None
     with TemporaryDirectory() as folder:
-        model = _downloaded(name, challenger, Path(folder))
+        model = _downloaded(client, challenger, Path(folder))
         gates = (
             harmless := holds_no_pickle(model),
             # What may run when it is read is not read.
@@ -119,13 +119,13 @@ def _decide(
     return Decision(name, int(challenger.version), version, promoted, asked, gates, _now())
 
 
-def _downloaded(name: str, version: "ModelVersion", folder: Path) -> Path:
+def _downloaded(client: "MlflowClient", version: "ModelVersion", folder: Path) -> Path:
+    """The files that a server would load."""
     from mlflow.artifacts import download_artifacts
 
-    place = download_artifacts(
-        artifact_uri=f"models:/{name}/{version.version}", dst_path=str(folder), tracking_uri=tracking_uri()
-    )
-    return Path(place)
+    # By their place, because models:/ goes by what MLflow was last told in this process.
+    place = client.get_model_version_download_uri(version.name, str(version.version))
+    return Path(download_artifacts(artifact_uri=place, dst_path=str(folder), tracking_uri=tracking_uri()))
 
 
 def _crown(client: "MlflowClient", name: str, challenger: "ModelVersion", champion: "ModelVersion | None") -> None:
