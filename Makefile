@@ -42,7 +42,7 @@ ablation: setup  ## compare three losses on three students
 	$(MAKE) demo
 
 test: setup lint  ## lint, check types and run the tests
-	pytest --numprocesses $$(( $$(nproc) * 3 / 2 )) --dist loadfile  # some wait for servers meanwhile
+	pytest --numprocesses auto --dist loadfile
 
 lint: setup
 	ruff check

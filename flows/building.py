@@ -2,7 +2,8 @@
 
 import difflib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,7 +19,7 @@ from prefect.states import Completed, Failed
 
 from flows.command import DVC, PipelineError, run
 from flows.failure import CommandFailed, Kind
-from flows.graph import costly_stages, default_remote, read_graph, with_all_they_need
+from flows.graph import Graph, costly_stages, default_remote, read_graph, with_all_they_need
 from flows.leash import Leash
 from flows.lock import LOCK, locked_stages, order_new_stages
 from flows.stage import run_stage
@@ -76,30 +77,36 @@ def push(what: str, stages: Sequence[str], leash: Leash) -> State[None]:
     return Completed()
 
 
-def build_stages(choose: Callable[[dict[str, set[str]]], Sequence[str]], pushing: bool) -> State[None]:
-    """Build the chosen stages of dvc.yaml with all they need; Failed, and says why, if one was not built or pushed."""
+@contextmanager
+def at_work() -> Iterator[None]:
+    """What every flow that builds stands in: alone in the working tree, gone with its worker, its page known below."""
     end_with_worker()
     os.environ.setdefault(FLOW_RUN, flow_run.ui_url or "")
     with alone_in_working_tree(get_run_logger().info):
-        try:
-            graph = read_graph()
-            graph = with_all_they_need(graph, choose(graph))
-            if pushing:
-                default_remote()
-        except PipelineError as error:
-            return Failed(message=str(error))
-        before = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
-        known = locked_stages()
-        with Leash() as leash:
-            states = conduct(graph, leash, costly_stages() if pushing else set(), pushing)
-        order_new_stages(known)
-        show_changes(before)
+        yield
+
+
+def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool) -> State[None]:
+    """Build the chosen stages of dvc.yaml with all they need; Failed, and says why, if one was not built or pushed."""
+    try:
+        graph = read_graph()
+        graph = with_all_they_need(graph, choose(graph))
+        if pushing:
+            default_remote()
+    except PipelineError as error:
+        return Failed(message=str(error))
+    before = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
+    known = locked_stages()
+    with Leash() as leash:
+        states = conduct(graph, leash, costly_stages() if pushing else set(), pushing)
+    order_new_stages(known)
+    show_changes(before)
     if failures := [state.message or "" for state in states if state.is_failed()]:
         return Failed(message="\n".join(failures))
     return Completed()
 
 
-def conduct(graph: dict[str, set[str]], leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
+def conduct(graph: Graph, leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
     """Submit each stage when all that it depends on have ended, and return the final state of each stage and push.
 
     What a costly stage built is pushed before others begin, once no stage runs, since a push reads what stages

@@ -18,7 +18,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from distilrank.layout import METRICS, MODELS, REPORT
-from flows.building import AT_ONCE, FLOW_RUN, PAUSES, build_stages, failed, may_pass
+from flows.building import AT_ONCE, FLOW_RUN, PAUSES, at_work, build_stages, failed, may_pass
 from flows.command import PipelineError, run
 from flows.failure import CommandFailed
 from flows.graph import read_graph
@@ -53,14 +53,16 @@ def distil(push: bool = False, register_models: bool = True) -> State[None]:
         push: Push what a costly stage built to DVC's default remote at once, and everything at the end.
         register_models: Enter teachers and students into MLflow's registry, as challengers.
     """
-    state = build_stages(list, push)
-    if state.is_failed():
+    with at_work():
+        state = build_stages(list, push)
+        if state.is_failed():
+            return state
+        publish_results()
+        # Still alone: another run would replace the models.
+        if register_models and MODELS.exists():
+            entered = enter_models(return_state=True)
+            return Failed(message=entered.message) if entered.is_failed() else state
         return state
-    publish_results()
-    if register_models and MODELS.exists():
-        entered = enter_models(return_state=True)
-        return Failed(message=entered.message) if entered.is_failed() else state
-    return state
 
 
 def publish_results() -> None:

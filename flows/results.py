@@ -1,10 +1,13 @@
 """The results as Markdown."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from distilrank.evaluation.by_teacher import MEASURE, by_teacher
 from distilrank.evaluation.tasks import title_of
 
+# A line of `distilrank register`.
+ENTRY = re.compile(r"(?P<name>\S+) (?P<version>\d+) (?P<state>new|known) (?P<run>\S.*)")
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 
 
@@ -35,11 +38,16 @@ def table(scores: Scores) -> str:
 
 def registered_page(said: Sequence[str]) -> str:
     """Return a table of what `distilrank register` said: name, version, whether it is new, and its run."""
-    rows = {}
-    for line in said:
-        name, version, state, run = line.split(maxsplit=3)
-        rows[name] = [version, state, f"[{run}]({run})" if run.startswith("http") else run]
+    rows = {
+        entry["name"]: [entry["version"], entry["state"], link(entry["run"])]
+        for line in said
+        if (entry := ENTRY.fullmatch(line))  # and not a library's warning
+    }
     return lines(["model", "version", "", "run"], rows)
+
+
+def link(address: str) -> str:
+    return f"[{address}]({address})" if address.startswith("http") else address
 
 
 def lines(columns: list[str], rows: Mapping[str, list[str]]) -> str:

@@ -3,7 +3,7 @@
 from prefect import State, flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.building import AT_ONCE, build_stages
+from flows.building import AT_ONCE, at_work, build_stages
 from flows.command import PipelineError
 from flows.graph import Graph
 from flows.webhook import tell_of_failure
@@ -25,7 +25,8 @@ def score(teacher: str, push: bool = False) -> State[None]:
         teacher: A teacher, ensemble or import of params.yaml, such as T1.
         push: Push what a costly stage built to DVC's default remote at once, and everything at the end.
     """
-    return build_stages(lambda graph: [stage_of(teacher, graph)], push)
+    with at_work():
+        return build_stages(lambda graph: [stage_of(teacher, graph)], push)
 
 
 def stage_of(teacher: str, graph: Graph) -> str:

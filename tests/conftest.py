@@ -28,7 +28,19 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 # Files that take minutes begin first, so that processes that share the tests end together.
-LONGEST = ["test_pipeline.py", "test_interruption.py", "test_every_architecture.py", "test_imported_teacher.py"]
+LONGEST = [
+    "test_pipeline.py",
+    "test_deployments.py",
+    "test_registry.py",
+    "test_interruption.py",
+    "test_every_architecture.py",
+    "test_stack.py",
+    "test_remote.py",
+    "test_distil.py",
+    "test_imported_teacher.py",
+    "test_worker.py",
+    "test_promote_flow.py",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

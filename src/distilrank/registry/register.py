@@ -110,14 +110,11 @@ def run_address(client: "MlflowClient", run_id: str) -> str:
 
 def measures_of(client: "MlflowClient", version: "ModelVersion", asked: str) -> pl.DataFrame | None:
     """The version's measures query by query in an evaluation, if it was part of it."""
-    from mlflow.exceptions import MlflowException
-
+    run_id, place = version.run_id or "", f"evaluation/{asked}"
+    if not client.list_artifacts(run_id, place):
+        return None
     with TemporaryDirectory() as folder:
-        try:
-            file = client.download_artifacts(version.run_id or "", f"evaluation/{asked}/{MEASURES}", folder)
-        except (MlflowException, OSError):
-            return None
-        return pl.read_parquet(file)
+        return pl.read_parquet(client.download_artifacts(run_id, f"{place}/{MEASURES}", folder))
 
 
 def _register(
