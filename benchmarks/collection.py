@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from distilrank.data.backbone import locate_backbone
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.sections import Backbone
 
 WORDS, MEAN_LENGTH, AT_ONCE = 300_000, 55, 20_000

@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from distilrank.data.query_ranges import query_ranges
-from distilrank.data.tokens import RaggedIds, SpecialTokens, TokenStore
+from distilrank.data.ragged import RaggedIds
+from distilrank.data.tokenizer import SpecialTokens
+from distilrank.data.tokens import TokenStore
 from distilrank.evaluation.latency import machine
 from distilrank.scoring.collected import write_scores
 from distilrank.scoring.fill import fill

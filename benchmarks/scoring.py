@@ -30,7 +30,8 @@ from distilrank.data.backbone import locate_backbone
 from distilrank.data.batches import batches_by_length
 from distilrank.data.collection import Collection
 from distilrank.data.query_ranges import query_ranges
-from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
+from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
+from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import pairs_of
 from distilrank.evaluation.latency import machine
 from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained

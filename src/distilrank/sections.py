@@ -21,6 +21,8 @@ TeacherLoss = Literal["margin-mse", "mse", "weighted-ranknet", "mse-ranknet", "l
 Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 # Any other than train and dev is a test set: `test`, or several that are measured apart, such as dl19 and dl20.
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$"), AfterValidator(labelled_split)]
+# Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
+Precision = Literal["float32", "tf32", "bfloat16"]
 Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
 WITH_TEMPERATURE = ("infonce", "listwise-kl")
 
@@ -262,7 +264,7 @@ class Validation(Section):
 class Scoring(Section):
     """`precision` is that of a teacher's matrix products; `pairs_at_once` bounds memory, whatever there is to score."""
 
-    precision: Literal["float32", "bfloat16"]
+    precision: Precision
     pairs_per_part: int = Field(ge=1)
     pairs_at_once: int = Field(ge=1)
 

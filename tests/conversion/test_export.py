@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
 from distilrank.conversion.export import export_model
-from distilrank.data.tokens import TextTokenizer, copy_tokenizer
+from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.errors import CheckpointError, InputError
 from distilrank.rankers.architectures import begin_ranker, load_ranker
 from distilrank.rankers.inputs import text_batch

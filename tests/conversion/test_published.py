@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, BertConfig, BertModel, DistilBertConfig, DistilBertModel, PreTrainedModel
 
 from distilrank.conversion.published import import_model
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import CheckpointError, InputError
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch

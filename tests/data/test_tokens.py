@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 
 from distilrank import layout
 from distilrank.data.collection import Collection
-from distilrank.data.tokens import TextTokenizer, TokenStore, refuse_other_vocabulary, write_ragged
+from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
+from distilrank.data.tokens import TokenStore, write_ragged
 from distilrank.errors import BackboneError, MissingInput
 from distilrank.params import Params
 

@@ -17,7 +17,7 @@ from transformers import (
     RobertaConfig,
 )
 
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers import base
 from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.rankers.base import TokenBatch

@@ -18,7 +18,7 @@ from tests.rankers.examples import (
 )
 from transformers import AutoModel, BertConfig, RobertaPreLayerNormConfig
 
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError, MissingInput
 from distilrank.rankers.architectures import (
     begin_ranker,

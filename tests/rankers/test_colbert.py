@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.rankers.examples import OPTIONS, rows, saved_backbone, small_ranker
 
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
 
 MASK = 103

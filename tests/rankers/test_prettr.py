@@ -20,7 +20,7 @@ from tests.rankers.examples import (
     small_ranker,
 )
 
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.prettr import PrettrRanker
 
 Matrix = npt.NDArray[np.float64]

@@ -17,7 +17,7 @@ from tests.rankers.examples import (
     tolerance_of,
 )
 
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained, trained
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.transformer import TransformerRanker

@@ -10,7 +10,7 @@ import torch
 from tests.rankers.examples import begun, rows, saved_backbone
 
 from distilrank.artifacts import sha256_of
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.architectures import load_ranker, pretrained
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.tk import TkRanker

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from distilrank import layout
-from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
 from distilrank.params import Params
 from distilrank.rankers.architectures import begin_ranker, pretrained

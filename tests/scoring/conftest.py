@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from distilrank import layout
-from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer
+from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
+from distilrank.data.tokens import TokenStore
 from distilrank.params import Params
 from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring

@@ -13,7 +13,8 @@ from tests.scoring.conftest import Counting, Each, saved_teacher
 
 from distilrank import layout
 from distilrank.data.query_ranges import query_ranges
-from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import pairs_of
 from distilrank.errors import ScoreError
 from distilrank.params import Params

@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
 from tests.rankers.tiny import save_tiny_ranker
 
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch
 from distilrank.retrieval.dense import DenseIndex

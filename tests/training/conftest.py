@@ -6,7 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from distilrank.data.tokens import RaggedIds, TextTokenizer, TokenStore
+from distilrank.data.ragged import RaggedIds
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokens import TokenStore
 
 QUERIES, PASSAGES = 4, 9
 

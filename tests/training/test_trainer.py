@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, TrainingArguments
 
-from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokens import TokenStore
 from distilrank.rankers.architectures import begin_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.sections import DotRanker, TkRanker, Tokens, Training
@@ -48,8 +49,12 @@ def task(begin: Begin, triples: pl.DataFrame, tokens: TokenStore) -> TrainingTas
     """TK by InfoNCE, its parts at rates of their own; every validation better than the one before."""
     better = iter(range(100))
     return TrainingTask(
-        lambda: begin(TK), PARAMS, InfoNCE(0.1), TripleDataset(triples, tokens, None), lambda _: next(better) / 100
+        lambda: begin(TK), PARAMS, InfoNCE(0.1), dataset(triples, tokens, None), lambda _: next(better) / 100
     )
+
+
+def dataset(triples: pl.DataFrame, tokens: TokenStore, scores: "np.ndarray | None") -> TripleDataset:
+    return TripleDataset(tokens.triple_rows(triples), tokens.texts, scores)
 
 
 def trainer_of(task: TrainingTask, work: Path) -> RankerTrainer:
@@ -95,7 +100,7 @@ def test_a_loss_over_groups_compares_a_query_with_its_own_passages_alone(
     task: TrainingTask, triples: pl.DataFrame, tokens: TokenStore, tmp_path: Path
 ) -> None:
     scores = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
-    taught = dataclasses.replace(task, loss=MarginMSE(), triples=TripleDataset(triples, tokens, scores))
+    taught = dataclasses.replace(task, loss=MarginMSE(), triples=dataset(triples, tokens, scores))
     trainer = trainer_of(taught, tmp_path)
     # q1 with p0, p1, p5, and q3 with p6, p4, p2
     student = [[score_of_pair(trainer.ranker, tokens, query, passage) for passage in passages]

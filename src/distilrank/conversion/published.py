@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import AutoModel
 
 from distilrank.conversion.checkpoint import Checkpoint
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import CheckpointError
 from distilrank.new_directory import new_directory
 from distilrank.rankers.architectures import begin_ranker

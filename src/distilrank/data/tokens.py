@@ -1,8 +1,5 @@
 """Token ids, once for all: ragged memory-mapped arrays, so that no tokenizer runs in a training or scoring loop."""
 
-import hashlib
-import json
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,116 +8,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from tokenizers import Tokenizer
 
 from distilrank.artifacts import built
 from distilrank.data.npy import growing_array
-from distilrank.errors import BackboneError, MissingInput
+from distilrank.data.ragged import RaggedIds, Rows, StoredTexts, TripleRows
+from distilrank.data.tokenizer import TOKENIZER_FILES, SpecialTokens, TextTokenizer
+from distilrank.errors import MissingInput
 from distilrank.progress import Advance
-
-Rows = npt.NDArray[np.int64]
-# As BERT and RoBERTa call them.
-_USUAL = {
-    "cls": ("[CLS]", "<s>"),
-    "sep": ("[SEP]", "</s>"),
-    "pad": ("[PAD]", "<pad>"),
-    "mask": ("[MASK]", "<mask>"),
-}
-TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json"]
-
-
-@dataclass(frozen=True)
-class SpecialTokens:
-    """The ids that frame a sequence; the stored ids are bare."""
-
-    cls: int
-    sep: int
-    pad: int
-    mask: int
-
-
-@dataclass(frozen=True)
-class RaggedIds:
-    """Token ids of many texts, one after the other: text i is ids[offsets[i]:offsets[i + 1]]."""
-
-    ids: npt.NDArray[np.unsignedinteger]
-    offsets: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, row: int) -> npt.NDArray[np.unsignedinteger]:
-        return self.ids[self.offsets[row] : self.offsets[row + 1]]
-
-    def lengths(self, rows: Rows) -> npt.NDArray[np.int64]:
-        lengths: npt.NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
-        return lengths
-
-    def padded(self, rows: Rows, pad: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Ids (rows, longest) filled up with `pad`, and a mask (rows, longest) that is true at real tokens."""
-        lengths = self.lengths(rows)
-        mask = np.arange(max(1, int(lengths.max(initial=0)))) < lengths[:, None]
-        ids = np.full(mask.shape, pad, np.int64)
-        ids[mask] = self.subset(rows).ids
-        return ids, mask
-
-    def subset(self, rows: Rows) -> Self:
-        """The texts of `rows` alone, in memory."""
-        lengths = self.lengths(rows)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        # Where each token of row i stands: its place among all chosen tokens, moved to where row i begins.
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        return type(self)(np.asarray(self.ids[places]), offsets)
-
-    def digests(self) -> npt.NDArray[np.uint64]:
-        """64 bits (texts,) that tell one sequence of tokens from another."""
-        whole = (hashlib.blake2b(self[row].tobytes(), digest_size=8).digest() for row in range(len(self)))
-        return np.frombuffer(b"".join(whole), np.uint64)
-
-
-class TextTokenizer:
-    """A backbone's tokenizer, without padding, truncation or special tokens of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self.special_tokens = self._special_tokens(folder)
-
-    @property
-    def vocabulary_size(self) -> int:
-        return self._tokenizer.get_vocab_size()
-
-    def vocabulary(self) -> list[str]:
-        """The token of each id."""
-        by_id = {number: token for token, number in self._tokenizer.get_vocab().items()}
-        return [by_id.get(number, "") for number in range(self.vocabulary_size)]
-
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text; all cores share the texts."""
-        return [one.ids for one in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
-
-    def _special_tokens(self, folder: Path) -> SpecialTokens:
-        config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-        ids: dict[str, int] = {}
-        for name in ("cls", "sep", "pad", "mask"):
-            token = config.get(f"{name}_token") or self._usual(name)
-            text = token["content"] if isinstance(token, dict) else token
-            number = self._tokenizer.token_to_id(text) if text else None
-            if number is None:
-                raise BackboneError(
-                    folder / "tokenizer_config.json",
-                    got=f"{name}_token {text!r}",
-                    expected="a token of the vocabulary",
-                    remedy="use a backbone of the encoder kind, with cls, sep, pad and mask tokens",
-                )
-            ids[name] = number
-        return SpecialTokens(**ids)
-
-    def _usual(self, name: str) -> str | None:
-        """What transformers takes where a configuration, such as bert-base-uncased's, says nothing."""
-        usual = (token for token in _USUAL[name] if self._tokenizer.token_to_id(token) is not None)
-        return next(usual, None)
 
 
 @dataclass(frozen=True)
@@ -152,11 +46,33 @@ class TokenStore:
             self.special_tokens,
         )
 
+    @property
+    def texts(self) -> StoredTexts:
+        """Without their ids."""
+        return StoredTexts(self.queries, self.passages, self.special_tokens.pad)
+
     def query_rows(self, ids: pl.Series) -> Rows:
         return rows_of(ids, self.query_ids, "query")
 
     def passage_rows(self, ids: pl.Series) -> Rows:
         return rows_of(ids, self.passage_ids, "passage")
+
+    def triple_rows(self, triples: pl.DataFrame) -> TripleRows:
+        """Of triples (query_id, positive_id, negative_ids).
+
+        Raises MissingInput for triples that differ in their number of negatives, or have an id that is not stored.
+        """
+        numbers = triples["negative_ids"].list.len().unique().sort().to_list()
+        if len(numbers) != 1 or not numbers[0]:
+            raise MissingInput(
+                "triples",
+                got=f"rows of {' and '.join(map(str, numbers)) or 'no'} negatives",
+                expected="the same number in each row, at least 1",
+                remedy="build them again: dvc repro",
+            )
+        positives = self.passage_rows(triples["positive_id"])
+        negatives = self.passage_rows(triples["negative_ids"].explode()).reshape(-1, numbers[0])
+        return TripleRows(self.query_rows(triples["query_id"]), np.column_stack([positives, negatives]))
 
 
 def write_ragged(
@@ -186,23 +102,6 @@ def write_ragged(
     np.save(directory / f"{name}.offsets.npy", np.concatenate([[0], np.cumsum(np.minimum(every, length))]))
     pl.DataFrame({"id": ids}).write_parquet(directory / f"{name}.ids.parquet")
     return every
-
-
-def refuse_other_vocabulary(backbone: Path, tokenizer: TextTokenizer) -> None:
-    """Raises BackboneError where a backbone gives tokens other numbers than the stored ones have."""
-    if TextTokenizer(backbone).vocabulary() != tokenizer.vocabulary():
-        raise BackboneError(
-            backbone,
-            got="another vocabulary than that of data/tokens",
-            expected="the vocabulary of backbone.model in params.yaml",
-            remedy="name a backbone of the same family, or import its scores",
-        )
-
-
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copies the tokenizer's files, so that whoever holds `target` can tokenize as the store was."""
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(source / name, target / name)
 
 
 def _open_ragged(directory: Path, name: str) -> tuple[RaggedIds, pl.Series]:

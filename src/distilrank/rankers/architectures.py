@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 from transformers.utils import logging
 
 from distilrank.artifacts import built
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError, MissingInput
 from distilrank.rankers.base import Ranker, RankerConfig
 from distilrank.rankers.cat import CatRanker

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from distilrank.data.batches import batches_by_length
-from distilrank.data.tokens import Rows
+from distilrank.data.ragged import Rows
 
 Result = TypeVar("Result")
 

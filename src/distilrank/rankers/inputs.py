@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from distilrank.data.tokens import RaggedIds, Rows, TextTokenizer
+from distilrank.data.ragged import RaggedIds, Rows
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import TokenBatch
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from transformers import PreTrainedModel
 
 from distilrank.data.glove import glove_table
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Encoded, Ranker, RankerConfig, TokenBatch, check_enough, in_float32
 from distilrank.sections import TkRanker as TkParams
 

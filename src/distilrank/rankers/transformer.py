@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError
 from distilrank.rankers.base import SPECIAL_TOKENS, Ranker, RankerConfig, TokenBatch, check_enough
 

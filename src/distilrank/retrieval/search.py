@@ -7,7 +7,8 @@ import torch
 
 from distilrank.data.collection import Collection
 from distilrank.data.runs import write_trec
-from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch

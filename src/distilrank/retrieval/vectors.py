@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from distilrank.data.tokens import RaggedIds, Rows
+from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.errors import InputError
 from distilrank.progress import Advance
 from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch

@@ -5,6 +5,7 @@ import torch
 
 from distilrank.data.tokens import TokenStore
 from distilrank.scoring.work import PairsToScore, ScoredPairs
+from distilrank.sections import Precision
 from distilrank.workers.work import Each
 
 # Below, a measurement takes longer than it saves.
@@ -15,7 +16,7 @@ _PAIRS = 128
 
 
 def measured_tokens_per_batch(
-    each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame, tokens: TokenStore, precision: str
+    each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame, tokens: TokenStore, precision: Precision
 ) -> int:
     """The budget that scores a sample of `pairs` at the most tokens a second.
 
@@ -36,7 +37,7 @@ def measured_tokens_per_batch(
 
 
 def _tokens_per_second(
-    each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame, tokens: TokenStore, precision: str, budget: int
+    each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame, tokens: TokenStore, precision: Precision, budget: int
 ) -> float:
     sample = pairs.sample(min(len(pairs), max(_PAIRS, budget // 16)), seed=0)
     (scored,) = each([PairsToScore.cut("sample", sample, tokens, precision, budget)])

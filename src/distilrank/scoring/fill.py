@@ -16,10 +16,11 @@ from distilrank.scoring.plan import Plan
 from distilrank.scoring.scores import KEY
 from distilrank.scoring.store import ScoreStore
 from distilrank.scoring.work import PairsToScore, ScoredPairs
+from distilrank.sections import Precision
 from distilrank.workers.work import Each
 
 # How far a score may move between batches, kernels and machines, as a share of 1 + its size.
-_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 0.1}
 Log = Callable[[int, dict[str, float]], None]
 
 
@@ -28,7 +29,7 @@ def fill(
     plan: Plan,
     each: Each[PairsToScore, ScoredPairs],
     tokens: TokenStore,
-    precision: str,
+    precision: Precision,
     what: str,
     log: Log = lambda _step, _values: None,
 ) -> None:
@@ -61,7 +62,7 @@ def fill(
 
 
 def _check_held(
-    held: pl.DataFrame, each: Each[PairsToScore, ScoredPairs], tokens: TokenStore, precision: str, store: Path
+    held: pl.DataFrame, each: Each[PairsToScore, ScoredPairs], tokens: TokenStore, precision: Precision, store: Path
 ) -> None:
     """Scores some stored pairs again: other code, or another library, may have come to score differently."""
     if held.is_empty():

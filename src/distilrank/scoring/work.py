@@ -11,6 +11,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.rankers.architectures import load_ranker
 from distilrank.scoring.pairs import score_pairs
 from distilrank.scoring.scores import Scores
+from distilrank.sections import Precision
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,12 @@ class PairsToScore:
     name: str
     pairs: pl.DataFrame
     tokens: TokenStore
-    precision: str
+    precision: Precision
     tokens_per_batch: int | None
 
     @classmethod
     def cut(
-        cls, name: str, pairs: pl.DataFrame, tokens: TokenStore, precision: str, budget: int | None
+        cls, name: str, pairs: pl.DataFrame, tokens: TokenStore, precision: Precision, budget: int | None
     ) -> "PairsToScore":
         """With just what the pairs need of `tokens`."""
         return cls(name, pairs, tokens.subset(pairs["query_id"], pairs["passage_id"]), precision, budget)

@@ -11,7 +11,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from pydantic import BaseModel, ConfigDict
 
 from distilrank.data.batches import batches_by_length
-from distilrank.data.tokens import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import SPECIAL_TOKENS, Encoded
 from distilrank.rankers.inference import tokens_per_batch

@@ -9,7 +9,8 @@ from distilrank import layout
 from distilrank.artifacts import built, write_json
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
-from distilrank.data.tokens import TextTokenizer, TokenStore
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokens import TokenStore
 from distilrank.evaluation.latency import machine, milliseconds
 from distilrank.params import Params
 from distilrank.rankers.architectures import load_ranker

@@ -7,7 +7,8 @@ from distilrank import layout
 from distilrank.artifacts import whole_directory
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
-from distilrank.data.tokens import TextTokenizer, copy_tokenizer, write_ragged
+from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
+from distilrank.data.tokens import write_ragged
 from distilrank.params import Params
 from distilrank.progress import progress
 

@@ -11,7 +11,8 @@ from distilrank import layout
 from distilrank.artifacts import built, whole_directory, work_directory, write_json
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
-from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer, refuse_other_vocabulary
+from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_other_vocabulary
+from distilrank.data.tokens import TokenStore
 from distilrank.params import Params
 from distilrank.rankers.architectures import (
     begin_ranker,
@@ -85,7 +86,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
-    dataset = TripleDataset(lesson.triples, tokens, scores)
+    dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
 
     def begin() -> Ranker:
         source = trained(lesson.start) if lesson.start else pretrained(backbone)

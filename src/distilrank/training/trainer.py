@@ -25,7 +25,8 @@ from distilrank.progress import Advance, progress
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.device import chosen_device
-from distilrank.sections import Training
+from distilrank.rankers.precision import float32_products
+from distilrank.sections import Precision, Training
 from distilrank.training.batches import TripleDataset
 from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
@@ -40,13 +41,17 @@ _CURVE_POINTS = 50
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10."""
+    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10.
+
+    Without a `precision`, matrix products are bfloat16 on a card that can, else float32.
+    """
 
     begin: Callable[[], Ranker]
     params: Training
     loss: Loss
     triples: TripleDataset
     validate: Callable[[Ranker], float]
+    precision: Precision | None = None
 
 
 def train(task: TrainingTask, work: Path, observe: Observer) -> tuple[Ranker, History]:
@@ -64,8 +69,10 @@ def train(task: TrainingTask, work: Path, observe: Observer) -> tuple[Ranker, Hi
 def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path | None) -> TrainerState:
     set_seed(task.params.seed)
     done = _step_of(checkpoint) if checkpoint else 0
-    with progress("training steps", task.params.steps, done) as advance:
-        trainer = RankerTrainer(task, _arguments(task.params, work, chosen_device()))
+    device = chosen_device()
+    precision = task.precision or _usual_precision(device)
+    with progress("training steps", task.params.steps, done) as advance, float32_products(precision, device):
+        trainer = RankerTrainer(task, _arguments(task.params, work, device, precision))
         trainer.add_callback(EarlyStoppingCallback(task.params.patience))
         trainer.add_callback(_Watch(advance, observe))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -142,7 +149,11 @@ class _Watch(TrainerCallback):
                 shutil.rmtree(checkpoint)
 
 
-def _arguments(params: Training, work: Path, device: torch.device) -> TrainingArguments:
+def _usual_precision(device: torch.device) -> Precision:
+    return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+
+
+def _arguments(params: Training, work: Path, device: torch.device, precision: Precision) -> TrainingArguments:
     # A divisor of the steps between checkpoints: a loss is then never the mean over an interruption.
     coarsest = max(1, params.steps // _CURVE_POINTS)
     logging_steps = next(steps for steps in range(coarsest, 0, -1) if params.validate_every % steps == 0)
@@ -167,7 +178,7 @@ def _arguments(params: Training, work: Path, device: torch.device) -> TrainingAr
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
         use_cpu=device.type == "cpu",
-        bf16=device.type == "cuda" and torch.cuda.is_bf16_supported(),
+        bf16=precision == "bfloat16",
         dataloader_pin_memory=device.type == "cuda",
         report_to="none",
         disable_tqdm=True,

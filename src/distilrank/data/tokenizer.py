@@ -1,0 +1,92 @@
+"""A backbone's tokenizer: bare token ids, and the special tokens that frame them."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from distilrank.errors import BackboneError
+
+# As BERT and RoBERTa call them.
+_USUAL = {
+    "cls": ("[CLS]", "<s>"),
+    "sep": ("[SEP]", "</s>"),
+    "pad": ("[PAD]", "<pad>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json"]
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """The ids that frame a sequence; the stored ids are bare."""
+
+    cls: int
+    sep: int
+    pad: int
+    mask: int
+
+
+class TextTokenizer:
+    """A backbone's tokenizer, without padding, truncation or special tokens of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self.special_tokens = self._special_tokens(folder)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
+    def vocabulary(self) -> list[str]:
+        """The token of each id."""
+        by_id = {number: token for token, number in self._tokenizer.get_vocab().items()}
+        return [by_id.get(number, "") for number in range(self.vocabulary_size)]
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text; all cores share the texts."""
+        return [one.ids for one in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def _special_tokens(self, folder: Path) -> SpecialTokens:
+        config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        ids: dict[str, int] = {}
+        for name in ("cls", "sep", "pad", "mask"):
+            token = config.get(f"{name}_token") or self._usual(name)
+            text = token["content"] if isinstance(token, dict) else token
+            number = self._tokenizer.token_to_id(text) if text else None
+            if number is None:
+                raise BackboneError(
+                    folder / "tokenizer_config.json",
+                    got=f"{name}_token {text!r}",
+                    expected="a token of the vocabulary",
+                    remedy="use a backbone of the encoder kind, with cls, sep, pad and mask tokens",
+                )
+            ids[name] = number
+        return SpecialTokens(**ids)
+
+    def _usual(self, name: str) -> str | None:
+        """What transformers takes where a configuration, such as bert-base-uncased's, says nothing."""
+        usual = (token for token in _USUAL[name] if self._tokenizer.token_to_id(token) is not None)
+        return next(usual, None)
+
+
+def refuse_other_vocabulary(backbone: Path, tokenizer: TextTokenizer) -> None:
+    """Raises BackboneError where a backbone gives tokens other numbers than the stored ones have."""
+    if TextTokenizer(backbone).vocabulary() != tokenizer.vocabulary():
+        raise BackboneError(
+            backbone,
+            got="another vocabulary than that of data/tokens",
+            expected="the vocabulary of backbone.model in params.yaml",
+            remedy="name a backbone of the same family, or import its scores",
+        )
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copies the tokenizer's files, so that whoever holds `target` can tokenize as the store was."""
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(source / name, target / name)
