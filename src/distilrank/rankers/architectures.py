@@ -11,13 +11,16 @@ from transformers.utils import logging
 from distilrank.artifacts import built
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError, MissingInput
+from distilrank.rankers.acceleration import Acceleration
 from distilrank.rankers.base import Ranker, RankerConfig
 from distilrank.rankers.cat import CatRanker
 from distilrank.rankers.colbert import ColbertRanker
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.dot import DotRanker
+from distilrank.rankers.halves import layers_of
 from distilrank.rankers.prettr import PrettrRanker
 from distilrank.rankers.tk import TkRanker
+from distilrank.rankers.transformer import TransformerRanker
 from distilrank.sections import Ranker as RankerParams
 from distilrank.sections import Tokens
 
@@ -111,4 +114,7 @@ def load_ranker(directory: Path) -> Ranker:
             remedy="build it with `dvc repro`, or import it again",
         )
     ranker.train(False)
+    if Acceleration.chosen().compiled and isinstance(ranker, TransformerRanker):
+        for layer in layers_of(ranker.backbone):
+            layer.compile(dynamic=True)
     return ranker.on(chosen_device())

@@ -46,7 +46,8 @@ class CatRanker(TransformerRanker):
         pooler = self.params.pooling == "pooler"
         # Not while training: dropout draws for every token.
         if self._first_token and not self.training:
-            first = self._first_token[0](ids, mask, **self.segment_inputs(segments))
+            reader = self._first_token[0]
+            first = reader(self.states(reader.lower, ids, mask, segments), mask)
             pooled: Tensor = self.backbone.get_submodule("pooler")(first) if pooler else first[:, 0]
         else:
             read = self.read(ids, mask, segments)

@@ -26,7 +26,7 @@ class ColbertRanker(TransformerRanker):
         missing = self._query_positions - ids.shape[1]
         segments, real = pad(segments, (0, missing)), pad(mask, (0, missing))
         ids = pad(ids, (0, missing)).masked_fill(~real, self.config.mask_token_id or 0)
-        return Encoded(self._vectors(ids, real, segments), torch.ones_like(real))
+        return Encoded(self._vectors(ids, real, segments, at_padding=True), torch.ones_like(real))
 
     def encode_passages(self, batch: TokenBatch) -> Encoded:
         ids, mask, segments = self.framed(batch)
@@ -46,6 +46,6 @@ class ColbertRanker(TransformerRanker):
     def _query_positions(self) -> int:
         return self.config.query_length + 2 + self.params.query_masks
 
-    def _vectors(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
-        vectors: Tensor = self.projection(self.contextualise(ids, mask, segments))
+    def _vectors(self, ids: Tensor, mask: Tensor, segments: Tensor, at_padding: bool = False) -> Tensor:
+        vectors: Tensor = self.projection(self.states(self.backbone, ids, mask, segments, at_padding))
         return normalize(vectors, dim=2) if self.params.normalise else vectors

@@ -33,7 +33,7 @@ class DotRanker(TransformerRanker):
 
     def _encode(self, batch: TokenBatch) -> Encoded:
         ids, mask, segments = self.framed(batch)
-        states = self.contextualise(ids, mask, segments)
+        states = self.states(self.backbone, ids, mask, segments)
         if self.params.pooling == "mean":
             weights = mask.unsqueeze(2).to(states.dtype)
             pooled = (states * weights).sum(1) / weights.sum(1)

@@ -15,23 +15,29 @@ from distilrank.rankers.halves import layers_of, split
 _LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer"}
 
 
+def is_of_berts_build(backbone: PreTrainedModel) -> bool:
+    """Whether its layers have BERT's parts, and compute with them what BERT's compute."""
+    layers = layers_of(backbone)
+    return len(layers) == backbone.config.num_hidden_layers and type(layers[-1]).__name__ in _LAYERS
+
+
 class FirstTokenReader:
-    """Computes the last hidden state of each row's first token, for a backbone whose layers are of BERT's build."""
+    """Computes the last hidden state of each row's first token, for a backbone whose layers are of BERT's build.
+
+    `lower` is the backbone without its last layer, whose states it reads.
+    """
 
     def __init__(self, backbone: PreTrainedModel) -> None:
-        self._lower = split(backbone, backbone.config.num_hidden_layers - 1)[0]
+        self.lower = split(backbone, backbone.config.num_hidden_layers - 1)[0]
         self._last: Any = layers_of(backbone)[-1]
 
     @staticmethod
     def reads(backbone: PreTrainedModel) -> bool:
         """Whether it can read this backbone."""
-        layers = layers_of(backbone)
-        whole = 1 < len(layers) == backbone.config.num_hidden_layers
-        return whole and type(layers[-1]).__name__ in _LAYERS
+        return backbone.config.num_hidden_layers > 1 and is_of_berts_build(backbone)
 
-    def __call__(self, ids: Tensor, mask: Tensor, **inputs: Tensor) -> Tensor:
-        """States (rows, 1, width) of ids and mask (rows, length)."""
-        states = self._lower(input_ids=ids, attention_mask=mask.long(), **inputs).last_hidden_state
+    def __call__(self, states: Tensor, mask: Tensor) -> Tensor:
+        """States (rows, 1, width) by those of `lower` (rows, length, width) and their mask (rows, length)."""
         attention, first = self._last.attention, states[:, :1]
         heads = attention.self.num_attention_heads
         query = _by_head(attention.self.query(first), heads)

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from distilrank.errors import BackboneError
-from distilrank.rankers.transformer import with_layers
 
 
 def split(backbone: PreTrainedModel, join: int) -> tuple[PreTrainedModel, PreTrainedModel]:
@@ -28,6 +27,19 @@ def layers_of(backbone: PreTrainedModel) -> nn.ModuleList:
     layers = backbone.get_submodule(".".join(_path_to_layers(backbone)))
     assert isinstance(layers, nn.ModuleList)
     return layers
+
+
+def with_layers(config: PreTrainedConfig, layers: range) -> PreTrainedConfig:
+    """The configuration of a backbone that has only some of the layers."""
+    depth = config.num_hidden_layers
+    part: PreTrainedConfig = copy.deepcopy(config)
+    # ModernBERT's config says of each layer what it is.
+    for name, value in vars(config).items():
+        if isinstance(value, list) and len(value) == depth:
+            setattr(part, name, value[layers.start : layers.stop])
+    part.num_hidden_layers = len(layers)
+    part.name_or_path = ""  # a folder of one machine has no place in a model
+    return part
 
 
 class _AsGiven(nn.Module):

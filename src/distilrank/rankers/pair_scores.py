@@ -9,7 +9,7 @@ import numpy.typing as npt
 from distilrank.data.ragged import Rows, StoredTexts
 from distilrank.progress import Advance
 from distilrank.rankers.base import SPECIAL_TOKENS, Ranker
-from distilrank.rankers.inference import each_batch
+from distilrank.rankers.inference import copies_pinned, each_batch
 from distilrank.rankers.inputs import stored_batch
 from distilrank.rankers.precision import autocast, float32_products
 from distilrank.sections import Precision
@@ -47,10 +47,11 @@ def pair_scores(
 ) -> PairScores:
     """Scores of all pairs, in their order, in batches of at most `budget` padded tokens."""
     texts, lengths, device = pairs.texts, pairs.lengths(), ranker.device
+    pinned = copies_pinned(device)
 
     def score(batch: Rows) -> npt.NDArray[np.float32]:
-        queries = stored_batch(texts.queries, pairs.query_rows[batch], texts.pad).to(device)
-        passages = stored_batch(texts.passages, pairs.passage_rows[batch], texts.pad).to(device)
+        queries = stored_batch(texts.queries, pairs.query_rows[batch], texts.pad).to(device, pinned)
+        passages = stored_batch(texts.passages, pairs.passage_rows[batch], texts.pad).to(device, pinned)
         with autocast(precision, device):
             scored: npt.NDArray[np.float32] = ranker(queries, passages).cpu().numpy()
         return scored

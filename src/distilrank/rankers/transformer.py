@@ -1,15 +1,18 @@
 """What the rankers on a pretrained transformer share: the backbone, its inputs, and how its weights are taken."""
 
-import copy
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError
+from distilrank.rankers.acceleration import Acceleration
 from distilrank.rankers.base import SPECIAL_TOKENS, Ranker, RankerConfig, TokenBatch, check_enough
+from distilrank.rankers.graphs import GraphedReader
+from distilrank.rankers.halves import with_layers
+from distilrank.rankers.packing import packed_states, packs
 
 
 class TransformerRanker(Ranker):
@@ -18,9 +21,14 @@ class TransformerRanker(Ranker):
     def __init__(self, config: RankerConfig, pooler: bool = False) -> None:
         super().__init__(config)
         # Weights may have been published in half precision; rankers train and score in float32.
+        acceleration = Acceleration.chosen()
         self.backbone: PreTrainedModel = AutoModel.from_config(
-            AutoConfig.for_model(**(config.backbone or {})), dtype=torch.float32
+            AutoConfig.for_model(**(config.backbone or {})),
+            dtype=torch.float32,
+            attn_implementation=acceleration.attention,
         )
+        self._packs = packs(acceleration, self.backbone)
+        self._graphed = GraphedReader() if acceleration.graphs else None
         # A pooler that nobody calls would be weights that nobody trains.
         if not pooler and getattr(self.backbone, "pooler", None) is not None:
             self.backbone.pooler = None
@@ -71,9 +79,19 @@ class TransformerRanker(Ranker):
         """All that the backbone makes of sequences with their special tokens."""
         return self.backbone(input_ids=ids, attention_mask=mask.long(), **self.segment_inputs(segments))
 
-    def contextualise(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
-        """The backbone's last hidden states (rows, length, width)."""
-        states: Tensor = self.read(ids, mask, segments).last_hidden_state
+    def states(
+        self, model: PreTrainedModel, ids: Tensor, mask: Tensor, segments: Tensor, at_padding: bool = False
+    ) -> Tensor:
+        """Last hidden states (rows, length, width) of the backbone, or of a lower part of it.
+
+        What stands outside the mask has states of a meaning only where `at_padding`.
+        """
+        inputs = self.segment_inputs(segments)
+        if self._packs and not self.training and not at_padding:
+            return packed_states(model, ids, mask, self.first_position, **inputs)
+        if self._graphed and not self.training and self._graphed.reads(ids):
+            return self._graphed(model, ids, mask, **inputs)
+        states: Tensor = model(input_ids=ids, attention_mask=mask.long(), **inputs).last_hidden_state
         return states
 
     def segment_inputs(self, segments: Tensor) -> dict[str, Tensor]:
@@ -108,19 +126,6 @@ class TransformerRanker(Ranker):
 def padding_last(mask: Tensor) -> Tensor:
     """The order (rows, longest) in which each row's tokens come first; what is padding in all rows is left out."""
     return torch.argsort(mask.int(), dim=1, descending=True, stable=True)[:, : int(mask.sum(1).max())]
-
-
-def with_layers(config: PreTrainedConfig, layers: range) -> PreTrainedConfig:
-    """The configuration of a backbone that has only some of the layers."""
-    depth = config.num_hidden_layers
-    part: PreTrainedConfig = copy.deepcopy(config)
-    # ModernBERT's config says of each layer what it is.
-    for name, value in vars(config).items():
-        if isinstance(value, list) and len(value) == depth:
-            setattr(part, name, value[layers.start : layers.stop])
-    part.num_hidden_layers = len(layers)
-    part.name_or_path = ""  # a folder of one machine has no place in a model
-    return part
 
 
 def _special(token: int | None, rows: int, device: torch.device) -> TokenBatch:

@@ -10,7 +10,7 @@ from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.errors import InputError
 from distilrank.progress import Advance
 from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
-from distilrank.rankers.inference import each_batch
+from distilrank.rankers.inference import copies_pinned, each_batch
 from distilrank.rankers.inputs import stored_batch
 
 Vectors = npt.NDArray[np.float32]
@@ -22,8 +22,10 @@ def encode_vectors(
 ) -> Vectors:
     """Vectors (rows, width) in the order of `rows`; `encode` is a ranker's encode_queries or encode_passages."""
 
+    pinned = copies_pinned(device)
+
     def encoded(batch: Rows) -> Vectors:
-        return one_vector(encode(stored_batch(stored, rows[batch], pad).to(device)))
+        return one_vector(encode(stored_batch(stored, rows[batch], pad).to(device, pinned)))
 
     vectors: Vectors | None = None
     for batch, some in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):

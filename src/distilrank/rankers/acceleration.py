@@ -1,0 +1,49 @@
+"""How rankers compute, where the choice moves a score by rounding alone: DISTILRANK_ACCELERATION. Never part of a hash.
+
+It is a list such as `attention=packed,compile,graphs,streams=2`. None of these is on unless it is asked for:
+`make gpu-check` measures each on the card at hand.
+"""
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Self
+
+from distilrank.errors import InputError
+
+VARIABLE = "DISTILRANK_ACCELERATION"
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2", "packed")
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """`attention` is the kernel; `packed` leaves all padding out, on backbones of BERT's build.
+
+    `compiled` compiles each layer; `graphs` replays short batches as CUDA graphs; `streams` is how many batches are on
+    their way at once, each copied from pinned memory in a stream of its own. The last two need a card.
+    """
+
+    attention: str = "sdpa"
+    compiled: bool = False
+    graphs: bool = False
+    streams: int = 1
+
+    @classmethod
+    def chosen(cls) -> Self:
+        """As the environment says. Raises InputError for what is unknown or not installed."""
+        given = [part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip()]
+        values = dict(part.partition("=")[::2] for part in given)
+        attention, streams = values.pop("attention", "sdpa"), values.pop("streams", "1")
+        known = attention in ATTENTIONS and streams.isdigit() and int(streams) > 0
+        if not known or set(values.items()) - {("compile", ""), ("graphs", "")}:
+            raise InputError(
+                VARIABLE,
+                got=f"'{os.environ[VARIABLE]}'",
+                expected=f"a list of attention={'|'.join(ATTENTIONS)}, compile, graphs and streams=NUMBER",
+                remedy="set it so, or unset it",
+            )
+        if attention == "flash_attention_2" and not find_spec("flash_attn"):
+            raise InputError(
+                VARIABLE, got="attention=flash_attention_2", expected="flash-attn installed", remedy="install it"
+            )
+        return cls(attention, "compile" in values, "graphs" in values, int(streams))

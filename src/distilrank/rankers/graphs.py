@@ -1,0 +1,64 @@
+"""CUDA graphs for short batches: one launch in place of one per kernel, which is most of a short query's time."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import PreTrainedModel
+
+# Longer batches keep a card busy without.
+_MOST_TOKENS = 2_048
+# Lengths are rounded up, so that few graphs serve all queries.
+_STEP = 8
+_MOST_GRAPHS = 64
+
+
+@dataclass(frozen=True)
+class _Graph:
+    graph: torch.cuda.CUDAGraph
+    inputs: dict[str, Tensor]
+    states: Tensor
+
+
+class GraphedReader:
+    """Replays a model's forward pass; a graph is captured for each shape when it first comes."""
+
+    def __init__(self) -> None:
+        self._graphs: dict[tuple[int, int, int], _Graph] = {}
+
+    def reads(self, ids: Tensor) -> bool:
+        """Whether this batch is worth it. Not under autocast, whose copies of weights may not outlive a graph."""
+        return ids.is_cuda and ids.numel() <= _MOST_TOKENS and not torch.is_autocast_enabled("cuda")
+
+    def __call__(self, model: PreTrainedModel, ids: Tensor, mask: Tensor, **inputs: Tensor) -> Tensor:
+        """Last hidden states (rows, length, width)."""
+        length = ids.shape[1]
+        more = -length % _STEP
+        given = {name: pad(values, (0, more)) for name, values in inputs.items()}
+        given |= {"input_ids": pad(ids, (0, more)), "attention_mask": pad(mask.long(), (0, more))}
+        key = (id(model), *given["input_ids"].shape)
+        if key not in self._graphs:
+            if len(self._graphs) >= _MOST_GRAPHS:
+                self._graphs.clear()
+            self._graphs[key] = _captured(model, given)
+        held = self._graphs[key]
+        for name, values in given.items():
+            held.inputs[name].copy_(values)
+        held.graph.replay()
+        return held.states[:, :length].clone()
+
+
+def _captured(model: PreTrainedModel, given: dict[str, Tensor]) -> _Graph:
+    inputs = {name: values.clone() for name, values in given.items()}
+    # Kernels are chosen, and memory is taken, on a side stream before the capture, as torch's notes on graphs ask for.
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # untyped in torch
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            model(**inputs)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        states = model(**inputs).last_hidden_state
+    return _Graph(graph, inputs, states)
