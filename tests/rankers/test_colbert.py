@@ -101,14 +101,14 @@ def test_the_mask_tokens_of_an_expanded_query_count_in_the_score(rankers: dict[s
 def test_query_masks_stand_behind_the_query_and_are_read(rankers: dict[str, Ranker]) -> None:
     query = rows(3, width=5, seed=1)
     longer = TokenBatch(torch.cat([query.ids[:, :3], torch.full((1, 3), MASK)], 1), torch.ones(1, 6, dtype=torch.bool))
+    ranker = rankers["colbert-masks"]
     with torch.inference_mode():
-        masked = rankers["colbert-masks"].encode_queries(query)
-        ids, mask, segments = rankers["colbert-masks"].framed(longer)
+        masked = ranker.encode_queries(query)
+        ids, mask, segments = ranker.framed(longer)
         # [CLS] three tokens [SEP] [MASK] [MASK]: the framed text with its [SEP] moved forward.
         ids[0, 4], ids[0, 6] = ids[0, 7], MASK
-        by_hand = rankers["colbert-masks"].projection(
-            rankers["colbert-masks"].contextualise(ids[:, :7], mask[:, :7], segments[:, :7])
-        )
+        states = ranker.states(ranker.backbone, ids[:, :7], mask[:, :7], segments[:, :7])
+        by_hand = ranker.projection(states)
     assert masked.mask.tolist() == [[True] * 7]
     torch.testing.assert_close(masked.values, by_hand, atol=1e-5, rtol=1e-5)
 

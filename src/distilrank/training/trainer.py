@@ -72,7 +72,7 @@ def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path |
     device = chosen_device()
     precision = task.precision or _usual_precision(device)
     with progress("training steps", task.params.steps, done) as advance, float32_products(precision, device):
-        trainer = RankerTrainer(task, _arguments(task.params, work, device, precision))
+        trainer = RankerTrainer(task, training_arguments(task.params, work, device, precision))
         trainer.add_callback(EarlyStoppingCallback(task.params.patience))
         trainer.add_callback(_Watch(advance, observe))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -153,7 +153,8 @@ def _usual_precision(device: torch.device) -> Precision:
     return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
 
 
-def _arguments(params: Training, work: Path, device: torch.device, precision: Precision) -> TrainingArguments:
+def training_arguments(params: Training, work: Path, device: torch.device, precision: Precision) -> TrainingArguments:
+    """What Trainer calls the params."""
     # A divisor of the steps between checkpoints: a loss is then never the mean over an interruption.
     coarsest = max(1, params.steps // _CURVE_POINTS)
     logging_steps = next(steps for steps in range(coarsest, 0, -1) if params.validate_every % steps == 0)

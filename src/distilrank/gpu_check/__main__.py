@@ -1,0 +1,6 @@
+"""python -m distilrank.gpu_check, where the package is not installed."""
+
+from distilrank.gpu_check.command import main
+
+if __name__ == "__main__":
+    main()

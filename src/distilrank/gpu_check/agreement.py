@@ -1,0 +1,157 @@
+"""Scores and gradients on the device against the processor's in float32, whatever the batch, padding and store."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from distilrank.data.ragged import StoredTexts
+from distilrank.gpu_check.bench import Bench, Differs
+from distilrank.gpu_check.shapes import MINILM, TINY, Shape, random_ranker, random_texts
+from distilrank.rankers.architectures import load_ranker
+from distilrank.rankers.base import Encoded, Ranker, TokenBatch
+from distilrank.rankers.inputs import stored_batch
+from distilrank.rankers.precision import autocast, float32_products
+from distilrank.sections import Precision
+from distilrank.sections import Ranker as RankerParams
+
+GROUP = "agreement"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Of scores, as a share of 1 + their size; of a parameter's gradient, as a share of its norm."""
+
+    scores: float
+    gradients: float
+
+
+TOLERANCES: dict[Precision, Tolerance] = {
+    "float32": Tolerance(1e-4, 1e-4),
+    "tf32": Tolerance(1e-2, 2e-2),
+    "bfloat16": Tolerance(5e-2, 2e-1),
+}
+# PreTTR rounds what it stores of a passage to 16 bits, to one neighbour here and to the other there.
+STORED_IN_HALF = 1e-3
+_PAIRS = 12
+
+
+def check_agreement(bench: Bench) -> None:
+    shape = MINILM if bench.on_card else TINY
+    texts = random_texts(shape, _PAIRS, _PAIRS, shortest=0.2)
+    for name, params in shape.rankers().items():
+        reference = _scores_and_gradients(random_ranker(shape, params), texts, "float32")
+        for precision in bench.precisions:
+            with bench.check(GROUP, f"{name}, {precision}: scores and gradients are the processor's") as say:
+                say(_compare(_on(bench, shape, params), texts, precision, reference))
+        with bench.check(GROUP, f"{name}: no score depends on its batch, its padding or the order") as say:
+            say(_compare_batches(_on(bench, shape, params), texts, params))
+        with bench.check(GROUP, f"{name}: stored passages score as fresh ones do") as say:
+            say(_compare_stored(_on(bench, shape, params), texts))
+        with bench.check(GROUP, f"{name}: saved and loaded, it gives the same scores") as say:
+            say(_compare_loaded(bench, _on(bench, shape, params), texts))
+
+
+def _on(bench: Bench, shape: Shape, params: RankerParams) -> Ranker:
+    return random_ranker(shape, params).on(bench.device)
+
+
+def _compare(
+    ranker: Ranker, texts: StoredTexts, precision: Precision, reference: tuple[Tensor, dict[str, Tensor]]
+) -> str:
+    allowed = TOLERANCES[precision]
+    scores, gradients = _scores_and_gradients(ranker, texts, precision)
+    if scores.dtype != torch.float32:
+        raise Differs(f"scores are {scores.dtype}, not float32")
+    score = _apart(scores, reference[0])
+    whole = torch.cat([one.flatten() for one in reference[1].values()]).norm()
+    # A gradient that is noise beside the others, such as that of the keys' bias, is compared with all of them.
+    shares = {
+        name: float((gradients[name] - one).norm() / (one.norm() + 0.01 * whole)) for name, one in reference[1].items()
+    }
+    worst = max(shares, key=lambda name: shares[name])
+    if not (score <= allowed.scores and shares[worst] <= allowed.gradients):
+        raise Differs(
+            f"scores {score:.1e} apart ({allowed.scores:.0e} allowed), gradient of {worst} {shares[worst]:.1e} "
+            f"({allowed.gradients:.0e} allowed)"
+        )
+    return f"scores within {score:.1e}, gradients within {shares[worst]:.1e}"
+
+
+def _scores_and_gradients(ranker: Ranker, texts: StoredTexts, precision: Precision) -> tuple[Tensor, dict[str, Tensor]]:
+    """On the processor: scores (pairs,) and the gradient of each parameter for a fixed mixture of the scores."""
+    device = ranker.device
+    queries, passages = _batch(texts, device)
+    with float32_products(precision, device):
+        with autocast(precision, device):
+            scores = ranker.train()(queries, passages)
+        (scores * torch.linspace(-1, 1, len(scores), device=device)).sum().backward()
+    gradients = {name: one.grad.float().cpu() for name, one in ranker.named_parameters() if one.grad is not None}
+    return scores.detach().cpu(), gradients
+
+
+@torch.inference_mode()
+def _compare_batches(ranker: Ranker, texts: StoredTexts, params: RankerParams) -> str:
+    queries, passages = _batch(texts, ranker.device)
+    together = ranker(queries, passages)
+    alone = torch.cat([ranker(_row(queries, row), _row(passages, row)) for row in range(len(together))])
+    backwards = ranker(TokenBatch(*(one.flip(0) for one in queries)), TokenBatch(*(one.flip(0) for one in passages)))
+    wider = ranker(_widened(queries, 3), _widened(passages, 5))
+    apart = max(_apart(other, together) for other in (alone, backwards.flip(0), wider))
+    spread = float(together.std())
+    allowed = STORED_IN_HALF if params.architecture == "prettr" else TOLERANCES["float32"].scores
+    if not apart <= allowed:
+        raise Differs(f"scores {apart:.1e} apart, {allowed:.0e} allowed")
+    if not spread > 50 * allowed:
+        raise Differs(f"scores so alike, {spread:.1e}, that nothing was shown")
+    return f"scores within {apart:.1e}"
+
+
+@torch.inference_mode()
+def _compare_stored(ranker: Ranker, texts: StoredTexts) -> str:
+    """Stored from a batch of another width, and brought back from the processor's memory."""
+    queries, passages = _batch(texts, ranker.device)
+    encoded = ranker.encode_passages(_widened(passages, 5))
+    stored = Encoded(encoded.values.cpu().to(ranker.device), encoded.mask.cpu().to(ranker.device))
+    allowed = STORED_IN_HALF if encoded.values.dtype == torch.float16 else TOLERANCES["float32"].scores
+    return _same(ranker.interact(ranker.encode_queries(queries), stored), ranker(queries, passages), allowed)
+
+
+@torch.inference_mode()
+def _compare_loaded(bench: Bench, ranker: Ranker, texts: StoredTexts) -> str:
+    directory = bench.scratch / "saved"
+    ranker.save_pretrained(directory)
+    queries, passages = _batch(texts, ranker.device)
+    loaded = load_ranker(directory)
+    if loaded.device.type != bench.device_type:
+        raise Differs(f"it was loaded on {loaded.device}")
+    return _same(loaded(queries, passages), ranker(queries, passages), 1e-5)
+
+
+def _same(scores: Tensor, expected: Tensor, allowed: float) -> str:
+    if not (apart := _apart(scores, expected)) <= allowed:
+        raise Differs(f"scores {apart:.1e} apart, {allowed:.0e} allowed")
+    return f"scores within {apart:.1e}"
+
+
+def _apart(scores: Tensor, expected: Tensor) -> float:
+    """The largest difference, as a share of 1 + the size of what is expected; not a number where a score is none."""
+    return float(((scores - expected).abs() / (1 + expected.abs())).max())
+
+
+def _batch(texts: StoredTexts, device: torch.device) -> tuple[TokenBatch, TokenBatch]:
+    """Pair i is query i and passage i."""
+    return tuple(  # type: ignore[return-value]
+        stored_batch(one, torch.arange(len(one)).numpy(), texts.pad).to(device)
+        for one in (texts.queries, texts.passages)
+    )
+
+
+def _row(batch: TokenBatch, number: int) -> TokenBatch:
+    """One row on its own, without padding."""
+    real = batch.mask[number]
+    return TokenBatch(batch.ids[number, real].unsqueeze(0), real[real].unsqueeze(0))
+
+
+def _widened(batch: TokenBatch, more: int) -> TokenBatch:
+    return TokenBatch(*(torch.nn.functional.pad(one, (0, more)) for one in batch))

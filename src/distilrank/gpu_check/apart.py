@@ -1,0 +1,62 @@
+"""A function in a process of its own: a crash, a hang or a card's fault there ends nothing here."""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+# What a process of its own calls with whatever it has to tell.
+Tell = Callable[[Any], None]
+
+
+class Lost(Exception):
+    """The process ended before the function did: says how."""
+
+
+def told_apart(
+    function: Callable[..., None], arguments: tuple[Any, ...], log: Path, deadline: float, start: str = "forkserver"
+) -> Iterator[Any]:
+    """What `function(tell, *arguments)` tells, as it comes, from a process whose output goes to the file `log`.
+
+    Past `deadline` (of time.monotonic) the process is killed, with all that it began. Raises Lost.
+    """
+    context: Any = get_context(start)
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(function, arguments, there, log))
+    process.start()
+    there.close()
+    try:
+        while here.poll(max(0.0, deadline - time.monotonic())):
+            try:
+                yield here.recv()
+            except EOFError:
+                process.join()
+                if process.exitcode:
+                    raise Lost(f"its process ended with exit code {process.exitcode}") from None
+                return
+        raise Lost("its time was over")
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+        here.close()
+
+
+def _run(function: Callable[..., None], arguments: tuple[Any, ...], there: Connection, log: Path) -> None:
+    os.setsid()
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        function(there.send, *arguments)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)

@@ -1,0 +1,145 @@
+"""What each value of DISTILRANK_ACCELERATION gains on this device, and that it changes no score."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distilrank.gpu_check.agreement import TOLERANCES
+from distilrank.gpu_check.bench import Bench, Differs, NotChecked
+from distilrank.gpu_check.findings import Choice
+from distilrank.gpu_check.meter import repeated_rate
+from distilrank.gpu_check.shapes import MINILM, TINY, Shape, random_texts
+from distilrank.gpu_check.speed import paired, saved_models
+from distilrank.rankers.acceleration import VARIABLE
+from distilrank.rankers.architectures import load_ranker
+from distilrank.rankers.inputs import stored_batch
+from distilrank.rankers.pair_scores import StoredPairs, pair_scores
+from distilrank.rankers.token_budget import fastest_budget
+from distilrank.sections import Precision
+
+GROUP = "choices"
+Values = npt.NDArray[np.float32]
+# As they are measured for pairs of many lengths, and for one short query.
+_OF_PAIRS = (
+    "attention=eager",
+    "attention=flash_attention_2",
+    "attention=packed",
+    "compile",
+    "streams=2",
+    "streams=4",
+    "attention=packed,streams=2",
+)
+_OF_QUERIES = ("compile", "graphs")
+_ON_CARDS_ALONE = ("compile", "graphs", "streams")
+
+
+def check_choices(bench: Bench) -> None:
+    shape = MINILM if bench.on_card else TINY
+    models = saved_models(shape, bench.scratch / "choices")
+    texts = 4096 if bench.on_card else 32
+    pairs = paired(random_texts(shape, texts, texts, shortest=0.1))
+    for precision in ("float32", "bfloat16"):
+        _check_pairs(bench, shape, models["cat"], pairs, precision)
+    _check_budget(bench, models["cat"], pairs)
+    _check_queries(bench, shape, models["dot"], pairs)
+
+
+def _check_pairs(bench: Bench, shape: Shape, model: Path, pairs: StoredPairs, precision: Precision) -> None:
+    """Pairs of many lengths, as collections have them."""
+    usual: list[tuple[float, Values]] = []
+    for way in ("", *_OF_PAIRS):
+        with bench.check(GROUP, f"scoring {shape.name}, {precision}, {way or 'as usual'}") as say:
+            _refuse_what_is_not_here(bench, way, precision)
+            with _accelerated(way):
+                rate, scores = _score(bench, model, pairs, precision)
+            usual = usual or [(rate, scores)]
+            choice = Choice("scoring", precision, way or "as usual", rate, "pairs", *_against(rate, scores, *usual[0]))
+            say(_told(bench, choice, TOLERANCES[precision].scores))
+
+
+def _check_queries(bench: Bench, shape: Shape, model: Path, pairs: StoredPairs) -> None:
+    """One query at a time, as a server gets them."""
+    usual: list[tuple[float, Values]] = []
+    for way in ("", *_OF_QUERIES):
+        with bench.check(GROUP, f"a query of {shape.name}, float32, {way or 'as usual'}") as say:
+            _refuse_what_is_not_here(bench, way, "float32")
+            with _accelerated(way):
+                rate, vectors = _encode_one_by_one(bench, model, pairs)
+            usual = usual or [(rate, vectors)]
+            found = _against(rate, vectors, *usual[0])
+            say(_told(bench, Choice("a query", "float32", way or "as usual", rate, "queries", *found), 1e-4))
+
+
+def _check_budget(bench: Bench, model: Path, pairs: StoredPairs) -> None:
+    """The tokens of a batch, found by measurement, against those that it has without."""
+    precision: Precision = "bfloat16" if bench.on_card else "float32"
+    with bench.check(GROUP, f"scoring, {precision}, batches found by measurement") as say:
+        ranker = load_ranker(model)
+        tokens = int(pairs.lengths().sum())
+
+        def rate(budget: int | None) -> float:
+            return tokens * repeated_rate(bench, lambda: pair_scores(ranker, pairs, precision, budget) and 1)
+
+        usual, best = rate(None), fastest_budget(rate)
+        measured = rate(best)
+        way = f"batches of {best:,} tokens"
+        bench.tell(Choice("scoring", precision, way, measured, "tokens", measured / usual, 0.0))
+        say(f"{best:,} tokens: {measured / usual:.2f} times the usual rate")
+
+
+def _score(bench: Bench, model: Path, pairs: StoredPairs, precision: Precision) -> tuple[float, Values]:
+    ranker = load_ranker(model)
+    scores = pair_scores(ranker, pairs, precision).scores
+    return repeated_rate(bench, lambda: len(pair_scores(ranker, pairs, precision).scores)), scores
+
+
+@torch.inference_mode()
+def _encode_one_by_one(bench: Bench, model: Path, pairs: StoredPairs) -> tuple[float, Values]:
+    ranker = load_ranker(model)
+    queries = pairs.texts.queries
+    rows = range(min(32, len(queries)))
+    batches = [stored_batch(queries, np.array([row]), pairs.texts.pad).to(bench.device) for row in rows]
+
+    def encode() -> list[Values]:
+        return [ranker.encode_queries(batch).values.flatten().cpu().numpy() for batch in batches]
+
+    return repeated_rate(bench, lambda: len(encode())), np.stack(encode())
+
+
+def _against(rate: float, values: Values, usual_rate: float, usual: Values) -> tuple[float, float]:
+    """Times the usual rate, and how far the values are apart, as a share of 1 + their size."""
+    return rate / usual_rate, float((np.abs(values - usual) / (1 + np.abs(usual))).max())
+
+
+def _told(bench: Bench, choice: Choice, allowed: float) -> str:
+    if not choice.apart <= allowed:
+        raise Differs(f"{choice.apart:.1e} apart from the usual way, {allowed:.0e} allowed")
+    bench.tell(choice)
+    return f"{choice.times_usual:.2f} times the usual rate, within {choice.apart:.1e} of it"
+
+
+def _refuse_what_is_not_here(bench: Bench, way: str, precision: Precision) -> None:
+    if not bench.on_card and any(name in way for name in _ON_CARDS_ALONE):
+        raise NotChecked("it is for cards")
+    if "flash_attention_2" in way and find_spec("flash_attn") is None:
+        raise NotChecked("flash-attn is not installed")
+    if bench.on_card and precision != "bfloat16" and ("packed" in way or "flash" in way):
+        raise NotChecked("its kernel takes 16 bits alone")
+    if "compile" in way and not (find_spec("triton") and any(map(shutil.which, ("cc", "gcc", "clang")))):
+        raise NotChecked("torch.compile needs triton and a C compiler")
+
+
+@contextmanager
+def _accelerated(way: str) -> Iterator[None]:
+    os.environ[VARIABLE] = way
+    try:
+        yield
+    finally:
+        del os.environ[VARIABLE]

@@ -1,0 +1,67 @@
+"""Rates, memory, and the share of the device's peak: what its largest matrix products reach in the same precision."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from distilrank.gpu_check.bench import Bench
+from distilrank.gpu_check.shapes import Shape
+from distilrank.rankers.precision import float32_products
+from distilrank.sections import Precision
+
+
+def repeated_rate(bench: Bench, work: Callable[[], int]) -> float:
+    """What `work` does per second, by the number that it returns, over the seconds that a rate is given."""
+    work()
+    finish(bench)
+    done, began = 0, time.perf_counter()
+    while not done or time.perf_counter() - began < bench.seconds_per_rate:
+        done += work()
+    finish(bench)
+    return done / (time.perf_counter() - began)
+
+
+def finish(bench: Bench) -> None:
+    """Waits for all that was begun on a card."""
+    if bench.on_card:
+        torch.cuda.synchronize()
+
+
+class Memory:
+    """The card's peak since this was made."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        if bench.on_card:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def gib(self) -> float | None:
+        return round(torch.cuda.max_memory_allocated() / 2**30, 2) if self._bench.on_card else None
+
+
+def peak(bench: Bench, precision: Precision) -> float:
+    """Floating-point operations per second of a large square matrix product."""
+    size = 8192 if bench.on_card else 256
+    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    one, other = (torch.randn(size, size, device=bench.device, dtype=kind) for _ in range(2))
+
+    def multiply() -> int:
+        torch.mm(one, other)
+        return 1
+
+    with float32_products(precision, bench.device):
+        return 2 * size**3 * repeated_rate(bench, multiply)
+
+
+def operations(shape: Shape, tokens: int, first_token_alone: bool = False) -> float:
+    """Floating-point operations of one sequence's matrix products, forward.
+
+    Per layer and token 8 w² for the four projections, 4 w f for the feed-forward, 4 w n for attention over n tokens.
+    Where a ranker reads [CLS] alone, the last layer has only its keys and values to compute at every token.
+    """
+    width, feed = shape.width, shape.feed_forward
+    layer = tokens * (8 * width**2 + 4 * width * feed + 4 * width * tokens)
+    last = tokens * 4 * width**2 if first_token_alone else layer
+    return float((shape.layers - 1) * layer + last)

@@ -1,0 +1,141 @@
+"""sentence-transformers on the same weights, texts and device: predict, encode, and its trainers with MarginMSELoss."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from distilrank.gpu_check.bench import Bench, NotChecked
+from distilrank.gpu_check.findings import PEER, Rate
+from distilrank.gpu_check.meter import Memory, repeated_rate
+from distilrank.gpu_check.shapes import Shape, words_of
+from distilrank.gpu_check.speed import (
+    BATCH,
+    MODELS,
+    full_texts,
+    saved_models,
+    timed_trainer,
+    training_steps,
+    training_triples,
+)
+from distilrank.rankers.precision import float32_products
+from distilrank.sections import Precision
+
+GROUP = "peer"
+# Its default, and what fills a card.
+_BATCH_SIZES = (32, 256)
+
+
+def check_peer(bench: Bench) -> None:
+    for shape in bench.shapes:
+        exported: dict[str, Path] = {}
+        with bench.check(GROUP, f"{shape.name} exported for sentence-transformers"):
+            exported.update(_exported(bench, shape))
+        for precision in bench.precisions if exported else ():
+            for task, measure in {"scoring": _scoring, "encoding": _encoding}.items():
+                with bench.check(GROUP, f"{task}, {shape.name}, {precision}") as say:
+                    say(_told(bench, measure(bench, shape, exported, precision)))
+            for name in MODELS:
+                with bench.check(GROUP, f"training {name}, {shape.name}, {precision}") as say:
+                    say(_told(bench, _training(bench, shape, exported, name, precision)))
+
+
+def _exported(bench: Bench, shape: Shape) -> dict[str, Path]:
+    if find_spec("sentence_transformers") is None:
+        raise NotChecked("sentence-transformers is not installed")
+    from distilrank.conversion.export import export_model
+
+    models = saved_models(shape, bench.scratch / f"peer-{shape.name}")
+    for name, model in models.items():
+        export_model(model, model.with_name(f"{name}-exported"))
+    return {name: model.with_name(f"{name}-exported") for name, model in models.items()}
+
+
+def _told(bench: Bench, rate: Rate) -> str:
+    bench.tell(rate)
+    return f"{rate.per_second:,.0f} {rate.unit}/s {rate.note}"
+
+
+def _scoring(bench: Bench, shape: Shape, exported: dict[str, Path], precision: Precision) -> Rate:
+    from sentence_transformers import CrossEncoder
+
+    encoder = _in_precision(CrossEncoder(str(exported["cat"]), device=bench.device_type), precision)
+    texts, memory = full_texts(bench, shape), Memory(bench)
+    pairs = list(zip(words_of(texts.queries), words_of(texts.passages), strict=True))
+
+    def rate(size: int) -> float:
+        return repeated_rate(bench, lambda: len(encoder.predict(pairs, batch_size=size, show_progress_bar=False)))
+
+    with float32_products(precision, bench.device):
+        rates = {size: rate(size) for size in _BATCH_SIZES}
+    return _best(Rate("scoring", shape.name, precision, PEER, 0.0, "pairs", memory.gib()), rates)
+
+
+def _encoding(bench: Bench, shape: Shape, exported: dict[str, Path], precision: Precision) -> Rate:
+    from sentence_transformers import SentenceTransformer
+
+    encoder = _in_precision(SentenceTransformer(str(exported["dot"]), device=bench.device_type), precision)
+    passages, memory = words_of(full_texts(bench, shape).passages), Memory(bench)
+
+    def rate(size: int) -> float:
+        return repeated_rate(
+            bench, lambda: len(encoder.encode_document(passages, batch_size=size, show_progress_bar=False))
+        )
+
+    with float32_products(precision, bench.device):
+        rates = {size: rate(size) for size in _BATCH_SIZES}
+    return _best(Rate("encoding", shape.name, precision, PEER, 0.0, "passages", memory.gib()), rates)
+
+
+def _best(rate: Rate, rates: dict[int, float]) -> Rate:
+    size = max(rates, key=lambda one: rates[one])
+    return Rate(**{**vars(rate), "per_second": rates[size], "note": f"in batches of {size}"})
+
+
+def _in_precision(encoder: Any, precision: Precision) -> Any:
+    """Its own fastest way to 16 bits: its weights in them."""
+    return encoder.bfloat16() if precision == "bfloat16" else encoder
+
+
+def _training(bench: Bench, shape: Shape, exported: dict[str, Path], name: str, precision: Precision) -> Rate:
+    if find_spec("datasets") is None:
+        raise NotChecked("its trainers need datasets, which is not installed")
+    memory, steps = Memory(bench), training_steps(bench)
+    with float32_products(precision, bench.device):
+        trainer = _trainer(bench, shape, exported[name], name, precision, steps)
+        per_second = timed_trainer(bench, trainer, steps)
+    return Rate(f"training {name}", shape.name, precision, PEER, per_second, "triples", memory.gib())
+
+
+def _trainer(bench: Bench, shape: Shape, model: Path, name: str, precision: Precision, steps: int) -> Any:
+    import sentence_transformers as peer
+    from datasets import Dataset
+    from sentence_transformers.cross_encoder.losses import MarginMSELoss as OfCrossEncoder
+    from sentence_transformers.sentence_transformer.losses import MarginMSELoss as OfBiEncoder
+
+    rows, texts, teacher = training_triples(shape)
+    queries, passages = words_of(texts.queries), words_of(texts.passages)
+    columns = {
+        "query": queries,
+        "positive": [passages[row] for row in rows.passages[:, 0]],
+        "negative": [passages[row] for row in rows.passages[:, 1]],
+        "label": (teacher[:, 0] - teacher[:, 1]).tolist(),
+    }
+    cross = name == "cat"
+    settings: Any = peer.CrossEncoderTrainingArguments if cross else peer.SentenceTransformerTrainingArguments
+    arguments = settings(
+        output_dir=str(bench.scratch / "peer"),
+        max_steps=steps,
+        per_device_train_batch_size=BATCH,
+        learning_rate=1e-5,
+        bf16=precision == "bfloat16",
+        use_cpu=not bench.on_card,
+        dataloader_pin_memory=bench.on_card,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    kind: Any = peer.CrossEncoder if cross else peer.SentenceTransformer
+    encoder = kind(str(model), device=bench.device_type)
+    loss = OfCrossEncoder(encoder) if cross else OfBiEncoder(encoder)
+    trainer: Any = peer.CrossEncoderTrainer if cross else peer.SentenceTransformerTrainer
+    return trainer(model=encoder, args=arguments, train_dataset=Dataset.from_dict(columns), loss=loss)

@@ -1,0 +1,161 @@
+"""Rates of scoring, training and encoding, at full lengths, in each precision; beside sentence-transformers' own."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from distilrank.data.ragged import StoredTexts, TripleRows
+from distilrank.gpu_check.bench import Bench
+from distilrank.gpu_check.findings import OURS, Rate
+from distilrank.gpu_check.meter import Memory, finish, operations, peak, repeated_rate
+from distilrank.gpu_check.shapes import Shape, random_ranker, random_texts, save_tokenizer
+from distilrank.rankers.architectures import load_ranker
+from distilrank.rankers.base import SPECIAL_TOKENS
+from distilrank.rankers.pair_scores import StoredPairs, pair_scores
+from distilrank.rankers.precision import autocast, float32_products
+from distilrank.retrieval.vectors import encode_vectors
+from distilrank.sections import Precision, Training
+from distilrank.training.batches import TripleDataset
+from distilrank.training.losses import MarginMSE
+from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
+
+GROUP = "speed"
+BATCH, WARM_UP = 32, 3
+MODELS = {"cat": "cat, [CLS]", "dot": "dot, mean"}
+
+
+def check_speed(bench: Bench) -> None:
+    peaks = {precision: peak(bench, precision) for precision in bench.precisions}
+    for precision, rate in peaks.items():
+        bench.tell(Rate("matrix product", "square", precision, "torch", rate / 1e12, "Tflop"))
+    for shape in bench.shapes:
+        models = saved_models(shape, bench.scratch / shape.name)
+        for precision in bench.precisions:
+            for task, measure in {"scoring": _scoring, "encoding": _encoding}.items():
+                with bench.check(GROUP, f"{task}, {shape.name}, {precision}") as say:
+                    say(_told(bench, measure(bench, shape, models, precision), peaks[precision]))
+            for name in MODELS:
+                with bench.check(GROUP, f"training {name}, {shape.name}, {precision}") as say:
+                    say(_told(bench, _training(bench, shape, name, precision), peaks[precision]))
+
+
+def saved_models(shape: Shape, directory: Path) -> dict[str, Path]:
+    """A cat and a dot ranker of the shape, as a training leaves them."""
+    for name, option in MODELS.items():
+        random_ranker(shape, shape.rankers()[option], dropout=0.1).save_pretrained(directory / name)
+        save_tokenizer(shape, directory / name)
+    return {name: directory / name for name in MODELS}
+
+
+def full_texts(bench: Bench, shape: Shape) -> StoredTexts:
+    """As many queries as passages, all at their full length."""
+    texts = 2048 if bench.on_card else 16
+    return random_texts(shape, texts, texts)
+
+
+def paired(texts: StoredTexts) -> StoredPairs:
+    """Query i with passage i."""
+    rows = np.arange(len(texts.queries))
+    return StoredPairs(texts, rows, rows)
+
+
+def timed_trainer(bench: Bench, trainer: Any, steps: int) -> float:
+    """Triples per second of a Trainer's `steps`, after some to warm up."""
+    clock = Clock(bench, steps)
+    trainer.add_callback(clock)
+    trainer.train()
+    return BATCH * (steps - WARM_UP) / clock.seconds
+
+
+def training_steps(bench: Bench) -> int:
+    return 23 if bench.on_card else WARM_UP + 2
+
+
+class Clock(TrainerCallback):
+    """The seconds from the end of the warm-up to the end of the last step."""
+
+    def __init__(self, bench: Bench, steps: int) -> None:
+        self._bench, self._steps, self.seconds = bench, steps, 0.0
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step in (WARM_UP, self._steps):
+            finish(self._bench)
+            self.seconds = time.perf_counter() - self.seconds
+
+
+def _told(bench: Bench, measured: tuple[Rate, float], most: float) -> str:
+    """Tells a rate with its share of the peak; `measured` has the operations that one unit takes."""
+    rate, per_unit = measured
+    share = rate.per_second * per_unit / most
+    bench.tell(Rate(**{**vars(rate), "share_of_peak": round(share, 4)}))
+    return f"{rate.per_second:,.0f} {rate.unit}/s, {share:.0%} of the peak"
+
+
+def _scoring(bench: Bench, shape: Shape, models: dict[str, Path], precision: Precision) -> tuple[Rate, float]:
+    ranker, pairs, memory = load_ranker(models["cat"]), paired(full_texts(bench, shape)), Memory(bench)
+
+    def score() -> int:
+        return len(pair_scores(ranker, pairs, precision).scores)
+
+    rate = Rate("scoring", shape.name, precision, OURS, repeated_rate(bench, score), "pairs", memory.gib())
+    return rate, operations(shape, _joined(shape), first_token_alone=True)
+
+
+def _encoding(bench: Bench, shape: Shape, models: dict[str, Path], precision: Precision) -> tuple[Rate, float]:
+    ranker, texts, memory = load_ranker(models["dot"]), full_texts(bench, shape), Memory(bench)
+    rows = np.arange(len(texts.passages))
+
+    def encode_passages(batch: Any) -> Any:
+        with autocast(precision, bench.device):
+            return ranker.encode_passages(batch)
+
+    def encode() -> int:
+        return len(encode_vectors(encode_passages, texts.passages, rows, texts.pad, bench.device))
+
+    with float32_products(precision, bench.device):
+        per_second = repeated_rate(bench, encode)
+    rate = Rate("encoding", shape.name, precision, OURS, per_second, "passages", memory.gib())
+    return rate, operations(shape, shape.lengths.passage_length + SPECIAL_TOKENS - 1)
+
+
+def _training(bench: Bench, shape: Shape, name: str, precision: Precision) -> tuple[Rate, float]:
+    memory, steps = Memory(bench), training_steps(bench)
+    params = Training(
+        steps=steps, batch_size=BATCH, learning_rate=1e-5, warmup_share=0, validate_every=steps, patience=1, seed=1
+    )  # fmt: skip
+    triples = TripleDataset(*training_triples(shape))
+    ranker_params = shape.rankers()[MODELS[name]]
+    task = TrainingTask(
+        lambda: random_ranker(shape, ranker_params, dropout=0.1), params, MarginMSE(), triples, _never, precision
+    )
+    arguments = training_arguments(params, bench.scratch / "timed", bench.device, precision)
+    arguments.save_strategy = arguments.eval_strategy = "no"
+    with float32_products(precision, bench.device):
+        trainer = RankerTrainer(task, arguments)
+        trainer.remove_callback(PrinterCallback)
+        per_second = timed_trainer(bench, trainer, steps)
+    rate = Rate(f"training {name}", shape.name, precision, OURS, per_second, "triples", memory.gib())
+    if name == "cat":
+        return rate, 3 * 2 * operations(shape, _joined(shape))
+    query, passage = (length + SPECIAL_TOKENS - 1 for length in vars(shape.lengths).values())
+    return rate, 3 * (operations(shape, query) + 2 * operations(shape, passage))
+
+
+def training_triples(shape: Shape) -> tuple[TripleRows, StoredTexts, Any]:
+    """Triples of one negative, their texts, and a teacher's scores of them."""
+    texts = random_texts(shape, 8 * BATCH, 16 * BATCH)
+    passages = np.arange(len(texts.passages)).reshape(-1, 2)
+    teacher = np.random.default_rng(0).normal(size=passages.shape).astype(np.float32)
+    return TripleRows(np.arange(len(texts.queries)), passages), texts, teacher
+
+
+def _joined(shape: Shape) -> int:
+    """Tokens of a pair."""
+    return shape.lengths.query_length + shape.lengths.passage_length + SPECIAL_TOKENS
+
+
+def _never(_: object) -> float:
+    raise AssertionError("these trainings do not validate")

@@ -1,0 +1,138 @@
+"""Trainings on the device: losses fall, and are the processor's in float32; a killed one goes on where it was."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from distilrank.data.ragged import TripleRows
+from distilrank.gpu_check.apart import Lost, Tell, told_apart
+from distilrank.gpu_check.bench import Bench, Differs
+from distilrank.gpu_check.shapes import Shape, random_ranker, random_texts
+from distilrank.rankers.base import Ranker
+from distilrank.sections import Precision, Training
+from distilrank.sections import Ranker as RankerParams
+from distilrank.training.batches import TripleDataset
+from distilrank.training.losses import MarginMSE
+from distilrank.training.trainer import Observer, TrainingTask, train
+
+GROUP = "training"
+_TRIPLES = 32
+_PARAMS = Training(
+    steps=18, batch_size=8, learning_rate=1e-3, warmup_share=0.1, validate_every=6, patience=3, seed=1
+)  # fmt: skip
+# How far two curves of losses may be apart, as a share of the first loss: rounding grows from step to step.
+_CURVES = 0.02
+_KILLED_AT = 8
+Curve = list[float]
+
+
+def check_trainings(bench: Bench) -> None:
+    shape = bench.trained_shape
+    named = {name: params for name, params in shape.rankers().items() if "pooler" not in name and "[CLS]" not in name}
+    named = {"cat": shape.rankers()["cat, [CLS]"]} | named
+    # First what is done in processes of their own: once this one has used the card, none can be forked from it.
+    expected = _curves_of_the_processor(bench, shape, named)
+    halves = _kill(bench, shape, named["cat"])
+    for name, params in named.items():
+        for precision in bench.precisions:
+            with bench.check(GROUP, f"{name}, {precision}: the loss falls") as say:
+                curve = _train(shape, params, precision, bench.scratch / f"{name}-{precision}")
+                say(_fallen(curve))
+                if precision == "float32":
+                    say(_same_curve(curve, expected.get(name, []), "the processor's"))
+    with bench.check(GROUP, "cat, float32: killed, it goes on where it was") as say:
+        steps: list[int] = []
+        resumed = _train(shape, named["cat"], "float32", halves, lambda step, _: steps.append(step))
+        if min(steps) <= _PARAMS.validate_every:
+            raise Differs(f"it began again at step {min(steps)}")
+        whole = _train(shape, named["cat"], "float32", bench.scratch / "whole")
+        say(f"from step {min(steps)} on; {_same_curve(resumed, whole, 'that of a training without a kill')}")
+
+
+def _train(
+    shape: Shape,
+    params: RankerParams,
+    precision: Precision,
+    work: Path,
+    observe: Callable[[int, Mapping[str, float]], None] = lambda *_: None,
+) -> Curve:
+    """The loss of each step."""
+    _, history = train(_task(shape, params, precision), work, observe)
+    return [loss for _, loss in history.loss]
+
+
+def _task(shape: Shape, params: RankerParams, precision: Precision) -> TrainingTask:
+    """Margins to learn by heart."""
+    texts = random_texts(shape, _TRIPLES, 2 * _TRIPLES, shortest=0.3)
+    passages = np.arange(2 * _TRIPLES).reshape(_TRIPLES, 2)
+    teacher = np.random.default_rng(1).normal(size=passages.shape).astype(np.float32)
+    triples = TripleDataset(TripleRows(np.arange(_TRIPLES), passages), texts, teacher)
+    seen: list[int] = []
+
+    def validate(_: Ranker) -> float:
+        """Better each time, so that the last weights are the best."""
+        seen.append(1)
+        return len(seen) / 100
+
+    return TrainingTask(
+        lambda: random_ranker(shape, params), _PARAMS, MarginMSE(), triples, validate, precision=precision
+    )
+
+
+def _curves_of_the_processor(bench: Bench, shape: Shape, named: Mapping[str, RankerParams]) -> dict[str, Curve]:
+    curves: dict[str, Curve] = {}
+    try:
+        told = told_apart(
+            _train_on_the_processor, (shape, named, bench.scratch), bench.scratch / "log", bench.deadline, "fork"
+        )
+        curves.update(told)
+    except Lost as error:
+        with bench.check(GROUP, "curves of the processor"):
+            raise Differs(str(error)) from error
+    return curves
+
+
+def _train_on_the_processor(tell: Tell, shape: Shape, named: Mapping[str, RankerParams], scratch: Path) -> None:
+    os.environ["DISTILRANK_DEVICE"] = "cpu"
+    for name, params in named.items():
+        tell((name, _train(shape, params, "float32", scratch / f"{name}-processor")))
+
+
+def _kill(bench: Bench, shape: Shape, params: RankerParams) -> Path:
+    """The work directory of a training that was killed, by SIGKILL, some steps behind its first checkpoint."""
+    work = bench.scratch / "killed"
+    for step in told_apart(_train_and_tell, (shape, params, work), bench.scratch / "log", bench.deadline, "fork"):
+        if step == _KILLED_AT:
+            break  # which kills it
+    return work
+
+
+def _train_and_tell(tell: Tell, shape: Shape, params: RankerParams, work: Path) -> None:
+    def observe(step: int, _: Mapping[str, float]) -> None:
+        tell(step)
+        while step == _KILLED_AT:
+            time.sleep(1)
+
+    observer: Observer = observe
+    train(_task(shape, params, "float32"), work, observer)
+
+
+def _fallen(curve: Curve) -> str:
+    third = len(curve) // 3
+    first, last = float(np.mean(curve[:third])), float(np.mean(curve[-third:]))
+    if not last < 0.9 * first:
+        raise Differs(f"loss from {first:.3g} to {last:.3g}")
+    return f"loss from {first:.3g} to {last:.3g}"
+
+
+def _same_curve(curve: Curve, expected: Curve, whose: str) -> str:
+    if len(curve) != len(expected):
+        raise Differs(f"{len(curve)} losses where {whose} has {len(expected)}")
+    apart = float(torch.tensor(curve).sub(torch.tensor(expected)).abs().max()) / expected[0]
+    if not apart <= _CURVES:
+        raise Differs(f"losses {apart:.1e} of the first from {whose}, {_CURVES:.0e} allowed")
+    return f"losses within {apart:.1e} of {whose}"
