@@ -10,7 +10,7 @@ export DO_NOT_TRACK = 1
 # Bytecode is what makes torch and transformers start quickly.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo stack stack-down paper ablation test lint constraints clean
+.PHONY: help setup demo stack stack-down paper ablation test lint gpu-check gpu-bundle constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -48,6 +48,12 @@ lint: setup
 	ruff check
 	ruff format --check
 	mypy src flows infra
+
+gpu-check: setup  ## check that rankers compute rightly on this machine's card, and how fast, in eight minutes
+	distilrank-gpu-check
+
+gpu-bundle: setup  ## write the archive that brings this check to a machine without a network
+	python -m infra.gpu_bundle
 
 constraints:  ## compile constraints.txt from pyproject.toml, without the CUDA wheels that a CPU build of torch does not need
 	uv pip compile pyproject.toml --extra cpu --extra dev --python-version 3.11 --upgrade --quiet --no-annotate \

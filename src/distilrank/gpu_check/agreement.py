@@ -1,13 +1,14 @@
 """Scores and gradients on the device against the processor's in float32, whatever the batch, padding and store."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from distilrank.data.ragged import StoredTexts
 from distilrank.gpu_check.bench import Bench, Differs
-from distilrank.gpu_check.shapes import MINILM, TINY, Shape, random_ranker, random_texts
+from distilrank.gpu_check.shapes import MINILM, TINY, random_ranker, random_texts
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
 from distilrank.rankers.inputs import stored_batch
@@ -36,31 +37,30 @@ STORED_IN_HALF = 1e-3
 _PAIRS = 12
 
 
-def check_agreement(bench: Bench) -> None:
+def check(bench: Bench) -> None:
     shape = MINILM if bench.on_card else TINY
     texts = random_texts(shape, _PAIRS, _PAIRS, shortest=0.2)
     for name, params in shape.rankers().items():
-        reference = _scores_and_gradients(random_ranker(shape, params), texts, "float32")
+        reference = scores_and_gradients(random_ranker(shape, params), texts, "float32")
+        ranker = random_ranker(shape, params).on(bench.device)
+        checks = {
+            "no score depends on its batch, its padding or the order": partial(compare_batches, ranker, texts, params),
+            "stored passages score as fresh ones do": partial(compare_stored, ranker, texts),
+            "saved and loaded, it gives the same scores": partial(compare_loaded, bench, ranker, texts),
+        }
+        for what, check in checks.items():
+            bench.check(GROUP, f"{name}: {what}", check)
         for precision in bench.precisions:
-            with bench.check(GROUP, f"{name}, {precision}: scores and gradients are the processor's") as say:
-                say(_compare(_on(bench, shape, params), texts, precision, reference))
-        with bench.check(GROUP, f"{name}: no score depends on its batch, its padding or the order") as say:
-            say(_compare_batches(_on(bench, shape, params), texts, params))
-        with bench.check(GROUP, f"{name}: stored passages score as fresh ones do") as say:
-            say(_compare_stored(_on(bench, shape, params), texts))
-        with bench.check(GROUP, f"{name}: saved and loaded, it gives the same scores") as say:
-            say(_compare_loaded(bench, _on(bench, shape, params), texts))
+            what = f"{name}, {precision}: scores and gradients are the processor's"
+            bench.check(GROUP, what, partial(compare, ranker, texts, precision, reference))
 
 
-def _on(bench: Bench, shape: Shape, params: RankerParams) -> Ranker:
-    return random_ranker(shape, params).on(bench.device)
-
-
-def _compare(
+def compare(
     ranker: Ranker, texts: StoredTexts, precision: Precision, reference: tuple[Tensor, dict[str, Tensor]]
 ) -> str:
+    """How far a ranker is from the reference's scores and gradients. Raises Differs where that is too far."""
     allowed = TOLERANCES[precision]
-    scores, gradients = _scores_and_gradients(ranker, texts, precision)
+    scores, gradients = scores_and_gradients(ranker, texts, precision)
     if scores.dtype != torch.float32:
         raise Differs(f"scores are {scores.dtype}, not float32")
     score = _apart(scores, reference[0])
@@ -78,10 +78,11 @@ def _compare(
     return f"scores within {score:.1e}, gradients within {shares[worst]:.1e}"
 
 
-def _scores_and_gradients(ranker: Ranker, texts: StoredTexts, precision: Precision) -> tuple[Tensor, dict[str, Tensor]]:
+def scores_and_gradients(ranker: Ranker, texts: StoredTexts, precision: Precision) -> tuple[Tensor, dict[str, Tensor]]:
     """On the processor: scores (pairs,) and the gradient of each parameter for a fixed mixture of the scores."""
     device = ranker.device
     queries, passages = _batch(texts, device)
+    ranker.zero_grad()
     with float32_products(precision, device):
         with autocast(precision, device):
             scores = ranker.train()(queries, passages)
@@ -91,7 +92,7 @@ def _scores_and_gradients(ranker: Ranker, texts: StoredTexts, precision: Precisi
 
 
 @torch.inference_mode()
-def _compare_batches(ranker: Ranker, texts: StoredTexts, params: RankerParams) -> str:
+def compare_batches(ranker: Ranker, texts: StoredTexts, params: RankerParams) -> str:
     queries, passages = _batch(texts, ranker.device)
     together = ranker(queries, passages)
     alone = torch.cat([ranker(_row(queries, row), _row(passages, row)) for row in range(len(together))])
@@ -108,7 +109,7 @@ def _compare_batches(ranker: Ranker, texts: StoredTexts, params: RankerParams) -
 
 
 @torch.inference_mode()
-def _compare_stored(ranker: Ranker, texts: StoredTexts) -> str:
+def compare_stored(ranker: Ranker, texts: StoredTexts) -> str:
     """Stored from a batch of another width, and brought back from the processor's memory."""
     queries, passages = _batch(texts, ranker.device)
     encoded = ranker.encode_passages(_widened(passages, 5))
@@ -118,7 +119,7 @@ def _compare_stored(ranker: Ranker, texts: StoredTexts) -> str:
 
 
 @torch.inference_mode()
-def _compare_loaded(bench: Bench, ranker: Ranker, texts: StoredTexts) -> str:
+def compare_loaded(bench: Bench, ranker: Ranker, texts: StoredTexts) -> str:
     directory = bench.scratch / "saved"
     ranker.save_pretrained(directory)
     queries, passages = _batch(texts, ranker.device)

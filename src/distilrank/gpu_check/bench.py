@@ -2,14 +2,13 @@
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from distilrank.gpu_check.findings import Finding, Outcome
+from distilrank.gpu_check.findings import Finding, Outcome, Verdict
 from distilrank.gpu_check.shapes import BERT_BASE, MINILM, SMALL, TINY, Shape
 from distilrank.sections import Precision
 
@@ -57,21 +56,19 @@ class Bench:
     def seconds_per_rate(self) -> float:
         return 1.0 if self.on_card else 0.05
 
-    @contextmanager
-    def check(self, group: str, name: str) -> Iterator[Callable[[str], None]]:
-        """A block that is one check; it is given what takes the detail of its outcome. Never raises."""
-        details: list[str] = []
+    def check(self, group: str, name: str, made: Callable[[], str]) -> None:
+        """Makes one check, which returns the detail of its outcome, and tells the outcome. Raises nothing."""
         began = time.monotonic()
+        verdict: Verdict = "failed"
         try:
             if began > self.deadline:
                 raise Differs("no time was left for it")
-            yield details.append
-            verdict = ("passed", "; ".join(details))
+            verdict, detail = "passed", made()
         except NotChecked as reason:
-            verdict = ("not checked", str(reason))
+            verdict, detail = "not checked", str(reason)
         except Differs as error:
-            verdict = ("failed", str(error))
+            detail = str(error)
         except Exception as error:  # whatever it is, the other checks are made
             traceback.print_exc()
-            verdict = ("failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-        self.tell(Outcome(group, name, *verdict, round(time.monotonic() - began, 2)))  # type: ignore[arg-type]
+            detail = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        self.tell(Outcome(group, name, verdict, detail, round(time.monotonic() - began, 2)))

@@ -2,8 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from distilrank.rankers.pair_scores import StoredPairs, pair_scores
 from distilrank.rankers.token_budget import fastest_budget
 from distilrank.sections import Precision
 
-GROUP = "choices"
+GROUP, USUAL = "choices", "as usual"
 Values = npt.NDArray[np.float32]
 # As they are measured for pairs of many lengths, and for one short query.
 _OF_PAIRS = (
@@ -40,7 +42,7 @@ _OF_QUERIES = ("compile", "graphs")
 _ON_CARDS_ALONE = ("compile", "graphs", "streams")
 
 
-def check_choices(bench: Bench) -> None:
+def check(bench: Bench) -> None:
     shape = MINILM if bench.on_card else TINY
     models = saved_models(shape, bench.scratch / "choices")
     texts = 4096 if bench.on_card else 32
@@ -53,45 +55,62 @@ def check_choices(bench: Bench) -> None:
 
 def _check_pairs(bench: Bench, shape: Shape, model: Path, pairs: StoredPairs, precision: Precision) -> None:
     """Pairs of many lengths, as collections have them."""
-    usual: list[tuple[float, Values]] = []
+    comparison = Comparison(bench, "scoring", precision, "pairs", TOLERANCES[precision].scores)
     for way in ("", *_OF_PAIRS):
-        with bench.check(GROUP, f"scoring {shape.name}, {precision}, {way or 'as usual'}") as say:
-            _refuse_what_is_not_here(bench, way, precision)
-            with _accelerated(way):
-                rate, scores = _score(bench, model, pairs, precision)
-            usual = usual or [(rate, scores)]
-            choice = Choice("scoring", precision, way or "as usual", rate, "pairs", *_against(rate, scores, *usual[0]))
-            say(_told(bench, choice, TOLERANCES[precision].scores))
+        made = partial(comparison.add, way, partial(_score, bench, model, pairs, precision))
+        bench.check(GROUP, f"scoring {shape.name}, {precision}, {way or USUAL}", made)
 
 
 def _check_queries(bench: Bench, shape: Shape, model: Path, pairs: StoredPairs) -> None:
     """One query at a time, as a server gets them."""
-    usual: list[tuple[float, Values]] = []
+    comparison = Comparison(bench, "a query", "float32", "queries", TOLERANCES["float32"].scores)
     for way in ("", *_OF_QUERIES):
-        with bench.check(GROUP, f"a query of {shape.name}, float32, {way or 'as usual'}") as say:
-            _refuse_what_is_not_here(bench, way, "float32")
-            with _accelerated(way):
-                rate, vectors = _encode_one_by_one(bench, model, pairs)
-            usual = usual or [(rate, vectors)]
-            found = _against(rate, vectors, *usual[0])
-            say(_told(bench, Choice("a query", "float32", way or "as usual", rate, "queries", *found), 1e-4))
+        made = partial(comparison.add, way, partial(_encode_one_by_one, bench, model, pairs))
+        bench.check(GROUP, f"a query of {shape.name}, float32, {way or USUAL}", made)
+
+
+@dataclass
+class Comparison:
+    """Ways to do one thing, against the first, which is the usual one."""
+
+    bench: Bench
+    task: str
+    precision: Precision
+    unit: str
+    allowed: float
+    usual: tuple[float, Values] | None = None
+
+    def add(self, way: str, measure: Callable[[], tuple[float, Values]]) -> str:
+        """Measures a way, which gives its rate and its values, and tells the choice. Raises Differs, NotChecked."""
+        _refuse_what_is_not_here(self.bench, way, self.precision)
+        with _accelerated(way):
+            rate, values = measure()
+        self.usual = self.usual or (rate, values)
+        times = rate / self.usual[0]
+        apart = float((np.abs(values - self.usual[1]) / (1 + np.abs(self.usual[1]))).max())
+        if not apart <= self.allowed:
+            raise Differs(f"{apart:.1e} apart from the usual way, {self.allowed:.0e} allowed")
+        self.bench.tell(Choice(self.task, self.precision, way or USUAL, rate, self.unit, times, apart))
+        return f"{times:.2f} times the usual rate, within {apart:.1e} of it"
 
 
 def _check_budget(bench: Bench, model: Path, pairs: StoredPairs) -> None:
     """The tokens of a batch, found by measurement, against those that it has without."""
     precision: Precision = "bfloat16" if bench.on_card else "float32"
-    with bench.check(GROUP, f"scoring, {precision}, batches found by measurement") as say:
+
+    def compared() -> str:
         ranker = load_ranker(model)
-        tokens = int(pairs.lengths().sum())
 
         def rate(budget: int | None) -> float:
-            return tokens * repeated_rate(bench, lambda: pair_scores(ranker, pairs, precision, budget) and 1)
+            return repeated_rate(bench, lambda: pair_scores(ranker, pairs, precision, budget).tokens)
 
         usual, best = rate(None), fastest_budget(rate)
         measured = rate(best)
         way = f"batches of {best:,} tokens"
         bench.tell(Choice("scoring", precision, way, measured, "tokens", measured / usual, 0.0))
-        say(f"{best:,} tokens: {measured / usual:.2f} times the usual rate")
+        return f"{best:,} tokens: {measured / usual:.2f} times the usual rate"
+
+    bench.check(GROUP, f"scoring, {precision}, batches found by measurement", compared)
 
 
 def _score(bench: Bench, model: Path, pairs: StoredPairs, precision: Precision) -> tuple[float, Values]:
@@ -111,18 +130,6 @@ def _encode_one_by_one(bench: Bench, model: Path, pairs: StoredPairs) -> tuple[f
         return [ranker.encode_queries(batch).values.flatten().cpu().numpy() for batch in batches]
 
     return repeated_rate(bench, lambda: len(encode())), np.stack(encode())
-
-
-def _against(rate: float, values: Values, usual_rate: float, usual: Values) -> tuple[float, float]:
-    """Times the usual rate, and how far the values are apart, as a share of 1 + their size."""
-    return rate / usual_rate, float((np.abs(values - usual) / (1 + np.abs(usual))).max())
-
-
-def _told(bench: Bench, choice: Choice, allowed: float) -> str:
-    if not choice.apart <= allowed:
-        raise Differs(f"{choice.apart:.1e} apart from the usual way, {allowed:.0e} allowed")
-    bench.tell(choice)
-    return f"{choice.times_usual:.2f} times the usual rate, within {choice.apart:.1e} of it"
 
 
 def _refuse_what_is_not_here(bench: Bench, way: str, precision: Precision) -> None:

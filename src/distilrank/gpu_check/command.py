@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from multiprocessing import set_forkserver_preload
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from distilrank.artifacts import write_json, write_text
 from distilrank.errors import InputError
 from distilrank.gpu_check.findings import Finding, Findings, Outcome
 
+# Modules beside this one, each with a function `check`.
 GROUPS = {
     "agreement": "checks of scores and gradients against the processor's",
     "trainings": "trainings, one of them killed",
@@ -79,25 +81,10 @@ def _of_group(group: str, device: str, deadline: float, log: Path) -> Iterator[F
 
 
 def _run_group(tell: Callable[[Finding], None], group: str, device: str, scratch: Path, deadline: float) -> None:
-    from distilrank.gpu_check.agreement import check_agreement
     from distilrank.gpu_check.bench import Bench
-    from distilrank.gpu_check.choices import check_choices
-    from distilrank.gpu_check.nearest import check_search
-    from distilrank.gpu_check.peer import check_peer
-    from distilrank.gpu_check.scorings import check_scorings
-    from distilrank.gpu_check.speed import check_speed
-    from distilrank.gpu_check.trainings import check_trainings
 
-    checks: dict[str, Callable[[Bench], None]] = {
-        "agreement": check_agreement,
-        "trainings": check_trainings,
-        "scorings": check_scorings,
-        "nearest": check_search,
-        "speed": check_speed,
-        "peer": check_peer,
-        "choices": check_choices,
-    }
-    checks[group](Bench(device, scratch, deadline, tell))
+    # Imported here, so that one group that cannot be imported hides no other.
+    import_module(f"distilrank.gpu_check.{group}").check(Bench(device, scratch, deadline, tell))
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,48 +1,80 @@
 """Nearest-neighbour search: Faiss on the device against exact search by torch, and the rates of both."""
 
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from distilrank.gpu_check.bench import Bench, Differs, NotChecked
 from distilrank.gpu_check.findings import Rate
+from distilrank.gpu_check.meter import finish, repeated_rate
 
 GROUP = "search"
 _WIDTH, _DEPTH, _QUERIES = 384, 100, 256
 
 
-def check_search(bench: Bench) -> None:
+def check(bench: Bench) -> None:
     passages = 1_000_000 if bench.on_card else 2_000
-    vectors = torch.nn.functional.normalize(torch.randn(passages, _WIDTH, generator=torch.manual_seed(0)), dim=1)
-    queries = torch.nn.functional.normalize(torch.randn(_QUERIES, _WIDTH, generator=torch.manual_seed(1)), dim=1)
-    held, asked = vectors.to(bench.device), queries.to(bench.device)
-    shape = f"{passages:,} x {_WIDTH}"
-
-    def exact() -> tuple[Tensor, Tensor]:
-        best = (asked @ held.T).topk(_DEPTH)
-        return best.values, best.indices
-
-    with bench.check(GROUP, f"torch finds the nearest of {passages:,} vectors") as say:
-        rate = _rate(bench, exact)
-        bench.tell(Rate("search", shape, "float32", "torch", rate, "queries"))
-        own = [int((vectors @ query).argmax()) for query in queries[:4]]
-        if (found := exact()[1][:4, 0].tolist()) != own:
-            raise Differs(f"found {found}, the nearest are {own}")
-        say(f"{rate:,.0f} queries/s")
-    with bench.check(GROUP, f"Faiss finds the nearest of {passages:,} vectors") as say:
-        index, where = _faiss_index(bench, vectors.numpy())
-        scores, rows = index.search(queries.numpy(), _DEPTH)
-        rate = _rate(bench, lambda: index.search(queries.numpy(), _DEPTH))
-        bench.tell(Rate("search", shape, "float32", f"Faiss on {where}", rate, "queries"))
-        say(_same(scores, rows, *(one.cpu().numpy() for one in exact())))
+    space = Space(_unit_vectors(passages, seed=0), _unit_vectors(_QUERIES, seed=1))
+    for by, search in {"torch": _search_by_torch, "Faiss": _search_by_faiss}.items():
+        bench.check(GROUP, f"{by} finds the nearest of {passages:,} vectors", partial(search, bench, space))
 
 
-def _faiss_index(bench: Bench, vectors: Any) -> tuple[Any, str]:
+@dataclass(frozen=True)
+class Space:
+    """Vectors (passages, width) and queries (queries, width), of length 1, in the processor's memory."""
+
+    vectors: Tensor
+    queries: Tensor
+
+    def nearest(self, device: torch.device) -> Callable[[], tuple[Tensor, Tensor]]:
+        """What finds, by exact search on the device, scores and rows (queries, depth)."""
+        vectors, queries = self.vectors.to(device), self.queries.to(device)
+
+        def found() -> tuple[Tensor, Tensor]:
+            best = (queries @ vectors.T).topk(_DEPTH)
+            return best.values, best.indices
+
+        return found
+
+
+def _unit_vectors(number: int, seed: int) -> Tensor:
+    return normalize(torch.randn(number, _WIDTH, generator=torch.manual_seed(seed)), dim=1)
+
+
+def _search_by_torch(bench: Bench, space: Space) -> str:
+    find = space.nearest(bench.device)
+    own = [int((space.vectors @ query).argmax()) for query in space.queries[:4]]
+    if (found := find()[1][:4, 0].tolist()) != own:
+        raise Differs(f"found {found}, the nearest are {own}")
+    return _told(bench, space, "torch", find)
+
+
+def _search_by_faiss(bench: Bench, space: Space) -> str:
+    index, queries = _faiss_index(bench, space.vectors.numpy()), space.queries.numpy()
+    expected = (one.cpu().numpy() for one in space.nearest(bench.device)())
+    same = _same(*index.search(queries, _DEPTH), *expected)
+    return f"{_told(bench, space, 'Faiss', lambda: index.search(queries, _DEPTH))}; {same}"
+
+
+def _told(bench: Bench, space: Space, by: str, search: Callable[[], object]) -> str:
+    def batch() -> int:
+        search()
+        finish(bench)
+        return _QUERIES
+
+    rate = repeated_rate(bench, batch)
+    bench.tell(Rate("search", f"{len(space.vectors):,} x {_WIDTH}", "float32", by, rate, "queries"))
+    return f"{rate:,.0f} queries/s"
+
+
+def _faiss_index(bench: Bench, vectors: Any) -> Any:
     if find_spec("faiss") is None:
         raise NotChecked("faiss is not installed")
     import faiss
@@ -53,7 +85,7 @@ def _faiss_index(bench: Bench, vectors: Any) -> tuple[Any, str]:
             raise NotChecked("faiss is installed without its part for cards, faiss-gpu")
         index = faiss.index_cpu_to_all_gpus(index)
     index.add(vectors)
-    return index, "the card" if bench.on_card else "the processor"
+    return index
 
 
 def _same(scores: Any, rows: Any, expected: Any, expected_rows: Any) -> str:
@@ -63,15 +95,3 @@ def _same(scores: Any, rows: Any, expected: Any, expected_rows: Any) -> str:
     if not apart <= 1e-4 or shared < 0.99 * _DEPTH:
         raise Differs(f"scores {apart:.1e} apart; {shared:.1f} of {_DEPTH} vectors are the same")
     return f"scores within {apart:.1e}, {shared:.1f} of {_DEPTH} vectors the same"
-
-
-def _rate(bench: Bench, search: Callable[[], object]) -> float:
-    """Queries per second."""
-    search()
-    done, began = 0, time.perf_counter()
-    while not done or time.perf_counter() - began < bench.seconds_per_rate:
-        search()
-        if bench.on_card:
-            torch.cuda.synchronize()
-        done += _QUERIES
-    return done / (time.perf_counter() - began)

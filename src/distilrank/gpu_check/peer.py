@@ -1,5 +1,7 @@
 """sentence-transformers on the same weights, texts and device: predict, encode, and its trainers with MarginMSELoss."""
 
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,40 +27,46 @@ GROUP = "peer"
 _BATCH_SIZES = (32, 256)
 
 
-def check_peer(bench: Bench) -> None:
+def check(bench: Bench) -> None:
     for shape in bench.shapes:
-        exported: dict[str, Path] = {}
-        with bench.check(GROUP, f"{shape.name} exported for sentence-transformers"):
-            exported.update(_exported(bench, shape))
-        for precision in bench.precisions if exported else ():
-            for task, measure in {"scoring": _scoring, "encoding": _encoding}.items():
-                with bench.check(GROUP, f"{task}, {shape.name}, {precision}") as say:
-                    say(_told(bench, measure(bench, shape, exported, precision)))
-            for name in MODELS:
-                with bench.check(GROUP, f"training {name}, {shape.name}, {precision}") as say:
-                    say(_told(bench, _training(bench, shape, exported, name, precision)))
+        models = saved_models(shape, bench.scratch / shape.name)
+        exported = {name: model.with_name(f"{name}-exported") for name, model in models.items()}
+        export = partial(_export, models, exported)
+        bench.check(GROUP, f"{shape.name} exported for sentence-transformers", export)
+        for precision in bench.precisions:
+            measures = {
+                "scoring": partial(_scoring, bench, shape, exported["cat"], precision),
+                "encoding": partial(_encoding, bench, shape, exported["dot"], precision),
+            } | {f"training {name}": partial(_training, bench, shape, exported, name, precision) for name in MODELS}
+            for task, measure in measures.items():
+                bench.check(GROUP, f"{task}, {shape.name}, {precision}", partial(_told, bench, measure))
 
 
-def _exported(bench: Bench, shape: Shape) -> dict[str, Path]:
-    if find_spec("sentence_transformers") is None:
-        raise NotChecked("sentence-transformers is not installed")
+def _export(models: dict[str, Path], targets: dict[str, Path]) -> str:
+    _need("sentence_transformers")
     from distilrank.conversion.export import export_model
 
-    models = saved_models(shape, bench.scratch / f"peer-{shape.name}")
     for name, model in models.items():
-        export_model(model, model.with_name(f"{name}-exported"))
-    return {name: model.with_name(f"{name}-exported") for name, model in models.items()}
+        export_model(model, targets[name])
+    return " and ".join(models)
 
 
-def _told(bench: Bench, rate: Rate) -> str:
+def _need(package: str) -> None:
+    if find_spec(package) is None:
+        raise NotChecked(f"{package.replace('_', '-')} is not installed")
+
+
+def _told(bench: Bench, measure: Callable[[], Rate]) -> str:
+    _need("sentence_transformers")
+    rate = measure()
     bench.tell(rate)
-    return f"{rate.per_second:,.0f} {rate.unit}/s {rate.note}"
+    return f"{rate.per_second:,.0f} {rate.unit}/s {rate.note}".strip()
 
 
-def _scoring(bench: Bench, shape: Shape, exported: dict[str, Path], precision: Precision) -> Rate:
+def _scoring(bench: Bench, shape: Shape, model: Path, precision: Precision) -> Rate:
     from sentence_transformers import CrossEncoder
 
-    encoder = _in_precision(CrossEncoder(str(exported["cat"]), device=bench.device_type), precision)
+    encoder = _in_precision(CrossEncoder(str(model), device=bench.device_type), precision)
     texts, memory = full_texts(bench, shape), Memory(bench)
     pairs = list(zip(words_of(texts.queries), words_of(texts.passages), strict=True))
 
@@ -70,10 +78,10 @@ def _scoring(bench: Bench, shape: Shape, exported: dict[str, Path], precision: P
     return _best(Rate("scoring", shape.name, precision, PEER, 0.0, "pairs", memory.gib()), rates)
 
 
-def _encoding(bench: Bench, shape: Shape, exported: dict[str, Path], precision: Precision) -> Rate:
+def _encoding(bench: Bench, shape: Shape, model: Path, precision: Precision) -> Rate:
     from sentence_transformers import SentenceTransformer
 
-    encoder = _in_precision(SentenceTransformer(str(exported["dot"]), device=bench.device_type), precision)
+    encoder = _in_precision(SentenceTransformer(str(model), device=bench.device_type), precision)
     passages, memory = words_of(full_texts(bench, shape).passages), Memory(bench)
 
     def rate(size: int) -> float:
@@ -97,8 +105,6 @@ def _in_precision(encoder: Any, precision: Precision) -> Any:
 
 
 def _training(bench: Bench, shape: Shape, exported: dict[str, Path], name: str, precision: Precision) -> Rate:
-    if find_spec("datasets") is None:
-        raise NotChecked("its trainers need datasets, which is not installed")
     memory, steps = Memory(bench), training_steps(bench)
     with float32_products(precision, bench.device):
         trainer = _trainer(bench, shape, exported[name], name, precision, steps)
@@ -108,7 +114,11 @@ def _training(bench: Bench, shape: Shape, exported: dict[str, Path], name: str, 
 
 def _trainer(bench: Bench, shape: Shape, model: Path, name: str, precision: Precision, steps: int) -> Any:
     import sentence_transformers as peer
-    from datasets import Dataset
+
+    try:
+        from datasets import Dataset
+    except ImportError as error:
+        raise NotChecked(f"datasets, which its trainers need, cannot be imported: {error}") from error
     from sentence_transformers.cross_encoder.losses import MarginMSELoss as OfCrossEncoder
     from sentence_transformers.sentence_transformer.losses import MarginMSELoss as OfBiEncoder
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,31 +25,26 @@ GROUP = "scoring"
 _QUERIES, _NEGATIVES, _PAIRS_PER_PART = 40, 15, 32
 
 
-def check_scorings(bench: Bench) -> None:
+def check(bench: Bench) -> None:
     cards = torch.cuda.device_count() if bench.on_card else 0
     workers = max(2, cards)
-    with bench.check(GROUP, f"{workers} processes, one killed: each pair is scored once") as say:
-        _need("polars")
-        say(_score(bench, "processes", lambda work: in_processes(work, workers), _children))
-    with bench.check(GROUP, f"Ray with {workers} workers, one killed: each pair is scored once") as say:
-        _need("polars")
-        _need("ray")
-        place = Workplace("local", workers, cpus=1, gpus=cards / workers)
-        say(_score(bench, "ray", lambda work: on_ray(work, place, "local"), _actors))
-
-
-def _need(module: str) -> None:
-    if find_spec(module) is None:
-        raise NotChecked(f"{module} is not installed")
+    place = Workplace("local", workers, cpus=1, gpus=cards / workers)
+    by_processes = partial(_score, bench, "polars", lambda work: in_processes(work, workers), _children)
+    by_ray = partial(_score, bench, "ray", lambda work: on_ray(work, place, "local"), _actors)
+    bench.check(GROUP, f"{workers} processes, one killed: each pair is scored once", by_processes)
+    bench.check(GROUP, f"Ray with {workers} workers, one killed: each pair is scored once", by_ray)
 
 
 def _score(
     bench: Bench,
-    name: str,
+    needed: str,
     workers: Callable[[Work[Any, Any]], AbstractContextManager[Each[Any, Any]]],
     processes: Callable[[], list[int]],
 ) -> str:
     """Scores pairs by way of an empty store, and compares it with the scores of this process."""
+    for module in ("polars", needed):
+        if find_spec(module) is None:
+            raise NotChecked(f"{module} is not installed")
     from distilrank.data.query_ranges import query_ranges
     from distilrank.scoring.fill import fill
     from distilrank.scoring.fingerprint import scorer_of
@@ -57,7 +53,7 @@ def _score(
     from distilrank.scoring.store import ScoreStore
     from distilrank.scoring.work import begin_scoring
 
-    directory = bench.scratch / name
+    directory = bench.scratch / needed
     tokens, triples = _store_and_triples(bench, directory)
     model = directory / "model"
     ranker = random_ranker(bench.trained_shape, bench.trained_shape.rankers()["cat, [CLS]"])

@@ -1,6 +1,8 @@
 """Rates of scoring, training and encoding, at full lengths, in each precision; beside sentence-transformers' own."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +29,20 @@ BATCH, WARM_UP = 32, 3
 MODELS = {"cat": "cat, [CLS]", "dot": "dot, mean"}
 
 
-def check_speed(bench: Bench) -> None:
+def check(bench: Bench) -> None:
     peaks = {precision: peak(bench, precision) for precision in bench.precisions}
     for precision, rate in peaks.items():
         bench.tell(Rate("matrix product", "square", precision, "torch", rate / 1e12, "Tflop"))
     for shape in bench.shapes:
         models = saved_models(shape, bench.scratch / shape.name)
         for precision in bench.precisions:
-            for task, measure in {"scoring": _scoring, "encoding": _encoding}.items():
-                with bench.check(GROUP, f"{task}, {shape.name}, {precision}") as say:
-                    say(_told(bench, measure(bench, shape, models, precision), peaks[precision]))
-            for name in MODELS:
-                with bench.check(GROUP, f"training {name}, {shape.name}, {precision}") as say:
-                    say(_told(bench, _training(bench, shape, name, precision), peaks[precision]))
+            measures = {
+                "scoring": partial(_scoring, bench, shape, models["cat"], precision),
+                "encoding": partial(_encoding, bench, shape, models["dot"], precision),
+            } | {f"training {name}": partial(_training, bench, shape, name, precision) for name in MODELS}
+            for task, measure in measures.items():
+                made = partial(_told, bench, measure, peaks[precision])
+                bench.check(GROUP, f"{task}, {shape.name}, {precision}", made)
 
 
 def saved_models(shape: Shape, directory: Path) -> dict[str, Path]:
@@ -86,16 +89,16 @@ class Clock(TrainerCallback):
             self.seconds = time.perf_counter() - self.seconds
 
 
-def _told(bench: Bench, measured: tuple[Rate, float], most: float) -> str:
-    """Tells a rate with its share of the peak; `measured` has the operations that one unit takes."""
-    rate, per_unit = measured
+def _told(bench: Bench, measure: Callable[[], tuple[Rate, float]], most: float) -> str:
+    """Tells a rate with its share of the peak; `measure` gives the operations that one unit takes as well."""
+    rate, per_unit = measure()
     share = rate.per_second * per_unit / most
     bench.tell(Rate(**{**vars(rate), "share_of_peak": round(share, 4)}))
     return f"{rate.per_second:,.0f} {rate.unit}/s, {share:.0%} of the peak"
 
 
-def _scoring(bench: Bench, shape: Shape, models: dict[str, Path], precision: Precision) -> tuple[Rate, float]:
-    ranker, pairs, memory = load_ranker(models["cat"]), paired(full_texts(bench, shape)), Memory(bench)
+def _scoring(bench: Bench, shape: Shape, model: Path, precision: Precision) -> tuple[Rate, float]:
+    ranker, pairs, memory = load_ranker(model), paired(full_texts(bench, shape)), Memory(bench)
 
     def score() -> int:
         return len(pair_scores(ranker, pairs, precision).scores)
@@ -104,8 +107,8 @@ def _scoring(bench: Bench, shape: Shape, models: dict[str, Path], precision: Pre
     return rate, operations(shape, _joined(shape), first_token_alone=True)
 
 
-def _encoding(bench: Bench, shape: Shape, models: dict[str, Path], precision: Precision) -> tuple[Rate, float]:
-    ranker, texts, memory = load_ranker(models["dot"]), full_texts(bench, shape), Memory(bench)
+def _encoding(bench: Bench, shape: Shape, model: Path, precision: Precision) -> tuple[Rate, float]:
+    ranker, texts, memory = load_ranker(model), full_texts(bench, shape), Memory(bench)
     rows = np.arange(len(texts.passages))
 
     def encode_passages(batch: Any) -> Any:

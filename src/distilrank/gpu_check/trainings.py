@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ _KILLED_AT = 8
 Curve = list[float]
 
 
-def check_trainings(bench: Bench) -> None:
+def check(bench: Bench) -> None:
     shape = bench.trained_shape
     named = {name: params for name, params in shape.rankers().items() if "pooler" not in name and "[CLS]" not in name}
     named = {"cat": shape.rankers()["cat, [CLS]"]} | named
@@ -39,18 +40,29 @@ def check_trainings(bench: Bench) -> None:
     halves = _kill(bench, shape, named["cat"])
     for name, params in named.items():
         for precision in bench.precisions:
-            with bench.check(GROUP, f"{name}, {precision}: the loss falls") as say:
-                curve = _train(shape, params, precision, bench.scratch / f"{name}-{precision}")
-                say(_fallen(curve))
-                if precision == "float32":
-                    say(_same_curve(curve, expected.get(name, []), "the processor's"))
-    with bench.check(GROUP, "cat, float32: killed, it goes on where it was") as say:
-        steps: list[int] = []
-        resumed = _train(shape, named["cat"], "float32", halves, lambda step, _: steps.append(step))
-        if min(steps) <= _PARAMS.validate_every:
-            raise Differs(f"it began again at step {min(steps)}")
-        whole = _train(shape, named["cat"], "float32", bench.scratch / "whole")
-        say(f"from step {min(steps)} on; {_same_curve(resumed, whole, 'that of a training without a kill')}")
+            work = bench.scratch / f"{name}-{precision}"
+            known = expected.get(name, []) if precision == "float32" else None
+            what = "falls as the processor's does" if precision == "float32" else "falls"
+            bench.check(
+                GROUP, f"{name}, {precision}: the loss {what}", partial(_learn, shape, params, precision, work, known)
+            )
+    resume = partial(_resume, shape, named["cat"], halves, bench.scratch / "whole")
+    bench.check(GROUP, "cat, float32: killed, it goes on where it was", resume)
+
+
+def _learn(shape: Shape, params: RankerParams, precision: Precision, work: Path, known: Curve | None) -> str:
+    curve = _train(shape, params, precision, work)
+    told = fallen(curve)
+    return told if known is None else f"{told}; {same_curve(curve, known, 'the processor')}"
+
+
+def _resume(shape: Shape, params: RankerParams, killed: Path, work: Path) -> str:
+    steps: list[int] = []
+    resumed = _train(shape, params, "float32", killed, lambda step, _: steps.append(step))
+    if min(steps) <= _PARAMS.validate_every:
+        raise Differs(f"it began again at step {min(steps)}")
+    whole = _train(shape, params, "float32", work)
+    return f"from step {min(steps)} on; {same_curve(resumed, whole, 'a training without a kill')}"
 
 
 def _train(
@@ -91,8 +103,8 @@ def _curves_of_the_processor(bench: Bench, shape: Shape, named: Mapping[str, Ran
         )
         curves.update(told)
     except Lost as error:
-        with bench.check(GROUP, "curves of the processor"):
-            raise Differs(str(error)) from error
+        # The curves that are missing fail the checks that need them.
+        print(f"trainings on the processor: {error}")
     return curves
 
 
@@ -121,7 +133,7 @@ def _train_and_tell(tell: Tell, shape: Shape, params: RankerParams, work: Path) 
     train(_task(shape, params, "float32"), work, observer)
 
 
-def _fallen(curve: Curve) -> str:
+def fallen(curve: Curve) -> str:
     third = len(curve) // 3
     first, last = float(np.mean(curve[:third])), float(np.mean(curve[-third:]))
     if not last < 0.9 * first:
@@ -129,10 +141,10 @@ def _fallen(curve: Curve) -> str:
     return f"loss from {first:.3g} to {last:.3g}"
 
 
-def _same_curve(curve: Curve, expected: Curve, whose: str) -> str:
+def same_curve(curve: Curve, expected: Curve, whose: str) -> str:
     if len(curve) != len(expected):
-        raise Differs(f"{len(curve)} losses where {whose} has {len(expected)}")
+        raise Differs(f"{len(curve)} losses where those of {whose} are {len(expected)}")
     apart = float(torch.tensor(curve).sub(torch.tensor(expected)).abs().max()) / expected[0]
     if not apart <= _CURVES:
-        raise Differs(f"losses {apart:.1e} of the first from {whose}, {_CURVES:.0e} allowed")
-    return f"losses within {apart:.1e} of {whose}"
+        raise Differs(f"losses {apart:.1e} of the first from those of {whose}, {_CURVES:.0e} allowed")
+    return f"losses within {apart:.1e} of those of {whose}"
