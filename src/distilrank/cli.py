@@ -99,7 +99,9 @@ def import_scores(name: Annotated[str, typer.Argument(help="An import's name in 
     """Take in scores that others published, in place of a teacher."""
     from distilrank.stages.import_scores import import_scores as stage
 
-    stage(read_params(), name)
+    counts = stage(read_params(), name)
+    told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
+    typer.echo(f"{layout.LABELS / name}: lines {told}")
 
 
 @app.command(rich_help_panel=STAGES)
