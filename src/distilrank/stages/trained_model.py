@@ -26,6 +26,7 @@ from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.labels import scores_of
 from distilrank.sections import Student, Teacher
+from distilrank.stages.alone import alone_with
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import loss_for
@@ -48,7 +49,7 @@ class Lesson:
 
 
 def build_model(params: Params, name: str, section: Teacher | Student, lesson: Lesson, track: Track) -> None:
-    """Trains models/<name>/."""
+    """Trains models/<name>/. Raises InputError where another process trains it."""
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.inputs]
     inputs += [lesson.start] if lesson.start else []
     used = {
@@ -62,7 +63,11 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
         "validation": params.validation.model_dump(),
     }
     task = _task(params, section, lesson)
-    with work_directory(f"train-{name}", used, inputs) as work, track(name, used, work) as record:
+    with (
+        alone_with(layout.MODELS / name),
+        work_directory(f"train-{name}", used, inputs) as work,
+        track(name, used, work) as record,
+    ):
         ranker, history = train(task, work, record.log)
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
