@@ -172,6 +172,7 @@ def without(split: str, collection: Path) -> None:
     ("split", "words", "expected"),
     [
         ("test", "evaluate", "got no test queries, expected some; .*collection.splits"),
+        ("test", "teach T1", "got no test queries, expected some, .*collection.splits"),
         ("dev", "teach T1", "got no dev queries, expected some, .*collection.dev_share"),
     ],
 )
