@@ -9,7 +9,7 @@ from distilrank.sections import Backbone
 # The name, in params.yaml, of the model that comes with this package's dependencies.
 BUNDLED = "minilm"
 FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-SMALL_FILES = [name for name in FILES if name != "model.safetensors"]
+_SMALL = [name for name in FILES if name != "model.safetensors"]
 
 
 def locate_backbone(params: Backbone) -> Path:
@@ -31,7 +31,7 @@ def locate_description(params: Backbone) -> Path:
 
     Raises BackboneError.
     """
-    return _folder_with(params.model, SMALL_FILES)
+    return _folder_with(params.model, FILES if Path(params.model).is_dir() else _SMALL)
 
 
 def _folder_with(model: str, files: list[str]) -> Path:
