@@ -111,15 +111,21 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         (
             "report: {examples: 3}",
-            "report: {examples: 3, expected: [{task: rerank, measure: MAP, source: x, seed_noise: .1, near: .2, "
-            "figures: {T9: .5}}]}",
+            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: MAP, source: x, seed_noise: .1, "
+            "near: .2, figures: {T9: .5}}]}",
             r"report.expected may name the rankers \['bm25', 'T1'.*not \['T9'\]",
         ),
         (
             "report: {examples: 3}",
-            "report: {examples: 3, expected: [{task: rerank, measure: MAP, source: x, seed_noise: .2, near: .1, "
-            "figures: {T1: .5}}]}",
+            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: MAP, source: x, seed_noise: .2, "
+            "near: .1, figures: {T1: .5}}]}",
             "near is 0.1, below seed_noise, 0.2",
+        ),
+        (
+            "report: {examples: 3}",
+            "report: {examples: 3, expected: [{task: rerank, measure: MAP, source: x, seed_noise: .1, near: .2, "
+            "figures: {T1: .5}}]}",
+            "report.expected.0.collection: got nothing, expected this key",
         ),
         ("report: {examples: 3}", "", "params.yaml: report: got nothing, expected this key"),
         ("report: {examples: 3}", "report: [", "got no YAML"),
@@ -172,6 +178,7 @@ def without(split: str, collection: Path) -> None:
     ("split", "words", "expected"),
     [
         ("test", "evaluate", "got no test queries, expected some; .*collection.splits"),
+        ("test", "teach T1", "got no test queries, expected some, .*collection.splits"),
         ("dev", "teach T1", "got no dev queries, expected some, .*collection.dev_share"),
     ],
 )

@@ -9,7 +9,7 @@ from tests.test_dvc_graph import PACKAGE, imported_by
 # From the top. A file may import from its own floor and those below it.
 FLOORS = [
     {"cli", "gpu_check"},
-    {"collection_table", "console", "stages"},
+    {"check", "collection_table", "console", "stages"},
     {"registry", "tracking"},
     {"mlflow_client", "serving"},
     {"training", "conversion"},

@@ -9,6 +9,7 @@ import typer
 
 from distilrank import layout
 from distilrank.errors import InputError
+from distilrank.params import Params
 from distilrank.params_file import read_params
 
 app = typer.Typer(
@@ -49,8 +50,17 @@ def init(
 
 @app.command()
 def check() -> None:
-    """Check params.yaml, without running anything."""
-    read_params()
+    """Check params.yaml, and what it names: files, backbones, queries of every kind. Nothing is built."""
+    _checked_params()
+
+
+def _checked_params() -> Params:
+    """The params of what may take hours, once all that would fail after them is refused."""
+    from distilrank.check import check as check_all
+
+    params = read_params()
+    check_all(params)
+    return params
 
 
 def _stage(name: str, summary: str) -> None:
@@ -82,7 +92,7 @@ def teach(teacher: Teacher) -> None:
     from distilrank.stages.teach import teach as stage
     from distilrank.tracking import stage_run
 
-    stage(read_params(), teacher, stage_run)
+    stage(_checked_params(), teacher, stage_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -99,7 +109,9 @@ def import_scores(name: Annotated[str, typer.Argument(help="An import's name in 
     """Take in scores that others published, in place of a teacher."""
     from distilrank.stages.import_scores import import_scores as stage
 
-    stage(read_params(), name)
+    counts = stage(read_params(), name)
+    told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
+    typer.echo(f"{layout.LABELS / name}: lines {told}")
 
 
 @app.command(rich_help_panel=STAGES)
@@ -119,7 +131,7 @@ def distil(
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 
-    stage(read_params(), student, teacher, stage_run)
+    stage(_checked_params(), student, teacher, stage_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -159,7 +171,7 @@ def results() -> None:
     """Show the figures of the last evaluation, and where the report is."""
     from distilrank.console import show_results
 
-    show_results(read_params().report.expected)
+    show_results(read_params())
 
 
 @app.command(rich_help_panel=RESULTS)

@@ -1,7 +1,7 @@
 """Results as tables on a terminal."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ from rich.table import Table
 
 from distilrank import layout
 from distilrank.artifacts import built
+from distilrank.collection_sections import collection_name
 from distilrank.evaluation.by_teacher import MEASURE, by_teacher
-from distilrank.evaluation.expected import GradedTable, graded
+from distilrank.evaluation.expected import GradedTable, graded, not_graded
 from distilrank.evaluation.tasks import is_reranking, title_of
+from distilrank.params import Params
 from distilrank.registry.promotion import Decision
-from distilrank.sections import ExpectedFigures
 
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure or percentile -> value
 
 
-def show_results(expected: Sequence[ExpectedFigures]) -> None:
+def show_results(params: Params) -> None:
     """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, and the report's path.
 
     Raises MissingInput.
@@ -33,8 +34,11 @@ def show_results(expected: Sequence[ExpectedFigures]) -> None:
         console.print(_by_teacher(title, metrics[task]))
     for task, title in titles.items():
         console.print(_by_ranker(title, metrics[task], latency["milliseconds"] if is_reranking(task) else {}))
-    for table in graded(expected, metrics):
+    expected, collection = params.report.expected, collection_name(params.collection)
+    for table in graded(expected, collection, metrics):
         console.print(_graded(table))
+    for sentence in not_graded(expected, collection):
+        console.print(escape(sentence))
     console.print(f"Report: {layout.REPORT}")
 
 

@@ -13,6 +13,10 @@ class InputError(Exception):
         line = f"{where}: got {got}, expected {expected}; {remedy}"
         super().__init__(" ".join(line.split()))
 
+    def within(self, where: object) -> "InputError":
+        """The same error, said of an entry that it came from."""
+        return _as_it_was(type(self), f"{where}: {self}")
+
     def __reduce__(self) -> tuple[Callable[[type["InputError"], str], "InputError"], tuple[type["InputError"], str]]:
         """So that it comes whole out of a worker process."""
         return _as_it_was, (type(self), str(self))

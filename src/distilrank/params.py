@@ -178,7 +178,7 @@ class Params(Section):
 
     def model_names(self) -> list[str]:
         """The trained models in the order of the report: teachers, then each student after its control."""
-        students = [name for student in self.students for name in self._models_of(student)]
+        students = [name for student in self.students for name in self.models_of(student)]
         return [*self.teachers, *students]
 
     def index_names(self) -> list[str]:
@@ -189,7 +189,8 @@ class Params(Section):
             for name in (student, *(distilled_name(student, teacher) for teacher in self.matrix.teachers))
         ]
 
-    def _models_of(self, student: str) -> list[str]:
+    def models_of(self, student: str) -> list[str]:
+        """The trained models of one student: its control, if it has one, then as each teacher taught it."""
         control = [student] if student in self.matrix.controls else []
         return [*control, *(distilled_name(student, teacher) for teacher in self.matrix.teachers)]
 

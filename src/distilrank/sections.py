@@ -290,8 +290,12 @@ class Latency(Section):
 
 
 class ExpectedFigures(Section):
-    """Published means of one measure by ranker; a run is within their seed noise, near them, or off."""
+    """Published means of one measure by ranker; a run is within their seed noise, near them, or off.
 
+    Of one collection, by the name that versions in the registry begin with: a run on another is not graded.
+    """
+
+    collection: str = Field(min_length=1)
     test_set: SplitName = "test"
     task: Literal["rerank", "retrieve"]
     measure: Measure

@@ -4,14 +4,14 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from distilrank.data.backbone import FILES, locate_backbone
+from distilrank.data.backbone import FILES, locate_backbone, locate_description
 from distilrank.errors import BackboneError
 from distilrank.sections import Backbone
 
@@ -66,11 +66,11 @@ def hub() -> Iterator[str]:
 
 
 def fetch(
-    model: str, sha256: str, hub: str, home: Path, environment: dict[str, str]
+    model: str, sha256: str, hub: str, home: Path, environment: dict[str, str], how: str = "locate_backbone"
 ) -> subprocess.CompletedProcess[str]:
     code = (
-        "import sys; from distilrank.data.backbone import locate_backbone; from distilrank.params import Backbone; "
-        "print(locate_backbone(Backbone(model=sys.argv[1], sha256=sys.argv[2])))"
+        f"import sys; from distilrank.data.backbone import {how}; from distilrank.params import Backbone; "
+        f"print({how}(Backbone(model=sys.argv[1], sha256=sys.argv[2])))"
     )
     return subprocess.run(
         [sys.executable, "-c", code, model, sha256],
@@ -88,6 +88,16 @@ def test_a_model_on_a_hub_is_fetched_and_verified(hub: str, tmp_path: Path, envi
     assert {name: (folder / name).read_bytes() for name in FILES} == CONTENTS
 
 
+def test_a_model_on_a_hub_is_described_without_its_weights(
+    hub: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    done = fetch("team/small", "0" * 64, hub, tmp_path, environment, "locate_description")
+    assert done.returncode == 0, done.stderr
+    assert sorted(file.name for file in Path(done.stdout.strip()).iterdir()) == sorted(
+        name for name in FILES if name != "model.safetensors"
+    )
+
+
 def test_other_weights_than_named_are_refused(hub: str, tmp_path: Path, environment: dict[str, str]) -> None:
     done = fetch("team/small", "0" * 64, hub, tmp_path, environment)
     assert done.returncode != 0
@@ -99,7 +109,8 @@ def test_a_model_that_the_hub_does_not_have_is_named(hub: str, tmp_path: Path, e
     assert "BackboneError: backbone team/none: got" in done.stderr
 
 
-def test_a_folder_without_all_the_files_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("locate", [locate_backbone, locate_description])
+def test_a_folder_without_all_the_files_is_refused(locate: Callable[[Backbone], Path], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(BackboneError, match=r"got no model\.safetensors"):
-        locate_backbone(Backbone(model=str(tmp_path), sha256=None))
+        locate(Backbone(model=str(tmp_path), sha256=None))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distilrank.data.collection import SCHEMAS, Collection
-from distilrank.data.findings import Findings
+from distilrank.data.findings import DROPPED, DroppedIds, Findings
 from distilrank.data.intake import take_in
 from distilrank.errors import CollectionError
 
@@ -213,3 +213,17 @@ def test_whatever_is_given_each_row_is_kept_or_listed(
     for split in ("train", "dev", *collection.test_sets()):
         positive = collection.qrels_of(split).filter(pl.col("relevance") > 0)["query_id"]
         assert set(collection.queries_of(split)["query_id"]) == set(positive)
+
+
+def test_ids_that_are_gone_are_told_from_those_that_a_qrel_alone_names(tmp_path: Path) -> None:
+    source = Given()
+    odd = 'a "b"\tc\nd'
+    source.given_passages += [("blank", "", " "), (odd, "", "text"), ("a", "", "another a")]
+    source.given_queries += [("t", "who?", None), ("mute", "", "train")]
+    source.given_qrels += [("q", "nowhere", 1, "train"), ("nobody", "a", 1, "train")]
+    _, findings = taken(source, tmp_path)
+    findings.rows().write_csv(tmp_path / DROPPED, separator="\t")
+    dropped = DroppedIds.read(tmp_path)
+    assert sorted(dropped.queries) == ["mute", "t"]
+    # One that is there twice is known, whatever became of the second.
+    assert sorted(dropped.passages) == ["a", odd, "blank"]

@@ -2,12 +2,13 @@
 
 import pytest
 
-from distilrank.evaluation.expected import graded
+from distilrank.evaluation.expected import graded, not_graded
 from distilrank.sections import ExpectedFigures
 
 
 def expected(test_set: str = "test") -> ExpectedFigures:
     return ExpectedFigures(
+        collection="own",
         test_set=test_set,
         task="rerank",
         measure="nDCG@10",
@@ -30,7 +31,7 @@ def expected(test_set: str = "test") -> ExpectedFigures:
     ],
 )
 def test_a_bound_belongs_to_the_better_grade(apart: float, side: int, grade: str) -> None:
-    [table] = graded([expected()], {"rerank": {"dot": {"nDCG@10": 0.7 + side * apart}}})
+    [table] = graded([expected()], "own", {"rerank": {"dot": {"nDCG@10": 0.7 + side * apart}}})
     [row] = table.rows
     assert row.grade == grade
     assert row.difference == pytest.approx(side * apart)
@@ -47,6 +48,15 @@ def test_a_bound_belongs_to_the_better_grade(apart: float, side: int, grade: str
     ],
 )
 def test_another_ranker_measure_task_or_set_does_not_count(metrics: dict[str, dict[str, dict[str, float]]]) -> None:
-    [table] = graded([expected("dl19")], metrics)
+    [table] = graded([expected("dl19")], "own", metrics)
     [row] = table.rows
     assert (row.grade, row.got, row.difference) == ("not measured", None, None)
+
+
+def test_figures_of_another_collection_grade_nothing_and_say_so() -> None:
+    metrics = {"rerank": {"dot": {"nDCG@10": 0.7}}}
+    assert graded([expected()], "another", metrics) == []
+    assert not_graded([expected()], "another") == [
+        "Not graded, for this collection is another: nDCG@10 of re-ranking: test on own (a paper, table 2)."
+    ]
+    assert not_graded([expected()], "own") == []

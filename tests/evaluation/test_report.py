@@ -266,11 +266,13 @@ def test_the_same_results_give_the_same_bytes(matrix_page: str, matrix_params: P
     assert write_report(ReportInputs.read(matrix_params)) == matrix_page
 
 
-def test_terminal_and_artifact_have_a_student_in_one_row(matrix_page: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_and_artifact_have_a_student_in_one_row(
+    matrix_page: str, matrix_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
     metrics = json.loads(layout.METRICS.read_text())
     values = [f"{metrics['rerank'][name]['nDCG@10']:.3f}" for name in ("dot", "dot-T1", "dot-T2")]
     assert f"| dot | {' | '.join(values)} |" in results_page(metrics)
-    show_results([])
+    show_results(matrix_params)
     assert f"│ dot     │      {' │ '.join(values)} │" in capsys.readouterr().out
 
 
@@ -289,7 +291,13 @@ def test_no_difference_at_all_is_no_evidence() -> None:
 def two_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_params: Params) -> Params:
     """Results on two test sets, from a run that was given, some of whose figures somebody published."""
     monkeypatch.chdir(tmp_path)
-    published = {"test_set": "dl19", "task": "rerank", "measure": "nDCG@10", "source": "a paper, table 2"}
+    published = {
+        "collection": "aws-api-docs",
+        "test_set": "dl19",
+        "task": "rerank",
+        "measure": "nDCG@10",
+        "source": "a paper, table 2",
+    }
     values = tiny_params.model_dump()
     values["candidates"]["runs"] = [{"location": "run.trec", "checksum": None}]
     values["evaluation"]["minimum_relevance"] = {"dl19": 1, "dl20": 1}
@@ -303,7 +311,11 @@ def two_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_params: Param
     }
     other = published | {"test_set": "dl20", "task": "retrieve", "figures": {"T1": 0.5}}
     noise = {"seed_noise": 0.004, "near": 0.02}
-    values["report"]["expected"] = [published | noise | {"figures": figures}, other | noise]
+    values["report"]["expected"] = [
+        published | noise | {"figures": figures},
+        other | noise,
+        published | noise | {"collection": "scifact", "source": "another paper", "figures": {"T1": 0.123}},
+    ]
     return Params.model_validate(values)
 
 
@@ -328,10 +340,16 @@ def test_what_was_expected_is_graded(two_sets: Params, capsys: pytest.CaptureFix
     for ranker, grade in grades.items():
         assert re.search(rf"<th>{ranker}</th>.*?<td class=\"first\">{grade}</td>", section, re.DOTALL)
     assert "not measured" in section  # T1 does not search
-    show_results(two_sets.report.expected)
+    elsewhere = (
+        "Not graded, for this collection is aws-api-docs: nDCG@10 of re-ranking: dl19 on scifact (another paper)."
+    )
+    assert elsewhere in section
+    assert "0.123" not in section
+    show_results(two_sets)
     printed = capsys.readouterr().out
     assert all(grade in printed for grade in [*grades.values(), "not measured"])
     assert "Re-ranking the given candidates: dl20" in printed
+    assert elsewhere in " ".join(printed.split())
 
 
 def test_a_test_set_without_a_minimum_relevance_is_named(two_sets: Params) -> None:

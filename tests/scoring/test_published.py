@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from distilrank import layout
-from distilrank.artifacts import whole_directory
+from distilrank.artifacts import read_manifest, whole_directory
+from distilrank.data.findings import ROWS
 from distilrank.errors import DownloadError, InputError, MissingInput, ScoreError
 from distilrank.params import Params
 from distilrank.scoring.export import export_scores
@@ -108,6 +109,44 @@ def test_a_bad_line_is_refused_by_its_number(
     with pytest.raises(ScoreError, match=message):
         take_in(joined(lines))
     nothing_is_left()
+
+
+def query_of(split: str) -> str:
+    queries = pl.read_parquet(layout.COLLECTION / "queries.parquet")
+    return str(queries.filter(pl.col("split") == split)["query_id"][0])
+
+
+def test_lines_of_dev_and_test_queries_are_left_out_and_counted(
+    take_in: Stage, lines: list[str], triples: pl.DataFrame
+) -> None:
+    others = [changed(line, 2, query_of(split)) for line, split in zip(lines, ["dev", "dev", "test"], strict=False)]
+    labels = take_in(joined([others[0], *lines, *others[1:]]))
+    assert labels.select(triples.columns).equals(triples)
+    number = len(lines)
+    counts = {"given": number + 3, "dropped": 0, "of dev queries": 2, "of test queries": 1, "triples": number}
+    assert read_manifest(layout.LABELS / "T9").counts == counts
+
+
+def test_lines_of_dev_and_test_queries_alone_are_refused(take_in: Stage, lines: list[str]) -> None:
+    with pytest.raises(ScoreError, match="got 64 lines, none of a training query of the collection"):
+        take_in(joined([changed(line, 2, query_of("dev")) for line in lines]))
+    nothing_is_left()
+
+
+def test_lines_of_what_the_collection_dropped_are_dropped_and_counted(
+    take_in: Stage, lines: list[str], triples: pl.DataFrame
+) -> None:
+    gone = [("a query", None), (None, "a passage"), ("a qrel's query", "a qrel's passage")]
+    rows = [("dropped", query, passage, "train") for query, passage in gone]
+    table = pl.DataFrame(rows, schema=ROWS, orient="row")
+    table.write_csv(layout.COLLECTION / "dropped.tsv", separator="\t")
+    spoilt = [changed(lines[0], 2, "a query"), changed(lines[0], 3, "a passage"), changed(lines[0], 4, "a passage")]
+    labels = take_in(joined([*spoilt, *lines]))
+    assert labels.select(triples.columns).equals(triples)
+    assert read_manifest(layout.LABELS / "T9").counts == {"given": 67, "dropped": 3, "triples": 64}
+    # What a dropped qrel names was never given.
+    with pytest.raises(ScoreError, match=r"scores.tsv:65: got pos_passage_id 'a qrel's passage'"):
+        take_in(joined([*lines, changed(lines[0], 3, "a qrel's passage")]))
 
 
 def test_a_pair_with_another_score_is_refused(take_in: Stage, lines: list[str]) -> None:

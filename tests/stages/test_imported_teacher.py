@@ -1,12 +1,18 @@
 """Distillation from what others made: their collection, candidates, triples and scores; no teacher, by DVC."""
 
 import json
+import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 from ruamel.yaml import YAML
 from tests.conftest import DATASETS, ROOT, Command
 from tests.test_pipeline import clone
+
+from distilrank.params import Params
+from distilrank.stages.collect import collect
+from distilrank.stages.import_scores import import_scores
 
 MINI = DATASETS / "msmarco-teacher-mini"
 # Its ten queries, all for training, as splits of our own.
@@ -47,10 +53,18 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
         assert (metrics[f"{name}/rerank"]["given"]["nDCG@10"] == 1) == (best[query] == positives()[query])
     counts = json.loads((project / "data/triples/manifest.json").read_text())["counts"]
     assert counts["given"] == counts["triples"] == 150
+    # Students learn from what their controls do: the lines of training queries, 25 a query.
+    left_out = {"of dev queries": 50, "of dl19 queries": 25, "of dl20 queries": 25}
+    counts = json.loads((project / "labels/T2/manifest.json").read_text())["counts"]
+    assert counts == {"given": 250, "dropped": 0, **left_out, "triples": 150}
+    assert "labels/T2: lines 250 given, 0 dropped, 50 of dev queries" in done.stdout
+    given, learned = (project / place for place in ("data/triples/triples.parquet", "labels/T2/labels.parquet"))
+    assert pl.read_parquet(learned).select("query_id", "positive_id", "negative_ids").equals(pl.read_parquet(given))
     quality = json.loads((project / "evaluation/labels.json").read_text())["teachers"]["T2"]
-    assert quality["triples"] == 250
-    negative = [line for line in lines() if float(line[0]) < float(line[1])]
-    assert quality["negative_margins"] == pytest.approx(len(negative) / len(lines()))
+    assert quality["triples"] == 150
+    train = [line for line in lines() if line[2] in sorted(positives())[:6]]
+    negative = [line for line in train if float(line[0]) < float(line[1])]
+    assert quality["negative_margins"] == pytest.approx(len(negative) / len(train))
     page = (project / "report/report.html").read_text()
     assert "dot-T2" in page and "T1" not in page
     assert "Re-ranking the given candidates: dl20" in page
@@ -88,3 +102,34 @@ def write_collection(directory: Path) -> None:
     train = [queries[number] for number in SPLITS["train"]]
     triples = [f"{query}\t{positive}\t{negative}" for _, _, query, positive, negative in lines() if query in train]
     (directory / "triples.tsv").write_text("\n".join([*triples, ""]))
+
+
+@pytest.mark.skipif(not MINI.is_dir(), reason=f"{MINI} is not there")
+def test_an_import_follows_what_collect_moved_and_dropped(
+    tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten training queries, some moved to dev; of the passages one, which a line names, without a text."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "collections" / "mini"
+    shutil.copytree(MINI, folder)
+    blank = lines()[0][4]
+    corpus = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()]
+    emptied = [row | {"title": "", "text": ""} if row["_id"] == blank else row for row in corpus]
+    (folder / "corpus.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in emptied))
+    section = {"source": "beir", "location": str(folder), "on_error": "drop", "dev_share": 0.3}
+    imports = {"T3": {"location": str(MINI / "teacher_scores.tsv"), "checksum": None}}
+    params = Params.model_validate(tiny_params.model_dump() | {"collection": section, "imports": imports})
+    collect(params)
+    counts = import_scores(params, "T3")
+    queries = pl.read_parquet("data/collection/queries.parquet")
+    train, dev = (queries.filter(pl.col("split") == split)["query_id"].to_list() for split in ("train", "dev"))
+    assert train and dev
+    named = [line for line in lines() if blank in line[3:]]
+    assert named
+    of_dev = [line for line in lines() if line[2] in dev and line not in named]
+    learned = [line for line in lines() if line[2] in train and line not in named]
+    assert counts == {
+        "given": 250, "dropped": len(named), "of dev queries": len(of_dev), "triples": len(learned)
+    }  # fmt: skip
+    labels = pl.read_parquet("labels/T3/labels.parquet").explode("negative_ids")
+    assert labels["negative_ids"].to_list() == [line[4] for line in learned]

@@ -96,6 +96,64 @@ def test_training_goes_on_from_its_last_checkpoint(
     assert list(work.iterdir()) == []
 
 
+def test_after_ctrl_c_one_line_says_how_to_go_on(
+    unfinished: Callable[[str], Path], environment: dict[str, str], command: Command
+) -> None:
+    project = unfinished("models/T1")
+    process = started(project, environment, TEACH)
+    wait_until(lambda: any(project.glob(".work/train-T1/*/checkpoint-2/whole")), process)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    told = re.fullmatch(r"distilrank: interrupted; the same command goes on from the checkpoint of step ([24])\n", said)
+    assert told, said
+    resumed = command(project, *TEACH)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"training steps: going on from {told[1]} of 6" in resumed.stdout
+
+
+def started(directory: Path, environment: dict[str, str], words: tuple[str, ...]) -> "subprocess.Popen[str]":
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, cwd=directory, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while not ready():
+        assert process.poll() is None, "it ended before that"
+        assert time.monotonic() < deadline, "it did not come that far"
+        time.sleep(0.005)
+
+
+def test_a_second_training_of_one_model_is_refused_while_the_first_lives(
+    unfinished: Callable[[str], Path], environment: dict[str, str], command: Command
+) -> None:
+    project = unfinished("models/T1")
+    work = project / ".work" / "train-T1"
+    first = started(project, environment, TEACH)
+    wait_until(lambda: any(work.glob("*/checkpoint-2/whole")), first)
+    first.send_signal(signal.SIGSTOP)
+    try:
+        before = sorted(work.rglob("*"))
+        second = command(project, *TEACH)
+        assert (second.returncode, second.stdout) == (2, ""), second.stderr
+        assert second.stderr == (
+            f"distilrank: models/T1: got a training of it that still runs (process {first.pid}: distilrank teach T1), "
+            "expected one training at a time; wait until it ends, or end that process; what it has done is gone on "
+            "with\n"
+        )
+        assert sorted(work.rglob("*")) == before
+        # Another model is another matter.
+        assert command(project, "distilrank", "teach", "T1b").returncode == 0
+    finally:
+        first.kill()
+        first.communicate()
+    # Its lock died with it.
+    third = command(project, *TEACH)
+    assert third.returncode == 0, third.stderr
+    assert "going on from" in third.stdout
+
+
 def parts(project: Path) -> list[Path]:
     return sorted((project / ".store").rglob("*.parquet"))
 

@@ -1,6 +1,8 @@
 """Training small rankers on random weights: in-batch negatives, learning rates of parts, and going on."""
 
 import dataclasses
+import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,3 +168,24 @@ def test_a_handful_of_triples_is_learnt(task: TrainingTask, tmp_path: Path) -> N
     params = PARAMS.model_copy(update={"steps": 60, "validate_every": 60, "learning_rate": 1e-2})
     _, history = train(dataclasses.replace(task, params=params, loss=RankNet()), tmp_path, ignore)
     assert history.loss[-1][1] < 0.2 * history.loss[0][1]
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (1, "the same command begins anew: it had no checkpoint yet"),
+        (3, "the same command goes on from the checkpoint of step 2"),
+    ],
+)
+def test_ctrl_c_is_answered_with_how_to_go_on(
+    step: int, told: str, task: TrainingTask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(now: int, _: object) -> None:
+        if now == step:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(task, tmp_path, press)
+    assert capsys.readouterr().err == f"distilrank: interrupted; {told}\n"
+    train(task, tmp_path, ignore)
+    assert bool(re.search(f"going on from {step - 1} of 6", capsys.readouterr().out)) == (step > 1)

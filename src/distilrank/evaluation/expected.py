@@ -32,14 +32,25 @@ class GradedTable:
     rows: list[Graded]
 
 
-def graded(expected: Sequence[ExpectedFigures], metrics: Metrics) -> list[GradedTable]:
-    """A table for each entry of `report.expected`."""
+def graded(expected: Sequence[ExpectedFigures], collection: str, metrics: Metrics) -> list[GradedTable]:
+    """A table for each entry of `report.expected` that is for this collection."""
     sets = sorted({test_set_of(task) for task in metrics})
-    how = {RERANK: "re-ranking", RETRIEVE: "searching"}
-    titles = [f"{one.measure} of {how[one.task]}: {one.test_set}" for one in expected]
+    own = [one for one in expected if one.collection == collection]
+    return [GradedTable(one, _title(one), list(_rows(one, metrics, sets))) for one in own]
+
+
+def not_graded(expected: Sequence[ExpectedFigures], collection: str) -> list[str]:
+    """A sentence for each entry of `report.expected` that is for another collection."""
+    others = [one for one in expected if one.collection != collection]
     return [
-        GradedTable(one, title, list(_rows(one, metrics, sets))) for one, title in zip(expected, titles, strict=True)
+        f"Not graded, for this collection is {collection}: {_title(one)} on {one.collection} ({one.source})."
+        for one in others
     ]
+
+
+def _title(expected: ExpectedFigures) -> str:
+    how = {RERANK: "re-ranking", RETRIEVE: "searching"}
+    return f"{expected.measure} of {how[expected.task]}: {expected.test_set}"
 
 
 def _rows(expected: ExpectedFigures, metrics: Metrics, sets: list[str]) -> Iterator[Graded]:

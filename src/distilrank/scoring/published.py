@@ -6,6 +6,7 @@ pos_score <tab> neg_score <tab> query_id <tab> pos_passage_id <tab> neg_passage_
 import gzip
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv
 
+from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.downloads import fetched
-from distilrank.data.tokens import TokenStore, find
+from distilrank.data.findings import DroppedIds
+from distilrank.data.tokens import find
 from distilrank.errors import ScoreError
 from distilrank.sections import FileElsewhere
 
@@ -68,35 +71,80 @@ def whole_file(published: FileElsewhere) -> Path:
     return path
 
 
-def read_published(path: Path, tokens: TokenStore) -> Iterator[pl.DataFrame]:
-    """Labels of one negative each, some at a time, of passages and queries that `tokens` holds.
+class PublishedScores:
+    """The lines of a file from which a student may learn: those of training queries, whose passages are there.
 
-    Raises ScoreError, with the number of the line, for one that has other columns, a score that is no finite number, or
-    an id that is not of the collection.
+    `counts` tells, once all are read, how many lines were given, and how many were left out for what.
     """
-    first = 1
-    for rows in _rows(path):
+
+    def __init__(self, path: Path, collection: Collection, dropped: DroppedIds) -> None:
+        self._path, self._dropped = path, dropped
+        self._queries, self._passages = collection.queries, collection.passage_ids()
+        self.counts: Counter[str] = Counter()
+
+    def labels(self) -> Iterator[pl.DataFrame]:
+        """Labels of one negative each, some at a time.
+
+        Raises ScoreError, with the number of the line, for one that has other columns, a score that is no finite
+        number, or an id that the collection never held; and where no line is left.
+        """
+        self.counts = Counter(given=0, dropped=0)
+        kept = 0
+        for rows in _rows(self._path):
+            labels = self._learnable(rows)
+            self.counts["given"] += len(rows)
+            kept += len(labels)
+            yield labels
+        if not kept:
+            raise _refused(
+                self._path,
+                f"{self.counts['given']:,} lines, none of a training query of the collection",
+                "scores of training queries",
+                "name the file that goes with the collection",
+            )
+
+    def _learnable(self, rows: pl.DataFrame) -> pl.DataFrame:
         scores = rows.select(pl.col(COLUMNS[:2]).cast(pl.Float32, strict=False))
-        faults = [
-            *((column, ~scores[column].is_finite().fill_null(False), "a finite number") for column in COLUMNS[:2]),
-            *_unknown_ids(rows, tokens),
-        ]
-        for column, wrong, expected in faults:
-            if wrong.any():
-                line = int(wrong.arg_max() or 0)
-                raise _refused(
-                    f"{path}:{first + line}", f"{column} '{rows[column][line]}'", expected, "mend or drop the line"
-                )
-        first += len(rows)
-        yield pl.DataFrame(
-            {
-                "query_id": rows["query_id"],
-                "positive_id": rows["pos_passage_id"],
-                "negative_ids": rows["neg_passage_id"].reshape((-1, 1)).arr.to_list(),
-                "positive_score": scores["pos_score"],
-                "negative_scores": scores["neg_score"].reshape((-1, 1)).arr.to_list(),
-            }
-        )
+        for column in COLUMNS[:2]:
+            self._refuse(rows, column, ~scores[column].is_finite().fill_null(False), "a finite number")
+        query_rows, no_query = find(rows["query_id"], self._queries["query_id"])
+        gone = self._gone(rows, "query_id", no_query, self._dropped.queries, "query")
+        for column in COLUMNS[3:]:
+            no_passage = find(rows[column], self._passages)[1]
+            gone = gone | self._gone(rows, column, no_passage, self._dropped.passages, "passage")
+        split = self._queries["split"].gather(query_rows)
+        others = split.filter(~gone & (split != TRAIN))
+        self.counts["dropped"] += int(gone.sum())
+        of_splits = others.value_counts().sort("split")
+        self.counts.update({f"of {name} queries": number for name, number in of_splits.iter_rows()})
+        return _as_labels(rows, scores).filter(~gone & (split == TRAIN))
+
+    def _gone(self, rows: pl.DataFrame, column: str, unknown: pl.Series, dropped: pl.Series, what: str) -> pl.Series:
+        """Which ids, of the unknown ones, `collect` dropped. Raises ScoreError for any other."""
+        if unknown.any():
+            strange = unknown & ~rows[column].is_in(dropped.implode())
+            self._refuse(rows, column, strange, f"a {what} of the collection")
+        return unknown
+
+    def _refuse(self, rows: pl.DataFrame, column: str, wrong: pl.Series, expected: str) -> None:
+        if wrong.any():
+            number = int(wrong.arg_max() or 0)
+            line = self.counts["given"] + number + 1
+            raise _refused(
+                f"{self._path}:{line}", f"{column} '{rows[column][number]}'", expected, "mend or drop the line"
+            )
+
+
+def _as_labels(rows: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "query_id": rows["query_id"],
+            "positive_id": rows["pos_passage_id"],
+            "negative_ids": rows["neg_passage_id"].reshape((-1, 1)).arr.to_list(),
+            "positive_score": scores["pos_score"],
+            "negative_scores": scores["neg_score"].reshape((-1, 1)).arr.to_list(),
+        }
+    )
 
 
 def _rows(path: Path) -> Iterator[pl.DataFrame]:
@@ -117,13 +165,6 @@ def _rows(path: Path) -> Iterator[pl.DataFrame]:
         raise _refused(
             path, str(error)[:160], f"lines of {' <tab> '.join(COLUMNS)}, in UTF-8", "mend or fetch the file again"
         ) from error
-
-
-def _unknown_ids(rows: pl.DataFrame, tokens: TokenStore) -> Iterator[tuple[str, pl.Series, str]]:
-    for column in COLUMNS[2:]:
-        what = column.removeprefix("pos_").removeprefix("neg_").removesuffix("_id")
-        known = tokens.query_ids if what == "query" else tokens.passage_ids
-        yield column, find(rows[column], known)[1], f"a {what} of the collection"
 
 
 def _ends_a_line(path: Path) -> bool:

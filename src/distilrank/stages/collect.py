@@ -4,6 +4,7 @@ from distilrank import layout
 from distilrank.artifacts import whole_directory, write_json
 from distilrank.collection_sections import AwsApiDocs
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
+from distilrank.data.findings import DROPPED
 from distilrank.data.intake import take_in
 from distilrank.data.sources.chosen import chosen_source
 from distilrank.params import Params
@@ -18,7 +19,7 @@ def collect(params: Params) -> None:
         if section.on_error == "fail":
             findings.refuse_errors()
         write_json(draft.path / "findings.json", findings.summary())
-        findings.rows().write_csv(draft.path / "dropped.tsv", separator="\t")
+        findings.rows().write_csv(draft.path / DROPPED, separator="\t")
         draft.counts |= _counts(Collection.read(draft.path))
 
 

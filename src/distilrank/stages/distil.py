@@ -4,6 +4,7 @@ import polars as pl
 
 from distilrank import layout
 from distilrank.artifacts import built
+from distilrank.data.collection import TRAIN, UNLABELLED
 from distilrank.data.triples import TRIPLES
 from distilrank.errors import ParamsError
 from distilrank.params import Params, distilled_name
@@ -29,5 +30,8 @@ def distil(params: Params, name: str, teacher: str | None, track: Track) -> None
         )
     start = layout.MODELS / members[0] if section.start == "teacher" else None
     labels = layout.LABELS / teacher
-    lesson = Lesson(section.loss, read_labels(labels), [labels], {"teacher": teacher, "start": section.start}, start)
+    chosen_by = {"teacher": teacher, "start": section.start}
+    # What was published is not labelled by us, and so never of unlabelled queries.
+    splits = (TRAIN, UNLABELLED) if params.unlabelled and members else (TRAIN,)
+    lesson = Lesson(section.loss, read_labels(labels), [labels], chosen_by, start, splits)
     build_model(params, distilled_name(name, teacher), section, lesson, track)

@@ -10,9 +10,10 @@ import polars as pl
 from distilrank import layout
 from distilrank.artifacts import built, whole_directory, work_directory, write_json
 from distilrank.data.backbone import locate_backbone
-from distilrank.data.collection import Collection
+from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_other_vocabulary
 from distilrank.data.tokens import TokenStore
+from distilrank.errors import CollectionError
 from distilrank.params import Params
 from distilrank.rankers.architectures import (
     begin_ranker,
@@ -26,6 +27,7 @@ from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.labels import scores_of
 from distilrank.sections import Student, Teacher
+from distilrank.stages.alone import alone_with
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import loss_for
@@ -36,17 +38,19 @@ from distilrank.training.validation import DevReranking
 @dataclass(frozen=True)
 class Lesson:
     """What a model learns from: triples, with a teacher's scores or without, of these directories; whatever of the
-    params chose them; and the trained ranker whose layers it starts from, else the backbone's."""
+    params chose them; the trained ranker whose layers it starts from, else the backbone's; and the splits that the
+    triples' queries may be of."""
 
     loss: str
     triples: pl.DataFrame
     inputs: list[Path]
     chosen_by: Mapping[str, Any]
     start: Path | None = None
+    splits: tuple[str, ...] = (TRAIN,)
 
 
 def build_model(params: Params, name: str, section: Teacher | Student, lesson: Lesson, track: Track) -> None:
-    """Trains models/<name>/."""
+    """Trains models/<name>/. Raises InputError where another process trains it."""
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.inputs]
     inputs += [lesson.start] if lesson.start else []
     used = {
@@ -60,7 +64,11 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
         "validation": params.validation.model_dump(),
     }
     task = _task(params, section, lesson)
-    with work_directory(f"train-{name}", used, inputs) as work, track(name, used, work) as record:
+    with (
+        alone_with(layout.MODELS / name),
+        work_directory(f"train-{name}", used, inputs) as work,
+        track(name, used, work) as record,
+    ):
         ranker, history = train(task, work, record.log)
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
@@ -84,7 +92,9 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     check_fits(section.ranker, config, params.tokens, tokenizer)
     chosen_device()
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
-    validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
+    collection = Collection.read(layout.COLLECTION)
+    _refuse_other_queries(lesson, collection)
+    validate = DevReranking(collection, candidates, tokens, params.validation)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
 
@@ -93,3 +103,16 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
         return begin_ranker(section.ranker, source, params.tokens, tokenizer)
 
     return TrainingTask(begin, section.training, loss_for(lesson.loss, section.temperature), dataset, validate)
+
+
+def _refuse_other_queries(lesson: Lesson, collection: Collection) -> None:
+    """Raises CollectionError for triples of dev or test queries: whoever wrote them, a model would learn its test."""
+    allowed = collection.queries.filter(pl.col("split").is_in(lesson.splits))
+    others = lesson.triples.select("query_id").join(allowed, on="query_id", how="anti")
+    if len(others):
+        raise CollectionError(
+            " and ".join(map(str, lesson.inputs)),
+            got=f"{len(others):,} triples of other queries (the first: '{others['query_id'][0]}')",
+            expected=f"queries of the split {' or '.join(lesson.splits)}",
+            remedy="build what is out of date: dvc repro",
+        )

@@ -1,6 +1,7 @@
 """The training loop: Hugging Face's Trainer, with our losses, batches, and validation by re-ranking."""
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +58,17 @@ class TrainingTask:
 def train(task: TrainingTask, work: Path, observe: Observer) -> tuple[Ranker, History]:
     """Trains what the task begins and returns the ranker at its best validation, with the training's history.
 
-    Goes on from the last whole checkpoint in `work`, exactly as if it had not been interrupted.
+    Goes on from the last whole checkpoint in `work`, exactly as if it had not been interrupted. Ctrl-C is
+    answered with a line that says so.
     """
     checkpoint = _last_whole_checkpoint(work)
     state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)) if checkpoint else None
     if state is None or not _has_ended(state):
-        state = _train(task, work, observe, checkpoint)
+        try:
+            state = _train(task, work, observe, checkpoint)
+        except KeyboardInterrupt:
+            print(f"distilrank: interrupted; {_how_to_go_on(work)}", file=sys.stderr, flush=True)
+            raise
     return load_ranker(work / f"checkpoint-{state.best_global_step}"), _history(state)
 
 
@@ -197,6 +203,13 @@ def _last_whole_checkpoint(work: Path) -> Path | None:
         if not (checkpoint / _WHOLE).exists():
             shutil.rmtree(checkpoint)
     return max(work.glob("checkpoint-*"), key=_step_of, default=None)
+
+
+def _how_to_go_on(work: Path) -> str:
+    checkpoint = _last_whole_checkpoint(work)
+    if checkpoint is None:
+        return "the same command begins anew: it had no checkpoint yet"
+    return f"the same command goes on from the checkpoint of step {_step_of(checkpoint)}"
 
 
 def _step_of(checkpoint: Path) -> int:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from distilrank.collection_sections import collection_name
 from distilrank.data.collection import DEV, TRAIN
-from distilrank.evaluation.expected import graded
+from distilrank.evaluation.expected import graded, not_graded
 from distilrank.evaluation.report.configuration import configuration
 from distilrank.evaluation.report.examples import choose_examples
 from distilrank.evaluation.report.formats import FILTERS
@@ -38,7 +39,7 @@ def write_report(inputs: ReportInputs) -> str:
     )
     environment.filters |= FILTERS
     table = results_table(inputs)
-    collection = inputs.collection
+    collection, name = inputs.collection, collection_name(inputs.params.collection)
     return environment.get_template("template.html.jinja").render(
         inputs=inputs,
         params=inputs.params,
@@ -51,7 +52,8 @@ def write_report(inputs: ReportInputs) -> str:
         measures=MEASURES,
         table=table,
         titles={task: title_of(task, inputs.params.first_stage()) for task in inputs.metrics},
-        expected=graded(inputs.params.report.expected, inputs.metrics),
+        expected=graded(inputs.params.report.expected, name, inputs.metrics),
+        not_graded=not_graded(inputs.params.report.expected, name),
         meanings=_meanings([measure for measures in table.tasks.values() for measure in measures]),
         training_curves=training_curves(inputs),
         score_distributions=score_distributions(inputs),

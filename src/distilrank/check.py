@@ -1,0 +1,195 @@
+"""check: what would fail after hours is refused before them: places, queries and backbones that the params need."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from distilrank import layout
+from distilrank.artifacts import MANIFEST, read_manifest
+from distilrank.collection_sections import IR_DATASETS, AwsApiDocs, Beir, Located, ParquetTables
+from distilrank.collection_sections import Collection as CollectionSection
+from distilrank.data.backbone import locate_description
+from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
+from distilrank.data.downloads import is_remote
+from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
+from distilrank.errors import CollectionError, InputError, NotThere
+from distilrank.params import PARAMS_FILE, Params
+from distilrank.sections import Backbone, FileElsewhere, GivenTriples, Section, Student, Teacher, TkRanker
+
+_TEST = "test"
+# What the queries of a split are for, and how to come by some.
+_NEEDED = {
+    TRAIN: ("to learn from", "name training queries in collection.splits"),
+    DEV: ("to validate on while training", "set collection.dev_share to take some of the training queries"),
+    _TEST: ("to measure by", "name a test set in collection.splits, or, of aws-api-docs, raise test_share"),
+}
+
+
+def check(params: Params) -> None:
+    """Raises InputError for the first thing that is known to be missing, without a download of any size."""
+    for place in _places(params):
+        place.refuse_absent()
+    splits = _known_splits(params)
+    if splits is not None:
+        _check_splits(params, splits)
+    _check_rankers(params)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A location that an entry of the params names, and the output that no longer needs it once it is made so."""
+
+    entry: str
+    location: str
+    output: Path
+    made_with: Mapping[str, Any]
+    may_be_folder: bool = False
+
+    def refuse_absent(self) -> None:
+        """Raises NotThere. What is elsewhere is not asked for: whether a server has it shows when it is fetched."""
+        if is_remote(self.location) or self.location.startswith(IR_DATASETS):
+            return
+        path = Path(self.location.partition("#")[0])
+        if path.is_file() or (self.may_be_folder and path.is_dir()) or _is_made(self.output, self.made_with):
+            return
+        expected = "a folder or an archive" if self.may_be_folder else "a file"
+        raise NotThere(
+            f"{PARAMS_FILE}: {self.entry}", got=f"'{path}', which is not there", expected=expected,
+            remedy="correct the location, or put it there",
+        )  # fmt: skip
+
+
+def _places(params: Params) -> Iterator[_Place]:
+    if isinstance(params.collection, Located):
+        used = _dumped(params.collection)
+        yield _Place("collection.location", params.collection.location, layout.COLLECTION, used, True)
+    for number, run in enumerate(params.candidates.runs):
+        yield _file(f"candidates.runs.{number}", run, layout.CANDIDATES, params.candidates)
+    if isinstance(params.triples, GivenTriples):
+        yield _file("triples", params.triples, layout.TRIPLES, params.triples)
+    for name, one in params.imports.items():
+        yield _file(f"imports.{name}", one, layout.LABELS / name, one)
+    for entry in _entries(params):
+        ranker = entry.section.ranker
+        if isinstance(ranker, TkRanker) and ranker.glove:
+            for model in entry.models:
+                used = {"ranker": _dumped(ranker)}
+                yield _Place(f"{entry.name}.ranker.glove.path", ranker.glove.path, layout.MODELS / model, used)
+
+
+def _file(entry: str, file: FileElsewhere, output: Path, section: Section) -> _Place:
+    return _Place(f"{entry}.location", file.location, output, _dumped(section))
+
+
+def _dumped(section: Section) -> dict[str, Any]:
+    """As a manifest has it."""
+    return section.model_dump(mode="json")
+
+
+def _is_made(output: Path, used: Mapping[str, Any]) -> bool:
+    """Whether an output stands, and was made with these params."""
+    if not (output / MANIFEST).is_file():
+        return False
+    made_with = read_manifest(output).params
+    return all(made_with.get(key) == value for key, value in used.items())
+
+
+def _known_splits(params: Params) -> set[str] | None:
+    """The splits that have queries, or are to have some; None where only `collect` can tell."""
+    section = params.collection
+    if _is_made(layout.COLLECTION, _dumped(section)):
+        return set(Collection.read(layout.COLLECTION).queries["split"])
+    splits = _splits_to_come(section)
+    if splits and section.dev_share and TRAIN in splits:
+        return splits | {DEV}
+    return splits
+
+
+def _splits_to_come(section: CollectionSection) -> set[str] | None:
+    """Those that a collection will have, as far as its params and its small files here tell."""
+    if isinstance(section, AwsApiDocs):
+        return None  # shares of what it holds
+    if isinstance(section, ParquetTables):
+        return _splits_of_table(Path(section.location) / "queries.parquet")
+    if not isinstance(section, Beir) or "splits" in section.model_fields_set:
+        return set(section.splits)
+    folder = Path(section.location) / "qrels"
+    if not folder.is_dir():
+        return None
+    return {split for split, name in section.splits.items() if any(folder.glob(f"{name}.tsv*"))}
+
+
+def _splits_of_table(queries: Path) -> set[str] | None:
+    if not queries.is_file():
+        return None
+    try:
+        found = pl.scan_parquet(queries).select("split").unique().collect()
+    except pl.exceptions.PolarsError:
+        return None  # what is wrong with it, `collect` says
+    return set(found["split"].drop_nulls())
+
+
+def _check_splits(params: Params, splits: set[str]) -> None:
+    """Raises CollectionError where a kind of queries is missing, ParamsError where a test set has no relevance."""
+    test_sets = sorted(splits - {TRAIN, DEV, UNLABELLED})
+    present = splits | ({_TEST} if test_sets else set())
+    for split, (use, remedy) in _NEEDED.items():
+        if split not in present:
+            raise CollectionError(
+                f"{PARAMS_FILE}: collection", got=f"no {split} queries", expected=f"some, {use}", remedy=remedy
+            )
+    for name in test_sets:
+        params.minimum_relevance(name)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A teacher or a student: how the params call it, the models that come of it, and what those start from."""
+
+    name: str
+    section: Teacher | Student
+    models: list[str]
+    starts: list[Backbone]
+
+
+def _entries(params: Params) -> Iterator[_Entry]:
+    for name, teacher in params.teachers.items():
+        yield _Entry(f"teachers.{name}", teacher, [name], [teacher.backbone or params.backbone])
+    for name, student in params.students.items():
+        from_backbone = student.start == "backbone" or name in params.matrix.controls
+        starts = [student.backbone or params.backbone] if from_backbone else []
+        if student.start == "teacher":
+            # Of a teacher's layers, what its backbone says of widths and positions is true as well.
+            firsts = [params.teachers[params.members(teacher)[0]] for teacher in params.matrix.teachers]
+            starts += [first.backbone or params.backbone for first in firsts]
+        yield _Entry(f"students.{name}", student, params.models_of(name), starts)
+
+
+def _check_rankers(params: Params) -> None:
+    """Raises BackboneError where a ranker cannot be begun on what it is to start from; makes no weights."""
+    # Heavy, and not needed to find a misspelt path.
+    from distilrank.rankers.architectures import check_fits, pretrained_config
+
+    tokenizer = TextTokenizer(locate_description(params.backbone))
+    for entry in _entries(params):
+        ranker = entry.section.ranker
+        with _said_of(entry.name):
+            for backbone in dict.fromkeys(entry.starts):
+                folder = locate_description(backbone)
+                if backbone != params.backbone:
+                    refuse_other_vocabulary(folder, tokenizer)
+                # Word vectors of its own take no layers of a backbone's, and minutes to read.
+                if not (isinstance(ranker, TkRanker) and ranker.glove):
+                    check_fits(ranker, pretrained_config(folder), params.tokens, tokenizer)
+
+
+@contextmanager
+def _said_of(entry: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise error.within(f"{PARAMS_FILE}: {entry}") from error

@@ -1,0 +1,64 @@
+"""What a training refuses before it begins."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.conftest import Command
+
+from distilrank import layout
+from distilrank.artifacts import whole_directory
+from distilrank.scoring.labels import FILE
+
+Learn = Callable[..., str]
+
+
+@pytest.fixture
+def refused_to_learn(project: Path, command: Command) -> Learn:
+    """Writes labels/T1 of the stored triples and one query more, distils from them, and returns what was printed."""
+
+    def run(query: str, params: str = "") -> str:
+        triples = pl.read_parquet(layout.TRIPLES / "triples.parquet")
+        other = triples.head(1).with_columns(query_id=pl.lit(query))
+        labels = pl.concat([triples, other]).with_columns(
+            positive_score=pl.lit(1.0, pl.Float32), negative_scores=pl.lit([0.0], pl.List(pl.Float32))
+        )
+        shutil.rmtree(layout.LABELS, ignore_errors=True)
+        with whole_directory(layout.LABELS / "T1", "distilrank labels of T1", {}, [layout.TRIPLES]) as draft:
+            labels.write_parquet(draft.path / FILE)
+        if params:
+            text = Path("params.yaml").read_text()
+            Path("params.yaml").write_text(text.replace("unlabelled: null", params))
+        done = command(project, "distilrank", "distil", "dot", "--teacher", "T1")
+        assert not layout.MODELS.exists()
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        return done.stderr
+
+    return run
+
+
+def queries_of(split: str) -> list[str]:
+    queries = pl.read_parquet(layout.COLLECTION / "queries.parquet")
+    return queries.filter(pl.col("split") == split)["query_id"].to_list()
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_labels_of_dev_and_test_queries_are_refused(refused_to_learn: Learn, split: str) -> None:
+    [query, *_] = queries_of(split)
+    assert refused_to_learn(query) == (
+        f"distilrank: labels/T1: got 1 triples of other queries (the first: '{query}'), expected queries of the split "
+        "train; build what is out of date: dvc repro\n"
+    )
+    allowed = "unlabelled: {depth: 8, triples: 2, positive_from: 0.6, negative_to: 0.8, seed: 1}"
+    assert "expected queries of the split train or unlabelled" in refused_to_learn(query, allowed)
+
+
+def test_unlabelled_queries_are_refused_unless_they_are_meant(refused_to_learn: Learn) -> None:
+    """Meant, they train: tests/stages/test_unlabelled.py."""
+    [query, *_] = queries_of("train")
+    queries = pl.read_parquet(layout.COLLECTION / "queries.parquet")
+    lost = pl.when(pl.col("query_id") == query).then(pl.lit("unlabelled")).otherwise("split").alias("split")
+    queries.with_columns(lost).write_parquet(layout.COLLECTION / "queries.parquet")
+    assert f"(the first: '{query}'), expected queries of the split train;" in refused_to_learn(query)

@@ -1,0 +1,218 @@
+"""`distilrank check`, and every training before it begins: what would fail after hours is refused at once."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.conftest import ROOT, Command
+
+from distilrank import layout
+from distilrank.artifacts import whole_directory
+from distilrank.check import check
+from distilrank.errors import BackboneError, CollectionError, NotThere, ParamsError
+from distilrank.params import Params
+from distilrank.params_file import read_params
+from distilrank.stages.collect import collect
+
+Changed = Callable[..., Params]
+EVERYWHERE = ("train", "dev", "test")
+
+
+@pytest.fixture
+def changed(tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Changed:
+    """The tiny params with other sections, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def params(**sections: Any) -> Params:
+        return Params.model_validate(tiny_params.model_dump() | sections)
+
+    return params
+
+
+def in_beirs_layout(*splits: str) -> dict[str, Any]:
+    """Writes a collection with a query of each split and gives back the section that names it."""
+    folder = Path("collections/own")
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "a", "text": "one"}\n')
+    (folder / "queries.jsonl").write_text("".join(f'{{"_id": "{one}", "text": "{one}?"}}\n' for one in splits))
+    for split in splits:
+        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{split}\ta\t1\n")
+    return {"source": "beir", "location": str(folder)}
+
+
+def with_ranker(params: Params, section: str, name: str, ranker: dict[str, Any]) -> dict[str, Any]:
+    """The section of teachers or students in which one is another ranker."""
+    entries = params.model_dump()[section]
+    return {section: entries | {name: entries[name] | {"ranker": ranker}}}
+
+
+def test_params_that_can_be_built_pass_and_nothing_is_written(changed: Changed) -> None:
+    check(changed())
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ablation", "aws-api-docs", "beir", "paper"])
+def test_presets_on_the_bundled_backbone_pass(name: str, changed: Changed) -> None:
+    check(read_params(ROOT / "presets" / f"{name}.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("splits", "lacking"), [(["train", "test"], "dev"), (["train", "dev"], "test"), (["dev", "test"], "train")]
+)
+def test_a_collection_without_one_kind_of_queries_is_refused_from_its_files_and_when_it_is_built(
+    changed: Changed, splits: list[str], lacking: str
+) -> None:
+    params = changed(collection=in_beirs_layout(*splits))
+    with pytest.raises(CollectionError, match=f"params.yaml: collection: got no {lacking} queries, expected some, to"):
+        check(params)
+    collect(params)
+    shutil.rmtree("collections")
+    with pytest.raises(CollectionError, match=f"params.yaml: collection: got no {lacking} queries, expected some, to"):
+        check(params)
+
+
+def test_splits_that_the_params_name_need_no_file_to_be_missed(changed: Changed) -> None:
+    sections = {
+        "source": "msmarco-passage", "location": "https://nowhere.example", "splits": {"train": "train", "dev": "dev"}
+    }  # fmt: skip
+    with pytest.raises(CollectionError, match="got no test queries"):
+        check(changed(collection=sections))
+    sections["splits"] = {"train": "train", "dl19": "trec-dl-2019"}
+    with pytest.raises(CollectionError, match=r"got no dev queries.*; set collection.dev_share"):
+        check(changed(collection=sections))
+    check(changed(collection=sections | {"dev_share": 0.1}))
+
+
+def test_splits_of_ones_own_tables_are_in_their_queries(changed: Changed) -> None:
+    folder = Path("collections/own")
+    folder.mkdir(parents=True)
+    params = changed(collection={"source": "parquet", "location": str(folder)})
+    queries = pl.DataFrame({"query_id": ["q", "r"], "text": ["one", "two"], "split": ["train", "test"]})
+    queries.write_parquet(folder / "queries.parquet")
+    with pytest.raises(CollectionError, match="got no dev queries"):
+        check(params)
+    # What is wrong with a file, `collect` says.
+    (folder / "queries.parquet").write_text("no Parquet")
+    check(params)
+
+
+def test_a_share_that_took_no_query_is_seen_once_the_collection_is_built(changed: Changed) -> None:
+    params = changed(collection=in_beirs_layout("train", "test") | {"dev_share": 0.000001})
+    check(params)
+    collect(params)
+    with pytest.raises(CollectionError, match="got no dev queries"):
+        check(params)
+
+
+def test_a_test_set_without_a_minimum_relevance_is_refused(changed: Changed) -> None:
+    section = {"depth": 10, "minimum_relevance": {"dl19": 2}}
+    with pytest.raises(ParamsError, match=r"evaluation.minimum_relevance: got no entry 'test'"):
+        check(changed(collection=in_beirs_layout(*EVERYWHERE), evaluation=section))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "ranker"),
+    [
+        ("teachers", "T1", {"architecture": "cat", "layers": 7}),
+        ("students", "dot", {"architecture": "dot", "layers": 7, "pooling": "mean"}),
+        ("students", "tk", {"architecture": "prettr", "layers": 7, "join_layer": 2}),
+    ],
+)
+def test_more_layers_than_the_backbone_has_are_refused_wherever_they_are_asked_for(
+    changed: Changed, section: str, name: str, ranker: dict[str, Any]
+) -> None:
+    params = changed(**with_ranker(changed(), section, name, ranker))
+    message = rf"params.yaml: {section}.{name}: backbone: got 6 layers, expected at least 7; ask for less"
+    with pytest.raises(BackboneError, match=message):
+        check(params)
+
+
+def test_longer_texts_than_the_backbone_has_positions_for_are_refused(changed: Changed) -> None:
+    """The bundled one has 512; a joined sequence takes the texts' tokens and three special ones."""
+    check(changed(tokens={"query_length": 12, "passage_length": 497}))
+    with pytest.raises(BackboneError, match=r"teachers.T1: backbone: got 512 positions .*, expected at least 513"):
+        check(changed(tokens={"query_length": 12, "passage_length": 498}))
+
+
+def test_a_backbone_that_is_not_there_is_refused_with_the_entry_that_names_it(changed: Changed) -> None:
+    own = {"backbone": {"model": "backbones/none", "sha256": None}}
+    Path("backbones/none").mkdir(parents=True)
+    teachers = changed().model_dump()["teachers"]
+    teachers["T1b"] |= own
+    with pytest.raises(BackboneError, match=r"teachers.T1b: backbone backbones/none: got no config.json"):
+        check(changed(teachers=teachers))
+
+
+FILE = {"location": "given/file", "checksum": None}
+CANDIDATES = {"depth": 20, "train_depth": 20, "k1": 0.9, "b": 0.4, "runs": [FILE]}
+PLACES: dict[str, tuple[dict[str, Any], Path]] = {
+    "collection": ({"collection": {"source": "beir", "location": "given/file", "dev_share": 0.1}}, layout.COLLECTION),
+    "candidates.runs.0": ({"candidates": CANDIDATES}, layout.CANDIDATES),
+    "triples": ({"triples": FILE | {"columns": "ids", "count": None}}, layout.TRIPLES),
+    "imports.T9": ({"imports": {"T9": FILE}}, layout.LABELS / "T9"),
+}
+
+
+@pytest.mark.parametrize("entry", PLACES)
+def test_a_location_that_is_not_there_is_refused(changed: Changed, entry: str) -> None:
+    params = changed(**PLACES[entry][0])
+    with pytest.raises(NotThere, match=rf"params.yaml: {entry}.location: got 'given/file', which is not there"):
+        check(params)
+    Path("given").mkdir()
+    Path("given/file").touch()
+    check(params)
+
+
+@pytest.mark.parametrize("entry", PLACES)
+def test_a_location_is_not_needed_once_all_is_made_of_it(changed: Changed, entry: str) -> None:
+    sections, output = PLACES[entry]
+    params = changed(**sections)
+    used = params.model_dump(mode="json")[entry.split(".", maxsplit=1)[0]]
+    used = used["T9"] if entry == "imports.T9" else used
+    whole(output, json.loads(json.dumps(used).replace("given/file", "another")))
+    with pytest.raises(NotThere):
+        check(params)
+    whole(output, used)
+    if output == layout.COLLECTION:
+        queries = pl.DataFrame({"query_id": EVERYWHERE, "text": EVERYWHERE, "split": EVERYWHERE})
+        for name in ("passages", "queries", "qrels"):
+            queries.write_parquet(output / f"{name}.parquet")
+    check(params)
+
+
+def whole(output: Path, params: dict[str, Any]) -> None:
+    with whole_directory(output, "a stage", params, []):
+        pass
+
+
+@pytest.mark.parametrize("location", ["https://nowhere.example/x", "s3://nowhere/x", "ir_datasets:msmarco-passage"])
+def test_what_is_elsewhere_is_not_asked_for(changed: Changed, location: str) -> None:
+    check(changed(triples={"location": location, "checksum": None, "columns": "ids", "count": None}))
+
+
+def test_word_vectors_that_are_not_there(changed: Changed) -> None:
+    ranker = {"architecture": "tk", "glove": {"path": "glove.txt", "sha256": "0" * 64}}
+    params = changed(**with_ranker(changed(), "students", "tk", ranker))
+    with pytest.raises(NotThere, match=r"students.tk.ranker.glove.path: got 'glove.txt', which is not there"):
+        check(params)
+    Path("glove.txt").touch()  # not read: that takes minutes
+    check(params)
+
+
+@pytest.mark.parametrize("words", ["check", "teach T1", "distil dot", "distil dot --teacher T1"])
+def test_every_training_is_preceded_by_the_check(project: Path, command: Command, words: str) -> None:
+    """Of a student whose turn would be last; nothing is written."""
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("{architecture: tk}", "{architecture: cat, layers: 7}"))
+    before = sorted(project.rglob("*"))
+    done = command(project, "distilrank", *words.split())
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr == (
+        "distilrank: params.yaml: students.tk: backbone: got 6 layers, expected at least 7; ask for less in "
+        "params.yaml, or name a larger backbone\n"
+    )
+    assert sorted(project.rglob("*")) == before
