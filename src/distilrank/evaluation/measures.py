@@ -5,6 +5,7 @@ from typing import Any, get_args
 import ir_measures
 import polars as pl
 
+from distilrank.data.runs import SCORE, finite
 from distilrank.sections import Measure
 
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -14,12 +15,14 @@ def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) 
     """Each measure for each query of the qrels: (query_id, measure, value).
 
     nDCG uses all grades; the others count passages of at least `minimum_relevance`. A query without results has 0.
+    Raises ScoreError where a score is not finite.
     """
+    scores = finite(run).with_columns(SCORE)
     wanted = _trec_measures(minimum_relevance)
     values = [
         (metric.query_id, wanted[metric.measure], metric.value)
         for metric in ir_measures.pytrec_eval.iter_calc(
-            list(wanted), _nested(qrels, "relevance"), _nested(run, "score")
+            list(wanted), _nested(qrels, "relevance"), _nested(scores, "score")
         )
     ]
     table = pl.DataFrame(
