@@ -1,6 +1,6 @@
 """The sections of params.yaml as typed values: unknown keys and values out of range are refused."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -22,6 +22,7 @@ Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}
 # Any other than train and dev is a test set: `test`, or several that are measured apart, such as dl19 and dl20.
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$"), AfterValidator(labelled_split)]
 Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 WITH_TEMPERATURE = ("infonce", "listwise-kl")
 
 

@@ -27,7 +27,10 @@ Metrics = dict[str, dict[str, dict[str, float]]]
 
 
 def evaluate(params: Params) -> Metrics:
-    """Returns what it writes to metrics.json: each measure's mean by task and ranker."""
+    """Returns what it writes to metrics.json: the mean by task and ranker of each measure that tells rankers apart.
+
+    Raises CollectionError where there are no test queries, MissingInput, and ScoreError for a score that has no rank.
+    """
     collection = Collection.read(layout.COLLECTION)
     tokens = TokenStore.open(layout.TOKENS)
     qrels, sets = collection.test_qrels(), collection.test_sets()
@@ -41,7 +44,6 @@ def evaluate(params: Params) -> Metrics:
     models = [layout.MODELS / name for name in params.model_names()]
     indexes = [_index_of(layout.MODELS / name) for name in params.index_names()]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
-    depths = {RERANK: params.evaluation.depth, RETRIEVE: params.candidates.depth}
     metrics: Metrics = {}
     tables = []
     with whole_directory(layout.RUNS, "distilrank evaluate", params.evaluation.model_dump(), inputs) as draft:
@@ -49,9 +51,11 @@ def evaluate(params: Params) -> Metrics:
             write_trec(run, draft.path / f"{ranker}.{kind}.trec", ranker)
             for name in sets:
                 task, judged = task_of(name, kind, sets), collection.qrels_of(name)
-                values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name])
+                values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name]).filter(
+                    pl.col("measure").is_in(params.measures_of(kind))
+                )
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
-                metrics.setdefault(task, {})[ranker] = means(values, depths[kind])
+                metrics.setdefault(task, {})[ranker] = means(values)
             draft.counts[f"{ranker} {kind} passages"] = len(run)
         pl.concat(tables).write_parquet(draft.path / "measures.parquet")
         draft.counts["queries"] = qrels["query_id"].n_unique()
