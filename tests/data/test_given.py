@@ -42,6 +42,19 @@ def test_a_trec_run_whatever_separates_its_columns(tmp_path: Path, collection: C
     assert counts == {"given for other queries": 1, "given passages that are not there": 0}
 
 
+def test_passages_by_a_querys_own_id_can_be_left_out(tmp_path: Path, collection: Collection) -> None:
+    (tmp_path / "passages").mkdir()
+    rows = [("1", "", "which is one?"), ("2", "", "one fish")]
+    own = tmp_path / "passages" / "passages.parquet"
+    pl.DataFrame(rows, schema=SCHEMAS["passages"], orient="row").write_parquet(own)
+    files = [given(a_file(tmp_path, "1 Q0 1 1 2.5 mine\n1 Q0 2 2 1.5 mine\n2 Q0 1 1 1 mine\n"))]
+    numbered = Collection(own, collection.queries, collection.qrels)
+    whole, _ = given_candidates(files, numbered, drop=False)
+    apart, _ = given_candidates(files, numbered, drop=False, exclude_identical_ids=True)
+    assert whole.rows() == [("1", "1", 2.5), ("1", "2", 1.5), ("2", "1", 1.0)]
+    assert apart.rows() == whole.rows()[1:]
+
+
 def test_a_top_1000_file_keeps_its_order(tmp_path: Path, collection: Collection) -> None:
     rows = [("1", "p3", "which?", "red fish"), ("2", "p1", "which?", "one fish"), ("1", "p4", "which?", "blue fish")]
     (tmp_path / "top1000.dev.tsv.gz").write_bytes(gzip.compress(lines(rows).encode()))

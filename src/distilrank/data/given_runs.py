@@ -7,7 +7,7 @@ import polars as pl
 from distilrank.collection_sections import IR_DATASETS
 from distilrank.data.collection import Collection
 from distilrank.data.files import text_of
-from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, finite, ranked
+from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, finite, others, ranked
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.text import Text, columns_of, separated, whole_table
 from distilrank.errors import CollectionError
@@ -18,7 +18,7 @@ TOP_1000 = ("query_id", "passage_id", "query", "passage")
 
 
 def given_candidates(
-    files: Sequence[FileElsewhere], collection: Collection, drop: bool
+    files: Sequence[FileElsewhere], collection: Collection, drop: bool, exclude_identical_ids: bool = False
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """(query_id, passage_id, score) of the collection's queries and passages, best first; how many others there were.
 
@@ -30,8 +30,9 @@ def given_candidates(
     for file in files:
         run = read_given_run(file)
         of_queries = run.join(collection.queries, on="query_id", how="semi")
-        known = of_queries.lazy().join(collection.passages, on="passage_id", how="semi").collect()
-        strange = of_queries.join(known, on="passage_id", how="anti")
+        apart = others(of_queries) if exclude_identical_ids else of_queries
+        known = apart.lazy().join(collection.passages, on="passage_id", how="semi").collect()
+        strange = apart.join(known, on="passage_id", how="anti")
         if len(strange) and not drop:
             raise _refused(file, f"passage '{strange['passage_id'][0]}'", "passages of the collection")
         if known.is_empty():

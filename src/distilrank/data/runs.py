@@ -1,5 +1,6 @@
 """Runs: ranked passages for queries, as tables and as TREC files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -25,6 +26,16 @@ def ranked(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
 
 def top(run: pl.DataFrame, depth: int) -> pl.DataFrame:
     return ranked(run).filter(pl.col("rank") <= depth)
+
+
+def others(run: pl.DataFrame) -> pl.DataFrame:
+    """Without passages that go by their query's own id, as the query itself does in ArguAna and Quora."""
+    return run.filter(pl.col("query_id") != pl.col("passage_id"))
+
+
+def found(find: Callable[[int], pl.DataFrame], depth: int, exclude_identical_ids: bool) -> pl.DataFrame:
+    """The best `depth` passages of each query, as `find(depth)` finds them, without those by its id where so asked."""
+    return top(others(find(depth + 1)), depth).drop("rank") if exclude_identical_ids else find(depth)
 
 
 def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:

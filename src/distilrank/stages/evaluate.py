@@ -1,6 +1,7 @@
 """evaluate: every ranker on the test queries, re-ranking candidates and, with an index, searching all passages."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,7 @@ import polars as pl
 from distilrank import layout
 from distilrank.artifacts import built, digest, read_manifest, whole_directory, write_json
 from distilrank.data.collection import Collection
-from distilrank.data.runs import top, write_trec
+from distilrank.data.runs import found, top, write_trec
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, MissingInput
 from distilrank.evaluation.measures import means, measure
@@ -75,7 +76,8 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
             query_ids = qrels["query_id"].unique().sort()
             vectors = _query_vectors(ranker, tokens, query_ids)
             yield name, RERANK, rerank_stored(ranker, query_ids, vectors, index, best)
-            yield name, RETRIEVE, index.search(query_ids, vectors, params.candidates.depth)
+            search, apart = partial(index.search, query_ids, vectors), params.collection.exclude_identical_ids
+            yield name, RETRIEVE, found(search, params.candidates.depth, apart)
         else:
             with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
                 yield name, RERANK, rerank(ranker, tokens, best, advance)
