@@ -51,13 +51,15 @@ class Tokens(Section):
 class Candidates(Section):
     """BM25's best `depth` passages a query, `train_depth` a training query; `runs` take its place where they are given.
 
-    A run is a TREC file, or a file of MS MARCO's form: query_id, passage_id, query, passage.
+    A run is a TREC file, or a file of MS MARCO's form: query_id, passage_id, query, passage. `stemmer` is Snowball's: by it
+    BM25 takes `boats` and `boat` for one term.
     """
 
     depth: int = Field(ge=1, le=1000)
     train_depth: int = Field(ge=0, le=1000)
     k1: float = Field(gt=0)
     b: float = Field(ge=0, le=1)
+    stemmer: Literal["english"] | None = None
     runs: list[FileElsewhere] = []
 
 
