@@ -51,8 +51,8 @@ class Tokens(Section):
 class Candidates(Section):
     """BM25's best `depth` passages a query, `train_depth` a training query; `runs` take its place where they are given.
 
-    A run is a TREC file, or a file of MS MARCO's form: query_id, passage_id, query, passage. `stemmer` is Snowball's: by it
-    BM25 takes `boats` and `boat` for one term.
+    A run is a TREC file, or a file of MS MARCO's form: query_id, passage_id, query, passage. BM25 takes `boats` and
+    `boat` for one term by a `stemmer`, Snowball's.
     """
 
     depth: int = Field(ge=1, le=1000)
