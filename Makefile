@@ -47,7 +47,7 @@ test: setup lint  ## lint, check types and run the tests
 lint: setup
 	ruff check
 	ruff format --check
-	mypy src flows infra
+	mypy src flows infra benchmarks
 
 constraints:  ## compile constraints.txt from pyproject.toml, without the CUDA wheels that a CPU build of torch does not need
 	uv pip compile pyproject.toml --extra cpu --extra dev --python-version 3.11 --upgrade --quiet --no-annotate \

@@ -3,9 +3,9 @@
     python benchmarks/bm25_published.py [--datasets ../shared/datasets] [--queries 300]
 
 SciFact is whole here, so that figures compare: Anserini's are those of its regression beir-v1.0.0-scifact.flat.
-Of MS MARCO there is a pool of 32,027 passages; what is found in it compares with nothing. There the 100 passages a query
-of the official runs of TREC DL 2019 and 2020 are put in order again. Ours differs in its idf and mean length too, which
-are the pool's, not those of 8.8 million passages. Anserini stems by Porter's rules, ours by their successor, Snowball's.
+Of MS MARCO there is a pool of 32,027 passages: what is found in it compares with nothing. There the 100 passages a
+query of the official runs of TREC DL 2019 and 2020 are put in order again. Ours differs in its idf and mean length too,
+which are the pool's, not those of 8.8 million passages. Anserini stems by Porter's rules, ours by Snowball's.
 """
 
 import argparse
