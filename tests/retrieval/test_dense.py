@@ -39,7 +39,7 @@ def test_search_finds_the_highest_inner_products(tmp_path: Path) -> None:
         np.testing.assert_allclose(found["score"].to_numpy(), products[number][best], rtol=1e-5)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_vector_that_is_not_finite_is_refused(value: float) -> None:
     """Faiss would leave such a passage out, and answer such a query with the last passage."""
     passages, queries = random_vectors(200, 1), random_vectors(3, 2)
