@@ -47,7 +47,7 @@ test: setup lint  ## lint, check types and run the tests
 lint: setup
 	ruff check
 	ruff format --check
-	mypy src flows infra
+	mypy src flows infra benchmarks
 
 gpu-check: setup  ## check that rankers compute rightly on this machine's card, and how fast, in eight minutes
 	distilrank-gpu-check

@@ -77,7 +77,7 @@ def peers(passages: int, queries: int) -> tuple[float, float]:
     asked = questions(queries)
     began = time.perf_counter()
     terms = bm25s.tokenize(asked, return_ids=False, show_progress=False)
-    index.retrieve(terms, k=DEPTH, n_threads=2, show_progress=False)
+    index.retrieve(terms, k=min(DEPTH, passages), n_threads=2, show_progress=False)
     return seconds, queries / (time.perf_counter() - began)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from ruamel.yaml import YAML
 
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.tokenizer import TextTokenizer
@@ -25,15 +26,6 @@ from distilrank.sections import Backbone
 
 WORDS, MEAN_LENGTH, AT_ONCE = 300_000, 55, 20_000
 PARAMS = Path(__file__).parents[1] / "presets" / "aws-api-docs.yaml"
-SECTION = """collection:
-  source: tsv
-  location: {folder}
-  passages: collection.tsv
-  splits:
-    train: {{queries: queries.train.tsv, qrels: qrels.train.tsv}}
-    test: {{queries: queries.test.tsv, qrels: qrels.test.tsv}}
-
-"""
 
 
 def main() -> None:
@@ -74,12 +66,16 @@ def measured(stage: str, folder: Path) -> tuple[float, int]:
 
 
 def write_params(folder: Path) -> None:
-    text = PARAMS.read_text()
-    text = SECTION.format(folder=folder) + text[text.index("backbone:") :]
-    drawn = text[text.index("triples:\n") : text.index("unlabelled:")]
-    given = f"triples: {{location: {folder}/triples.tsv, checksum: null, columns: ids, count: null}}\n\n"
-    text = text.replace(drawn, given).replace("query_length: 16 ", "query_length: 30 ")
-    (folder / "params.yaml").write_text(text.replace("passage_length: 24 ", "passage_length: 200 "))
+    """The default ones, but for the collection, lengths like MS MARCO's, and triples that are given."""
+    yaml = YAML(typ="safe", pure=True)
+    splits = {one: {"queries": f"queries.{one}.tsv", "qrels": f"qrels.{one}.tsv"} for one in ("train", "test")}
+    triples = {"location": str(folder / "triples.tsv"), "checksum": None, "columns": "ids", "count": None}
+    params = yaml.load(PARAMS) | {
+        "collection": {"source": "tsv", "location": str(folder), "passages": "collection.tsv", "splits": splits},
+        "tokens": {"query_length": 30, "passage_length": 200},
+        "triples": triples,
+    }
+    yaml.dump(params, folder / "params.yaml")
 
 
 def write_collection(folder: Path, passages: int, queries: int, triples: int) -> None:

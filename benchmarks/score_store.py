@@ -1,6 +1,7 @@
 """Millions of synthetic pairs through the score store, with a scorer that costs nothing: time and peak memory.
 
-    python benchmarks/score_store.py [--pairs 10000000] [--pairs-at-once 2000000]
+    python benchmarks/score_store.py [--pairs 10000000] [--pairs-at-once 2000000] [--queries 500000]
+        [--passages 2000000]
 
 From random triples on the disk to a plan, the store, the scores, and labelled triples. Prints the seconds of each step
 and the most memory that the process took.
@@ -35,7 +36,6 @@ from distilrank.scoring.work import PairsToScore, ScoredPairs
 from distilrank.workers.local import in_this_process
 from distilrank.workers.work import Work
 
-QUERIES, PASSAGES = 500_000, 2_000_000
 TOKENS_OF_QUERY, TOKENS_OF_PASSAGE = 8, 60
 ROWS = 1_000_000
 console = Console(width=110)
@@ -46,23 +46,26 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=10_000_000)
     parser.add_argument("--pairs-at-once", type=int, default=2_000_000)
     parser.add_argument("--pairs-per-part", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=500_000)
+    parser.add_argument("--passages", type=int, default=2_000_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        run(Path(temporary), asked.pairs, asked.pairs_at_once, asked.pairs_per_part)
+        run(Path(temporary), asked)
 
 
-def run(place: Path, pairs: int, at_once: int, per_part: int) -> None:
+def run(place: Path, asked: argparse.Namespace) -> None:
+    pairs, at_once = asked.pairs, asked.pairs_at_once
     with step("synthetic triples and tokens"):
         # A query's positive recurs with its every negative: about as many pairs as triples.
-        write_triples(place / "triples.parquet", pairs)
-        tokens = synthetic_tokens()
+        write_triples(place / "triples.parquet", pairs, asked.queries, asked.passages)
+        tokens = synthetic_tokens(asked.queries, asked.passages)
     triples = pl.scan_parquet(place / "triples.parquet")
     with step("digests of texts"):
         known = KnownPairs(triples, tokens)
     with ScoreStore.opened({"scorer": "synthetic"}, place / "store") as store:
         with step("plan"):
             ranges = query_ranges(triples, at_once)
-            plan = Plan.made(place / "plan", known, ranges, store, per_part)
+            plan = Plan.made(place / "plan", known, ranges, store, asked.pairs_per_part)
         with step("store"), in_this_process(Work(begin_free_scoring, place)) as each:
             fill(store, plan, each, tokens, "float32", "pairs")
         with step("scores"):
@@ -94,16 +97,16 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def write_triples(file: Path, count: int) -> None:
+def write_triples(file: Path, count: int, queries: int, passages: int) -> None:
     random, writer = np.random.default_rng(0), None
     for start in range(0, count, ROWS):
         rows = min(ROWS, count - start)
-        queries = random.integers(QUERIES, size=rows)
+        asked = random.integers(queries, size=rows)
         table = pl.DataFrame(
             {
-                "query_id": names("q", queries),
-                "positive_id": names("p", queries % PASSAGES),
-                "negative_ids": names("p", random.integers(PASSAGES, size=rows)).reshape((-1, 1)).arr.to_list(),
+                "query_id": names("q", asked),
+                "positive_id": names("p", asked % passages),
+                "negative_ids": names("p", random.integers(passages, size=rows)).reshape((-1, 1)).arr.to_list(),
             }
         ).to_arrow()
         writer = writer or pq.ParquetWriter(file, table.schema)
@@ -116,12 +119,12 @@ def names(letter: str, numbers: np.ndarray) -> pl.Series:
     return pl.select(letter + pl.lit(pl.Series(numbers)).cast(pl.String).str.zfill(8)).to_series()
 
 
-def synthetic_tokens() -> TokenStore:
+def synthetic_tokens(queries: int, passages: int) -> TokenStore:
     return TokenStore(
-        ragged(QUERIES, TOKENS_OF_QUERY),
-        ragged(PASSAGES, TOKENS_OF_PASSAGE),
-        names("q", np.arange(QUERIES)),
-        names("p", np.arange(PASSAGES)),
+        ragged(queries, TOKENS_OF_QUERY),
+        ragged(passages, TOKENS_OF_PASSAGE),
+        names("q", np.arange(queries)),
+        names("p", np.arange(passages)),
         SpecialTokens(101, 102, 0, 103),
     )
 

@@ -1,13 +1,13 @@
 """Teacher scoring against sentence-transformers' CrossEncoder.predict: same pairs, same weights, same machine, one run.
 
-    python benchmarks/scoring.py [--queries 60] [--model DIRECTORY]
+    python benchmarks/scoring.py [--queries 60] [--negatives 20] [--rounds 3] [--model DIRECTORY | --layers 6]
 
 (a) triples as given: each query's positive, again and again, beside each of its negatives; the CrossEncoder scores
 them as they stand, ours by way of an empty score store, from the ids of texts to labelled triples. (b) unique pairs, by
 both. The CrossEncoder runs with its default batch size and with the best of several; ours chooses its own. Each figure
-is the best of three runs taken by turns. Without a model, the backbone with a fresh head is the teacher: times do not
-depend on what it learned. Passages are cut to their first 48 words beforehand, so that neither cuts any. What bounds
-ours is shown by torch's profiler.
+is the best of several rounds, in which they take turns. Without a model, the backbone with a fresh head is the teacher:
+times do not depend on what it learned. Passages are cut to their first 48 words beforehand, so that neither cuts any.
+What bounds ours is shown by torch's profiler.
 """
 
 import argparse
@@ -16,20 +16,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import torch
-from distilrank.data.aws_api_docs import read_aws_api_docs
 from rich.console import Console
 from rich.table import Table
 from sentence_transformers import CrossEncoder
 
+from distilrank.collection_sections import AwsApiDocs
 from distilrank.conversion.export import export_model
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.batches import batches_by_length
 from distilrank.data.collection import Collection
+from distilrank.data.intake import take_in
 from distilrank.data.query_ranges import query_ranges
+from distilrank.data.sources.aws_api_docs import AwsApiDocsSource
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import pairs_of
@@ -48,15 +51,13 @@ from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores
 from distilrank.scoring.store import ScoreStore
 from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
-from distilrank.sections import AwsApiDocs, Backbone, Candidates, CatRanker, Tokens
+from distilrank.sections import Backbone, Candidates, CatRanker, Tokens
 from distilrank.workers.local import in_this_process
 from distilrank.workers.work import Each, Work
 
-NEGATIVES = 20
 LENGTHS = Tokens(query_length=64, passage_length=400)
 WORDS = 48
 BATCH_SIZES = (4, 8, 16, 32, 64)
-ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -72,59 +73,63 @@ class Task:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=60, help=f"each has {NEGATIVES} triples")
+    parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--negatives", type=int, default=20, help="of each query, each in a triple of its own")
+    parser.add_argument("--services", nargs="+", help="whose operations are passages; else all services'")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", type=Path, help="a trained cat ranker")
+    parser.add_argument("--layers", type=int, default=6, help="of the teacher, where no model is given")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        compare(prepare(Path(temporary), asked.queries, asked.model), Path(temporary))
+        compare(prepare(Path(temporary), asked), Path(temporary), asked.rounds)
 
 
-def prepare(directory: Path, queries: int, model: Path | None) -> Task:
+def prepare(directory: Path, asked: argparse.Namespace) -> Task:
     """The embedded collection's first queries, as if drawn by lot, and BM25's best as their negatives."""
-    params = AwsApiDocs(source="aws-api-docs", minimum_words=12, dev_share=0.02, test_share=0.02)
-    collection = read_aws_api_docs(params)
-    chosen = collection.queries.sample(queries, seed=1).sort("query_id")
-    triples = drawn(collection, chosen)
+    services: Literal["all"] | list[str] = asked.services or "all"
+    source = AwsApiDocs(source="aws-api-docs", services=services, minimum_words=12, dev_share=0.02, test_share=0.02)
+    take_in(AwsApiDocsSource(source), directory, None, None)
+    collection = Collection.read(directory)
+    chosen = collection.queries.sample(asked.queries, seed=1).sort("query_id")
+    triples = drawn(collection, chosen, asked.negatives)
+    model: Path | None = asked.model
     backbone = model or locate_backbone(Backbone(model="minilm", sha256=None))
     tokenizer = TextTokenizer(backbone)
-    texts = [" ".join(text.split()[:WORDS]) for text in collection.passage_texts()]
-    passages = dict(zip(collection.passages["passage_id"], texts, strict=True))
+    texts = [" ".join(text.split()[:WORDS]) for some in collection.passage_texts() for text in some]
+    passages = dict(zip(collection.passage_ids(), texts, strict=True))
     tokens = TokenStore(
         ragged_ids(chosen["text"].to_list(), LENGTHS.query_length, tokenizer),
         ragged_ids(list(passages.values()), LENGTHS.passage_length, tokenizer),
         chosen["query_id"],
-        collection.passages["passage_id"],
+        collection.passage_ids(),
         tokenizer.special_tokens,
     )
     if model is None:
         torch.manual_seed(0)
         model = directory / "teacher"
-        begin_ranker(CatRanker(architecture="cat", layers=6), pretrained(backbone), LENGTHS, tokenizer).save_pretrained(
-            model
-        )
+        params = CatRanker(architecture="cat", layers=asked.layers)
+        begin_ranker(params, pretrained(backbone), LENGTHS, tokenizer).save_pretrained(model)
         copy_tokenizer(backbone, model)
     return Task(triples, dict(chosen.select("query_id", "text").iter_rows()), passages, tokens, model)
 
 
-def drawn(collection: Collection, queries: pl.DataFrame) -> pl.DataFrame:
+def drawn(collection: Collection, queries: pl.DataFrame, negatives: int) -> pl.DataFrame:
     bm25 = BM25(
-        collection.passages["passage_id"],
+        collection.passage_ids(),
         collection.passage_texts(),
         Candidates(depth=100, train_depth=0, k1=1.5, b=0.75),
     )
-    run = bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), NEGATIVES + 5)
+    run = bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), negatives + 5)
     positives = collection.qrels.select("query_id", positive_id="passage_id")
-    negatives = run.join(
-        positives, left_on=["query_id", "passage_id"], right_on=["query_id", "positive_id"], how="anti"
-    )
-    first = negatives.group_by("query_id", maintain_order=True).head(NEGATIVES)
+    others = run.join(positives, left_on=["query_id", "passage_id"], right_on=["query_id", "positive_id"], how="anti")
+    first = others.group_by("query_id", maintain_order=True).head(negatives)
     triples = first.join(positives, on="query_id").select(
         "query_id", "positive_id", negative_ids=pl.concat_list("passage_id")
     )
     return triples.sample(fraction=1.0, shuffle=True, seed=2)
 
 
-def compare(task: Task, directory: Path) -> None:
+def compare(task: Task, directory: Path, rounds: int) -> None:
     console = Console(width=110)
     pairs = pairs_of(task.triples.lazy())
     as_given = pl.concat(
@@ -153,7 +158,7 @@ def compare(task: Task, directory: Path) -> None:
             "b tuned": lambda: predict(cross_encoder, task, pairs, tuned),
             "b default": lambda: predict(cross_encoder, task, pairs, 32),
         }
-        seconds, scores = best_of(runs)
+        seconds, scores = best_of(runs, rounds)
     show(console, seconds, scores, len(task.triples), len(pairs), tuned)
     show_bounds(console, task, pairs, budget)
 
@@ -200,11 +205,11 @@ def ours_labels(task: Task, each: Each[PairsToScore, ScoredPairs], directory: Pa
         return scores_of(read_labels(place)).T.ravel()
 
 
-def best_of(runs: dict[str, Callable[[], np.ndarray]]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+def best_of(runs: dict[str, Callable[[], np.ndarray]], rounds: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """The least seconds of each over the rounds, in which they take turns, and what each computed."""
     seconds = dict.fromkeys(runs, float("inf"))
     scores = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, run in runs.items():
             began = time.perf_counter()
             scores[name] = run()

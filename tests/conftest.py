@@ -40,6 +40,7 @@ LONGEST = [
     "test_imported_teacher.py",
     "test_worker.py",
     "test_promote_flow.py",
+    "test_benchmarks.py",
 ]
 
 

@@ -66,6 +66,17 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ("  dot:\n", "  bm25:\n", "bm25 is the name of what finds candidates, without training"),
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
+        (
+            "{nDCG@10: 0.01}",
+            "{Recall@20: 0.01}",
+            "promotion.floors may name the measures .*'MAP'] of rerank, not Recall@20",
+        ),
+        (
+            "examples: 3",
+            "examples: 3, expected: [{collection: x, task: retrieve, measure: Recall@100, source: x, seed_noise: .1, near: .1, "
+            "figures: {bm25: 1}}]",
+            "report.expected may name the measures .*'Recall@20'] of retrieve, not Recall@100, by its depth",
+        ),
         ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.train_depth, 20"),
         (
             "  tk:\n",

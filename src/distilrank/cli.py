@@ -204,8 +204,9 @@ def retrieve(
     from distilrank.data.collection import Collection
     from distilrank.retrieval.search import write_run
 
+    apart = read_params().collection.exclude_identical_ids
     queries = Collection.read(layout.COLLECTION).queries_of(split)
-    lines = write_run(layout.MODELS / model, layout.INDEXES / model, layout.TOKENS, queries, target, depth)
+    lines = write_run(layout.MODELS / model, layout.INDEXES / model, layout.TOKENS, queries, target, depth, apart)
     typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")
 
 

@@ -19,6 +19,8 @@ class AwsApiDocs(Section):
     """The embedded default: the operations of the AWS services that botocore describes."""
 
     on_error: ClassVar[OnError] = "fail"
+    # A query and its relevant passage go by the same id.
+    exclude_identical_ids: ClassVar[bool] = False
 
     source: Literal["aws-api-docs"]
     services: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
@@ -37,10 +39,12 @@ class Brought(Section):
     """What users bring may have errors, which `on_error` fails on or drops.
 
     `dev_share` of the training queries are for development where there are no dev queries; where there are more than
-    `dev_queries`, so many are kept.
+    `dev_queries`, so many are kept. `exclude_identical_ids` leaves the passage by a query's own id out of what is found
+    for it: in ArguAna and Quora that is the query itself.
     """
 
     on_error: OnError = "fail"
+    exclude_identical_ids: bool = False
     dev_share: Share | None = None
     dev_queries: Annotated[int, Field(ge=1)] | None = None
 
@@ -62,7 +66,12 @@ class ParquetTables(Located):
 
 
 class Beir(Located):
-    """BEIR's layout: corpus.jsonl, queries.jsonl, and qrels/NAME.tsv for each split."""
+    """BEIR's layout: corpus.jsonl, queries.jsonl, and qrels/NAME.tsv for each split.
+
+    Identical ids are excluded as BEIR's own evaluation does, so that figures can be compared.
+    """
+
+    exclude_identical_ids: bool = True
 
     source: Literal["beir"]
     splits: dict[SplitName, FileName] = Field(default={"train": "train", "dev": "dev", "test": "test"})
@@ -102,6 +111,12 @@ class IrDataset(Brought):
     source: Annotated[str, Field(pattern=rf"^{IR_DATASETS}.+$")]
     splits: Annotated[dict[SplitName, FileName], Field(min_length=1)]
     unlabelled: FileName | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def evaluates_as_beir_does(cls, section: Any) -> Any:
+        is_of_beir = isinstance(section, dict) and str(section.get("source")).startswith(f"{IR_DATASETS}beir/")
+        return {"exclude_identical_ids": True} | section if is_of_beir else section
 
 
 def _kind(section: Any) -> str | None:

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from distilrank.collection_sections import Collection
 from distilrank.errors import ParamsError
 from distilrank.sections import (
+    MEASURES,
     WITH_TEMPERATURE,
     Backbone,
     Candidates,
@@ -19,6 +20,7 @@ from distilrank.sections import (
     Labels,
     Latency,
     Matrix,
+    Measure,
     ModelName,
     Promotion,
     Report,
@@ -133,6 +135,28 @@ class Params(Section):
         if strange := [name for name in named if name not in known]:
             raise ValueError(f"report.expected may name the rankers {known}, not {strange}")
         return self
+
+    @model_validator(mode="after")
+    def named_measures_are_measured(self) -> Self:
+        rule = self.promotion.no_worse
+        named = [
+            *(("promotion.floors", task, one) for task, floors in self.promotion.floors.items() for one in floors),
+            ("promotion.no_worse", rule.task, rule.measure),
+            *(("report.expected", expected.task, expected.measure) for expected in self.report.expected),
+        ]
+        for where, task, measure in named:
+            known = self.measures_of(task.rpartition("/")[2])
+            if measure not in known:
+                raise ValueError(f"{where} may name the measures {known} of {task}, not {measure}, by its depth")
+        return self
+
+    def measures_of(self, kind: str) -> list[Measure]:
+        """The measures that tell rankers apart, in re-ranking or in retrieval: what `kind` says.
+
+        No Recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there.
+        """
+        deepest = self.evaluation.depth - 1 if kind == "rerank" else self.candidates.depth
+        return [one for one in MEASURES if not one.startswith("Recall@") or int(one.partition("@")[2]) <= deepest]
 
     def minimum_relevance(self, test_set: str) -> int:
         """Raises ParamsError for a test set that evaluation.minimum_relevance leaves out."""

@@ -1,6 +1,6 @@
 """The sections of params.yaml as typed values: unknown keys and values out of range are refused."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -24,6 +24,7 @@ SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$"), AfterValidator(l
 # Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
 Precision = Literal["float32", "tf32", "bfloat16"]
 Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 WITH_TEMPERATURE = ("infonce", "listwise-kl")
 
 
@@ -52,13 +53,15 @@ class Tokens(Section):
 class Candidates(Section):
     """BM25's best `depth` passages a query, `train_depth` a training query; `runs` take its place where they are given.
 
-    A run is a TREC file, or a file of MS MARCO's form: query_id, passage_id, query, passage.
+    A run is a TREC file, or a file of MS MARCO's form: query_id, passage_id, query, passage. BM25 takes `boats` and
+    `boat` for one term by a `stemmer`, Snowball's.
     """
 
     depth: int = Field(ge=1, le=1000)
     train_depth: int = Field(ge=0, le=1000)
     k1: float = Field(gt=0)
     b: float = Field(ge=0, le=1)
+    stemmer: Literal["english"] | None = None
     runs: list[FileElsewhere] = []
 
 

@@ -3,14 +3,18 @@
 import gzip
 from pathlib import Path
 
+import ir_datasets
 import polars as pl
 import pytest
+from ir_datasets.formats import TrecScoredDocs
+from tests.data.conftest import LocalFile
 from tests.data.small import PASSAGES, lines
 
 from distilrank.data.collection import SCHEMAS, Collection
 from distilrank.data.given_runs import given_candidates
 from distilrank.data.given_triples import write_given_triples
-from distilrank.errors import CollectionError
+from distilrank.data.runs import ranked
+from distilrank.errors import CollectionError, ScoreError
 from distilrank.sections import FileElsewhere, GivenTriples
 
 
@@ -38,12 +42,38 @@ def test_a_trec_run_whatever_separates_its_columns(tmp_path: Path, collection: C
     assert counts == {"given for other queries": 1, "given passages that are not there": 0}
 
 
+def test_passages_by_a_querys_own_id_can_be_left_out(tmp_path: Path, collection: Collection) -> None:
+    (tmp_path / "passages").mkdir()
+    rows = [("1", "", "which is one?"), ("2", "", "one fish")]
+    own = tmp_path / "passages" / "passages.parquet"
+    pl.DataFrame(rows, schema=SCHEMAS["passages"], orient="row").write_parquet(own)
+    files = [given(a_file(tmp_path, "1 Q0 1 1 2.5 mine\n1 Q0 2 2 1.5 mine\n2 Q0 1 1 1 mine\n"))]
+    numbered = Collection(own, collection.queries, collection.qrels)
+    whole, _ = given_candidates(files, numbered, drop=False)
+    apart, _ = given_candidates(files, numbered, drop=False, exclude_identical_ids=True)
+    assert whole.rows() == [("1", "1", 2.5), ("1", "2", 1.5), ("2", "1", 1.0)]
+    assert apart.rows() == whole.rows()[1:]
+
+
 def test_a_top_1000_file_keeps_its_order(tmp_path: Path, collection: Collection) -> None:
     rows = [("1", "p3", "which?", "red fish"), ("2", "p1", "which?", "one fish"), ("1", "p4", "which?", "blue fish")]
     (tmp_path / "top1000.dev.tsv.gz").write_bytes(gzip.compress(lines(rows).encode()))
     run, _ = given_candidates([given(str(tmp_path / "top1000.dev.tsv.gz"))], collection, drop=False)
-    ordered = run.sort("query_id", "score", descending=[False, True])
-    assert ordered.select("query_id", "passage_id").rows() == [("1", "p3"), ("1", "p4"), ("2", "p1")]
+    assert ranked(run).drop("rank").rows() == [("1", "p3", 0), ("1", "p4", -1), ("2", "p1", 0)]
+
+
+def test_a_top_1000_file_is_counted_by_query(tmp_path: Path, collection: Collection) -> None:
+    """Lines beyond 2^24, of which MS MARCO's files have many, would tie as float32."""
+    rows = [(query, f"p{passage}", "which?", "fish") for passage in (2, 1, 3) for query in ("1", "2")]
+    run, _ = given_candidates([given(a_file(tmp_path, lines(rows)))], collection, drop=False)
+    assert run["score"].to_list() == [0, -1, -2] * 2
+
+
+def test_a_score_of_ir_datasets_that_has_no_rank(tmp_path: Path, collection: Collection, registered: str) -> None:
+    location = a_file(tmp_path, "1 Q0 p4 1 2.5 run\n1 Q0 p1 2 nan run\n", "scored.txt")
+    ir_datasets.registry.register(f"{registered}/bad", ir_datasets.Dataset(TrecScoredDocs(LocalFile(Path(location)))))
+    with pytest.raises(ScoreError, match=r"/bad: passage 'p1' of query '1': got the score nan"):
+        given_candidates([given(f"ir_datasets:{registered}/bad")], collection, drop=True)
 
 
 def test_passages_that_are_not_there_are_refused_or_counted(tmp_path: Path, collection: Collection) -> None:
@@ -58,7 +88,10 @@ def test_passages_that_are_not_there_are_refused_or_counted(tmp_path: Path, coll
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("1 Q0 p1 1 nan mine\n", "run.txt:1: got score 'nan', expected a number"),
+        ("1 Q0 p2 1 2 mine\n1 Q0 p1 2 nan mine\n", "run.txt:2: got the score 'nan' of passage 'p1' for query '1'"),
+        ("1 Q0 p1 1 -inf mine\n", "run.txt:1: got the score '-inf' of passage 'p1' for query '1', expected a finite"),
+        ("1 Q0 p1 1 1e39 mine\n", "run.txt:1: got the score '1e39' of passage 'p1' for query '1', expected a finite"),
+        ("1 Q0 p1 1 high mine\n", "run.txt:1: got the score 'high' of passage 'p1' for query '1', expected a finite"),
         ("1 Q0 p1 1 2 mine\n1 Q0 p1 2 1 mine\n", "passage 'p1' twice for query '1'"),
         ("1 Q0 p1 1 2 mine\n1 Q0 p1\n", "run.txt:2: got 3 columns, expected 6"),
         ("9 Q0 p1 1 2 mine\n", "no candidate of the collection's queries"),

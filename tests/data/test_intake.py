@@ -112,6 +112,21 @@ def test_warnings_do_not_fail(tmp_path: Path) -> None:
     assert len(collection.passage_ids()) == 4
 
 
+def test_a_relevant_passage_by_its_querys_own_id_cannot_be_found(tmp_path: Path) -> None:
+    """Where identical ids are excluded; a passage that is judged not relevant may be anything."""
+    source = Given()
+    source.given_queries += [("c", "its own?", "test"), ("a", "another's?", "train")]
+    source.given_qrels += [("c", "c", 1, "test"), ("a", "a", 0, "train"), ("a", "b", 1, "train")]
+    what = "relevant passages by their query's own id, which exclude_identical_ids leaves out"
+    findings = take_in(source, tmp_path, None, None, exclude_identical_ids=True)
+    assert found(findings) == {what: (1, "dropped"), "queries without a relevant passage": (1, "left out")}
+    with pytest.raises(CollectionError, match=rf"1 {what} \(the first: 'c' 'c' 'test'\)"):
+        findings.refuse_errors()
+    collection, kept = taken(source, tmp_path)
+    assert kept.found == []
+    assert {("c", "c", 1, "test"), ("a", "a", 0, "train")} <= set(collection.qrels.rows())
+
+
 def test_what_goes_with_a_dropped_passage_or_query_is_no_error_of_its_own(tmp_path: Path) -> None:
     source = Given()
     source.given_passages.append(("blank", "", ""))

@@ -8,7 +8,8 @@ import pytrec_eval
 from tests.conftest import DATASETS
 
 from distilrank.data.runs import ranked, read_trec, write_trec
-from distilrank.evaluation.measures import MEASURES, means, measure
+from distilrank.evaluation.measures import means, measure
+from distilrank.sections import MEASURES
 
 DEEP_LEARNING = DATASETS / "msmarco-dl19-dl20"
 # nDCG@10 with all grades, from the README of the test collections.
@@ -78,7 +79,7 @@ def test_a_ranker_that_ties_everything_gains_nothing_from_the_order_of_its_lines
 def test_a_query_without_results_counts_as_zero() -> None:
     qrels = table([("found", "a", 1), ("lost", "b", 1)], "relevance")
     run = table([("found", "a", 1.0)], "score")
-    assert means(measure(run, qrels), depth=1000) == dict.fromkeys(MEASURES, 0.5)
+    assert means(measure(run, qrels)) == dict.fromkeys(MEASURES, 0.5)
 
 
 def test_a_relevant_passage_below_rank_10_does_not_count_for_mrr_at_10() -> None:
@@ -96,12 +97,6 @@ def test_what_counts_as_relevant_moves_all_measures_but_ndcg() -> None:
     assert strict["MAP"] == pytest.approx((1 / 2) / 2)
     assert (lenient["Recall@20"], strict["Recall@20"]) == (pytest.approx(2 / 3), 1 / 2)
     assert lenient["nDCG@10"] == strict["nDCG@10"]
-
-
-def test_a_measure_that_looks_beyond_the_depth_is_left_out() -> None:
-    values = measure(table([("q", "a", 1.0)], "score"), table([("q", "a", 1)], "relevance"))
-    assert "Recall@1000" not in means(values, depth=999)
-    assert means(values, depth=1000)["Recall@1000"] == 1
 
 
 def test_a_run_comes_back_from_its_trec_file_as_it_was(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """BM25 against its formula, worked out here."""
 
 import math
+from typing import Literal
 
 import bm25s
 import numpy as np
 import polars as pl
 import pytest
+import Stemmer
 
 from distilrank.errors import CollectionError
 from distilrank.retrieval.bm25 import BM25
@@ -58,7 +60,8 @@ def test_as_many_texts_as_ids() -> None:
         BM25(pl.Series(["a", "b", "c"]), [["red apple"], ["wine"]], PARAMS)
 
 
-WORDS = np.array([f"w{number}" for number in range(40)])
+# With and without an ending that stemming takes off.
+WORDS = np.array([f"{letter}{ending}" for letter in "bcdfghklmp" for ending in ("alt", "alts", "alted", "ep")])
 
 
 def some_texts(number: int, seed: int) -> list[str]:
@@ -67,15 +70,29 @@ def some_texts(number: int, seed: int) -> list[str]:
     return [" ".join(WORDS[np.minimum(random.zipf(1.3, random.integers(1, 9)), 40) - 1]) for _ in range(number)]
 
 
+def test_stems_meet() -> None:
+    bm25 = BM25(pl.Series(["a", "b", "c", "d"]), [TEXTS], PARAMS.model_copy(update={"stemmer": "english"}))
+    found = {row[1]: row[2] for row in bm25.search(["q"], ["Apples, winery, blueing"], 4).iter_rows()}
+    # `apples` is `appl`, as `apple` is; `blueing` is `blue`; `winery` is no `wine`.
+    assert set(found) == {"a", "b", "c"}
+    for passage_id, value in found.items():
+        assert value == pytest.approx(score("apple blue", TEXTS["abcd".index(passage_id)]), rel=1e-5)
+    plain = BM25(pl.Series(["a", "b", "c", "d"]), [TEXTS], PARAMS)
+    assert plain.search(["q"], ["Apples, winery, blueing"], 4).is_empty()
+
+
+@pytest.mark.parametrize("stemmer", [None, "english"])
 @pytest.mark.parametrize("at_once", [1, 7, 1000])
-def test_scores_are_those_of_bm25s_however_the_texts_come(at_once: int) -> None:
+def test_scores_are_those_of_bm25s_however_the_texts_come(at_once: int, stemmer: Literal["english"] | None) -> None:
     texts, queries = some_texts(300, 1), some_texts(20, 2)
+    params = PARAMS.model_copy(update={"stemmer": stemmer})
+    stem = Stemmer.Stemmer(stemmer) if stemmer else None
     ids = pl.Series([f"p{number:03}" for number in range(300)])
     batches = [texts[start : start + at_once] for start in range(0, 300, at_once)]
-    found = BM25(ids, batches, PARAMS).search([str(number) for number in range(20)], queries, 300)
+    found = BM25(ids, batches, params).search([str(number) for number in range(20)], queries, 300)
     peer = bm25s.BM25(k1=PARAMS.k1, b=PARAMS.b)
-    peer.index(bm25s.tokenize(texts, return_ids=False, show_progress=False), show_progress=False)
-    for number, terms in enumerate(bm25s.tokenize(queries, return_ids=False, show_progress=False)):
+    peer.index(bm25s.tokenize(texts, stemmer=stem, return_ids=False, show_progress=False), show_progress=False)
+    for number, terms in enumerate(bm25s.tokenize(queries, stemmer=stem, return_ids=False, show_progress=False)):
         expected = {ids[row]: score for row, score in enumerate(peer.get_scores(terms)) if score > 0}
         ours = found.filter(pl.col("query_id") == str(number))
         assert dict(zip(ours["passage_id"], ours["score"], strict=True)) == pytest.approx(expected, rel=1e-5)

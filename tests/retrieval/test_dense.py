@@ -10,7 +10,7 @@ import torch
 from distilrank import layout
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import InputError
+from distilrank.errors import InputError, ScoreError
 from distilrank.params import Params
 from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.rankers.base import Ranker
@@ -38,6 +38,18 @@ def test_search_finds_the_highest_inner_products(tmp_path: Path) -> None:
         found = run.filter(pl.col("query_id") == f"q{number}")
         assert found["passage_id"].to_list() == [IDS[int(row)] for row in best]
         np.testing.assert_allclose(found["score"].to_numpy(), products[number][best], rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_vector_that_is_not_finite_is_refused(value: float) -> None:
+    """Faiss would leave such a passage out, and answer such a query with the last passage."""
+    passages, queries = random_vectors(200, 1), random_vectors(3, 2)
+    index = DenseIndex.build(passages, IDS)
+    queries[1, 5] = passages[7, 2] = value
+    with pytest.raises(ScoreError, match="the vector of passage 'p007': got numbers that are not finite"):
+        DenseIndex.build(passages, IDS)
+    with pytest.raises(ScoreError, match="the vector of query 'q1': got numbers that are not finite"):
+        index.search(pl.Series(["q0", "q1", "q2"]), queries, 10)
 
 
 def test_stored_vectors_come_back_by_passage_id() -> None:

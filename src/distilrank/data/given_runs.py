@@ -7,9 +7,9 @@ import polars as pl
 from distilrank.collection_sections import IR_DATASETS
 from distilrank.data.collection import Collection
 from distilrank.data.files import text_of
-from distilrank.data.runs import RUN_SCHEMA, ranked
+from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, finite, others, ranked
 from distilrank.data.sources.from_ir_datasets import rows_of
-from distilrank.data.text import Text, as_number, columns_of, separated, whole_table
+from distilrank.data.text import Text, columns_of, separated, whole_table
 from distilrank.errors import CollectionError
 from distilrank.sections import FileElsewhere
 
@@ -18,7 +18,7 @@ TOP_1000 = ("query_id", "passage_id", "query", "passage")
 
 
 def given_candidates(
-    files: Sequence[FileElsewhere], collection: Collection, drop: bool
+    files: Sequence[FileElsewhere], collection: Collection, drop: bool, exclude_identical_ids: bool = False
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """(query_id, passage_id, score) of the collection's queries and passages, best first; how many others there were.
 
@@ -30,8 +30,9 @@ def given_candidates(
     for file in files:
         run = read_given_run(file)
         of_queries = run.join(collection.queries, on="query_id", how="semi")
-        known = of_queries.lazy().join(collection.passages, on="passage_id", how="semi").collect()
-        strange = of_queries.join(known, on="passage_id", how="anti")
+        apart = others(of_queries) if exclude_identical_ids else of_queries
+        known = apart.lazy().join(collection.passages, on="passage_id", how="semi").collect()
+        strange = apart.join(known, on="passage_id", how="anti")
         if len(strange) and not drop:
             raise _refused(file, f"passage '{strange['passage_id'][0]}'", "passages of the collection")
         if known.is_empty():
@@ -46,10 +47,11 @@ def given_candidates(
 
 
 def read_given_run(file: FileElsewhere) -> pl.DataFrame:
-    """(query_id, passage_id, score). Raises CollectionError, and DownloadError."""
+    """(query_id, passage_id, score). Raises CollectionError, DownloadError, and ScoreError for what has no rank."""
     if file.location.startswith(IR_DATASETS):
         rows = rows_of(file.location.removeprefix(IR_DATASETS), "scoreddocs")
-        run = pl.DataFrame([(one.query_id, one.doc_id, one.score) for one in rows], schema=RUN_SCHEMA, orient="row")
+        scored = [(one.query_id, one.doc_id, one.score) for one in rows]
+        run = finite(pl.DataFrame(scored, schema=RUN_SCHEMA, orient="row"), file.location)
     else:
         run = _read(text_of(file.location, file.checksum, file.mirrors))
     twice = run.filter(~pl.struct("query_id", "passage_id").is_first_distinct())
@@ -61,12 +63,22 @@ def read_given_run(file: FileElsewhere) -> pl.DataFrame:
 
 def _read(text: Text) -> pl.DataFrame:
     if len(columns_of(text)) == len(TREC):
-        return as_number(text, whole_table(text, TREC, separator=None), "score", pl.Float64).select(*RUN_SCHEMA)
-    # These tell no scores: the order of the file is the only one there is.
+        return _with_numbers(text, whole_table(text, TREC, separator=None)).select(*RUN_SCHEMA)
+    # These tell no scores: the order of the file is the only one there is, counted by query to fit a float32.
     pieces = [table.select("query_id", "passage_id") for _, table in separated(text, TOP_1000)]
-    return (
-        pl.concat(pieces).with_row_index("row").select("query_id", "passage_id", score=-pl.col("row").cast(pl.Float64))
-    )
+    place = pl.int_range(pl.len()).over("query_id").cast(pl.Float64)
+    return pl.concat(pieces).select("query_id", "passage_id", score=-place)
+
+
+def _with_numbers(text: Text, table: pl.DataFrame) -> pl.DataFrame:
+    """Raises CollectionError, by its line, for the first score that is no number, or has no rank."""
+    numbers = table.with_columns(pl.col("score").cast(pl.Float64, strict=False))
+    wrong = table.filter(numbers.select(~HAS_RANK).to_series())
+    if len(wrong):
+        query_id, passage_id, score, line = wrong.select(*RUN_SCHEMA, "line").row(0)
+        got = f"the score '{score[:60]}' of passage '{passage_id}' for query '{query_id}'"
+        raise text.refused(line, got, "a finite number, as a float32")
+    return numbers
 
 
 def _refused(file: FileElsewhere, got: str, expected: str) -> CollectionError:

@@ -14,9 +14,16 @@ from distilrank.data.passages import BAD_ID, empty_table, write_passages
 from distilrank.data.sources.source import Source
 
 
-def take_in(source: Source, directory: Path, dev_share: float | None, dev_queries: int | None) -> Findings:
+def take_in(
+    source: Source,
+    directory: Path,
+    dev_share: float | None,
+    dev_queries: int | None,
+    exclude_identical_ids: bool = False,
+) -> Findings:
     """Writes passages.parquet, queries.parquet and qrels.parquet, without what is wrong; returns what was found.
 
+    A passage by its query's own id is never found where identical ids are excluded, so that it cannot be relevant.
     Raises CollectionError where nothing is left of a table.
     """
     findings = Findings()
@@ -26,6 +33,10 @@ def take_in(source: Source, directory: Path, dev_share: float | None, dev_querie
     passages = write_passages(source.passages(), directory / "passages.parquet", findings)
     queries = _checked_queries(given_queries, findings)
     sound = _checked_qrels(given_qrels, given_queries, passages, findings)
+    if exclude_identical_ids:
+        own = (pl.col("query_id") == pl.col("passage_id")) & (pl.col("relevance") > 0)
+        what = "relevant passages by their query's own id, which exclude_identical_ids leaves out"
+        sound = findings.without(sound, own, what, "dropped")
     qrels = sound.join(passages.filter("kept"), on="passage_id", how="semi")
     queries = _with_a_positive(queries, _of(queries, qrels), findings)
     queries = _with_dev(queries, dev_share, dev_queries, findings)

@@ -1,15 +1,24 @@
 """Runs: ranked passages for queries, as tables and as TREC files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
+from distilrank.errors import ScoreError
+
 RUN_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "score": pl.Float64}
+# trec_eval holds scores as floats: what only doubles tell apart is a tie.
+SCORE = pl.col("score").cast(pl.Float32, strict=False)
+HAS_RANK = SCORE.is_finite().fill_null(False)
 
 
-def ranked(run: pl.DataFrame) -> pl.DataFrame:
-    """Adds `rank`, from 1, by trec_eval's rule: score descending, then passage id descending."""
-    ordered = run.sort("query_id", "score", "passage_id", descending=[False, True, True])
+def ranked(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
+    """Adds `rank`, from 1, by trec_eval's rule: score as a float32, then passage id, both descending.
+
+    Raises ScoreError as `finite` does.
+    """
+    ordered = finite(run, name).sort("query_id", SCORE, "passage_id", descending=[False, True, True])
     return ordered.with_columns(rank=pl.int_range(1, pl.len() + 1).over("query_id"))
 
 
@@ -17,9 +26,33 @@ def top(run: pl.DataFrame, depth: int) -> pl.DataFrame:
     return ranked(run).filter(pl.col("rank") <= depth)
 
 
+def others(run: pl.DataFrame) -> pl.DataFrame:
+    """Without passages that go by their query's own id, as the query itself does in ArguAna and Quora."""
+    return run.filter(pl.col("query_id") != pl.col("passage_id"))
+
+
+def found(find: Callable[[int], pl.DataFrame], depth: int, exclude_identical_ids: bool) -> pl.DataFrame:
+    """The best `depth` passages of each query, as `find(depth)` finds them, without those by its id where so asked."""
+    return top(others(find(depth + 1)), depth).drop("rank") if exclude_identical_ids else find(depth)
+
+
+def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
+    """The run as it is. Raises ScoreError for a score that is NaN, or infinite as a float32: it has no rank."""
+    wrong = run.filter(~HAS_RANK)
+    if len(wrong):
+        query_id, passage_id, score = wrong.select(*RUN_SCHEMA).row(0)
+        raise ScoreError(
+            f"{name}: passage '{passage_id}' of query '{query_id}'",
+            got=f"the score {score}",
+            expected="a finite number, as a float32",
+            remedy="mend the run, or train the ranker that made it anew, at a lower learning_rate",
+        )
+    return run
+
+
 def write_trec(run: pl.DataFrame, path: Path, tag: str) -> None:
-    """Writes `query_id Q0 passage_id rank score tag` lines; scores keep every digit."""
-    rows = ranked(run).select(
+    """Writes `query_id Q0 passage_id rank score tag` lines; scores keep every digit. Raises ScoreError."""
+    rows = ranked(run, tag).select(
         "query_id", pl.lit("Q0").alias("q0"), "passage_id", "rank", "score", pl.lit(tag).alias("tag")
     )
     rows.write_csv(path, separator=" ", include_header=False, quote_style="never")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from distilrank.data.collection import SCHEMAS, UNLABELLED
-from distilrank.data.text import Text, as_number, columns_of, separated, whole_table
+from distilrank.data.text import Text, as_whole_number, columns_of, separated, whole_table
 
 
 def read_qrels(text: Text, split: str) -> pl.DataFrame:
@@ -18,7 +18,7 @@ def read_qrels(text: Text, split: str) -> pl.DataFrame:
     table = whole_table(text, columns if len(first) == 4 else ["query_id", "passage_id", "relevance"], separator=None)
     if not first[-1].lstrip("+-").isdigit():
         table = table[1:]
-    numbered = as_number(text, table, "relevance", pl.Int64)
+    numbered = as_whole_number(text, table, "relevance")
     return numbered.select("query_id", "passage_id", "relevance", split=pl.lit(split))
 
 

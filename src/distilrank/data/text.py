@@ -102,14 +102,12 @@ def whole_table(text: Text, columns: Sequence[str], separator: str | None = "\t"
     return pl.concat(numbered)
 
 
-def as_number(text: Text, table: pl.DataFrame, column: str, kind: type[pl.DataType]) -> pl.DataFrame:
+def as_whole_number(text: Text, table: pl.DataFrame, column: str) -> pl.DataFrame:
     """A column, of a table with `line`, as numbers. Raises CollectionError for the first that is none."""
-    numbers = table[column].cast(kind, strict=False)
-    wrong = ~numbers.is_finite().fill_null(False) if kind.is_float() else numbers.is_null()
-    if wrong.any():
-        place = int(wrong.arg_max() or 0)
-        what = "a number" if kind.is_float() else "a whole number"
-        raise text.refused(table["line"][place], f"{column} '{table[column][place][:60]}'", what)
+    numbers = table[column].cast(pl.Int64, strict=False)
+    if numbers.has_nulls():
+        place = int(numbers.is_null().arg_max() or 0)
+        raise text.refused(table["line"][place], f"{column} '{table[column][place][:60]}'", "a whole number")
     return table.with_columns(numbers)
 
 

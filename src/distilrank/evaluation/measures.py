@@ -1,25 +1,26 @@
 """Effectiveness, by trec_eval's own code through ir-measures."""
 
-from typing import Any, get_args
+from typing import Any
 
 import ir_measures
 import polars as pl
 
-from distilrank.sections import Measure
-
-MEASURES: tuple[Measure, ...] = get_args(Measure)
+from distilrank.data.runs import SCORE, finite
+from distilrank.sections import MEASURES
 
 
 def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) -> pl.DataFrame:
     """Each measure for each query of the qrels: (query_id, measure, value).
 
     nDCG uses all grades; the others count passages of at least `minimum_relevance`. A query without results has 0.
+    Raises ScoreError where a score is not finite.
     """
+    scores = finite(run).with_columns(SCORE)
     wanted = _trec_measures(minimum_relevance)
     values = [
         (metric.query_id, wanted[metric.measure], metric.value)
         for metric in ir_measures.pytrec_eval.iter_calc(
-            list(wanted), _nested(qrels, "relevance"), _nested(run, "score")
+            list(wanted), _nested(qrels, "relevance"), _nested(scores, "score")
         )
     ]
     table = pl.DataFrame(
@@ -30,10 +31,10 @@ def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) 
     return complete.with_columns(_cut_reciprocal_rank()).sort("query_id", "measure")
 
 
-def means(values: pl.DataFrame, depth: int = 100) -> dict[str, float]:
-    """The mean of each measure over the queries, in the order of MEASURES; without those that look beyond `depth`."""
+def means(values: pl.DataFrame) -> dict[str, float]:
+    """The mean over the queries of each measure that there is, in the order of MEASURES."""
     by_measure = dict(values.group_by("measure").agg(pl.col("value").mean()).iter_rows())
-    return {name: by_measure[name] for name in MEASURES if int(name.partition("@")[2] or 0) <= depth}
+    return {name: by_measure[name] for name in MEASURES if name in by_measure}
 
 
 def _trec_measures(minimum_relevance: int) -> dict[ir_measures.Measure, str]:

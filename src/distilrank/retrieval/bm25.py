@@ -8,6 +8,7 @@ from threading import local
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import Stemmer
 from bm25s.tokenization import Tokenizer
 
 from distilrank.data.runs import RUN_SCHEMA
@@ -26,7 +27,7 @@ class BM25:
 
     def __init__(self, passage_ids: pl.Series, texts: Iterable[Sequence[str]], params: Candidates) -> None:
         self._passage_ids = passage_ids
-        self._tokenizer = Tokenizer()
+        self._tokenizer = Tokenizer(stemmer=Stemmer.Stemmer(params.stemmer) if params.stemmer else None)
         self._postings = Postings.of(texts, self._tokenizer, params)
         if self._postings.passages != len(passage_ids):
             raise CollectionError(

@@ -10,6 +10,7 @@ import polars as pl
 from distilrank.artifacts import built
 from distilrank.data.runs import RUN_SCHEMA, ranked
 from distilrank.data.tokens import rows_of
+from distilrank.errors import ScoreError
 from distilrank.retrieval.vectors import Vectors
 
 INDEX_FILE, IDS_FILE = "index.faiss", "passage_ids.parquet"
@@ -23,7 +24,8 @@ class DenseIndex:
 
     @classmethod
     def build(cls, vectors: Vectors, passage_ids: pl.Series) -> Self:
-        """Exact search by inner product over vectors (passages, width)."""
+        """Exact search by inner product over vectors (passages, width). Raises ScoreError where one is not finite."""
+        _check(vectors, passage_ids, "passage")
         index = faiss.index_factory(vectors.shape[1], "Flat", faiss.METRIC_INNER_PRODUCT)
         index.add(vectors)
         return cls(index, passage_ids)
@@ -48,7 +50,11 @@ class DenseIndex:
         return ranked(self.search(pl.Series(["query"]), vector, depth)).select("passage_id", "score")
 
     def search(self, query_ids: pl.Series, vectors: Vectors, depth: int) -> pl.DataFrame:
-        """A run: the `depth` passages with the highest inner product for each query vector (queries, width)."""
+        """A run: the `depth` passages with the highest inner product for each query vector (queries, width).
+
+        Raises ScoreError where a vector is not finite.
+        """
+        _check(vectors, query_ids, "query")
         depth = min(depth, len(self._passage_ids))
         scores, rows = self._index.search(vectors, depth)
         return pl.DataFrame(
@@ -58,4 +64,17 @@ class DenseIndex:
                 "score": scores.ravel().astype(np.float64),
             },
             schema=RUN_SCHEMA,
+        )
+
+
+def _check(vectors: Vectors, ids: pl.Series, what: str) -> None:
+    """Faiss would pass over those that are not finite, without a word."""
+    # By the extremes, which take no memory of the vectors' size.
+    sound = np.isfinite(vectors.max(axis=1, initial=0)) & np.isfinite(vectors.min(axis=1, initial=0))
+    if not sound.all():
+        raise ScoreError(
+            f"the vector of {what} '{ids[int(sound.argmin())]}'",
+            got="numbers that are not finite",
+            expected="finite ones",
+            remedy="train the ranker that made it anew, at a lower learning_rate",
         )

@@ -1,6 +1,7 @@
 """candidates: the passages that rankers re-rank for each query: BM25's best, or those that are given."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ from distilrank import layout
 from distilrank.artifacts import whole_directory
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.given_runs import given_candidates
-from distilrank.data.runs import RUN_SCHEMA, ranked, write_trec
+from distilrank.data.runs import RUN_SCHEMA, found, ranked, write_trec
 from distilrank.params import Params
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
@@ -25,17 +26,18 @@ def candidates(params: Params) -> None:
     with whole_directory(layout.CANDIDATES, "distilrank candidates", used, [layout.COLLECTION]) as draft:
         file = draft.path / "candidates.parquet"
         queries = _with_depths(collection.queries, params)
-        given, counts = given_candidates(section.runs, collection, params.collection.on_error == "drop")
+        drop, apart = params.collection.on_error == "drop", params.collection.exclude_identical_ids
+        given, counts = given_candidates(section.runs, collection, drop, apart)
         with pq.ParquetWriter(file, _SCHEMA) as writer:
             for run in _runs(params, collection, queries, given):
                 writer.write_table(run.to_arrow().cast(_SCHEMA))
-        found = pl.scan_parquet(file)
-        test = found.join(collection.test_qrels().lazy(), on="query_id", how="semi").collect()
+        every = pl.scan_parquet(file)
+        test = every.join(collection.test_qrels().lazy(), on="query_id", how="semi").collect()
         write_trec(test, draft.path / f"{params.first_stage()}.test.trec", params.first_stage())
-        without = queries.lazy().join(found, on="query_id", how="anti").select(pl.len())
+        without = queries.lazy().join(every, on="query_id", how="anti").select(pl.len())
         draft.counts |= {
             "queries": len(queries),
-            "candidates": found.select(pl.len()).collect().item(),
+            "candidates": every.select(pl.len()).collect().item(),
             "queries without any": without.collect().item(),
             **counts,
         }
@@ -64,5 +66,6 @@ def _runs(params: Params, collection: Collection, queries: pl.DataFrame, given: 
     with progress("queries searched by BM25", len(rest)) as advance:
         for (depth,), some in rest.group_by("depth", maintain_order=True):
             for batch in some.iter_slices(_QUERIES_AT_ONCE):
-                yield ranked(bm25.search(batch["query_id"].to_list(), batch["text"].to_list(), depth))
+                search = partial(bm25.search, batch["query_id"].to_list(), batch["text"].to_list())
+                yield ranked(found(search, depth, params.collection.exclude_identical_ids))
                 advance(len(batch))

@@ -15,7 +15,7 @@ def collect(params: Params) -> None:
     # The embedded collection draws its own dev queries.
     share, most = (None, None) if isinstance(section, AwsApiDocs) else (section.dev_share, section.dev_queries)
     with whole_directory(layout.COLLECTION, "distilrank collect", section.model_dump(), []) as draft:
-        findings = take_in(chosen_source(section), draft.path, share, most)
+        findings = take_in(chosen_source(section), draft.path, share, most, section.exclude_identical_ids)
         if section.on_error == "fail":
             findings.refuse_errors()
         write_json(draft.path / "findings.json", findings.summary())

@@ -1,6 +1,7 @@
 """evaluate: every ranker on the test queries, re-ranking candidates and, with an index, searching all passages."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,7 @@ import polars as pl
 from distilrank import layout
 from distilrank.artifacts import built, digest, read_manifest, whole_directory, write_json
 from distilrank.data.collection import Collection
-from distilrank.data.runs import top, write_trec
+from distilrank.data.runs import found, top, write_trec
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, MissingInput
 from distilrank.evaluation.measures import means, measure
@@ -27,7 +28,10 @@ Metrics = dict[str, dict[str, dict[str, float]]]
 
 
 def evaluate(params: Params) -> Metrics:
-    """Returns what it writes to metrics.json: each measure's mean by task and ranker."""
+    """Returns what it writes to metrics.json: the mean by task and ranker of each measure that tells rankers apart.
+
+    Raises CollectionError where there are no test queries, MissingInput, and ScoreError for a score that has no rank.
+    """
     collection = Collection.read(layout.COLLECTION)
     tokens = TokenStore.open(layout.TOKENS)
     qrels, sets = collection.test_qrels(), collection.test_sets()
@@ -41,7 +45,6 @@ def evaluate(params: Params) -> Metrics:
     models = [layout.MODELS / name for name in params.model_names()]
     indexes = [_index_of(layout.MODELS / name) for name in params.index_names()]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
-    depths = {RERANK: params.evaluation.depth, RETRIEVE: params.candidates.depth}
     metrics: Metrics = {}
     tables = []
     with whole_directory(layout.RUNS, "distilrank evaluate", params.evaluation.model_dump(), inputs) as draft:
@@ -49,9 +52,11 @@ def evaluate(params: Params) -> Metrics:
             write_trec(run, draft.path / f"{ranker}.{kind}.trec", ranker)
             for name in sets:
                 task, judged = task_of(name, kind, sets), collection.qrels_of(name)
-                values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name])
+                values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name]).filter(
+                    pl.col("measure").is_in(params.measures_of(kind))
+                )
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
-                metrics.setdefault(task, {})[ranker] = means(values, depths[kind])
+                metrics.setdefault(task, {})[ranker] = means(values)
             draft.counts[f"{ranker} {kind} passages"] = len(run)
         pl.concat(tables).write_parquet(draft.path / "measures.parquet")
         draft.counts["queries"] = qrels["query_id"].n_unique()
@@ -71,7 +76,8 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
             query_ids = qrels["query_id"].unique().sort()
             vectors = _query_vectors(ranker, tokens, query_ids)
             yield name, RERANK, rerank_stored(ranker, query_ids, vectors, index, best)
-            yield name, RETRIEVE, index.search(query_ids, vectors, params.candidates.depth)
+            search, apart = partial(index.search, query_ids, vectors), params.collection.exclude_identical_ids
+            yield name, RETRIEVE, found(search, params.candidates.depth, apart)
         else:
             with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
                 yield name, RERANK, rerank(ranker, tokens, best, advance)

@@ -8,6 +8,7 @@ from distilrank.data.sources.aws_api_docs import AwsApiDocsSource, plain_text, w
 from distilrank.errors import CollectionError
 
 FLEETS = AwsApiDocs(source="aws-api-docs", services=["iotfleetwise"], minimum_words=12, dev_share=0.2, test_share=0.2)
+WHOLE = AwsApiDocs(source="aws-api-docs", minimum_words=12, dev_share=0.02, test_share=0.02)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,20 @@ def test_a_split_does_not_change_when_other_services_come() -> None:
 def test_an_unknown_service_is_named() -> None:
     with pytest.raises(CollectionError, match="iotfleetwize"):
         AwsApiDocsSource(FLEETS.model_copy(update={"services": ["iotfleetwize"]}))
+
+
+def test_no_split_asks_the_words_of_another() -> None:
+    """Learned of one service, `delete cluster` would be known of every other."""
+    queries = AwsApiDocsSource(WHOLE).queries()
+    words = queries["query_id"].str.split(":").list.last().map_elements(words_of, pl.String)
+    splits = queries.with_columns(words=words).group_by("words").agg(pl.col("split").n_unique())
+    assert splits["split"].max() == 1
+    assert queries["split"].n_unique() == 3
+
+
+def test_test_queries_are_many_different_ones() -> None:
+    queries = AwsApiDocsSource(WHOLE).queries()
+    for split in ("dev", "test"):
+        asked = queries.filter(pl.col("split") == split)["query_id"].str.split(":").list.last()
+        assert 200 < len(asked) < 320
+        assert asked.value_counts()["count"].max() < 0.05 * len(asked)

@@ -1,0 +1,84 @@
+"""Every benchmark runs, at its smallest, as its docstring says that it is run."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import polars as pl
+import pytest
+from mlflow import MlflowClient
+from tests.conftest import DATASETS, ROOT, Command
+from tests.rankers.tiny import save_tiny_ranker
+
+from distilrank import layout
+from distilrank.retrieval.dense import DenseIndex
+from distilrank.serving.logged_model import log_ranker
+
+# Arguments that make it small, and what it prints then.
+SMALLEST: dict[str, tuple[list[str], list[str]]] = {
+    "bm25.py": (["--passages", "300", "--queries", "5"], ["300 passages", "distilrank", "bm25s", "ratio"]),
+    "bm25_published.py": (
+        ["--queries", "2"],
+        ["Anserini │ 0.6789", "stemmer: english", "dl20"]
+        if (DATASETS / "scifact").is_dir()
+        else ["scifact is not there: left out"],
+    ),
+    "collection.py": (
+        ["--passages", "300", "--triples", "100", "--queries", "20"],
+        ["collect │  300", "tokenize", "candidates", "triples │  100"],
+    ),
+    "score_store.py": (
+        ["--pairs", "200", "--pairs-at-once", "50", "--pairs-per-part", "30", "--queries", "20", "--passages", "100"],
+        ["200 triples", "ranges of at most 50 pairs"],
+    ),
+    "scoring.py": (
+        ["--queries", "1", "--negatives", "2", "--rounds", "1", "--layers", "1", "--services", "sqs"],
+        ["2 triples, 3 unique pairs", "(a) triples as given: ours", "(b) unique pairs: ours", "Our time on one thread"],
+    ),
+    "serving.py": (["tiny.dot", "--queries", "2"], ["re-rank 20 │ served", "find 10", "ratio"]),
+}
+
+
+def test_every_benchmark_is_here() -> None:
+    assert {file.name for file in (ROOT / "benchmarks").glob("*.py")} == set(SMALLEST)
+
+
+@pytest.mark.parametrize("name", [name for name in SMALLEST if name != "serving.py"])
+def test_a_benchmark_runs(name: str, tmp_path: Path, command: Command) -> None:
+    arguments, printed = SMALLEST[name]
+    datasets = ["--datasets", str(DATASETS)] if name == "bm25_published.py" else []
+    run(tmp_path, command, name, [*arguments, *datasets], printed)
+
+
+def test_the_benchmark_of_serving_runs(project: Path, command: Command) -> None:
+    """In a project with a champion in its registry."""
+    layout.RUNS.mkdir(parents=True)
+    shutil.copyfile(layout.CANDIDATES / "bm25.test.trec", layout.RUNS / "bm25.rerank.trec")
+    register_champion("tiny.dot", project / "mlflow.db")
+    run(project, command, "serving.py", *SMALLEST["serving.py"])
+
+
+def run(directory: Path, command: Command, name: str, arguments: list[str], printed: list[str]) -> None:
+    done = command(directory, sys.executable, str(ROOT / "benchmarks" / name), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = " ".join(done.stdout.split())
+    assert [words for words in printed if " ".join(words.split()) not in told] == []
+
+
+def register_champion(name: str, database: Path) -> None:
+    """A tiny dense ranker with an index."""
+    ranker = save_tiny_ranker(database.parent / "tiny", "dot")
+    index = database.parent / "index"
+    index.mkdir()
+    vectors = np.random.default_rng(0).normal(size=(12, 32)).astype(np.float32)
+    DenseIndex.build(vectors, pl.Series([f"p{number:02}" for number in range(12)])).write(index)
+    uri = f"sqlite:///{database}"
+    client = MlflowClient(tracking_uri=uri)
+    mlflow.set_tracking_uri(uri)
+    logged = client.create_run(client.create_experiment("distilrank"))
+    model = log_ranker(client, logged, "dot", ranker, index, {})
+    client.create_registered_model(name)
+    version = client.create_model_version(name, f"models:/{model}", logged.info.run_id, model_id=model)
+    client.set_registered_model_alias(name, "champion", version.version)
