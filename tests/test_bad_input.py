@@ -73,8 +73,8 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         (
             "examples: 3",
-            "examples: 3, expected: [{collection: x, task: retrieve, measure: Recall@100, source: x, seed_noise: .1, near: .1, "
-            "figures: {bm25: 1}}]",
+            "examples: 3, expected: [{collection: x, task: retrieve, measure: Recall@100, source: x, seed_noise: .1, "
+            "near: .1, figures: {bm25: 1}}]",
             "report.expected may name the measures .*'Recall@20'] of retrieve, not Recall@100, by its depth",
         ),
         ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.train_depth, 20"),
