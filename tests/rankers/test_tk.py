@@ -1,5 +1,6 @@
 """TK against an implementation in numpy, of its paper (arXiv 2002.01854, section 3)."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from tests.rankers.examples import begun, rows, saved_backbone
+from tests.rankers.examples import LENGTHS, begun, rows, saved_backbone
 
 from distilrank.artifacts import sha256_of
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.architectures import load_ranker, pretrained
+from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.tk import TkRanker
-from distilrank.sections import Glove
+from distilrank.sections import Glove, Training
 from distilrank.sections import TkRanker as TkParams
+from distilrank.training.learning_rates import parameter_groups
 
 Matrix = npt.NDArray[np.float64]
 HEADS = 8  # the most, up to 10, that divide a width of 32
@@ -32,7 +34,7 @@ def ranker(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> TkRanker
         if name.startswith("context"):
             torch.nn.init.normal_(parameter, mean=1.0 if name.endswith("norm1.weight") else 0.0, std=0.3)
     ranker.mixing.data.fill_(0.3)
-    ranker.kernel_scale.data.uniform_(0.01, 0.5)
+    ranker.kernel_log_scale.data.uniform_(math.log(0.01), math.log(0.5))
     return ranker
 
 
@@ -52,7 +54,7 @@ def test_it_scores_as_the_paper_has_it(ranker: TkRanker) -> None:
 def numpy_score(weights: dict[str, Matrix], query: npt.NDArray[Any], passage: npt.NDArray[Any]) -> float:
     cosines = vectors(weights, query, 0) @ vectors(weights, passage, 500).T
     logs = []
-    for mean, scale in zip(MEANS, weights["kernel_scale"], strict=True):
+    for mean, scale in zip(MEANS, np.exp(weights["kernel_log_scale"]), strict=True):
         soft_counts = np.exp(-((cosines - mean) ** 2) / (2 * 0.1**2)).sum(1)
         logs.append(np.log(np.maximum(soft_counts * scale, 1e-10)).sum())
     return float(weights["head.weight"][0] @ logs)
@@ -140,5 +142,51 @@ def test_words_begin_as_those_of_a_glove_file_which_a_trained_ranker_needs_no_mo
 def test_kernels_and_embeddings_may_learn_at_rates_of_their_own(ranker: TkRanker) -> None:
     parts = ranker.parts()
     assert set(parts) == set(TkParams.parts)
-    assert {id(one) for one in parts["kernels"]} == {id(ranker.kernel_scale), id(ranker.head.weight)}
+    assert {id(one) for one in parts["kernels"]} == {id(ranker.kernel_log_scale), id(ranker.head.weight)}
     assert {id(one) for one in parts["embeddings"]} == {id(ranker.embeddings.weight)}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_margins_of_matching_words_are_learned_at_the_demos_rates_whatever_the_seed(
+    seed: int, backbone: Path, tmp_path: Path
+) -> None:
+    """Adam moves each weight by about its rate per step, however small the weight is."""
+    tokenizer = TextTokenizer(backbone)
+    source = pretrained(saved_backbone("bert", tmp_path / "bert"))
+    torch.manual_seed(seed)
+    ranker = begin_ranker(TkParams(architecture="tk"), source, LENGTHS, tokenizer)
+    assert isinstance(ranker, TkRanker)
+    queries, passages = rows(*[6] * 8, width=6, seed=seed), rows(*[16] * 16, width=16, seed=seed + 10)
+    matching = torch.arange(8) % 4 + 1  # words that a query has in common with its positive
+    for query, number in enumerate(matching.tolist()):
+        passages.ids[2 * query, :number] = queries.ids[query, :number]
+    wanted = 3.0 * matching
+    rates = Training(
+        steps=50, batch_size=8, learning_rate=3e-4, part_learning_rates={"kernels": 1e-2, "embeddings": 1e-2},
+        warmup_share=0, validate_every=50, patience=1, seed=seed,
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(parameter_groups(ranker, rates))
+    for _ in range(50):
+        scores = ranker(queries, passages).view(8, 2)
+        loss = ((scores[:, 0] - scores[:, 1] - wanted) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1 * (wanted**2).mean()
+
+
+def test_a_kernel_that_is_pushed_down_for_some_steps_can_come_back(ranker: TkRanker) -> None:
+    """Ten of Adam's steps of 1e-2 are ten times the scale that a kernel starts at."""
+    kernels, own = ranker.parts()["kernels"][0], ranker.parts()["kernels"][0].detach().clone()
+    torch.nn.init.constant_(kernels, math.log(0.01))
+    optimizer = torch.optim.Adam([kernels], lr=1e-2)
+    for _ in range(10):
+        kernels.grad = torch.ones_like(kernels)
+        optimizer.step()
+    ranker.zero_grad()
+    queries, passages = rows(3, width=3, seed=1), rows(5, width=5, seed=2)
+    passages.ids[0, :3] = queries.ids[0]
+    ranker(queries, passages).sum().backward()
+    assert kernels.grad is not None
+    assert kernels.grad[0] != 0, "the kernel of exact matches"
+    kernels.data.copy_(own)

@@ -121,7 +121,7 @@ def test_each_part_learns_at_its_own_rate(task: TrainingTask, tmp_path: Path) ->
         name: float((weight - before.get_parameter(name)).detach().abs().max())
         for name, weight in after.named_parameters()
     }
-    expected = {"kernel_scale": 1e-2, "head.weight": 1e-2, "embeddings.weight": 1e-4}
+    expected = {"kernel_log_scale": 1e-2, "head.weight": 1e-2, "embeddings.weight": 1e-4}
     for name, distance in moved.items():
         assert distance == pytest.approx(expected.get(name, 1e-3), rel=0.02), name
 

@@ -39,7 +39,8 @@ class TkRanker(Ranker):
         layer = nn.TransformerEncoderLayer(width, heads, _FEED_FORWARD, dropout=0.0, batch_first=True)
         self.context = nn.TransformerEncoder(layer, self.params.layers, enable_nested_tensor=False)
         self.mixing = nn.Parameter(torch.tensor(0.5))
-        self.kernel_scale = nn.Parameter(torch.full((len(MEANS),), 0.01))
+        # As logarithms: in steps of 1e-2 a scale of 0.01 passes through 0, where its kernel has no gradient for ever.
+        self.kernel_log_scale = nn.Parameter(torch.full((len(MEANS),), 0.01).log())
         self.head = nn.Linear(len(MEANS), 1, bias=False)
         self.post_init()
 
@@ -55,6 +56,8 @@ class TkRanker(Ranker):
         ranker = cls(config)
         # On the scale of the positions that are added to them: BERT's embeddings are twenty times smaller.
         ranker.embeddings.weight.data.copy_(table / table.std())
+        # A head drawn by lot ranks the wrong way round as often as not, and a short training does not come back.
+        nn.init.zeros_(ranker.head.weight)
         return ranker
 
     def encode_queries(self, batch: TokenBatch) -> Encoded:
@@ -69,12 +72,16 @@ class TkRanker(Ranker):
             means = torch.tensor(MEANS, device=cosines.device)
             kernels = torch.exp(-((cosines.unsqueeze(3) - means) ** 2) / (2 * WIDTH**2))
             by_query_token = (kernels * passages.mask[:, None, :, None]).sum(2)
-            logs = torch.log((by_query_token * self.kernel_scale).clamp(min=_SMALLEST)) * queries.mask.unsqueeze(2)
+            scaled = (by_query_token * self.kernel_log_scale.exp()).clamp(min=_SMALLEST)
+            logs = torch.log(scaled) * queries.mask.unsqueeze(2)
             scores: Tensor = self.head(logs.sum(1))
             return scores.squeeze(1)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
-        return {"kernels": [self.kernel_scale, *self.head.parameters()], "embeddings": [*self.embeddings.parameters()]}
+        return {
+            "kernels": [self.kernel_log_scale, *self.head.parameters()],
+            "embeddings": [*self.embeddings.parameters()],
+        }
 
     def _encode(self, batch: TokenBatch, start: int) -> Encoded:
         words = self.embeddings(batch.ids)
