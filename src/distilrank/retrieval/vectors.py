@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from distilrank.data.tokens import RaggedIds, Rows
+from distilrank.data.tokens import RaggedIds, Rows, TokenStore
 from distilrank.errors import InputError
-from distilrank.progress import Advance
-from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
+from distilrank.progress import Advance, progress
+from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, Ranker, TokenBatch
 from distilrank.rankers.inference import each_batch
 from distilrank.rankers.inputs import stored_batch
 
@@ -32,6 +32,13 @@ def encode_vectors(
         vectors[batch] = some
         advance(len(batch))
     return np.empty((0, 0), np.float32) if vectors is None else vectors
+
+
+def passage_vectors(ranker: Ranker, tokens: TokenStore, whose: str) -> Vectors:
+    """A dense ranker's vectors of all passages, in the order of the token store; `whose` they are is shown."""
+    rows, pad = np.arange(len(tokens.passages)), tokens.special_tokens.pad
+    with progress(f"passages encoded by {whose}", len(rows)) as advance:
+        return encode_vectors(ranker.encode_passages, tokens.passages, rows, pad, ranker.device, advance)
 
 
 def one_vector(encoded: Encoded) -> Vectors:

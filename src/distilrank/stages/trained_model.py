@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,11 @@ from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TextTokenizer, TokenStore, copy_tokenizer, refuse_other_vocabulary
 from distilrank.params import Params
-from distilrank.rankers.architectures import (
-    begin_ranker,
-    check_fits,
-    pretrained,
-    pretrained_config,
-    trained,
-    trained_config,
-)
-from distilrank.rankers.base import Ranker
+from distilrank.rankers.architectures import check_fits, pretrained_config, trained_config
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.labels import scores_of
 from distilrank.sections import Student, Teacher
+from distilrank.stages.begun import begun
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import loss_for
@@ -38,6 +32,7 @@ class Lesson:
     params chose them; and the trained ranker whose layers it starts from, else the backbone's."""
 
     loss: str
+    temperature: float | None
     triples: pl.DataFrame
     inputs: list[Path]
     chosen_by: Mapping[str, Any]
@@ -52,7 +47,7 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),
         "loss": lesson.loss,
-        "temperature": section.temperature,
+        "temperature": lesson.temperature,
         **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
         "backbone": (section.backbone or params.backbone).model_dump(),
@@ -86,9 +81,5 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     dataset = TripleDataset(lesson.triples, tokens, scores)
-
-    def begin() -> Ranker:
-        source = trained(lesson.start) if lesson.start else pretrained(backbone)
-        return begin_ranker(section.ranker, source, params.tokens, tokenizer)
-
-    return TrainingTask(begin, section.training, loss_for(lesson.loss, section.temperature), dataset, validate)
+    begin = partial(begun, params, section, lesson.start)
+    return TrainingTask(begin, section.training, loss_for(lesson.loss, lesson.temperature), dataset, validate)
