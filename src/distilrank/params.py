@@ -38,7 +38,7 @@ PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
 # The whole backbone as a dense ranker, among the rankers of the results.
 BACKBONE = "backbone"
-# What stands behind a student's name for what it begins from, and for a control that has a teacher's layers and triples.
+# What stands behind a student's name: for what it begins from, and for a control on a teacher's layers and triples.
 START, CONTROL = "start", "control"
 
 

@@ -24,7 +24,7 @@ class Scale(nn.Module):
     @property
     def value(self) -> float:
         """What scores are multiplied by."""
-        return float(self.logarithm.exp()) if hasattr(self, "logarithm") else self._given
+        return float(self.logarithm.detach().exp()) if hasattr(self, "logarithm") else self._given
 
     def forward(self, vectors: Tensor) -> Tensor:
         if hasattr(self, "logarithm"):
