@@ -251,7 +251,7 @@ class Params(Section):
         return _as_control(self.students[student]) == _as_control(self.students[other])
 
     def _start(self, student: str, teacher: str) -> Start:
-        # An ensemble has no layers of its own: its first member's stand for them.
+        # As stages/distil.py has it.
         layers_of = self.members(teacher)[0] if self.students[student].start == "teacher" else None
         return Start(f"{student}-{START}-{teacher}" if layers_of else f"{student}-{START}", student, layers_of)
 

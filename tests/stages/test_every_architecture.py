@@ -31,7 +31,7 @@ RANKERS: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
     "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},
     "colbert": {"architecture": "colbert", "layers": 1, "dimension": 16, "normalise": True, "expand_queries": True},
-    "dot": {"architecture": "dot", "layers": 1, "pooling": "cls", "dimension": 32},
+    "dot": {"architecture": "dot", "layers": 1, "pooling": "cls", "dimension": 32, "normalise": True, "scale": 20.0},
     "tk": {"architecture": "tk"},
 }
 TRAINING = {
@@ -60,7 +60,8 @@ def params_of_all(tiny: Params) -> Params:
             "start": "backbone",
             "loss": LOSSES[name],
             "control_loss": "infonce" if name == "dot" else "ranknet",
-            "temperature": 2.0 if name in ("colbert", "dot") else None,
+            "temperature": 2.0 if name == "colbert" else None,
+            "control_temperature": 0.05 if name == "dot" else None,
             "training": TRAINING | ({"part_learning_rates": {"kernels": 1e-2}} if name == "tk" else {}),
         }
         for name, ranker in RANKERS.items()
@@ -73,7 +74,7 @@ def params_of_all(tiny: Params) -> Params:
             "teachers": teachers,
             "ensembles": {"T2": {"members": list(teachers), "combine": "z-mean"}},
             "students": students,
-            "matrix": {"teachers": ["T2"], "controls": ["dot"], "indexes": ["dot"]},
+            "matrix": {"teachers": ["T2"], "controls": ["dot"], "controls_per_teacher": ["cat"], "indexes": ["dot"]},
         }
     )
 
@@ -104,6 +105,7 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
         score(params, teacher, track)
     ensemble(params, "T2")
     distil(params, "dot", None, track)
+    distil(params, "cat", "T2", track, control=True)
     for student in params.students:
         distil(params, student, "T2", track)
     for name in ("dot", "dot-T2"):
@@ -114,9 +116,11 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     report(params)
 
     taught = [f"{student}-T2" for student in params.students]
-    assert set(metrics["rerank"]) == {"bm25", *params.teachers, "dot", *taught}
-    assert list(metrics["retrieve"]) == ["bm25", "dot", "dot-T2"]
-    assert set(json.loads(layout.LATENCY.read_text())["milliseconds"]) == set(metrics["rerank"])
+    starts = ["cat-start-T2", *(f"{student}-start" for student in ("prettr", "colbert", "dot", "tk"))]
+    trained = ["backbone", *params.teachers, "dot", "cat-control-T2", *taught]
+    assert set(metrics["rerank"]) == {"bm25", *trained, *starts}
+    assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", "dot", "dot-T2"]
+    assert set(json.loads(layout.LATENCY.read_text())["milliseconds"]) == {"bm25", *trained}
     page = layout.REPORT.read_text()
     assert all(name in page for name in taught)
     labels_are_the_mean_of_normalised_scores(params)

@@ -43,16 +43,18 @@ def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Path
 
 def _start(params: Params, name: str, teacher: str) -> Path | None:
     """The trained ranker whose layers the student starts from, unless that is the backbone."""
+    members = params.members(teacher)
     if params.student(name).start == "backbone":
         return None
-    if not params.members(teacher):
+    if not members:
         raise ParamsError(
             f"students.{name}",
             got="start: teacher",
             expected=f"start: backbone, since of {teacher} there are scores alone",
             remedy="change it in params.yaml",
         )
-    return layout.MODELS / (params.start_of(name, teacher).layers_of or "")
+    # An ensemble has no layers of its own: its first member's stand for them.
+    return layout.MODELS / members[0]
 
 
 def _labelled_part(labels: Path) -> pl.DataFrame:
