@@ -22,7 +22,8 @@ from distilrank.sections import FileElsewhere
 
 CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
-RANKERS = ["bm25", *MODELS]
+TIMED = ["bm25", "backbone", *MODELS]
+RANKERS = ["bm25", "backbone", "T1", "T1b", "dot-start", "dot", "dot-T1", "dot-T2", "tk-start", "tk-T1", "tk-T2"]
 INDEXED = ["dot", "dot-T1", "dot-T2"]
 FLOW = (sys.executable, "-m", "flows.distil")
 # Times differ from run to run, and the report shows them.
@@ -96,8 +97,8 @@ def test_each_finds_the_others_work_up_to_date(
 def test_every_ranker_is_measured_and_timed(by_repro: Path, command: Command) -> None:
     metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
     assert list(metrics["rerank"]) == RANKERS
-    assert list(metrics["retrieve"]) == ["bm25", *INDEXED]
-    assert list(json.loads((by_repro / "evaluation/latency.json").read_text())["milliseconds"]) == RANKERS
+    assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", *INDEXED]
+    assert list(json.loads((by_repro / "evaluation/latency.json").read_text())["milliseconds"]) == TIMED
     assert "rerank.dot-T1.nDCG@10" in command(by_repro, "dvc", "metrics", "show", "--md").stdout
     assert "dot-T1" in command(by_repro, "distilrank", "results").stdout
 
@@ -148,6 +149,10 @@ def test_the_flow_registers_each_model_once(by_flow: Path, command: Command) -> 
     assert [(name, version, state) for name, version, state, _ in words] == [
         (f"aws-api-docs.{model}", "1", "known") for model in MODELS
     ]
+    for untrained in ("dot-start", "backbone"):
+        refused = command(by_flow, "distilrank", "promote", untrained)
+        assert refused.returncode == 2
+        assert f"got model '{untrained}'" in refused.stderr
     refused = command(by_flow, "distilrank", "rollback", "dot-T1")
     assert refused.returncode == 2
     assert "aws-api-docs.dot-T1: got no previous champion" in refused.stderr

@@ -126,12 +126,13 @@ def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in par
 def distil(
     student: Student,
     teacher: Annotated[str | None, typer.Option(help="Who teaches it; without one, it is its own control.")] = None,
+    control: Annotated[bool, typer.Option("--control", help="As the teacher's students, but without scores.")] = False,
 ) -> None:
-    """Train a student."""
+    """Train a student, or its control."""
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 
-    stage(_checked_params(), student, teacher, stage_run)
+    stage(_checked_params(), student, teacher, stage_run, control)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -1,7 +1,8 @@
 """params.yaml as a whole: its sections, and how they must agree."""
 
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -9,7 +10,6 @@ from distilrank.collection_sections import Collection
 from distilrank.errors import ParamsError
 from distilrank.sections import (
     MEASURES,
-    WITH_TEMPERATURE,
     Backbone,
     Candidates,
     CatRanker,
@@ -38,6 +38,18 @@ from distilrank.sections import (
 
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
+# The whole backbone as a dense ranker, among the rankers of the results.
+BACKBONE = "backbone"
+# What stands behind a student's name: for what it begins from, and for a control on a teacher's layers and triples.
+START, CONTROL = "start", "control"
+
+
+class Start(NamedTuple):
+    """What a training begins from: a student's ranker on the layers of a trained teacher, or of its backbone (None)."""
+
+    name: str
+    student: str
+    layers_of: str | None
 
 
 class Params(Section):
@@ -71,14 +83,15 @@ class Params(Section):
             raise ValueError(
                 f"teachers, ensembles, imports and students must differ in name; more than one has {twice}"
             )
-        if taken := {"bm25", "given"} & set(names):
-            raise ValueError(f"{min(taken)} is the name of what finds candidates, without training: choose another")
+        if taken := {"bm25", "given", BACKBONE, START, CONTROL} & set(names):
+            raise ValueError(f"{min(taken)} names something else in the results: choose another")
         controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
         dense = [name for name, student in controls.items() if student.ranker.architecture == "dot"]
         known = (
             *((f"ensembles.{name}.members", one.members, list(self.teachers)) for name, one in self.ensembles.items()),
             ("matrix.teachers", self.matrix.teachers, self.label_names()),
             ("matrix.controls", self.matrix.controls, list(self.students)),
+            ("matrix.controls_per_teacher", self.matrix.controls_per_teacher, list(self.students)),
             # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
             ("matrix.indexes", self.matrix.indexes, dense),
         )
@@ -130,7 +143,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def expected_rankers_are_there(self) -> Self:
-        known = [self.first_stage(), *self.model_names()]
+        known = [self.first_stage(), *self.ranker_names()]
         named = [name for expected in self.report.expected for name in expected.figures]
         if strange := [name for name in named if name not in known]:
             raise ValueError(f"report.expected may name the rankers {known}, not {strange}")
@@ -195,15 +208,42 @@ class Params(Section):
         """All that triples have labels of: teachers, ensembles and imports."""
         return [*self.teachers, *self.ensembles, *self.imports]
 
-    def control_of(self, student: str) -> str | None:
-        """The first control that differs from `student` in nothing but how it would learn from a teacher."""
-        wanted = _as_control(self.students[student])
-        return next((name for name in self.matrix.controls if _as_control(self.students[name]) == wanted), None)
+    def control_of(self, student: str, teacher: str) -> str | None:
+        """The model that differs from `student`, taught by `teacher`, in nothing but the teacher: in its start neither,
+        nor in the labelled triples that it learns from. None where there is no such model.
+        """
+        own = [name for name in self.matrix.controls_per_teacher if self._differ_in_loss_alone(name, student)]
+        if own:
+            return control_name(own[0], teacher)
+        if self.students[student].start == "teacher" or teacher in self.imports:
+            return None
+        return next((name for name in self.matrix.controls if self._differ_in_loss_alone(name, student)), None)
+
+    def start_of(self, student: str, teacher: str) -> Start:
+        """What `student` begins from, taught by `teacher`; students that begin alike share what the first names."""
+        every = (self._start(*pair) for pair in product(self.students, self.matrix.teachers))
+        wanted = self._begun_from(self._start(student, teacher))
+        return next(start for start in every if self._begun_from(start) == wanted)
+
+    def starts(self) -> list[Start]:
+        """What the students begin from, each start once."""
+        return list(dict.fromkeys(self.start_of(*pair) for pair in product(self.students, self.matrix.teachers)))
 
     def model_names(self) -> list[str]:
-        """The trained models in the order of the report: teachers, then each student after its control."""
-        students = [name for student in self.students for name in self.models_of(student)]
-        return [*self.teachers, *students]
+        """The trained models in the order of the report: teachers, then each student after its controls."""
+        return [*self.teachers, *(name for student in self.students for name in self.models_of(student))]
+
+    def ranker_names(self) -> list[str]:
+        """All that scores candidates: the backbone, the teachers, then each student's starts and models."""
+        if "rerank" not in self.evaluation.untrained:
+            return self.model_names()
+        starts = self.starts()
+        students = [
+            name
+            for student in self.students
+            for name in (*(start.name for start in starts if start.student == student), *self.models_of(student))
+        ]
+        return [BACKBONE, *self.teachers, *students]
 
     def index_names(self) -> list[str]:
         """The trained models that have an index."""
@@ -213,15 +253,46 @@ class Params(Section):
             for name in (student, *(distilled_name(student, teacher) for teacher in self.matrix.teachers))
         ]
 
+    def searched_without_index(self) -> list[str]:
+        """What is to be compared with those that have an index, and has none: starts, the backbone, other controls."""
+        indexed = self.matrix.indexes
+        starts = [BACKBONE, *(start.name for start in self.starts() if start.student in indexed)]
+        controls = [name for name in self.matrix.controls_per_teacher if name in indexed]
+        return [
+            *(starts if "retrieve" in self.evaluation.untrained else []),
+            *(control_name(*pair) for pair in product(controls, self.matrix.teachers)),
+        ]
+
     def models_of(self, student: str) -> list[str]:
-        """The trained models of one student: its control, if it has one, then as each teacher taught it."""
-        control = [student] if student in self.matrix.controls else []
-        return [*control, *(distilled_name(student, teacher) for teacher in self.matrix.teachers)]
+        """The trained models of one student: its controls, if it has any, then as each teacher taught it."""
+        teachers, matrix = self.matrix.teachers, self.matrix
+        return [
+            *([student] if student in matrix.controls else []),
+            *(control_name(student, teacher) for teacher in teachers if student in matrix.controls_per_teacher),
+            *(distilled_name(student, teacher) for teacher in teachers),
+        ]
+
+    def _differ_in_loss_alone(self, student: str, other: str) -> bool:
+        return _as_control(self.students[student]) == _as_control(self.students[other])
+
+    def _start(self, student: str, teacher: str) -> Start:
+        # As stages/distil.py has it.
+        layers_of = self.members(teacher)[0] if self.students[student].start == "teacher" else None
+        return Start(f"{student}-{START}-{teacher}" if layers_of else f"{student}-{START}", student, layers_of)
+
+    def _begun_from(self, start: Start) -> tuple[object, ...]:
+        student = self.students[start.student]
+        return student.ranker, student.backbone, student.training.seed, start.layers_of
 
 
 def distilled_name(student: str, teacher: str) -> str:
     """The name of `student` when `teacher` taught it; the bare name is its control."""
     return f"{student}-{teacher}"
+
+
+def control_name(student: str, teacher: str) -> str:
+    """The name of `student` when it starts and learns as those of `teacher` do, but for the teacher's scores."""
+    return f"{student}-{CONTROL}-{teacher}"
 
 
 def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
@@ -236,5 +307,4 @@ def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
 
 
 def _as_control(student: Student) -> dict[str, Any]:
-    taught_only = {"loss", "start"} | ({"temperature"} if student.control_loss not in WITH_TEMPERATURE else set())
-    return student.model_dump(exclude=taught_only)
+    return student.model_dump(exclude={"loss", "temperature"})

@@ -1,6 +1,6 @@
 """The sections of params.yaml as typed values: unknown keys and values out of range are refused."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -103,8 +103,26 @@ class Unlabelled(Section):
 
 
 class RankerSection(Section):
-    # What may learn at a rate of its own.
-    parts: ClassVar[tuple[str, ...]] = ()
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What may learn at a rate of its own."""
+        return ()
+
+
+class ScaledRanker(RankerSection):
+    """Vectors of length 1 where `normalise`, so that products are cosines; scores are `scale` times the products.
+
+    A cosine reaches from -1 to 1, and a teacher's margins are about 10: without a scale they are out of its reach.
+    Where `learn_scale`, `scale` is what it starts at, and the part `scale` may have a learning rate of its own.
+    """
+
+    normalise: bool = False
+    scale: float = Field(gt=0, default=1.0)
+    learn_scale: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return ("scale",) if self.learn_scale else ()
 
 
 class CatRanker(RankerSection):
@@ -133,8 +151,8 @@ class PrettrRanker(RankerSection):
         return self
 
 
-class ColbertRanker(RankerSection):
-    """ColBERT: vectors of `dimension`; scaled to length 1 where `normalise`.
+class ColbertRanker(ScaledRanker):
+    """ColBERT: vectors of `dimension`.
 
     Queries are filled up with [MASK], which nothing reads, where `expand_queries`. `query_masks` is how many others,
     which are read, stand behind each query, as the paper's published ColBERT was trained.
@@ -143,12 +161,11 @@ class ColbertRanker(RankerSection):
     architecture: Literal["colbert"]
     layers: int = Field(ge=1)
     dimension: int = Field(ge=1, default=128)
-    normalise: bool = False
     expand_queries: bool = False
     query_masks: int = Field(ge=0, default=0)
 
 
-class DotRanker(RankerSection):
+class DotRanker(ScaledRanker):
     """BERT_DOT: one vector, of the backbone's width or projected to `dimension`."""
 
     architecture: Literal["dot"]
@@ -167,11 +184,13 @@ class Glove(Section):
 class TkRanker(RankerSection):
     """TK: small transformer layers over word embeddings, the backbone's or those of a GloVe text file."""
 
-    parts: ClassVar[tuple[str, ...]] = ("kernels", "embeddings")
-
     architecture: Literal["tk"]
     layers: int = Field(ge=1, default=2)
     glove: Glove | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return ("kernels", "embeddings")
 
 
 Ranker = Annotated[CatRanker | PrettrRanker | ColbertRanker | DotRanker | TkRanker, Field(discriminator="architecture")]
@@ -227,33 +246,41 @@ class Ensemble(Section):
 
 
 class Student(Section):
-    """Learns a teacher's margins; its control is the same student without a teacher, from the backbone."""
+    """Learns a teacher's margins by `loss`; its control, which differs in nothing else, labels by `control_loss`."""
 
     ranker: Ranker
     backbone: Backbone | None = None
     start: Literal["backbone", "teacher"]
     loss: TeacherLoss
-    control_loss: LabelLoss
     temperature: Temperature = None
+    control_loss: LabelLoss
+    control_temperature: Temperature = None
     training: Training
 
     @model_validator(mode="after")
     def has_what_its_losses_need(self) -> Self:
-        _check_temperature(self.temperature, self.loss, self.control_loss)
+        _check_temperature(self.temperature, self.loss)
+        _check_temperature(self.control_temperature, self.control_loss, "control_")
         _check_parts(self.ranker, self.training)
         return self
 
 
 class Matrix(Section):
-    """Which of these meet: who teaches every student, which students have a control, which are indexed."""
+    """Which of these meet: who teaches every student, which students have a control, which are indexed.
+
+    `controls` start from the backbone and learn from the collection's triples: one serves all teachers whose students
+    do so too. `controls_per_teacher` start where each teacher's students start, and learn from the labelled part of
+    their triples.
+    """
 
     teachers: Annotated[list[ModelName], Field(min_length=1)]
     controls: list[ModelName]
+    controls_per_teacher: list[ModelName]
     indexes: Annotated[list[ModelName], Field(min_length=1)]
 
     @model_validator(mode="after")
     def names_each_once(self) -> Self:
-        for names in (self.teachers, self.controls, self.indexes):
+        for names in (self.teachers, self.controls, self.controls_per_teacher, self.indexes):
             if len(set(names)) < len(names):
                 raise ValueError(f"each name must stand once; they are {names}")
         return self
@@ -282,10 +309,20 @@ Relevance = Annotated[int, Field(ge=1)]
 
 
 class Evaluation(Section):
-    """`minimum_relevance` counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name."""
+    """`minimum_relevance` counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name.
+
+    `untrained` are the tasks at which the backbone and the students' starts are measured too.
+    """
 
     depth: int = Field(ge=10)
     minimum_relevance: Relevance | dict[SplitName, Relevance]
+    untrained: list[Literal["rerank", "retrieve"]] = ["rerank", "retrieve"]
+
+    @model_validator(mode="after")
+    def searches_with_what_it_re_ranks_with(self) -> Self:
+        if self.untrained == ["retrieve"]:
+            raise ValueError("untrained is [retrieve]: name rerank as well, by which rankers are compared")
+        return self
 
 
 class Latency(Section):
@@ -342,12 +379,12 @@ def drawn_or_given(triples: Any) -> str:
     return "given" if "location" in (triples if isinstance(triples, dict) else dict(triples)) else "drawn"
 
 
-def _check_temperature(temperature: float | None, *losses: str) -> None:
-    needed = [loss for loss in losses if loss in WITH_TEMPERATURE]
-    if needed and temperature is None:
-        raise ValueError(f"the loss {needed[0]} needs a temperature")
-    if temperature is not None and not needed:
-        raise ValueError(f"only {' and '.join(WITH_TEMPERATURE)} take a temperature, not {' or '.join(losses)}")
+def _check_temperature(temperature: float | None, loss: str, whose: str = "") -> None:
+    if loss in WITH_TEMPERATURE and temperature is None:
+        raise ValueError(f"{whose}loss {loss} needs a {whose}temperature")
+    if loss not in WITH_TEMPERATURE and temperature is not None:
+        takers = " and ".join(WITH_TEMPERATURE)
+        raise ValueError(f"{whose}temperature is {temperature}, but of the losses only {takers} take one, not {loss}")
 
 
 def _check_parts(ranker: Ranker, training: Training) -> None:

@@ -68,16 +68,42 @@ def agree(exported: Tensor | np.ndarray, own: Tensor) -> None:
     torch.testing.assert_close(torch.as_tensor(exported), own, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("normalise", [False, True])
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 @pytest.mark.parametrize("dimension", [None, 12])
-def test_dot_is_a_sentence_transformer(model: Path, backbone: Path, pooling: str, dimension: int | None) -> None:
-    params = DotRanker.model_validate({"architecture": "dot", "layers": 2, "pooling": pooling, "dimension": dimension})
+def test_dot_is_a_sentence_transformer(
+    model: Path, backbone: Path, pooling: str, dimension: int | None, normalise: bool
+) -> None:
+    made = {"architecture": "dot", "layers": 2, "pooling": pooling, "dimension": dimension, "normalise": normalise}
+    params = DotRanker.model_validate(made)
     begun(model, backbone, params)
     export_model(model, model.parent / "exported")
     other = SentenceTransformer(str(model.parent / "exported"), device="cpu")
     queries, passages = [*QUERIES, LONG], [*PASSAGES, LONG]
     encoded = other.encode_query(queries), other.encode_document(passages)
     agree(other.similarity_pairwise(*encoded), scores(model, queries, passages))
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("architecture", ["dot", "colbert"])
+def test_an_export_leaves_out_the_scale_and_its_manifest_tells_it(
+    model: Path, backbone: Path, architecture: str, learned: bool
+) -> None:
+    scaled = {"normalise": True, "scale": 20.0, "learn_scale": learned}
+    kinds: dict[str, Ranker] = {
+        "dot": DotRanker.model_validate({"architecture": "dot", "layers": 2, "pooling": "mean", **scaled}),
+        "colbert": ColbertRanker.model_validate({"architecture": "colbert", "layers": 2, "dimension": 12, **scaled}),
+    }
+    begun(model, backbone, kinds[architecture])
+    exported = model.parent / "exported"
+    export_model(model, exported)
+    other = (SentenceTransformer if architecture == "dot" else MultiVectorEncoder)(str(exported), device="cpu")
+    encoded = other.encode_query(QUERIES), other.encode_document(PASSAGES)
+    scale = json.loads((exported / "manifest.json").read_text())["params"]["scale"]
+    assert scale == pytest.approx(20)
+    agree(other.similarity_pairwise(*encoded) * scale, scores(model, QUERIES, PASSAGES))
+    if architecture == "dot":
+        np.testing.assert_allclose(np.linalg.norm(encoded[1], axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("normalise", [False, True])

@@ -15,7 +15,7 @@ from scipy.stats import t as student_t
 from scipy.stats import ttest_rel
 
 from distilrank import layout
-from distilrank.artifacts import write_json
+from distilrank.artifacts import whole_directory, write_json
 from distilrank.console import show_results
 from distilrank.data.collection import SCHEMAS, Collection
 from distilrank.data.runs import read_trec, write_trec
@@ -28,6 +28,8 @@ from distilrank.params import Params
 from distilrank.scoring.quality import quality
 
 MATRIX = ["nDCG@10", "MRR@10"]
+# How many triples a model learned from, if not 64.
+TRIPLES = {"warm-T2": 1090, "dot-T3": 250, "dot-control-T3": 150}
 HOSTILE = "<script>alert('passage')</script> & more"
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
@@ -54,7 +56,8 @@ def matrix_params(tiny_params: Params) -> Params:
     values = tiny_params.model_dump()
     teacher, student = values["teachers"]["T1"], values["students"]["dot"]
     students = {name: student | {"ranker": ranker} for name, ranker in ARCHITECTURES.items()}
-    matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"], "indexes": ["dot"]}
+    matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"]}
+    matrix |= {"controls_per_teacher": [], "indexes": ["dot"]}
     return Params.model_validate(
         values
         | {"teachers": dict.fromkeys(("T1", "T1b", "T1c"), teacher), "matrix": matrix}
@@ -98,7 +101,7 @@ def write_results(params: Params, collection: Collection) -> None:
     layout.RUNS.mkdir(parents=True)
     random = np.random.default_rng(0)
     first_stage, sets = params.first_stage(), collection.test_sets()
-    rankers = [first_stage, *params.model_names()]
+    rankers = [first_stage, *params.ranker_names()]
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     tables = []
     relevant = np.arange(60) % 5 == 0
@@ -117,14 +120,17 @@ def write_results(params: Params, collection: Collection) -> None:
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
     pl.concat(tables).write_parquet(layout.RUNS / "measures.parquet")
     write_json(layout.METRICS, metrics)
-    timed = rankers if first_stage == "bm25" else rankers[1:]
+    timed = [first_stage] if first_stage == "bm25" else []
+    timed += [ranker for ranker in rankers[1:] if "-start" not in ranker]
     times = {ranker: {"median": 1.3**number, "p90": 1.5**number} for number, ranker in enumerate(timed)}
     write_json(layout.LATENCY, {"machine": "a machine", "depth": 5, "queries": 12, "milliseconds": times})
     labels = {name: labels_of(random, 5 + number) for number, name in enumerate(params.label_names())}
     write_json(layout.LABEL_QUALITY, quality(labels))
     history = {"loss": [[2, 0.7], [4, 0.5]], "validation": [[2, 0.3], [4, 0.4]], "best_step": 4}
-    for name in rankers[1:]:
-        write_json(layout.MODELS / name / "history.json", history)
+    for name in params.model_names():
+        with whole_directory(layout.MODELS / name, "distilrank train", {}, []) as draft:
+            write_json(draft.path / "history.json", history)
+            draft.counts["triples"] = TRIPLES.get(name, 64)
 
 
 def labels_of(random: np.random.Generator, mean: float) -> pl.LazyFrame:
@@ -160,7 +166,7 @@ def test_every_ranker_measure_and_figure_is_on_the_page(matrix_page: str, matrix
     metrics = json.loads(layout.METRICS.read_text())
     for values in metrics["rerank"].values():
         assert all(name in matrix_page and f"{value:.3f}" in matrix_page for name, value in values.items())
-    assert all(f"</i>{ranker}" in matrix_page for ranker in ["bm25", *matrix_params.model_names()])
+    assert all(f"</i>{ranker}" in matrix_page for ranker in ["bm25", *matrix_params.ranker_names()])
 
 
 @pytest.mark.parametrize(
@@ -169,7 +175,9 @@ def test_every_ranker_measure_and_figure_is_on_the_page(matrix_page: str, matrix
 def test_a_student_is_one_row_compared_with_its_control(matrix_page: str, student: str, control: str) -> None:
     metrics = json.loads(layout.METRICS.read_text())["rerank"]
     row = next(cells(matrix_page, "matrix", student))
-    for place, name in ((0, "nDCG@10"), (3, "MRR@10")):
+    start = f"{control}-start"
+    for place, name in ((1, "nDCG@10"), (5, "MRR@10")):
+        assert row[place - 1].split()[0] == f"{metrics[start][name]:.3f}"
         assert row[place].split()[0] == f"{metrics[control][name]:.3f}"
         for column, taught in ((1, f"{student}-T1"), (2, f"{student}-T2")):
             figure, *mark, gain = row[place + column].split()
@@ -187,8 +195,93 @@ def test_some_gains_here_are_significant_and_some_are_not(matrix_page: str, matr
 
 def test_a_student_without_a_control_has_a_dash_and_no_gain(matrix_page: str) -> None:
     metrics = json.loads(layout.METRICS.read_text())["rerank"]
-    wanted = [["–", *(f"{metrics[f'prettr-{teacher}'][name]:.3f}" for teacher in ("T1", "T2"))] for name in MATRIX]
-    assert next(cells(matrix_page, "matrix", "prettr"))[:6] == [cell for cells in wanted for cell in cells]
+    figures = {name: [f"{metrics[f'prettr-{other}'][name]:.3f}" for other in ("start", "T1", "T2")] for name in MATRIX}
+    wanted = [[start, "–", *taught] for start, *taught in figures.values()]
+    assert next(cells(matrix_page, "matrix", "prettr"))[:8] == [cell for cells in wanted for cell in cells]
+    assert "None is shown for prettr-T1 and prettr-T2, since there is no control." in matrix_page
+
+
+@pytest.fixture
+def warm_params(tiny_params: Params) -> Params:
+    """A student that starts from its teacher's layers, with one that starts from the backbone."""
+    values = tiny_params.model_dump()
+    dot = values["students"]["dot"]
+    values["students"] = {"dot": dot, "warm": dot | {"start": "teacher"}}
+    values["matrix"] |= {"controls": ["dot", "warm"], "controls_per_teacher": []}
+    values["ensembles"]["T2"]["members"] = ["T1b", "T1"]
+    return Params.model_validate(values)
+
+
+def page_of(params: Params, directory: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(directory)
+    write_results(params, write_collection())
+    return " ".join(write_report(ReportInputs.read(params)).split())
+
+
+def test_no_gain_is_shown_over_a_control_that_starts_elsewhere(
+    warm_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = page_of(warm_params, tmp_path, monkeypatch)
+    metrics = json.loads(layout.METRICS.read_text())["rerank"]
+    row = next(cells(page, "matrix", "warm"))
+    # A figure each, and none beneath; both starts in one cell.
+    assert row[1:4] == [f"{metrics[name]['nDCG@10']:.3f}" for name in ("warm", "warm-T1", "warm-T2")]
+    assert row[0].split() == [f"{metrics[f'warm-start-{teacher}']['nDCG@10']:.3f}" for teacher in ("T1", "T2")]
+    assert "None is shown for warm-T1 and warm-T2, since no control starts from the same layers of a teacher." in page
+
+
+def test_a_control_of_its_own_is_what_such_a_student_is_compared_with(
+    warm_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = warm_params.matrix.model_copy(update={"controls_per_teacher": ["warm"]})
+    page = page_of(warm_params.model_copy(update={"matrix": matrix}), tmp_path, monkeypatch)
+    metrics = json.loads(layout.METRICS.read_text())["rerank"]
+    row = next(cells(page, "matrix", "warm"))
+    alone = [metrics[name]["nDCG@10"] for name in ("warm-control-T1", "warm-control-T2", "warm")]
+    assert row[1].split() == [f"{value:.3f}" for value in alone]
+    for place, teacher in ((2, "T1"), (3, "T2")):
+        gain = metrics[f"warm-{teacher}"]["nDCG@10"] - metrics[f"warm-control-{teacher}"]["nDCG@10"]
+        assert number(row[place].split()[-1]) == pytest.approx(gain, abs=6e-4)
+    assert "None is shown" not in page
+    assert "warm-T2 learned from 1,090 triples, warm-control-T2 from the 64 with labels among them." in page
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_imports_students_are_compared_with_what_learned_from_its_triples(
+    tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    values = tiny_params.model_dump() | {"teachers": {}, "ensembles": {}}
+    values["imports"] = {"T3": {"location": "scores.tsv", "checksum": None}}
+    values["students"].pop("tk")
+    values["matrix"] |= {"teachers": ["T3"], "controls_per_teacher": ["dot"] if own else []}
+    params = Params.model_validate(values)
+    assert params.control_of("dot", "T3") == ("dot-control-T3" if own else None)
+    page = page_of(params, tmp_path, monkeypatch)
+    said = "dot-T3 learned from 250 triples, dot-control-T3 from the 150 with labels among them."
+    assert (said in page) == own
+    assert ("None is shown for dot-T3, since no control learns from the triples of T3." in page) != own
+
+
+def test_the_untrained_backbone_and_starts_are_measured_but_no_students_of_the_headline(
+    results: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = json.loads(layout.METRICS.read_text())
+    metrics["rerank"]["dot-start"]["nDCG@10"] = metrics["rerank"]["backbone"]["nDCG@10"] = 0.999
+    write_json(layout.METRICS, metrics)
+    page = write_report(ReportInputs.read(results))
+    assert "dot-start" not in page[: page.index('id="results"')]
+    assert next(cells(page, "matrix", "dot"))[0] == "0.999"
+    assert next(cells(page, "matrix", "backbone"))[1] == "0.999"
+    show_results(results)
+    printed = capsys.readouterr().out
+    assert "at its start" in printed and "backbone" in printed and "dot-start" in printed
+
+
+def test_they_can_be_left_out(tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = tiny_params.evaluation.model_copy(update={"untrained": []})
+    page = page_of(tiny_params.model_copy(update={"evaluation": section}), tmp_path, monkeypatch)
+    assert "dot-start" not in page
+    assert list(cells(page, "matrix", "backbone")) == []
 
 
 def test_members_of_an_ensemble_have_rows_and_the_ensemble_none(matrix_page: str) -> None:
@@ -270,10 +363,10 @@ def test_terminal_and_artifact_have_a_student_in_one_row(
     matrix_page: str, matrix_params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = json.loads(layout.METRICS.read_text())
-    values = [f"{metrics['rerank'][name]['nDCG@10']:.3f}" for name in ("dot", "dot-T1", "dot-T2")]
+    values = [f"{metrics['rerank'][name]['nDCG@10']:.3f}" for name in ("dot-start", "dot", "dot-T1", "dot-T2")]
     assert f"| dot | {' | '.join(values)} |" in results_page(metrics)
     show_results(matrix_params)
-    assert f"│ dot     │      {' │ '.join(values)} │" in capsys.readouterr().out
+    assert re.search(rf"│ dot +│ +{' │ +'.join(values)} │", capsys.readouterr().out)
 
 
 def test_the_p_value_is_that_of_a_paired_t_test() -> None:
@@ -326,7 +419,7 @@ def test_test_sets_stand_apart(two_sets: Params) -> None:
     assert "Re-ranking the given candidates: dl19" in page
     assert "Searching the whole collection: dl20" in page
     for task, row in zip(metrics, cells(page, "matrix", "given"), strict=True):
-        assert number(row[0]) == pytest.approx(metrics[task]["given"]["nDCG@10"], abs=5e-4)
+        assert number(row[1]) == pytest.approx(metrics[task]["given"]["nDCG@10"], abs=5e-4)
     assert "12 test queries (dl19: 5, dl20: 7)" in " ".join(page.split())
     # Nobody knows how long it took to find what was given.
     assert next(cells(page, "matrix", "given"))[-1] == "–"

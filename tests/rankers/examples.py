@@ -36,10 +36,17 @@ PARAMS: dict[str, Ranker] = {
 OPTIONS: dict[str, Ranker] = PARAMS | {
     "cat-pooler": CatRanker(architecture="cat", layers=3, pooling="pooler"),
     "colbert-normalised": ColbertRanker(architecture="colbert", layers=3, dimension=16, normalise=True),
+    "colbert-scaled": ColbertRanker(
+        architecture="colbert", layers=3, dimension=16, normalise=True, scale=20.0, learn_scale=True
+    ),
     "colbert-expanded": ColbertRanker(architecture="colbert", layers=3, dimension=16, expand_queries=True),
     "colbert-masks": ColbertRanker(architecture="colbert", layers=3, dimension=16, query_masks=2),
     "prettr-masks": PrettrRanker(architecture="prettr", layers=3, join_layer=1, query_masks=3),
     "dot-mean": DotRanker(architecture="dot", layers=3, pooling="mean"),
+    "dot-cosine": DotRanker(architecture="dot", layers=3, pooling="mean", normalise=True, scale=20.0),
+    "dot-scaled": DotRanker(
+        architecture="dot", layers=3, pooling="mean", dimension=8, normalise=True, scale=20.0, learn_scale=True
+    ),
     "dot-projected": DotRanker(architecture="dot", layers=3, pooling="mean", dimension=8),
 }
 

@@ -141,7 +141,7 @@ def test_words_begin_as_those_of_a_glove_file_which_a_trained_ranker_needs_no_mo
 
 def test_kernels_and_embeddings_may_learn_at_rates_of_their_own(ranker: TkRanker) -> None:
     parts = ranker.parts()
-    assert set(parts) == set(TkParams.parts)
+    assert set(parts) == set(TkParams(architecture="tk").parts)
     assert {id(one) for one in parts["kernels"]} == {id(ranker.kernel_log_scale), id(ranker.head.weight)}
     assert {id(one) for one in parts["embeddings"]} == {id(ranker.embeddings.weight)}
 

@@ -15,7 +15,14 @@ WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "create", "delete", "list", "a", "t
 RANKERS = {
     "cat": {"architecture": "cat", "layers": 2},
     "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},
-    "dot": {"architecture": "dot", "layers": 2, "pooling": "mean"},
+    "dot": {
+        "architecture": "dot",
+        "layers": 2,
+        "pooling": "mean",
+        "normalise": True,
+        "scale": 20.0,
+        "learn_scale": True,
+    },
 }
 
 

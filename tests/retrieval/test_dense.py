@@ -59,9 +59,9 @@ def test_stored_vectors_come_back_by_passage_id() -> None:
     )
 
 
-@pytest.fixture
-def dot(project: Path, backbone: Path, tiny_params: Params) -> Ranker:
-    params = DotParams(architecture="dot", layers=1, pooling="mean")
+@pytest.fixture(params=[{}, {"normalise": True, "scale": 20.0, "learn_scale": True}], ids=["products", "cosines"])
+def dot(request: pytest.FixtureRequest, project: Path, backbone: Path, tiny_params: Params) -> Ranker:
+    params = DotParams.model_validate({"architecture": "dot", "layers": 1, "pooling": "mean", **request.param})
     return begin_ranker(params, pretrained(backbone), tiny_params.tokens, TextTokenizer(layout.TOKENS)).eval()
 
 

@@ -13,10 +13,12 @@ from safetensors.torch import load_file
 
 from distilrank import layout
 from distilrank.artifacts import read_manifest
+from distilrank.data.collection import Collection
 from distilrank.errors import MissingInput
 from distilrank.params import Params
 from distilrank.scoring.labels import read_labels, scores_of
 from distilrank.scoring.scores import scan_scores
+from distilrank.stages.begun import untrained
 from distilrank.stages.distil import distil
 from distilrank.stages.ensemble import ensemble
 from distilrank.stages.evaluate import evaluate
@@ -31,7 +33,7 @@ RANKERS: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
     "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},
     "colbert": {"architecture": "colbert", "layers": 1, "dimension": 16, "normalise": True, "expand_queries": True},
-    "dot": {"architecture": "dot", "layers": 1, "pooling": "cls", "dimension": 32},
+    "dot": {"architecture": "dot", "layers": 1, "pooling": "cls", "dimension": 32, "normalise": True, "scale": 20.0},
     "tk": {"architecture": "tk"},
 }
 TRAINING = {
@@ -60,7 +62,8 @@ def params_of_all(tiny: Params) -> Params:
             "start": "backbone",
             "loss": LOSSES[name],
             "control_loss": "infonce" if name == "dot" else "ranknet",
-            "temperature": 2.0 if name in ("colbert", "dot") else None,
+            "temperature": 2.0 if name == "colbert" else None,
+            "control_temperature": 0.05 if name == "dot" else None,
             "training": TRAINING | ({"part_learning_rates": {"kernels": 1e-2}} if name == "tk" else {}),
         }
         for name, ranker in RANKERS.items()
@@ -73,7 +76,7 @@ def params_of_all(tiny: Params) -> Params:
             "teachers": teachers,
             "ensembles": {"T2": {"members": list(teachers), "combine": "z-mean"}},
             "students": students,
-            "matrix": {"teachers": ["T2"], "controls": ["dot"], "indexes": ["dot"]},
+            "matrix": {"teachers": ["T2"], "controls": ["dot"], "controls_per_teacher": ["cat"], "indexes": ["dot"]},
         }
     )
 
@@ -104,6 +107,7 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
         score(params, teacher, track)
     ensemble(params, "T2")
     distil(params, "dot", None, track)
+    distil(params, "cat", "T2", track, control=True)
     for student in params.students:
         distil(params, student, "T2", track)
     for name in ("dot", "dot-T2"):
@@ -114,9 +118,11 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     report(params)
 
     taught = [f"{student}-T2" for student in params.students]
-    assert set(metrics["rerank"]) == {"bm25", *params.teachers, "dot", *taught}
-    assert list(metrics["retrieve"]) == ["bm25", "dot", "dot-T2"]
-    assert set(json.loads(layout.LATENCY.read_text())["milliseconds"]) == set(metrics["rerank"])
+    starts = ["cat-start-T2", *(f"{student}-start" for student in ("prettr", "colbert", "dot", "tk"))]
+    trained = ["backbone", *params.teachers, "dot", "cat-control-T2", *taught]
+    assert set(metrics["rerank"]) == {"bm25", *trained, *starts}
+    assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", "dot", "dot-T2"]
+    assert set(json.loads(layout.LATENCY.read_text())["milliseconds"]) == {"bm25", *trained}
     page = layout.REPORT.read_text()
     assert all(name in page for name in taught)
     labels_are_the_mean_of_normalised_scores(params)
@@ -166,6 +172,45 @@ def test_a_student_starts_from_its_teachers_layers(params: Params) -> None:
     name = "backbone.encoder.layer.0.output.dense.weight"
     np.testing.assert_allclose(student_weights[name], teacher_weights[name], atol=1e-7)
     assert str(layout.MODELS / "cat_teacher") in read_manifest(layout.MODELS / "cat-T2").inputs
+
+
+def test_a_control_starts_from_its_teachers_layers_too_and_learns_from_the_labelled_part_of_its_triples(
+    params: Params,
+) -> None:
+    still = params.model_dump()
+    still["students"]["cat"]["training"]["learning_rate"] = 1e-30
+    params = Params.model_validate(still | {"ensembles": {}, "matrix": still["matrix"] | {"teachers": ["cat_teacher"]}})
+    teach(params, "cat_teacher", track)
+    score(params, "cat_teacher", track)
+    # As if the teacher had labelled queries without qrels as well.
+    file = layout.LABELS / "cat_teacher" / "labels.parquet"
+    labels = pl.read_parquet(file)
+    unlabelled = Collection.read(layout.COLLECTION).queries_of("dev")["query_id"].head(8)
+    pl.concat([labels, labels.head(8).with_columns(query_id=unlabelled)]).write_parquet(file)
+    distil(params, "cat", "cat_teacher", track, control=True)
+    distil(params, "cat", "cat_teacher", track)
+    models = [layout.MODELS / name for name in ("cat_teacher", "cat-control-cat_teacher", "cat-cat_teacher")]
+    teacher, *students = [load_file(model / "model.safetensors") for model in models]
+    for weights in students:
+        for name in weights:
+            np.testing.assert_allclose(weights[name], students[0][name], atol=1e-7)
+            if name.startswith("backbone."):
+                np.testing.assert_allclose(weights[name], teacher[name], atol=1e-7)
+    assert [read_manifest(model).counts["triples"] for model in models] == [16, 16, 24]
+
+
+@pytest.mark.parametrize("student", ["dot", "tk", "prettr", "colbert"])
+def test_a_start_is_what_the_training_begins_with(params: Params, student: str) -> None:
+    """To the weight, random ones included: a training that moves nothing ends where the start is."""
+    still = params.model_dump()
+    still["students"][student]["training"] |= {"learning_rate": 1e-30, "part_learning_rates": {}}
+    params = Params.model_validate(still)
+    distil(params, student, None, track)
+    begun = untrained(params)[f"{student}-start"]().state_dict()
+    trained = load_file(layout.MODELS / student / "model.safetensors")
+    assert trained.keys() == begun.keys()
+    for name, weight in trained.items():
+        np.testing.assert_allclose(weight, begun[name].cpu(), atol=1e-7)
 
 
 def test_a_teacher_draws_triples_of_its_own(params: Params) -> None:

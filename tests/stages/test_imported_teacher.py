@@ -36,7 +36,7 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
         "ensembles": {},
         "imports": {"T2": {"location": str(MINI / "teacher_scores.tsv"), "checksum": None}},
         "students": {"dot": params["students"]["dot"]},
-        "matrix": {"teachers": ["T2"], "controls": ["dot"], "indexes": ["dot"]},
+        "matrix": {"teachers": ["T2"], "controls": ["dot"], "controls_per_teacher": ["dot"], "indexes": ["dot"]},
         "evaluation": {"depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}},
     }
     with (project / "params.yaml").open("w") as file:
@@ -45,7 +45,12 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((project / "evaluation/metrics.json").read_text())
     assert sorted(metrics) == ["dl19/rerank", "dl19/retrieve", "dl20/rerank", "dl20/retrieve"]
-    assert list(metrics["dl20/rerank"]) == ["given", "dot", "dot-T2"]
+    assert list(metrics["dl20/rerank"]) == ["given", "backbone", "dot-start", "dot", "dot-control-T2", "dot-T2"]
+    # The control of what learns from an import learns from the import's triples that have labels.
+    assert list(metrics["dl20/retrieve"]) == list(metrics["dl20/rerank"])
+    train = len(SPLITS["train"])
+    labelled = [line for line in lines() if line[2] in sorted(positives())[:train]]
+    assert triples_of(project, "dot-control-T2") == len(labelled) == 150
     # The given run puts the positive of these queries where the teacher's scores do.
     best = {query: max(scores, key=lambda passage: scores[passage]) for query, scores in scores_by_query().items()}
     for name, [number] in (("dl19", SPLITS["dl19"]), ("dl20", SPLITS["dl20"])):
@@ -69,6 +74,12 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
     assert "dot-T2" in page and "T1" not in page
     assert "Re-ranking the given candidates: dl20" in page
     assert "dot-T2" in command(project, "distilrank", "results").stdout
+
+
+def triples_of(project: Path, model: str) -> int:
+    manifest = json.loads((project / "models" / model / "manifest.json").read_text())
+    number: int = manifest["counts"]["triples"]
+    return number
 
 
 def lines() -> list[list[str]]:

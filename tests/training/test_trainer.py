@@ -41,7 +41,11 @@ def begin(tokenizer: TextTokenizer) -> Begin:
             vocab_size=tokenizer.vocabulary_size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
             intermediate_size=16, max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         )  # fmt: skip
-        return begin_ranker(params, BertModel(config), Tokens(query_length=5, passage_length=12), tokenizer)
+        begun = begin_ranker(params, BertModel(config), Tokens(query_length=5, passage_length=12), tokenizer)
+        if params.architecture == "tk":
+            # Behind TK's head of zeros nothing would have a gradient at the first step.
+            torch.nn.init.normal_(begun.get_submodule("head").get_parameter("weight"), std=0.02)
+        return begun
 
     return ranker
 

@@ -27,11 +27,14 @@ SENTENCE, TOKENS, SCORES = "sentence_embedding", "token_embeddings", "scores"
 
 
 def export_model(model: Path, target: Path) -> None:
-    """Writes a ranker to a new directory; the scores are those of the ranker.
+    """Writes a ranker to a new directory; the scores are those of the ranker, but for its scale.
 
-    - DOT for SentenceTransformer, with the dot product as its similarity;
+    - DOT for SentenceTransformer, with its normalisation, and the dot product as its similarity;
     - ColBERT for MultiVectorEncoder, with its normalisation and query expansion;
     - CAT for CrossEncoder, with no activation on its raw scores.
+
+    A scale of DOT or ColBERT changes no order, and there is no place for it there: the ranker's scores are those of the
+    export times `scale`, which the manifest tells. So the scores of an exported normalised DOT are cosines.
 
     DOT and ColBERT cut queries and passages as the ranker does under `encode_query` and `encode_document`; a plain
     `encode` cuts at the longer of the two lengths. A CrossEncoder has one length for the pair and shortens the longer
@@ -40,7 +43,9 @@ def export_model(model: Path, target: Path) -> None:
     Raises CheckpointError for an architecture that has no layout elsewhere and for an existing target, MissingInput.
     """
     ranker = load_ranker(model).cpu()
-    with new_directory(target, "export-model", {"model": model.name}, model / "model.safetensors") as directory:
+    scale = {"scale": ranker.scale.value} if isinstance(ranker, DotRanker | ColbertRanker) else {}
+    used = {"model": model.name, **scale}
+    with new_directory(target, "export-model", used, model / "model.safetensors") as directory:
         match ranker:
             case DotRanker():
                 _bi_encoder(ranker, model).save(str(directory), create_model_card=False)
@@ -64,6 +69,8 @@ def _bi_encoder(ranker: DotRanker, model: Path) -> SentenceTransformer:
     ]
     if isinstance(ranker.projection, nn.Linear):
         modules.append(_dense(ranker.projection, SENTENCE))
+    if ranker.params.normalise:
+        modules.append(Normalize())
     return SentenceTransformer(modules=modules, similarity_fn_name="dot", device="cpu")
 
 

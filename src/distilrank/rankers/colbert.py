@@ -5,28 +5,34 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
+from distilrank.rankers.scale import Scale
 from distilrank.rankers.transformer import TransformerRanker
 from distilrank.sections import ColbertRanker as ColbertParams
 
 
 class ColbertRanker(TransformerRanker):
-    """Projects every token, [CLS] and [SEP] included. The dot product is not normalised unless the config says so."""
+    """Projects every token, [CLS] and [SEP] included. The dot product is not normalised unless the config says so.
+
+    A scale is the query's alone, as that of a dot ranker.
+    """
 
     def __init__(self, config: RankerConfig) -> None:
         super().__init__(config)
         self.params = ColbertParams.model_validate(config.ranker)
         self.projection = nn.Linear(self.width, self.params.dimension)
+        self.scale = Scale(self.params)
         self.post_init()
 
     def encode_queries(self, batch: TokenBatch) -> Encoded:
         ids, mask, segments = self.framed(batch, masks=self.params.query_masks)
         if not self.params.expand_queries:
-            return Encoded(self._vectors(ids, mask, segments), mask)
+            return Encoded(self.scale(self._vectors(ids, mask, segments)), mask)
         # A [MASK] reads the query and is matched, but nothing reads it (section 3.2 of the ColBERT paper).
         missing = self._query_positions - ids.shape[1]
         segments, real = pad(segments, (0, missing)), pad(mask, (0, missing))
         ids = pad(ids, (0, missing)).masked_fill(~real, self.config.mask_token_id or 0)
-        return Encoded(self._vectors(ids, real, segments, at_padding=True), torch.ones_like(real))
+        vectors = self._vectors(ids, real, segments, at_padding=True)
+        return Encoded(self.scale(vectors), torch.ones_like(real))
 
     def encode_passages(self, batch: TokenBatch) -> Encoded:
         ids, mask, segments = self.framed(batch)
@@ -41,6 +47,9 @@ class ColbertRanker(TransformerRanker):
 
     def longest(self) -> int:
         return max(self._query_positions, self.config.passage_length + 2)
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        return {"scale": [*self.scale.parameters()]}
 
     @property
     def _query_positions(self) -> int:

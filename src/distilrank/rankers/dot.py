@@ -2,27 +2,34 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
+from distilrank.rankers.scale import Scale
 from distilrank.rankers.transformer import TransformerRanker
 from distilrank.sections import DotRanker as DotParams
 
 
 class DotRanker(TransformerRanker):
-    """Pools by [CLS], as in the paper, or by the mean over tokens; projects where a dimension is given."""
+    """Pools by [CLS], as in the paper, or by the mean over tokens; projects where a dimension is given.
+
+    A scale is the query's alone: passage vectors that were normalised are of length 1 wherever they are stored.
+    """
 
     def __init__(self, config: RankerConfig) -> None:
         super().__init__(config)
         self.params = DotParams.model_validate(config.ranker)
         dimension = self.params.dimension
         self.projection = nn.Linear(self.width, dimension) if dimension else nn.Identity()
+        self.scale = Scale(self.params)
         self.post_init()
 
     def encode_queries(self, batch: TokenBatch) -> Encoded:
-        return self._encode(batch)
+        vectors, mask = self._encode(batch)
+        return Encoded(self.scale(vectors), mask)
 
     def encode_passages(self, batch: TokenBatch) -> Encoded:
-        return self._encode(batch)
+        return Encoded(*self._encode(batch))
 
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
         with in_float32(passages):
@@ -31,7 +38,10 @@ class DotRanker(TransformerRanker):
     def longest(self) -> int:
         return max(self.config.query_length, self.config.passage_length) + 2
 
-    def _encode(self, batch: TokenBatch) -> Encoded:
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        return {"scale": [*self.scale.parameters()]}
+
+    def _encode(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         ids, mask, segments = self.framed(batch)
         states = self.states(self.backbone, ids, mask, segments)
         if self.params.pooling == "mean":
@@ -39,5 +49,8 @@ class DotRanker(TransformerRanker):
             pooled = (states * weights).sum(1) / weights.sum(1)
         else:
             pooled = states[:, 0]
+        vectors = self.projection(pooled)
+        if self.params.normalise:
+            vectors = normalize(vectors, dim=1)
         # One vector is a sequence of length 1, so that every architecture's store has the same shape.
-        return Encoded(self.projection(pooled).unsqueeze(1), torch.ones_like(mask[:, :1]))
+        return vectors.unsqueeze(1), torch.ones_like(mask[:, :1])

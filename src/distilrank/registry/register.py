@@ -49,7 +49,11 @@ class Evaluated:
     @classmethod
     def read(cls, params: Params, dvc: BuiltByDvc) -> "Evaluated":
         """Raises MissingInput."""
-        identity = [dvc.digest(layout.COLLECTION), dvc.digest(layout.CANDIDATES), params.evaluation.model_dump_json()]
+        identity = [
+            dvc.digest(layout.COLLECTION),
+            dvc.digest(layout.CANDIDATES),
+            params.evaluation.model_dump_json(exclude={"untrained"}),
+        ]
         return cls(
             sha256("\n".join(identity).encode()).hexdigest(),
             read_json(built(layout.METRICS)),

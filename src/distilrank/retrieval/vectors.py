@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from distilrank.data.ragged import RaggedIds, Rows
+from distilrank.data.ragged import RaggedIds, Rows, StoredTexts
 from distilrank.errors import InputError
-from distilrank.progress import Advance
-from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
+from distilrank.progress import Advance, progress
+from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, Ranker, TokenBatch
 from distilrank.rankers.inference import copies_pinned, each_batch
 from distilrank.rankers.inputs import stored_batch
 
@@ -34,6 +34,13 @@ def encode_vectors(
         vectors[batch] = some
         advance(len(batch))
     return np.empty((0, 0), np.float32) if vectors is None else vectors
+
+
+def passage_vectors(ranker: Ranker, texts: StoredTexts, whose: str) -> Vectors:
+    """A dense ranker's vectors of all passages, in their order; `whose` they are is shown."""
+    rows = np.arange(len(texts.passages))
+    with progress(f"passages encoded by {whose}", len(rows)) as advance:
+        return encode_vectors(ranker.encode_passages, texts.passages, rows, texts.pad, ranker.device, advance)
 
 
 def one_vector(encoded: Encoded) -> Vectors:

@@ -9,6 +9,8 @@ from distilrank.artifacts import built
 from distilrank.scoring.scores import Scores
 
 FILE = "labels.parquet"
+# What labels have beside the columns of triples.
+SCORES = ["positive_score", "negative_scores"]
 
 
 def read_labels(directory: Path) -> pl.DataFrame:

@@ -1,37 +1,73 @@
-"""distil: a student that learns a teacher's margins, or, without one, the same student's control."""
+"""distil: a student that learns a teacher's margins; or its control, the same student without a teacher."""
+
+from pathlib import Path
 
 import polars as pl
 
 from distilrank import layout
 from distilrank.artifacts import built
-from distilrank.data.collection import TRAIN, UNLABELLED
+from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
-from distilrank.errors import ParamsError
-from distilrank.params import Params, distilled_name
-from distilrank.scoring.labels import read_labels
+from distilrank.errors import CollectionError, ParamsError
+from distilrank.params import Params, control_name, distilled_name
+from distilrank.scoring.labels import SCORES, read_labels
+from distilrank.sections import Student
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import Lesson, build_model
 
 
-def distil(params: Params, name: str, teacher: str | None, track: Track) -> None:
+def distil(params: Params, name: str, teacher: str | None, track: Track, control: bool = False) -> None:
+    """Trains a student on a teacher's scores.
+
+    Without a teacher: its control, from the backbone on the collection's triples. As a `control` beside a teacher: from
+    where its student starts, on the labelled part of its triples. Raises ParamsError, CollectionError, MissingInput.
+    """
     section = params.student(name)
     if teacher is None:
         triples = pl.read_parquet(built(layout.TRIPLES / TRIPLES))
-        build_model(params, name, section, Lesson(section.control_loss, triples, [layout.TRIPLES], {}), track)
+        build_model(params, name, section, _unscored(section, triples, layout.TRIPLES), track)
         return
-    # An ensemble has no layers of its own: its first member's stand for them.
+    start, labels = _start(params, name, teacher), layout.LABELS / teacher
+    if control:
+        lesson = _unscored(section, _labelled_part(labels), labels, start)
+        build_model(params, control_name(name, teacher), section, lesson, track)
+        return
+    chosen_by = {"teacher": teacher, "start": section.start}
+    # What was published is not labelled by us, and so never of unlabelled queries.
+    splits = (TRAIN, UNLABELLED) if params.unlabelled and params.members(teacher) else (TRAIN,)
+    lesson = Lesson(section.loss, section.temperature, read_labels(labels), [labels], chosen_by, start, splits)
+    build_model(params, distilled_name(name, teacher), section, lesson, track)
+
+
+def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Path | None = None) -> Lesson:
+    return Lesson(section.control_loss, section.control_temperature, triples, [source], {}, start)
+
+
+def _start(params: Params, name: str, teacher: str) -> Path | None:
+    """The trained ranker whose layers the student starts from, unless that is the backbone."""
     members = params.members(teacher)
-    if section.start == "teacher" and not members:
+    if params.student(name).start == "backbone":
+        return None
+    if not members:
         raise ParamsError(
             f"students.{name}",
             got="start: teacher",
             expected=f"start: backbone, since of {teacher} there are scores alone",
             remedy="change it in params.yaml",
         )
-    start = layout.MODELS / members[0] if section.start == "teacher" else None
-    labels = layout.LABELS / teacher
-    chosen_by = {"teacher": teacher, "start": section.start}
-    # What was published is not labelled by us, and so never of unlabelled queries.
-    splits = (TRAIN, UNLABELLED) if params.unlabelled and members else (TRAIN,)
-    lesson = Lesson(section.loss, read_labels(labels), [labels], chosen_by, start, splits)
-    build_model(params, distilled_name(name, teacher), section, lesson, track)
+    # An ensemble has no layers of its own: its first member's stand for them.
+    return layout.MODELS / members[0]
+
+
+def _labelled_part(labels: Path) -> pl.DataFrame:
+    """The triples of labels whose queries have qrels, in their order, without the scores."""
+    qrels = Collection.read(layout.COLLECTION).qrels_of(TRAIN)
+    triples = read_labels(labels).drop(SCORES).join(qrels, on="query_id", how="semi", maintain_order="left")
+    if triples.is_empty():
+        raise CollectionError(
+            labels,
+            got="no triple of a training query with qrels",
+            expected="some for a control to learn from",
+            remedy="leave its students out of matrix.controls_per_teacher",
+        )
+    return triples

@@ -20,8 +20,9 @@ from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.reranking import rerank_stored
-from distilrank.retrieval.vectors import Vectors, encode_vectors
+from distilrank.retrieval.vectors import Vectors, encode_vectors, passage_vectors
 from distilrank.scoring.pairs import rerank
+from distilrank.stages.begun import untrained
 
 Run = tuple[str, str, pl.DataFrame]
 Metrics = dict[str, dict[str, dict[str, float]]]
@@ -65,14 +66,14 @@ def evaluate(params: Params) -> Metrics:
 
 
 def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: pl.DataFrame) -> Iterator[Run]:
-    """Runs by ranker and kind of task: the candidates themselves, then each model's."""
+    """Runs by ranker and kind of task: the candidates themselves, then each ranker's, trained or not."""
     best = top(candidates, params.evaluation.depth)
     yield params.first_stage(), RERANK, best
     yield params.first_stage(), RETRIEVE, candidates
-    for name in params.model_names():
-        ranker = load_ranker(layout.MODELS / name)
-        if name in params.index_names():
-            index = DenseIndex.read(layout.INDEXES / name)
+    begun = untrained(params)
+    for name in params.ranker_names():
+        ranker = begun[name]() if name in begun else load_ranker(layout.MODELS / name)
+        if index := _searched(params, name, ranker, tokens):
             query_ids = qrels["query_id"].unique().sort()
             vectors = _query_vectors(ranker, tokens, query_ids)
             yield name, RERANK, rerank_stored(ranker, query_ids, vectors, index, best)
@@ -81,6 +82,15 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
         else:
             with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
                 yield name, RERANK, rerank(ranker, tokens, best, advance)
+
+
+def _searched(params: Params, name: str, ranker: Ranker, tokens: TokenStore) -> DenseIndex | None:
+    """The vectors that a ranker searches, if it does: those of its index, or made for once."""
+    if name in params.index_names():
+        return DenseIndex.read(layout.INDEXES / name)
+    if name in params.searched_without_index():
+        return DenseIndex.build(passage_vectors(ranker, tokens.texts, name), tokens.passage_ids)
+    return None
 
 
 def _index_of(model: Path) -> Path:

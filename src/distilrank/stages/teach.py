@@ -20,4 +20,5 @@ def teach(params: Params, name: str, track: Track) -> None:
         candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
         triples = sample_triples(qrels, candidates, section.triples, f"teachers.{name}.triples")
     draw = {"triples": section.triples.model_dump() if section.triples else None}
-    build_model(params, name, section, Lesson(section.loss, triples, [layout.TRIPLES], draw), track)
+    lesson = Lesson(section.loss, section.temperature, triples, [layout.TRIPLES], draw)
+    build_model(params, name, section, lesson, track)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,12 @@ from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_othe
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
 from distilrank.params import Params
-from distilrank.rankers.architectures import (
-    begin_ranker,
-    check_fits,
-    pretrained,
-    pretrained_config,
-    trained,
-    trained_config,
-)
-from distilrank.rankers.base import Ranker
+from distilrank.rankers.architectures import check_fits, pretrained_config, trained_config
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.labels import scores_of
 from distilrank.sections import Student, Teacher
 from distilrank.stages.alone import alone_with
+from distilrank.stages.begun import begun
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import loss_for
@@ -42,6 +36,7 @@ class Lesson:
     triples' queries may be of."""
 
     loss: str
+    temperature: float | None
     triples: pl.DataFrame
     inputs: list[Path]
     chosen_by: Mapping[str, Any]
@@ -57,7 +52,7 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),
         "loss": lesson.loss,
-        "temperature": section.temperature,
+        "temperature": lesson.temperature,
         **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
         "backbone": (section.backbone or params.backbone).model_dump(),
@@ -97,12 +92,8 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     validate = DevReranking(collection, candidates, tokens, params.validation)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
-
-    def begin() -> Ranker:
-        source = trained(lesson.start) if lesson.start else pretrained(backbone)
-        return begin_ranker(section.ranker, source, params.tokens, tokenizer)
-
-    return TrainingTask(begin, section.training, loss_for(lesson.loss, section.temperature), dataset, validate)
+    begin = partial(begun, params, section, lesson.start)
+    return TrainingTask(begin, section.training, loss_for(lesson.loss, lesson.temperature), dataset, validate)
 
 
 def _refuse_other_queries(lesson: Lesson, collection: Collection) -> None:

@@ -55,7 +55,9 @@ def choose_examples(inputs: ReportInputs) -> Examples:
 
 def _first_passages(inputs: ReportInputs) -> pl.DataFrame:
     return pl.concat(
-        top(inputs.runs[ranker.name], 1).with_columns(ranker=pl.lit(ranker.number)) for ranker in inputs.rankers
+        top(inputs.runs[ranker.name], 1).with_columns(ranker=pl.lit(ranker.number))
+        for ranker in inputs.rankers
+        if ranker.role != "start"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import polars as pl
 
 from distilrank import layout
-from distilrank.artifacts import built
+from distilrank.artifacts import built, read_manifest
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.evaluation.history import History
@@ -37,7 +37,7 @@ class ReportInputs:
 
     metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean; measures: its values per query (ranker,
     task, query_id, measure, value); runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant)
-    of the test queries; labels: as the stage `quality` writes them.
+    of the test queries; triples: how many each model learned from; labels: as the stage `quality` writes them.
     """
 
     params: Params
@@ -48,6 +48,7 @@ class ReportInputs:
     runs: dict[str, pl.DataFrame]
     latency: Latency
     histories: dict[str, History]
+    triples: dict[str, int]
     labels: dict[str, Any]
 
     @property
@@ -70,6 +71,7 @@ class ReportInputs:
             {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
             Latency(**_read_json(layout.LATENCY)),
             {name: History(**_read_json(layout.MODELS / name / "history.json")) for name in params.model_names()},
+            {name: read_manifest(layout.MODELS / name).counts["triples"] for name in params.model_names()},
             _read_json(layout.LABEL_QUALITY),
         )
 

@@ -1,6 +1,6 @@
-"""The paper's table: a row a student, and for each measure a column without a teacher and one a teacher.
+"""The paper's table: a row a student, and for each measure a column at its start, one without a teacher, one a teacher.
 
-As Table 2 of arXiv 2010.02666.
+As Table 2 of arXiv 2010.02666, with what training began from.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """What finds candidates, a teacher or a student; by measure a cell without a teacher, then one a teacher."""
+    """What finds candidates, a teacher or a student; by measure the columns: at the start, without a teacher, one a
+    teacher. A column holds no cell, or one, or, where teachers' students differ in start or control, several.
+    """
 
     name: str
     description: str
     # Lends its colour to the row.
     ranker: ReportedRanker
-    cells: dict[str, list[Cell | None]]
+    cells: dict[str, list[list[Cell]]]
     milliseconds: float | None
 
 
@@ -61,23 +63,35 @@ def _table(inputs: ReportInputs, task: str) -> MatrixTable:
 
 
 def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
-    empty: list[Cell | None] = [None] * len(inputs.params.matrix.teachers)
-    cells = {name: [Cell(inputs.metrics[task][ranker.name][name], None, False, None), *empty] for name in MEASURES}
+    empty: list[list[Cell]] = [[] for _ in inputs.params.matrix.teachers]
+    cells = {
+        name: [[], [Cell(inputs.metrics[task][ranker.name][name], None, False, None)], *empty] for name in MEASURES
+    }
     return Row(ranker.name, ranker.description, ranker, cells, _milliseconds(inputs, [ranker]))
 
 
 def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, ReportedRanker]) -> Row:
-    control = measured.get(inputs.params.control_of(student) or "")
     own = [ranker for ranker in measured.values() if ranker.student == student]
-    taught = {ranker.teacher: ranker for ranker in own if ranker.role == "taught"}
-    columns = [control, *(taught.get(teacher) for teacher in inputs.params.matrix.teachers)]
+    taught = [ranker for ranker in own if ranker.role == "taught"]
+    by_teacher = {ranker.teacher: [ranker] for ranker in taught}
+    # A control of its own that no taught one can be compared with is shown all the same.
+    alone = [*(ranker.control for ranker in taught), *(ranker.name for ranker in own if ranker.role == "control")]
+    columns = [
+        _known(measured, [ranker.start for ranker in taught]),
+        _known(measured, alone),
+        *(by_teacher.get(teacher, []) for teacher in inputs.params.matrix.teachers),
+    ]
     return Row(
         student,
         _described(inputs.params.students[student]),
-        next(iter(taught.values()), own[0]),
+        next(iter(taught), own[0]),
         {measure: _cells(inputs, task, measure, student, columns) for measure in MEASURES},
         _milliseconds(inputs, own),
     )
+
+
+def _known(measured: dict[str, ReportedRanker], names: list[str | None]) -> list[ReportedRanker]:
+    return [measured[name] for name in dict.fromkeys(names) if name in measured]
 
 
 def _described(student: Student) -> str:
@@ -86,20 +100,23 @@ def _described(student: Student) -> str:
 
 
 def _cells(
-    inputs: ReportInputs, task: str, measure: str, student: str, columns: list[ReportedRanker | None]
-) -> list[Cell | None]:
-    values = [inputs.metrics[task][ranker.name][measure] if ranker else None for ranker in columns]
-    known = [value for value in values if value is not None]
+    inputs: ReportInputs, task: str, measure: str, student: str, columns: list[list[ReportedRanker]]
+) -> list[list[Cell]]:
+    def value(ranker: ReportedRanker) -> float:
+        return inputs.metrics[task][ranker.name][measure]
+
+    known = [value(ranker) for column in columns for ranker in column]
     return [
-        Cell(
-            value,
-            gain_over_control(inputs, task, ranker, measure),
-            len(known) > 1 and value == max(known),
-            ranker.student if ranker.student != student else None,
-        )
-        if ranker and value is not None
-        else None
-        for ranker, value in zip(columns, values, strict=True)
+        [
+            Cell(
+                value(ranker),
+                gain_over_control(inputs, task, ranker, measure),
+                len(known) > 1 and value(ranker) == max(known),
+                ranker.student if ranker.student != student else None,
+            )
+            for ranker in column
+        ]
+        for column in columns
     ]
 
 

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from distilrank.collection_sections import collection_name
 from distilrank.data.collection import DEV, TRAIN
 from distilrank.evaluation.expected import graded, not_graded
+from distilrank.evaluation.report.comparisons import uncompared, unequal
 from distilrank.evaluation.report.configuration import configuration
 from distilrank.evaluation.report.examples import choose_examples
 from distilrank.evaluation.report.formats import FILTERS
@@ -49,6 +50,8 @@ def write_report(inputs: ReportInputs) -> str:
         test_queries={name: len(collection.queries_of(name)) for name in collection.test_sets()},
         headline=headline(inputs),
         matrix_tables=matrix_tables(inputs),
+        uncompared=uncompared(inputs),
+        unequal=unequal(inputs),
         measures=MEASURES,
         table=table,
         titles={task: title_of(task, inputs.params.first_stage()) for task in inputs.metrics},

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distilrank.params import Params, distilled_name
+from distilrank.params import BACKBONE, Params, control_name, distilled_name
 
-Role = Literal["baseline", "teacher", "control", "taught"]
+Role = Literal["baseline", "teacher", "start", "control", "taught"]
 # Distinct for the colour-blind (Okabe and Ito); the stylesheet holds the colours.
 HUES = 6
 
@@ -15,8 +15,9 @@ HUES = 6
 class ReportedRanker:
     """A ranker, its place in the order, what it is, and the colour that CSS gives it.
 
-    An architecture's students have one hue, lighter without a teacher, each further taught one darker. Teachers are
-    black, then grey. `control` names the ranker that a taught one is compared with, if there is one.
+    An architecture's students have one hue, lighter without a teacher and lightest at the start, each further taught
+    one darker. Teachers are black, then grey. `control` and `start` name the rankers that a taught one is compared
+    with, if there are such.
     """
 
     number: int
@@ -27,6 +28,7 @@ class ReportedRanker:
     student: str | None = None
     teacher: str | None = None
     control: str | None = None
+    start: str | None = None
 
     @property
     def is_student(self) -> bool:
@@ -34,15 +36,26 @@ class ReportedRanker:
 
 
 def reported_rankers(params: Params) -> list[ReportedRanker]:
-    """What finds candidates, the teachers, then each student after its control: the order of every table and plot."""
+    """What finds candidates, the backbone, the teachers, then each student after its starts and its controls.
+
+    This is the order of every table and plot.
+    """
     first_stage = params.first_stage()
     description = "lexical, not trained" if first_stage == "bm25" else "the run that was given"
     described = [
         {"name": first_stage, "role": "baseline", "description": description, "colour": "var(--faint)"},
+        {
+            "name": BACKBONE,
+            "role": "baseline",
+            "description": "all its layers, mean-pooled, cosine, not trained",
+            "colour": "var(--muted)",
+        },
         *_teachers(params),
         *_students(params),
     ]
-    return [ReportedRanker(number, **fields) for number, fields in enumerate(described)]
+    measured = [first_stage, *params.ranker_names()]
+    shown = [fields for fields in described if fields["name"] in measured]
+    return [ReportedRanker(number, **fields) for number, fields in enumerate(shown)]
 
 
 def _teachers(params: Params) -> Iterator[dict[str, Any]]:
@@ -61,10 +74,7 @@ def _students(params: Params) -> Iterator[dict[str, Any]]:
     taught = dict.fromkeys(hues, 0)
     for name, student in params.students.items():
         kind = student.ranker.architecture
-        if name in params.matrix.controls:
-            description = f"{kind}, no teacher, {student.control_loss}"
-            colour = _shade(hues[kind], 65, "var(--paper)")
-            yield {"name": name, "role": "control", "description": description, "colour": colour, "student": name}
+        yield from _untaught(params, name, hues[kind])
         for teacher in params.matrix.teachers:
             # From the hue itself to half as dark at most, evenly.
             most = kinds.count(kind) * len(params.matrix.teachers) - 1
@@ -75,9 +85,27 @@ def _students(params: Params) -> Iterator[dict[str, Any]]:
                 "colour": _shade(hues[kind], 100 - taught[kind] * min(35, 50 // max(most, 1))),
                 "student": name,
                 "teacher": teacher,
-                "control": params.control_of(name),
+                "control": params.control_of(name, teacher),
+                "start": params.start_of(name, teacher).name,
             }
             taught[kind] += 1
+
+
+def _untaught(params: Params, name: str, hue: str) -> Iterator[dict[str, Any]]:
+    """A student's starts and its controls."""
+    student = params.students[name]
+    kind, alone = student.ranker.architecture, f"no teacher, {student.control_loss}"
+    for start in params.starts():
+        if start.student == name:
+            source = f"on layers of {start.layers_of}, " if start.layers_of else ""
+            description, colour = f"{kind}, {source}not trained", _shade(hue, 40, "var(--paper)")
+            yield {"name": start.name, "role": "start", "description": description, "colour": colour, "student": name}
+    controls = {name: f"{kind}, {alone}"} if name in params.matrix.controls else {}
+    for teacher in params.matrix.teachers if name in params.matrix.controls_per_teacher else []:
+        controls[control_name(name, teacher)] = f"{kind}, start and triples of {teacher}'s, {alone}"
+    for control, description in controls.items():
+        colour = _shade(hue, 65, "var(--paper)")
+        yield {"name": control, "role": "control", "description": description, "colour": colour, "student": name}
 
 
 def _shade(colour: str, percent: int, towards: str = "var(--far)") -> str:

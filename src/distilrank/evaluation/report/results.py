@@ -32,8 +32,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Headline:
-    """The best teacher, the best student, and the best taught student that has a control; all by re-ranking nDCG@10 on
-    the first test set.
+    """The best teacher, the best student, and the best taught student that has a control, if one has; all by re-ranking
+    nDCG@10 on the first test set.
 
     `yardstick` is the teacher, or, where only scores were imported, what found the candidates.
     """
@@ -42,9 +42,9 @@ class Headline:
     yardstick_value: float
     student: str
     student_value: float
-    taught: str
-    control: str
-    gain: Gain
+    taught: str | None
+    control: str | None
+    gain: Gain | None
     gain_in_search: Gain | None
     times_as_fast: float | None
 
@@ -69,9 +69,9 @@ def headline(inputs: ReportInputs) -> Headline:
     teachers = [ranker for ranker in inputs.rankers if ranker.role == "teacher"]
     yardstick = _best(inputs, teachers or [ranker for ranker in inputs.rankers if ranker.role == "baseline"])
     student = _best(inputs, [ranker for ranker in inputs.rankers if ranker.is_student])
-    # Params see to it that there is one: what is indexed has a control.
-    taught = _best(inputs, [ranker for ranker in inputs.rankers if ranker.control is not None])
-    gains = _gains(inputs, taught)
+    compared = [ranker for ranker in inputs.rankers if ranker.control is not None]
+    taught = _best(inputs, compared) if compared else None
+    gains = _gains(inputs, taught) if taught else {}
     search = inputs.primary.removesuffix(RERANK) + RETRIEVE
     slow, fast = (inputs.latency.median_of(ranker.name) for ranker in (yardstick, student))
     return Headline(
@@ -79,9 +79,9 @@ def headline(inputs: ReportInputs) -> Headline:
         effectiveness(inputs, yardstick),
         student.name,
         effectiveness(inputs, student),
-        taught.name,
-        taught.control or "",
-        gains[inputs.primary],
+        taught.name if taught else None,
+        taught.control if taught else None,
+        gains.get(inputs.primary),
         gains.get(search),
         slow / fast if slow is not None and fast is not None else None,
     )

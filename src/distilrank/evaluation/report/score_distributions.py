@@ -71,7 +71,9 @@ def score_distributions(inputs: ReportInputs) -> ScoreDistributions:
 
 def _models(inputs: ReportInputs) -> dict[str, Scores]:
     models = [
-        _scores(ranker.name, ranker, inputs.runs[ranker.name]) for ranker in inputs.rankers if ranker.role != "baseline"
+        _scores(ranker.name, ranker, inputs.runs[ranker.name])
+        for ranker in inputs.rankers
+        if ranker.role not in ("baseline", "start")
     ]
     teachers = [model for model in models if model.ranker and model.ranker.role == "teacher"]
     ensembles = [

@@ -1,0 +1,52 @@
+"""Rankers before any training: what each student begins from, and the whole backbone as a dense ranker."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from transformers import set_seed
+
+from distilrank import layout
+from distilrank.data.backbone import locate_backbone
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.params import BACKBONE, Params, Start
+from distilrank.rankers.architectures import begin_ranker, pretrained, pretrained_config, trained
+from distilrank.rankers.base import Ranker
+from distilrank.rankers.device import chosen_device
+from distilrank.sections import DotRanker, Student, Teacher
+
+
+def begun(params: Params, section: Teacher | Student, layers_of: Path | None) -> Ranker:
+    """A ranker as its training begins, on the layers of a trained one or of its backbone.
+
+    What is its own, such as a head, is as the random seed has it. Raises BackboneError, MissingInput.
+    """
+    source = trained(layers_of) if layers_of else pretrained(locate_backbone(section.backbone or params.backbone))
+    return begin_ranker(section.ranker, source, params.tokens, TextTokenizer(layout.TOKENS))
+
+
+def untrained(params: Params) -> Mapping[str, Callable[[], Ranker]]:
+    """By their names in the results, what makes each ranker that was not trained, ready to score."""
+    return {BACKBONE: partial(_backbone, params)} | {
+        start.name: partial(_start, params, start) for start in params.starts()
+    }
+
+
+def _start(params: Params, start: Start) -> Ranker:
+    student = params.student(start.student)
+    # As the training begins, so that a head is the one that it begins with.
+    set_seed(student.training.seed)
+    return _ready(begun(params, student, layout.MODELS / start.layers_of if start.layers_of else None))
+
+
+def _backbone(params: Params) -> Ranker:
+    """All its layers, mean-pooled, compared by cosine: as models that find similar sentences are made to be used."""
+    folder = locate_backbone(params.backbone)
+    layers = pretrained_config(folder).num_hidden_layers
+    ranker = DotRanker(architecture="dot", layers=layers, pooling="mean", normalise=True)
+    return _ready(begin_ranker(ranker, pretrained(folder), params.tokens, TextTokenizer(layout.TOKENS)))
+
+
+def _ready(ranker: Ranker) -> Ranker:
+    ranker.train(False)
+    return ranker.on(chosen_device())
