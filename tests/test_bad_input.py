@@ -66,6 +66,17 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ("  dot:\n", "  bm25:\n", "bm25 is the name of what finds candidates, without training"),
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
+        (
+            "patience: null",
+            "patience: 2",
+            "patience, 2, cannot run out before the last of 3 validations: set at most 1",
+        ),
+        (
+            "warmup_share: 0.0, validate_every: 2, patience: null",
+            "warmup_share: 0.0, validate_every: 2, patience: 1",
+            "teachers.T1b.training: .*patience, 1, cannot run out before the last of 1 validations: set null",
+        ),
+        ("passages: 100}", "passages: 0}", "validation.passages: got 0.*greater than or equal to 1"),
         ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.train_depth, 20"),
         (
             "  tk:\n",

@@ -173,7 +173,10 @@ Ranker = Annotated[CatRanker | PrettrRanker | ColbertRanker | DotRanker | TkRank
 
 
 class Training(Section):
-    """`part_learning_rates` are those of parts of a ranker that learn at a rate of their own."""
+    """`part_learning_rates` are those of parts of a ranker that learn at a rate of their own.
+
+    After `patience` validations in a row that are no better than the best a training ends early; null: never.
+    """
 
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -181,13 +184,24 @@ class Training(Section):
     part_learning_rates: dict[str, LearningRate] = {}
     warmup_share: float = Field(ge=0, lt=1)
     validate_every: int = Field(ge=1)
-    patience: int = Field(ge=1)
+    patience: Annotated[int, Field(ge=1)] | None = None
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
     def ends_on_a_validation(self) -> Self:
         if self.steps % self.validate_every:
             raise ValueError(f"steps must be a multiple of validate_every, {self.validate_every}")
+        return self
+
+    @model_validator(mode="after")
+    def patience_can_run_out(self) -> Self:
+        validations = self.steps // self.validate_every
+        # The first validation is the best so far, and after the last there is nothing to end.
+        if self.patience is not None and self.patience > validations - 2:
+            remedy = f"set at most {validations - 2}, or null" if validations > 2 else "set null"
+            raise ValueError(
+                f"patience, {self.patience}, cannot run out before the last of {validations} validations: {remedy}"
+            )
         return self
 
 
@@ -255,8 +269,15 @@ class Matrix(Section):
 
 
 class Validation(Section):
-    queries: int = Field(ge=1)
-    depth: int = Field(ge=1)
+    """While training, on a sample of the dev queries: nDCG@10 of re-ranking the best `depth` candidates.
+
+    A dense ranker also searches a sample of passages: those relevant to these queries, and `passages` drawn from all.
+    The step with the best mean of both is kept. Where `passages` is null, re-ranking alone decides.
+    """
+
+    queries: int = Field(ge=1, default=500)
+    depth: int = Field(ge=1, default=20)
+    passages: Annotated[int, Field(ge=1)] | None = 2000
 
 
 class Scoring(Section):

@@ -35,7 +35,7 @@ RANKERS: dict[str, dict[str, Any]] = {
     "tk": {"architecture": "tk"},
 }
 TRAINING = {
-    "steps": 2, "batch_size": 4, "learning_rate": 1e-4, "warmup_share": 0.0, "validate_every": 2, "patience": 3,
+    "steps": 2, "batch_size": 4, "learning_rate": 1e-4, "warmup_share": 0.0, "validate_every": 2, "patience": None,
     "seed": 1,
 }  # fmt: skip
 LOSSES = {

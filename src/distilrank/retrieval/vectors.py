@@ -34,9 +34,14 @@ def encode_vectors(
     return np.empty((0, 0), np.float32) if vectors is None else vectors
 
 
+def has_one_vector(encoded: Encoded) -> bool:
+    """Whether each row is encoded as one vector."""
+    return encoded.values.ndim == 3 and encoded.values.shape[1] == 1
+
+
 def one_vector(encoded: Encoded) -> Vectors:
     """Vectors (rows, width). Raises InputError where a row is encoded as anything but one vector."""
-    if encoded.values.ndim != 3 or encoded.values.shape[1] != 1:
+    if not has_one_vector(encoded):
         raise InputError(
             "nearest-neighbour search",
             got=f"encodings of shape {tuple(encoded.values.shape)}",

@@ -29,7 +29,7 @@ from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import loss_for
 from distilrank.training.trainer import TrainingTask, train
-from distilrank.training.validation import DevReranking
+from distilrank.training.validation import DevValidation
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     check_fits(section.ranker, config, params.tokens, tokenizer)
     chosen_device()
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
-    validate = DevReranking(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
+    validate = DevValidation(Collection.read(layout.COLLECTION), candidates, tokens, params.validation)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     dataset = TripleDataset(lesson.triples, tokens, scores)
 
