@@ -159,7 +159,7 @@ def results() -> None:
     """Show the figures of the last evaluation, and where the report is."""
     from distilrank.console import show_results
 
-    show_results(read_params().report.expected)
+    show_results(read_params())
 
 
 @app.command(rich_help_panel=RESULTS)

@@ -1,7 +1,7 @@
 """Results as tables on a terminal."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,17 @@ from distilrank import layout
 from distilrank.artifacts import built
 from distilrank.evaluation.by_teacher import MEASURE, by_teacher
 from distilrank.evaluation.expected import GradedTable, graded
+from distilrank.evaluation.latency import uneven_times
 from distilrank.evaluation.tasks import is_reranking, title_of
+from distilrank.params import Params
 from distilrank.registry.promotion import Decision
-from distilrank.sections import ExpectedFigures
 
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure or percentile -> value
 
 
-def show_results(expected: Sequence[ExpectedFigures]) -> None:
-    """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, and the report's path.
-
-    Raises MissingInput.
+def show_results(params: Params) -> None:
+    """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected; which times to measure again;
+    and the report's path. Raises MissingInput.
     """
     metrics, latency = _read(layout.METRICS), _read(layout.LATENCY)
     console = Console()
@@ -33,8 +33,15 @@ def show_results(expected: Sequence[ExpectedFigures]) -> None:
         console.print(_by_teacher(title, metrics[task]))
     for task, title in titles.items():
         console.print(_by_ranker(title, metrics[task], latency["milliseconds"] if is_reranking(task) else {}))
-    for table in graded(expected, metrics):
+    for table in graded(params.report.expected, metrics):
         console.print(_graded(table))
+    for times in uneven_times(latency["milliseconds"], params.built_alike()):
+        took = ", ".join(f"{name} took {time:.1f} ms" for name, time in times.items())
+        console.print(
+            f"Measure the times again: {took} a query, though these are built alike. "
+            "Run `dvc repro --force --single-item latency` while nothing else runs here, then `dvc repro`",
+            soft_wrap=True,
+        )
     console.print(f"Report: {layout.REPORT}")
 
 

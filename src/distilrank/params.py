@@ -181,6 +181,16 @@ class Params(Section):
         students = [name for student in self.students for name in self._models_of(student)]
         return [*self.teachers, *students]
 
+    def built_alike(self) -> list[list[str]]:
+        """The trained models in groups: those of one architecture, with the same settings and backbone."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        entries = {
+            name: self.teachers.get(name) or self.students[name.partition("-")[0]] for name in self.model_names()
+        }
+        for name, entry in entries.items():
+            groups.setdefault((str(entry.ranker), str(entry.backbone or self.backbone)), []).append(name)
+        return list(groups.values())
+
     def index_names(self) -> list[str]:
         """The trained models that have an index."""
         return [

@@ -12,6 +12,7 @@ from distilrank.artifacts import built
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.evaluation.history import History
+from distilrank.evaluation.latency import uneven_times
 from distilrank.evaluation.report.rankers import ReportedRanker, reported_rankers
 from distilrank.evaluation.tasks import primary
 from distilrank.params import Params
@@ -54,6 +55,11 @@ class ReportInputs:
     def primary(self) -> str:
         """The task that rankers are compared by."""
         return primary(self.metrics)
+
+    @property
+    def uneven_times(self) -> list[dict[str, float]]:
+        """Median milliseconds by model, of models built alike that differ too much to be true."""
+        return uneven_times(self.latency.milliseconds, self.params.built_alike())
 
     @classmethod
     def read(cls, params: Params) -> Self:
