@@ -114,12 +114,13 @@ def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in par
 def distil(
     student: Student,
     teacher: Annotated[str | None, typer.Option(help="Who teaches it; without one, it is its own control.")] = None,
+    seed: Annotated[int | None, typer.Option(help="One of matrix.seeds; without one, its own.")] = None,
 ) -> None:
     """Train a student."""
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 
-    stage(read_params(), student, teacher, stage_run)
+    stage(read_params(), student, teacher, stage_run, seed)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -138,7 +139,8 @@ def evaluate() -> None:
 
     params = read_params()
     metrics = stage(params)
-    log_test_metrics({name: layout.MODELS / name for name in params.model_names()}, metrics)
+    trained = [*params.model_names(), *params.seeded_names()]
+    log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
 
 
 _stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")

@@ -87,6 +87,15 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def seeds_are_others(self) -> Self:
+        for name, student in self.students.items():
+            if student.training.seed in self.matrix.seeds:
+                raise ValueError(
+                    f"matrix.seeds has {student.training.seed}, by which students.{name} is trained anyway: name others"
+                )
+        return self
+
+    @model_validator(mode="after")
     def teachers_have_the_layers_that_students_start_from(self) -> Self:
         pairs = [(name, teacher) for name in self.students for teacher in self.matrix.teachers]
         for name, teacher in pairs:
@@ -181,6 +190,11 @@ class Params(Section):
         students = [name for student in self.students for name in self._models_of(student)]
         return [*self.teachers, *students]
 
+    def seeded_names(self) -> list[str]:
+        """The models of students and controls that are trained by `matrix.seeds`: measured, and nothing else."""
+        models = [name for student in self.students for name in self._models_of(student)]
+        return [seeded_name(name, seed) for name in models for seed in self.matrix.seeds]
+
     def built_alike(self) -> list[list[str]]:
         """The trained models in groups: those of one architecture, with the same settings and backbone."""
         groups: dict[tuple[str, str], list[str]] = {}
@@ -207,6 +221,15 @@ class Params(Section):
 def distilled_name(student: str, teacher: str) -> str:
     """The name of `student` when `teacher` taught it; the bare name is its control."""
     return f"{student}-{teacher}"
+
+
+def seeded_name(model: str, seed: int) -> str:
+    """The name of `model` when it is trained by a seed of `matrix.seeds`; the bare name is that by its own."""
+    return f"{model}~{seed}"
+
+
+def without_seed(model: str) -> str:
+    return model.partition("~")[0]
 
 
 def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:

@@ -254,17 +254,22 @@ class Student(Section):
 
 
 class Matrix(Section):
-    """Which of these meet: who teaches every student, which students have a control, which are indexed."""
+    """Which of these meet: who teaches every student, which students have a control, which are indexed.
+
+    Every student and control is trained by each of `seeds` as well as by its own.
+    """
 
     teachers: Annotated[list[ModelName], Field(min_length=1)]
     controls: list[ModelName]
     indexes: Annotated[list[ModelName], Field(min_length=1)]
+    seeds: list[Annotated[int, Field(ge=0)]]
 
     @model_validator(mode="after")
     def names_each_once(self) -> Self:
-        for names in (self.teachers, self.controls, self.indexes):
-            if len(set(names)) < len(names):
-                raise ValueError(f"each name must stand once; they are {names}")
+        every: tuple[list[Any], ...] = (self.teachers, self.controls, self.indexes, self.seeds)
+        for entries in every:
+            if len(set(entries)) < len(entries):
+                raise ValueError(f"each entry must stand once; they are {entries}")
         return self
 
 

@@ -58,7 +58,7 @@ def matrix_params(tiny_params: Params) -> Params:
     values = tiny_params.model_dump()
     teacher, student = values["teachers"]["T1"], values["students"]["dot"]
     students = {name: student | {"ranker": ranker} for name, ranker in ARCHITECTURES.items()}
-    matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"], "indexes": ["dot"]}
+    matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"], "indexes": ["dot"], "seeds": []}
     return Params.model_validate(
         values
         | {"teachers": dict.fromkeys(("T1", "T1b", "T1c"), teacher), "matrix": matrix}
@@ -102,7 +102,7 @@ def write_results(params: Params, collection: Collection) -> None:
     layout.RUNS.mkdir(parents=True)
     random = np.random.default_rng(0)
     first_stage, sets = params.first_stage(), collection.test_sets()
-    rankers = [first_stage, *params.model_names()]
+    rankers = [first_stage, *params.model_names(), *params.seeded_names()]
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     tables = []
     relevant = np.arange(60) % 5 == 0
@@ -112,7 +112,8 @@ def write_results(params: Params, collection: Collection) -> None:
         scale, shift = SCALES.get(ranker.split("-")[0], (1, 0))
         better = BETTER.get(ranker, 1.5 if "-" in ranker else 0.2)
         run = run.with_columns(score=pl.Series((random.normal(size=60) + better * relevant) * scale + shift))
-        for kind in ("rerank", "retrieve") if ranker.split("-")[0] in (first_stage, "dot") else ("rerank",):
+        searches = ranker.split("-")[0] in (first_stage, "dot") and "~" not in ranker
+        for kind in ("rerank", "retrieve") if searches else ("rerank",):
             write_trec(run, layout.RUNS / f"{ranker}.{kind}.trec", ranker)
             for name in sets:
                 task, qrels = task_of(name, kind, sets), collection.qrels_of(name)
@@ -121,6 +122,7 @@ def write_results(params: Params, collection: Collection) -> None:
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
     pl.concat(tables).write_parquet(layout.RUNS / "measures.parquet")
     write_json(layout.METRICS, metrics)
+    rankers = rankers[: len(rankers) - len(params.seeded_names())]
     timed = rankers if first_stage == "bm25" else rankers[1:]
     # Those of one architecture take about the same.
     entries = [params.teachers.get(name) or params.students[name.partition("-")[0]] for name in rankers[1:]]
@@ -387,6 +389,41 @@ def test_terminal_and_artifact_have_a_student_in_one_row(
     assert f"| dot | {' | '.join(values)} |" in results_page(metrics)
     show_results(matrix_params)
     assert f"│ dot     │      {' │ '.join(values)} │" in capsys.readouterr().out
+
+
+def test_over_seeds_a_figure_is_a_mean_and_its_test_compares_each_querys_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = tiny_params.model_dump()
+    values["matrix"] |= {"teachers": ["T1"], "seeds": [2, 3]}
+    params = Params.model_validate(values)
+    monkeypatch.chdir(tmp_path)
+    write_results(params, write_collection())
+    page = write_report(ReportInputs.read(params))
+    metrics = json.loads(layout.METRICS.read_text())["rerank"]
+    taught, control = (
+        [metrics[name]["nDCG@10"] for name in (own, f"{own}~2", f"{own}~3")] for own in ("dot-T1", "dot")
+    )
+    figure, *mark, gain, sign, deviation = next(cells(page, "matrix", "dot"))[1].split()
+    assert (figure, sign, deviation) == (f"{np.mean(taught):.3f}", "±", f"{np.std(taught, ddof=1):.3f}")
+    assert number(gain) == pytest.approx(np.mean(taught) - np.mean(control), abs=6e-4)
+    by_query = [
+        {
+            name: np.mean([per_query(seeded, name) for seeded in (own, f"{own}~2", f"{own}~3")], axis=0)
+            for name in MATRIX
+        }
+        for own in ("dot-T1", "dot")
+    ]
+    t_tests = by_holm([float(ttest_rel(by_query[0][name], by_query[1][name]).pvalue) for name in MATRIX])
+    told = "< 0.001" if t_tests[0] < 0.001 else f"= {t_tests[0]:.3f}"
+    assert f"t-test p {unescape(told)}" in unescape(page)
+    assert mark == ["▲"]
+    show_results(params)
+    printed = capsys.readouterr().out
+    written = f"{np.mean(taught):.3f} ± {np.std(taught, ddof=1):.3f}"
+    assert written in printed
+    assert written in results_page(json.loads(layout.METRICS.read_text()))
+    assert "~2" not in page + printed
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
         "ensembles": {},
         "imports": {"T2": {"location": str(MINI / "teacher_scores.tsv"), "checksum": None}},
         "students": {"dot": params["students"]["dot"]},
-        "matrix": {"teachers": ["T2"], "controls": ["dot"], "indexes": ["dot"]},
+        "matrix": {"teachers": ["T2"], "controls": ["dot"], "indexes": ["dot"], "seeds": []},
         "evaluation": {"depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}},
     }
     with (project / "params.yaml").open("w") as file:

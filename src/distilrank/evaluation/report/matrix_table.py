@@ -16,9 +16,10 @@ from distilrank.sections import Student
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean; if taught, its gain; of a control that is another student's, that student's name."""
+    """A mean, over seeds with its deviation; if taught, its gain; of a control that is another student's, its name."""
 
     value: float
+    deviation: float | None
     gain: Gain | None
     is_best: bool
     borrowed_from: str | None
@@ -64,7 +65,9 @@ def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
 
 def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
     empty: list[Cell | None] = [None] * len(inputs.params.matrix.teachers)
-    cells = {name: [Cell(inputs.metrics[task][ranker.name][name], None, False, None), *empty] for name in MEASURES}
+    cells = {
+        name: [Cell(inputs.metrics[task][ranker.name][name], None, None, False, None), *empty] for name in MEASURES
+    }
     return Row(ranker.name, ranker.description, ranker, cells, *_time(inputs, [ranker]))
 
 
@@ -77,7 +80,7 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
         student,
         _described(inputs.params.students[student]),
         next(iter(taught.values()), own[0]),
-        {measure: _cells(inputs.metrics[task], measure, student, columns, gains) for measure in MEASURES},
+        {measure: _cells(inputs, task, measure, student, columns, gains) for measure in MEASURES},
         *_time(inputs, own),
     )
 
@@ -88,17 +91,19 @@ def _described(student: Student) -> str:
 
 
 def _cells(
-    means: Mapping[str, Mapping[str, float]],
+    inputs: ReportInputs,
+    task: str,
     measure: str,
     student: str,
     columns: list[ReportedRanker | None],
     gains: Gains,
 ) -> list[Cell | None]:
-    values = [means[ranker.name][measure] if ranker else None for ranker in columns]
+    values = [inputs.metrics[task][ranker.name][measure] if ranker else None for ranker in columns]
     known = [value for value in values if value is not None]
     return [
         Cell(
             value,
+            inputs.deviations[task].get(ranker.name, {}).get(measure),
             gains.get((ranker.name, measure)),
             len(known) > 1 and value == max(known),
             ranker.student if ranker.student != student else None,
