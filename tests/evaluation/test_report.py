@@ -404,7 +404,7 @@ def test_over_seeds_a_figure_is_a_mean_and_its_test_compares_each_querys_mean(
     taught, control = (
         [metrics[name]["nDCG@10"] for name in (own, f"{own}~2", f"{own}~3")] for own in ("dot-T1", "dot")
     )
-    figure, *mark, gain, sign, deviation = next(cells(page, "matrix", "dot"))[1].split()
+    figure, *mark, sign, deviation, gain = next(cells(page, "matrix", "dot"))[1].split()
     assert (figure, sign, deviation) == (f"{np.mean(taught):.3f}", "±", f"{np.std(taught, ddof=1):.3f}")
     assert number(gain) == pytest.approx(np.mean(taught) - np.mean(control), abs=6e-4)
     by_query = [
