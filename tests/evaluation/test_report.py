@@ -276,6 +276,20 @@ def test_the_headline_counts_all_taught_students_losses_too(
     assert "2 (prettr-T1 and prettr-T2) had no control" in lead(matrix_page)
 
 
+def test_a_headline_of_a_loss_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matrix_params: Params,
+    compared: dict[tuple[str, str], tuple[float, float]],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    write_results(matrix_params, write_collection())
+    file = layout.MODELS / "tk-T2" / "history.json"
+    write_json(file, json.loads(file.read_text()) | {"validation": {"rerank": [[2, 0.3], [4, 0.9]]}})
+    page = write_report(ReportInputs.read(matrix_params))
+    difference, _ = compared["tk-T2", "nDCG@10"]
+    assert f"Against tk, the same student without a teacher, teaching cost it {-difference:.3f} (p" in lead(page)
+    assert '<div class="loss">' in page
+
+
 def test_the_speed_up_is_that_of_the_times_in_the_table(matrix_page: str) -> None:
     slow, fast = (float(next(cells(matrix_page, "matrix", name))[-1]) for name in ("T1", "tk"))
     [told] = re.findall(r"([\d.]+) times as fast", lead(matrix_page))
