@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from distilrank.evaluation.by_teacher import MEASURE, by_teacher
+from distilrank.evaluation.seeds import over_seeds
 from distilrank.evaluation.tasks import title_of
 
 # A line of `distilrank register`.
@@ -12,17 +13,18 @@ Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 
 
 def results_page(metrics: Mapping[str, Scores]) -> str:
-    """Return two tables a task: students by their teachers, and every measure by ranker."""
+    """Return two tables a task: students by their teachers, and every measure by ranker; means over several seeds."""
+    means, deviations = over_seeds(metrics)
     return "\n\n".join(
-        f"## {title_of(task, next(iter(scores)))}\n\n{matrix(scores)}\n\n{table(scores)}"
-        for task, scores in metrics.items()
+        f"## {title_of(task, next(iter(scores)))}\n\n{matrix(scores, deviations[task])}\n\n{table(scores)}"
+        for task, scores in means.items()
         if scores
     )
 
 
-def matrix(scores: Scores) -> str:
+def matrix(scores: Scores, deviations: Scores) -> str:
     """Return nDCG@10: a row a student, a column a teacher."""
-    columns, rows = by_teacher(scores)
+    columns, rows = by_teacher(scores, deviations)
     return lines([MEASURE, *columns], rows)
 
 

@@ -1,6 +1,9 @@
 """dvc.yaml against the code: each stage depends on what it imports, and on nothing else of ours."""
 
 import ast
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +73,16 @@ def test_no_output_persists_or_escapes_the_cache() -> None:
 def test_a_stage_over_all_models_runs_again_when_the_params_name_others(name: str) -> None:
     """A model that comes back from the cache changes no file: only the params tell that it is asked for again."""
     assert {"matrix", "students", "teachers"} <= set(STAGES[name]["params"])
+
+
+def test_more_seeds_are_more_stages(tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
+    tiny = (ROOT / "tests" / "params.tiny.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(tiny.replace("seeds: []", "seeds: [2, 3]"))
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=tmp_path, check=True)
+    drawn = subprocess.run(["dvc", "dag", "--outs", "--dot"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    models = ["dot", *(f"{student}-{teacher}" for student in ("dot", "tk") for teacher in ("T1", "T2"))]
+    seeded = {f"models/{model}~{seed}" for model in models for seed in (2, 3)}
+    assert {place for place in re.findall(r'"([^"]+)"', drawn.stdout) if "~" in place} == seeded
+    # All of them are measured: `evaluate` needs whatever stands in models/.
+    assert all(f'"{place}" -> "evaluation/runs"' in drawn.stdout for place in seeded)

@@ -214,6 +214,10 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
         assert run.data.metrics["rerank/nDCG_at_10"] == pytest.approx(metrics["rerank"][name]["nDCG@10"])
         steps = 2 if name in ("T1b", "tk-T1", "tk-T2") else 6
         assert len(client.get_metric_history(run.info.run_id, "loss")) == steps
+        curves = {"dev/nDCG_at_10", "dev/rerank/nDCG_at_10"}
+        # T1b is dense as well.
+        curves |= {"dev/retrieve/nDCG_at_10"} if name in ("T1b", *INDEXED) else set()
+        assert {key for key in run.data.metrics if key.startswith("dev/")} == curves
 
 
 def test_labels_are_looked_at(by_repro: Path) -> None:

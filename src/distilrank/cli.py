@@ -127,12 +127,13 @@ def distil(
     student: Student,
     teacher: Annotated[str | None, typer.Option(help="Who teaches it; without one, it is its own control.")] = None,
     control: Annotated[bool, typer.Option("--control", help="As the teacher's students, but without scores.")] = False,
+    seed: Annotated[int | None, typer.Option(help="One of matrix.seeds; without one, its own.")] = None,
 ) -> None:
     """Train a student, or its control."""
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 
-    stage(_checked_params(), student, teacher, stage_run, control)
+    stage(_checked_params(), student, teacher, stage_run, control, seed)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -151,7 +152,8 @@ def evaluate() -> None:
 
     params = read_params()
     metrics = stage(params)
-    log_test_metrics({name: layout.MODELS / name for name in params.model_names()}, metrics)
+    trained = [*params.model_names(), *params.seeded_names()]
+    log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
 
 
 _stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")

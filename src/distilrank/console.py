@@ -1,7 +1,6 @@
 """Results as tables on a terminal."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +12,39 @@ from rich.table import Table
 from distilrank import layout
 from distilrank.artifacts import built
 from distilrank.collection_sections import collection_name
-from distilrank.evaluation.by_teacher import MEASURE, by_teacher
+from distilrank.evaluation.by_teacher import MEASURE, Scores, by_teacher, figure
 from distilrank.evaluation.expected import GradedTable, graded, not_graded
+from distilrank.evaluation.latency import uneven_times
+from distilrank.evaluation.seeds import over_seeds
 from distilrank.evaluation.tasks import is_reranking, title_of
 from distilrank.params import Params
 from distilrank.registry.promotion import Decision
 
-Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure or percentile -> value
-
 
 def show_results(params: Params) -> None:
-    """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, and the report's path.
-
-    Raises MissingInput.
+    """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, all over the seeds of each
+    model; which times to measure again; and the report's path. Raises MissingInput.
     """
-    metrics, latency = _read(layout.METRICS), _read(layout.LATENCY)
+    (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), _read(layout.LATENCY)
     console = Console()
     titles = {task: title_of(task, next(iter(scores))) for task, scores in metrics.items()}
     for task, title in titles.items():
-        console.print(_by_teacher(title, metrics[task]))
+        console.print(_by_teacher(title, metrics[task], deviations[task]))
     for task, title in titles.items():
-        console.print(_by_ranker(title, metrics[task], latency["milliseconds"] if is_reranking(task) else {}))
+        times = latency["milliseconds"] if is_reranking(task) else {}
+        console.print(_by_ranker(title, metrics[task], deviations[task], times))
     expected, collection = params.report.expected, collection_name(params.collection)
     for table in graded(expected, collection, metrics):
         console.print(_graded(table))
     for sentence in not_graded(expected, collection):
         console.print(escape(sentence))
+    for times in uneven_times(latency["milliseconds"], params.built_alike()):
+        took = ", ".join(f"{name} took {time:.1f} ms" for name, time in times.items())
+        console.print(
+            f"Measure the times again: {took} a query, though these are built alike. "
+            "Run `dvc repro --force --single-item latency` while nothing else runs here, then `dvc repro`",
+            soft_wrap=True,
+        )
     console.print(f"Report: {layout.REPORT}")
 
 
@@ -67,20 +73,21 @@ def show_decision(decision: Decision) -> None:
         console.print(f"{whose} is refused by {escape(refused)}", soft_wrap=True)
 
 
-def _by_teacher(title: str, scores: Scores) -> Table:
-    columns, rows = by_teacher(scores)
+def _by_teacher(title: str, scores: Scores, deviations: Scores) -> Table:
+    columns, rows = by_teacher(scores, deviations)
     table = _table(title, [MEASURE, *columns])
     for ranker, values in rows.items():
         table.add_row(ranker, *values)
     return table
 
 
-def _by_ranker(title: str, scores: Scores, milliseconds: Scores) -> Table:
+def _by_ranker(title: str, scores: Scores, deviations: Scores, milliseconds: Scores) -> Table:
     measures = list(next(iter(scores.values())))
     table = _table(title, ["ranker", *measures, *(["ms a query"] if milliseconds else [])])
     for ranker, values in scores.items():
         time = [f"{milliseconds[ranker]['median']:.1f}" if ranker in milliseconds else ""] if milliseconds else []
-        table.add_row(ranker, *(f"{values[name]:.3f}" for name in measures), *time)
+        apart = deviations.get(ranker, {})
+        table.add_row(ranker, *(figure(values[name], apart.get(name)) for name in measures), *time)
     return table
 
 

@@ -102,6 +102,15 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def seeds_are_others(self) -> Self:
+        for name, student in self.students.items():
+            if student.training.seed in self.matrix.seeds:
+                raise ValueError(
+                    f"matrix.seeds has {student.training.seed}, by which students.{name} is trained anyway: name others"
+                )
+        return self
+
+    @model_validator(mode="after")
     def teachers_have_the_layers_that_students_start_from(self) -> Self:
         pairs = [(name, teacher) for name in self.students for teacher in self.matrix.teachers]
         for name, teacher in pairs:
@@ -245,6 +254,21 @@ class Params(Section):
         ]
         return [BACKBONE, *self.teachers, *students]
 
+    def seeded_names(self) -> list[str]:
+        """The models of students and controls that are trained by `matrix.seeds`: measured, and nothing else."""
+        models = [name for student in self.students for name in self.models_of(student)]
+        return [seeded_name(name, seed) for name in models for seed in self.matrix.seeds]
+
+    def built_alike(self) -> list[list[str]]:
+        """The trained models in groups: those of one architecture, with the same settings and backbone."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        entries = {
+            name: self.teachers.get(name) or self.students[name.partition("-")[0]] for name in self.model_names()
+        }
+        for name, entry in entries.items():
+            groups.setdefault((str(entry.ranker), str(entry.backbone or self.backbone)), []).append(name)
+        return list(groups.values())
+
     def index_names(self) -> list[str]:
         """The trained models that have an index."""
         return [
@@ -293,6 +317,15 @@ def distilled_name(student: str, teacher: str) -> str:
 def control_name(student: str, teacher: str) -> str:
     """The name of `student` when it starts and learns as those of `teacher` do, but for the teacher's scores."""
     return f"{student}-{CONTROL}-{teacher}"
+
+
+def seeded_name(model: str, seed: int) -> str:
+    """The name of `model` when it is trained by a seed of `matrix.seeds`; the bare name is that by its own."""
+    return f"{model}~{seed}"
+
+
+def without_seed(model: str) -> str:
+    return model.partition("~")[0]
 
 
 def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:

@@ -197,7 +197,10 @@ Ranker = Annotated[CatRanker | PrettrRanker | ColbertRanker | DotRanker | TkRank
 
 
 class Training(Section):
-    """`part_learning_rates` are those of parts of a ranker that learn at a rate of their own."""
+    """`part_learning_rates` are those of parts of a ranker that learn at a rate of their own.
+
+    After `patience` validations in a row that are no better than the best a training ends early; null: never.
+    """
 
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
@@ -205,13 +208,24 @@ class Training(Section):
     part_learning_rates: dict[str, LearningRate] = {}
     warmup_share: float = Field(ge=0, lt=1)
     validate_every: int = Field(ge=1)
-    patience: int = Field(ge=1)
+    patience: Annotated[int, Field(ge=1)] | None = None
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
     def ends_on_a_validation(self) -> Self:
         if self.steps % self.validate_every:
             raise ValueError(f"steps must be a multiple of validate_every, {self.validate_every}")
+        return self
+
+    @model_validator(mode="after")
+    def patience_can_run_out(self) -> Self:
+        validations = self.steps // self.validate_every
+        # The first validation is the best so far, and after the last there is nothing to end.
+        if self.patience is not None and self.patience > validations - 2:
+            remedy = f"set at most {validations - 2}, or null" if validations > 2 else "set null"
+            raise ValueError(
+                f"patience, {self.patience}, cannot run out before the last of {validations} validations: {remedy}"
+            )
         return self
 
 
@@ -270,25 +284,40 @@ class Matrix(Section):
 
     `controls` start from the backbone and learn from the collection's triples: one serves all teachers whose students
     do so too. `controls_per_teacher` start where each teacher's students start, and learn from the labelled part of
-    their triples.
+    their triples. Every student and control is trained by each of `seeds` as well as by its own.
     """
 
     teachers: Annotated[list[ModelName], Field(min_length=1)]
     controls: list[ModelName]
     controls_per_teacher: list[ModelName]
     indexes: Annotated[list[ModelName], Field(min_length=1)]
+    seeds: list[Annotated[int, Field(ge=0)]]
 
     @model_validator(mode="after")
     def names_each_once(self) -> Self:
-        for names in (self.teachers, self.controls, self.controls_per_teacher, self.indexes):
-            if len(set(names)) < len(names):
-                raise ValueError(f"each name must stand once; they are {names}")
+        every: tuple[list[Any], ...] = (
+            self.teachers,
+            self.controls,
+            self.controls_per_teacher,
+            self.indexes,
+            self.seeds,
+        )
+        for entries in every:
+            if len(set(entries)) < len(entries):
+                raise ValueError(f"each entry must stand once; they are {entries}")
         return self
 
 
 class Validation(Section):
-    queries: int = Field(ge=1)
-    depth: int = Field(ge=1)
+    """While training, on a sample of the dev queries: nDCG@10 of re-ranking the best `depth` candidates.
+
+    A dense ranker also searches a sample of passages: those relevant to these queries, and `passages` drawn from all.
+    The step with the best mean of both is kept. Where `passages` is null, re-ranking alone decides.
+    """
+
+    queries: int = Field(ge=1, default=500)
+    depth: int = Field(ge=1, default=20)
+    passages: Annotated[int, Field(ge=1)] | None = 2000
 
 
 class Scoring(Section):

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import polars as pl
 import pytest
 from flows.results import results_page
-from scipy.stats import t as student_t
-from scipy.stats import ttest_rel
+from scipy.stats import permutation_test, ttest_rel
 
 from distilrank import layout
 from distilrank.artifacts import whole_directory, write_json
@@ -22,7 +22,6 @@ from distilrank.data.runs import read_trec, write_trec
 from distilrank.errors import ParamsError
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.report import ReportInputs, write_report
-from distilrank.evaluation.report.gains import paired_p_value
 from distilrank.evaluation.tasks import task_of
 from distilrank.params import Params
 from distilrank.scoring.quality import quality
@@ -30,6 +29,8 @@ from distilrank.scoring.quality import quality
 MATRIX = ["nDCG@10", "MRR@10"]
 # How many triples a model learned from, if not 64.
 TRIPLES = {"warm-T2": 1090, "dot-T3": 250, "dot-control-T3": 150}
+# Of each student of the matrix that has one.
+CONTROLS = {"cat": "cat", "colbert": "colbert", "dot": "dot", "tk": "tk", "dot_mse": "dot"}
 HOSTILE = "<script>alert('passage')</script> & more"
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
@@ -38,7 +39,11 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "dot": {"architecture": "dot", "layers": 1, "pooling": "mean"},
     "tk": {"architecture": "tk"},
 }
+# The taught student that the dev queries choose; on the test queries dot-T1 is better.
+ON_DEV = "tk-T1"
 # What each model's scores are multiplied by, and added to: ranges of their own.
+# How much higher relevant passages are scored, in standard deviations, where not as by default.
+BETTER = {"cat": -4.0, "cat-T1": 4.0, "dot-T1": 9, "tk": 9, "tk-T2": -9, "colbert": 0.2, "colbert-T2": 0.2}
 SCALES = {"T1": (5, 0), "T1b": (4, 1), "T1c": (6, -1), "colbert": (2, 90), "dot": (3, 40), "tk": (1, -20)}
 
 
@@ -56,7 +61,7 @@ def matrix_params(tiny_params: Params) -> Params:
     values = tiny_params.model_dump()
     teacher, student = values["teachers"]["T1"], values["students"]["dot"]
     students = {name: student | {"ranker": ranker} for name, ranker in ARCHITECTURES.items()}
-    matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"]}
+    matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"], "seeds": []}
     matrix |= {"controls_per_teacher": [], "indexes": ["dot"]}
     return Params.model_validate(
         values
@@ -101,7 +106,7 @@ def write_results(params: Params, collection: Collection) -> None:
     layout.RUNS.mkdir(parents=True)
     random = np.random.default_rng(0)
     first_stage, sets = params.first_stage(), collection.test_sets()
-    rankers = [first_stage, *params.ranker_names()]
+    rankers = [first_stage, *params.ranker_names(), *params.seeded_names()]
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     tables = []
     relevant = np.arange(60) % 5 == 0
@@ -109,9 +114,12 @@ def write_results(params: Params, collection: Collection) -> None:
         rows = [(f"q{query:02}", f"p{5 * query + place:02}") for query in range(12) for place in range(5)]
         run = pl.DataFrame(rows, schema=["query_id", "passage_id"], orient="row")
         scale, shift = SCALES.get(ranker.split("-")[0], (1, 0))
-        better = 1.5 if "-" in ranker else 0.2
-        run = run.with_columns(score=pl.Series((random.normal(size=60) + better * relevant) * scale + shift))
-        for kind in ("rerank", "retrieve") if ranker.split("-")[0] in (first_stage, "dot") else ("rerank",):
+        better = BETTER.get(ranker, 1.5 if "-" in ranker and "-start" not in ranker else 0.2)
+        # By its name, so that another ranker among them changes nobody's scores.
+        noise = np.random.default_rng(crc32(ranker.encode())).normal(size=60)
+        run = run.with_columns(score=pl.Series((noise + better * relevant) * scale + shift))
+        searches = ranker.split("-")[0] in (first_stage, "dot") and "~" not in ranker
+        for kind in ("rerank", "retrieve") if searches else ("rerank",):
             write_trec(run, layout.RUNS / f"{ranker}.{kind}.trec", ranker)
             for name in sets:
                 task, qrels = task_of(name, kind, sets), collection.qrels_of(name)
@@ -120,16 +128,23 @@ def write_results(params: Params, collection: Collection) -> None:
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
     pl.concat(tables).write_parquet(layout.RUNS / "measures.parquet")
     write_json(layout.METRICS, metrics)
-    timed = [first_stage] if first_stage == "bm25" else []
-    timed += [ranker for ranker in rankers[1:] if "-start" not in ranker]
-    times = {ranker: {"median": 1.3**number, "p90": 1.5**number} for number, ranker in enumerate(timed)}
+    rankers = rankers[: len(rankers) - len(params.seeded_names())]
+    timed = [ranker for ranker in rankers if "-start" not in ranker]
+    timed = timed if first_stage == "bm25" else timed[1:]
+    # Those of one architecture take about the same.
+    entries = {name: params.teachers.get(name) or params.students.get(name.partition("-")[0]) for name in timed}
+    kinds = [str(entry.ranker) if entry else name for name, entry in entries.items()]
+    slowness = {kind: 1.9**-place for place, kind in enumerate(dict.fromkeys(kinds))}
+    medians = [100 * slowness[kind] + 0.01 * number for number, kind in enumerate(kinds)]
+    times = {ranker: {"median": time, "p90": 1.5 * time} for ranker, time in zip(timed, medians, strict=True)}
     write_json(layout.LATENCY, {"machine": "a machine", "depth": 5, "queries": 12, "milliseconds": times})
     labels = {name: labels_of(random, 5 + number) for number, name in enumerate(params.label_names())}
     write_json(layout.LABEL_QUALITY, quality(labels))
-    history = {"loss": [[2, 0.7], [4, 0.5]], "validation": [[2, 0.3], [4, 0.4]], "best_step": 4}
     for name in params.model_names():
+        dev = 0.5 if name == ON_DEV else 0.4
+        history = {"loss": [[2, 0.7], [4, 0.5]], "validation": {"rerank": [[2, 0.3], [4, dev]]}, "best_step": 4}
         with whole_directory(layout.MODELS / name, "distilrank train", {}, []) as draft:
-            write_json(draft.path / "history.json", history)
+            write_json(draft.path / "history.json", history | {"selection": history["validation"]["rerank"]})
             draft.counts["triples"] = TRIPLES.get(name, 64)
 
 
@@ -169,10 +184,45 @@ def test_every_ranker_measure_and_figure_is_on_the_page(matrix_page: str, matrix
     assert all(f"</i>{ranker}" in matrix_page for ranker in ["bm25", *matrix_params.ranker_names()])
 
 
-@pytest.mark.parametrize(
-    ("student", "control"), [("cat", "cat"), ("colbert", "colbert"), ("dot", "dot"), ("tk", "tk"), ("dot_mse", "dot")]
-)
-def test_a_student_is_one_row_compared_with_its_control(matrix_page: str, student: str, control: str) -> None:
+@pytest.fixture(scope="module")
+def compared(matrix_project: tuple[Path, str]) -> dict[tuple[str, str], tuple[float, float]]:
+    """By taught student and measure, its difference from its control, and the larger of both tests' p after Holm."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(matrix_project[0])
+        pairs = {
+            (f"{student}-{teacher}", name): (per_query(f"{student}-{teacher}", name), per_query(control, name))
+            for student, control in CONTROLS.items()
+            for teacher in ("T1", "T2")
+            for name in MATRIX
+        }
+    t_tests = by_holm([1.0 if a == b else float(ttest_rel(a, b).pvalue) for a, b in pairs.values()])
+    exchanges = by_holm([exchanged_p_value(a, b) for a, b in pairs.values()])
+    return {
+        pair: (float(np.mean(a) - np.mean(b)), max(both))
+        for (pair, (a, b)), *both in zip(pairs.items(), t_tests, exchanges, strict=True)
+    }
+
+
+def exchanged_p_value(values: list[float], others: list[float]) -> float:
+    tried = permutation_test(
+        (values, others), lambda a, b, axis: np.mean(a - b, axis), permutation_type="samples", vectorized=True
+    )
+    return float(tried.pvalue)
+
+
+def by_holm(p_values: list[float]) -> list[float]:
+    """Step by step, as Holm has it."""
+    corrected, least = dict.fromkeys(range(len(p_values)), 1.0), 0.0
+    for step, place in enumerate(sorted(corrected, key=lambda place: p_values[place])):
+        least = max(least, p_values[place] * (len(p_values) - step))
+        corrected[place] = min(1.0, least)
+    return list(corrected.values())
+
+
+@pytest.mark.parametrize(("student", "control"), CONTROLS.items())
+def test_a_student_is_one_row_compared_with_its_control(
+    matrix_page: str, student: str, control: str, compared: dict[tuple[str, str], tuple[float, float]]
+) -> None:
     metrics = json.loads(layout.METRICS.read_text())["rerank"]
     row = next(cells(matrix_page, "matrix", student))
     start = f"{control}-start"
@@ -182,15 +232,97 @@ def test_a_student_is_one_row_compared_with_its_control(matrix_page: str, studen
         for column, taught in ((1, f"{student}-T1"), (2, f"{student}-T2")):
             figure, *mark, gain = row[place + column].split()
             assert figure == f"{metrics[taught][name]:.3f}"
-            values, others = per_query(taught, name), per_query(control, name)
-            assert gain == f"{np.mean(values) - np.mean(others):+.3f}".replace("-", "\N{MINUS SIGN}")
-            assert mark == (["†"] if ttest_rel(values, others).pvalue < 0.05 else [])
+            difference, p_value = compared[taught, name]
+            assert number(gain) == pytest.approx(difference, abs=6e-4)
+            assert mark == ([] if p_value >= 0.05 else ["▲"] if difference > 0 else ["▼"])
 
 
-def test_some_gains_here_are_significant_and_some_are_not(matrix_page: str, matrix_params: Params) -> None:
-    taught = [cell for student in matrix_params.students for cell in next(cells(matrix_page, "matrix", student))]
-    compared = [cell for cell in taught if len(cell.split()) > 1 and cell.split()[-1] != "dot"]
-    assert 0 < sum("†" in cell for cell in compared) < len(compared)
+def test_there_are_gains_losses_and_neither_here(compared: dict[tuple[str, str], tuple[float, float]]) -> None:
+    significant = [difference for difference, p_value in compared.values() if p_value < 0.05]
+    assert min(significant) < 0 < max(significant)
+    assert len(significant) < len(compared)
+
+
+def test_a_loss_does_not_look_like_a_gain(matrix_page: str) -> None:
+    assert re.findall(r'<sup class="(\w+)">([▲▼])</sup>', matrix_page)
+    assert set(re.findall(r'<sup class="(\w+)">([▲▼])</sup>', matrix_page)) == {("gain", "▲"), ("loss", "▼")}
+
+
+def lead(page: str) -> str:
+    """All that stands before the first section, as words."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page[page.index("</h1>") : page.index("<section")])).split())
+
+
+def test_the_headline_is_of_the_taught_student_that_the_dev_queries_chose(
+    matrix_page: str, compared: dict[tuple[str, str], tuple[float, float]]
+) -> None:
+    metrics = json.loads(layout.METRICS.read_text())["rerank"]
+    best_on_test = max((name for name in metrics if "-" in name), key=lambda name: metrics[name]["nDCG@10"])
+    assert best_on_test != ON_DEV
+    words = lead(matrix_page)
+    assert f"{ON_DEV}, the taught student that the development queries chose, reaches" in words
+    assert f"reaches {metrics[ON_DEV]['nDCG@10']:.3f} nDCG@10" in words
+    difference, p_value = compared[ON_DEV, "nDCG@10"]
+    p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    assert f"{difference:+.3f}".replace("-", "\N{MINUS SIGN}") in words
+    assert f"({p})" in words
+
+
+def test_the_headline_counts_all_taught_students_losses_too(
+    matrix_page: str, compared: dict[tuple[str, str], tuple[float, float]]
+) -> None:
+    named: dict[str, list[str]] = {
+        "gained by teaching": [], "lost by it": [], "may differ from the control by chance": []
+    }  # fmt: skip
+    for (name, measured), (difference, p_value) in compared.items():
+        if measured == "nDCG@10":
+            kind = 2 if p_value >= 0.05 else 0 if difference > 0 else 1
+            named[list(named)[kind]].append(name)
+    assert "tk-T2" in named["lost by it"]
+    for words, names in named.items():
+        pattern = rf"{len(names)} \(([^()]*)\) {words}" if names else f"none {words}"
+        found = re.search(pattern, lead(matrix_page))
+        assert found, words
+        assert not names or sorted(re.split(", | and ", found[1])) == sorted(names)
+    assert "2 (prettr-T1 and prettr-T2) had no control" in lead(matrix_page)
+
+
+def test_a_headline_of_a_loss_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matrix_params: Params,
+    compared: dict[tuple[str, str], tuple[float, float]],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    write_results(matrix_params, write_collection())
+    file = layout.MODELS / "tk-T2" / "history.json"
+    write_json(file, json.loads(file.read_text()) | {"validation": {"rerank": [[2, 0.3], [4, 0.9]]}})
+    page = write_report(ReportInputs.read(matrix_params))
+    difference, _ = compared["tk-T2", "nDCG@10"]
+    assert f"Against tk, the same student without a teacher, teaching cost it {-difference:.3f} (p" in lead(page)
+    assert '<div class="loss">' in page
+
+
+def test_the_speed_up_is_that_of_the_times_in_the_table(matrix_page: str) -> None:
+    slow, fast = (float(next(cells(matrix_page, "matrix", name))[-1]) for name in ("T1", "tk"))
+    [told] = re.findall(r"([\d.]+) times as fast", lead(matrix_page))
+    assert float(told) == pytest.approx(slow / fast, rel=0.1)
+    assert "Measure the times again" not in matrix_page
+
+
+def test_models_built_alike_whose_times_differ_are_flagged(results: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    latency = json.loads(layout.LATENCY.read_text())
+    for name, time in (("tk", 7.6), ("tk-T1", 235), ("tk-T2", 7.7)):
+        latency["milliseconds"][name] = {"median": time, "p90": time}
+    write_json(layout.LATENCY, latency)
+    page = write_report(ReportInputs.read(results))
+    assert (
+        "Measure the times again: tk-T1 took 235 ms, tk-T2 took 7.7 ms a query, though these are built alike"
+        in lead(page)
+    )
+    assert "times as fast" not in lead(page)
+    assert next(cells(page, "matrix", "tk"))[-1].endswith("?")
+    assert not next(cells(page, "matrix", "dot"))[-1].endswith("?")
+    show_results(results)
+    assert "Measure the times again: tk-T1 took 235.0 ms, tk-T2 took 7.7 ms" in capsys.readouterr().out
 
 
 def test_a_student_without_a_control_has_a_dash_and_no_gain(matrix_page: str) -> None:
@@ -369,15 +501,39 @@ def test_terminal_and_artifact_have_a_student_in_one_row(
     assert re.search(rf"│ dot +│ +{' │ +'.join(values)} │", capsys.readouterr().out)
 
 
-def test_the_p_value_is_that_of_a_paired_t_test() -> None:
-    values, others = np.array([0.9, 0.4, 0.7, 0.8]), np.array([0.5, 0.5, 0.4, 0.6])
-    differences = values - others
-    statistic = differences.mean() / (differences.std(ddof=1) / np.sqrt(4))
-    assert paired_p_value(values, others) == pytest.approx(2 * student_t.sf(abs(statistic), df=3))
-
-
-def test_no_difference_at_all_is_no_evidence() -> None:
-    assert paired_p_value(np.array([0.5, 0.5]), np.array([0.5, 0.5])) == 1
+def test_over_seeds_a_figure_is_a_mean_and_its_test_compares_each_querys_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = tiny_params.model_dump()
+    values["matrix"] |= {"teachers": ["T1"], "seeds": [2, 3]}
+    params = Params.model_validate(values)
+    monkeypatch.chdir(tmp_path)
+    write_results(params, write_collection())
+    page = write_report(ReportInputs.read(params))
+    metrics = json.loads(layout.METRICS.read_text())["rerank"]
+    taught, control = (
+        [metrics[name]["nDCG@10"] for name in (own, f"{own}~2", f"{own}~3")] for own in ("dot-T1", "dot")
+    )
+    figure, *mark, sign, deviation, gain = next(cells(page, "matrix", "dot"))[2].split()
+    assert (figure, sign, deviation) == (f"{np.mean(taught):.3f}", "±", f"{np.std(taught, ddof=1):.3f}")
+    assert number(gain) == pytest.approx(np.mean(taught) - np.mean(control), abs=6e-4)
+    by_query = [
+        {
+            name: np.mean([per_query(seeded, name) for seeded in (own, f"{own}~2", f"{own}~3")], axis=0)
+            for name in MATRIX
+        }
+        for own in ("dot-T1", "dot")
+    ]
+    t_tests = by_holm([float(ttest_rel(by_query[0][name], by_query[1][name]).pvalue) for name in MATRIX])
+    told = "< 0.001" if t_tests[0] < 0.001 else f"= {t_tests[0]:.3f}"
+    assert f"t-test p {unescape(told)}" in unescape(page)
+    assert mark == ["▲"]
+    show_results(params)
+    printed = capsys.readouterr().out
+    written = f"{np.mean(taught):.3f} ± {np.std(taught, ddof=1):.3f}"
+    assert written in printed
+    assert written in results_page(json.loads(layout.METRICS.read_text()))
+    assert "~2" not in page + printed
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def test_a_scale_that_is_too_small_is_learned(bert: Path, tokenizer: TextTokeniz
     ranker = small_ranker(DOT.model_copy(update=SCALED | {"scale": 2.0}), bert, tokenizer).train()
     rates = Training(
         steps=1, batch_size=1, learning_rate=3e-4, part_learning_rates={"scale": 0.05}, warmup_share=0.0,
-        validate_every=1, patience=1, seed=1,
+        validate_every=1, patience=None, seed=1,
     )  # fmt: skip
     optimizer = torch.optim.Adam(parameter_groups(ranker, rates))
     for _ in range(100):

@@ -163,7 +163,7 @@ def test_margins_of_matching_words_are_learned_at_the_demos_rates_whatever_the_s
     wanted = 3.0 * matching
     rates = Training(
         steps=50, batch_size=8, learning_rate=3e-4, part_learning_rates={"kernels": 1e-2, "embeddings": 1e-2},
-        warmup_share=0, validate_every=50, patience=1, seed=seed,
+        warmup_share=0, validate_every=50, patience=None, seed=seed,
     )  # fmt: skip
     optimizer = torch.optim.Adam(parameter_groups(ranker, rates))
     for _ in range(50):

@@ -46,7 +46,9 @@ class Built:
         values["ensembles"] = {}
         values["teachers"] = {"T1": values["teachers"]["T1"]}
         values["students"] = {"dot": values["students"]["dot"]}
-        values["matrix"] = {"teachers": ["T1"], "controls": ["dot"], "controls_per_teacher": [], "indexes": ["dot"]}
+        values["matrix"] = {
+            "teachers": ["T1"], "controls": ["dot"], "controls_per_teacher": [], "indexes": ["dot"], "seeds": [],
+        }  # fmt: skip
         self.values = values
         for place in (layout.COLLECTION, layout.CANDIDATES, layout.TRIPLES):
             with whole_directory(place, "a stage", {}, []) as draft:

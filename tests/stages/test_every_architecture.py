@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from distilrank import layout
 from distilrank.artifacts import read_manifest
 from distilrank.data.collection import Collection
-from distilrank.errors import MissingInput
+from distilrank.errors import MissingInput, ParamsError
 from distilrank.params import Params
 from distilrank.scoring.labels import read_labels, scores_of
 from distilrank.scoring.scores import scan_scores
@@ -37,7 +37,7 @@ RANKERS: dict[str, dict[str, Any]] = {
     "tk": {"architecture": "tk"},
 }
 TRAINING = {
-    "steps": 2, "batch_size": 4, "learning_rate": 1e-4, "warmup_share": 0.0, "validate_every": 2, "patience": 3,
+    "steps": 2, "batch_size": 4, "learning_rate": 1e-4, "warmup_share": 0.0, "validate_every": 2, "patience": None,
     "seed": 1,
 }  # fmt: skip
 LOSSES = {
@@ -76,7 +76,13 @@ def params_of_all(tiny: Params) -> Params:
             "teachers": teachers,
             "ensembles": {"T2": {"members": list(teachers), "combine": "z-mean"}},
             "students": students,
-            "matrix": {"teachers": ["T2"], "controls": ["dot"], "controls_per_teacher": ["cat"], "indexes": ["dot"]},
+            "matrix": {
+                "teachers": ["T2"],
+                "controls": ["dot"],
+                "controls_per_teacher": ["cat"],
+                "indexes": ["dot"],
+                "seeds": [],
+            },
         }
     )
 
@@ -221,3 +227,38 @@ def test_a_teacher_draws_triples_of_its_own(params: Params) -> None:
         teach(variant, "tk_teacher", track)
         weights.append(load_file(layout.MODELS / "tk_teacher" / "model.safetensors")["head.weight"])
     assert not np.array_equal(weights[0], weights[1])
+
+
+def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(project: Path, tiny_params: Params) -> None:
+    from distilrank.stages.triples import triples
+
+    values = tiny_params.model_dump()
+    values |= {"students": {"dot": values["students"]["dot"]}, "teachers": {"T1b": values["teachers"]["T1b"]}}
+    values |= {"ensembles": {}, "matrix": values["matrix"] | {"teachers": ["T1b"], "seeds": [2, 3]}}
+    params = Params.model_validate(values)
+    triples(params)
+    teach(params, "T1b", track)
+    score(params, "T1b", track)
+    for teacher in (None, "T1b"):
+        for seed in (None, 2, 3):
+            distil(params, "dot", teacher, track, seed)
+    for name in ("dot", "dot-T1b"):
+        index(name)
+    metrics = evaluate(params)
+    latency(params)
+    quality(params)
+    report(params)
+
+    models = ["dot", "dot-T1b", "dot~2", "dot~3", "dot-T1b~2", "dot-T1b~3"]
+    weights = [load_file(layout.MODELS / name / "model.safetensors") for name in models[2:4]]
+    assert any(not np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert list(metrics["rerank"]) == ["bm25", "T1b", *models]
+    assert list(metrics["retrieve"]) == ["bm25", "dot", "dot-T1b"]
+    assert not any("~" in name for name in json.loads(layout.LATENCY.read_text())["milliseconds"])
+    figures = [metrics["rerank"][name]["nDCG@10"] for name in ("dot-T1b", "dot-T1b~2", "dot-T1b~3")]
+    page = layout.REPORT.read_text()
+    assert f"{np.mean(figures):.3f}" in page
+    assert f"±&nbsp;{np.std(figures, ddof=1):.3f}" in page
+    assert "trained by 3 seeds each" in page
+    with pytest.raises(ParamsError, match=r"matrix.seeds: got no seed 4, expected one of \[2, 3\]"):
+        distil(params, "dot", None, track, 4)

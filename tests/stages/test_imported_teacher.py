@@ -36,7 +36,13 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
         "ensembles": {},
         "imports": {"T2": {"location": str(MINI / "teacher_scores.tsv"), "checksum": None}},
         "students": {"dot": params["students"]["dot"]},
-        "matrix": {"teachers": ["T2"], "controls": ["dot"], "controls_per_teacher": ["dot"], "indexes": ["dot"]},
+        "matrix": {
+            "teachers": ["T2"],
+            "controls": ["dot"],
+            "controls_per_teacher": ["dot"],
+            "indexes": ["dot"],
+            "seeds": [],
+        },
         "evaluation": {"depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}},
     }
     with (project / "params.yaml").open("w") as file:

@@ -91,7 +91,8 @@ def test_training_goes_on_from_its_last_checkpoint(
         torch.testing.assert_close(got[name], weight, atol=1e-6, rtol=1e-5)
     expected_history, got_history = (history_of(place / "models" / model) for place in (finished, project))
     assert got_history["best_step"] == expected_history["best_step"]
-    for curve in ("loss", "validation"):
+    assert got_history["validation"].keys() == expected_history["validation"].keys()
+    for curve in ("loss", "selection"):
         np.testing.assert_allclose(got_history[curve], expected_history[curve], atol=1e-5)
     assert list(work.iterdir()) == []
 

@@ -1,15 +1,23 @@
 """A small world to train in: a store of random tokens, and triples of them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from transformers import BertConfig, BertModel
 
 from distilrank.data.ragged import RaggedIds
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
+from distilrank.rankers.architectures import begin_ranker
+from distilrank.rankers.base import Ranker
+from distilrank.sections import Ranker as RankerParams
+from distilrank.sections import Tokens
 
+Begin = Callable[[RankerParams], Ranker]
 QUERIES, PASSAGES = 4, 9
 
 
@@ -45,3 +53,22 @@ def triples() -> pl.DataFrame:
             "negative_ids": [["p2", "p3"], ["p1", "p5"], ["p2", "p7"], ["p8", "p0"], ["p4", "p2"], ["p3", "p1"]],
         }
     )
+
+
+@pytest.fixture
+def begin(tokenizer: TextTokenizer) -> Begin:
+    """Begins a ranker of width 16 without dropout; always the same."""
+
+    def ranker(params: RankerParams) -> Ranker:
+        torch.manual_seed(3)
+        config = BertConfig(
+            vocab_size=tokenizer.vocabulary_size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=16, max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        )  # fmt: skip
+        begun = begin_ranker(params, BertModel(config), Tokens(query_length=5, passage_length=12), tokenizer)
+        if params.architecture == "tk":
+            # Behind TK's head of zeros nothing would have a gradient at the first step.
+            torch.nn.init.normal_(begun.get_submodule("head").get_parameter("weight"), std=0.02)
+        return begun
+
+    return ranker

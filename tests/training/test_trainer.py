@@ -3,20 +3,18 @@
 import dataclasses
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from transformers import BertConfig, BertModel, TrainingArguments
+from tests.training.conftest import Begin
+from transformers import TrainingArguments
 
-from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.rankers.architectures import begin_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
-from distilrank.sections import DotRanker, TkRanker, Tokens, Training
+from distilrank.sections import DotRanker, TkRanker, Training
 from distilrank.sections import Ranker as RankerParams
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import InfoNCE, MarginMSE, RankNet
@@ -26,37 +24,16 @@ TK = TkRanker(architecture="tk", layers=1)
 DOT = DotRanker(architecture="dot", layers=1, pooling="mean")
 PARAMS = Training(
     steps=6, batch_size=3, learning_rate=1e-3, part_learning_rates={"kernels": 1e-2, "embeddings": 1e-4},
-    warmup_share=0.5, validate_every=2, patience=3, seed=1,
+    warmup_share=0.5, validate_every=2, patience=1, seed=1,
 )  # fmt: skip
-Begin = Callable[[RankerParams], Ranker]
-
-
-@pytest.fixture
-def begin(tokenizer: TextTokenizer) -> Begin:
-    """Begins a ranker of width 16 without dropout; always the same."""
-
-    def ranker(params: RankerParams) -> Ranker:
-        torch.manual_seed(3)
-        config = BertConfig(
-            vocab_size=tokenizer.vocabulary_size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-            intermediate_size=16, max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-        )  # fmt: skip
-        begun = begin_ranker(params, BertModel(config), Tokens(query_length=5, passage_length=12), tokenizer)
-        if params.architecture == "tk":
-            # Behind TK's head of zeros nothing would have a gradient at the first step.
-            torch.nn.init.normal_(begun.get_submodule("head").get_parameter("weight"), std=0.02)
-        return begun
-
-    return ranker
 
 
 @pytest.fixture
 def task(begin: Begin, triples: pl.DataFrame, tokens: TokenStore) -> TrainingTask:
     """TK by InfoNCE, its parts at rates of their own; every validation better than the one before."""
     better = iter(range(100))
-    return TrainingTask(
-        lambda: begin(TK), PARAMS, InfoNCE(0.1), dataset(triples, tokens, None), lambda _: next(better) / 100
-    )
+    triples_of = dataset(triples, tokens, None)
+    return TrainingTask(lambda: begin(TK), PARAMS, InfoNCE(0.1), triples_of, lambda _: {"rerank": next(better) / 100})
 
 
 def dataset(triples: pl.DataFrame, tokens: TokenStore, scores: "np.ndarray | None") -> TripleDataset:
@@ -118,7 +95,7 @@ def test_a_loss_over_groups_compares_a_query_with_its_own_passages_alone(
 
 def test_each_part_learns_at_its_own_rate(task: TrainingTask, tmp_path: Path) -> None:
     """Adam's first step moves a weight by the learning rate, whatever its gradient."""
-    params = PARAMS.model_copy(update={"steps": 1, "validate_every": 1, "warmup_share": 0.0})
+    params = PARAMS.model_copy(update={"steps": 1, "validate_every": 1, "warmup_share": 0.0, "patience": None})
     before = task.begin()
     after, _ = train(dataclasses.replace(task, params=params), tmp_path, ignore)
     moved = {
@@ -158,7 +135,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(task: TrainingTask,
             raise Interruption
 
     better = iter(range(100))
-    again = dataclasses.replace(task, validate=lambda _: next(better) / 100)
+    again = dataclasses.replace(task, validate=lambda _: {"rerank": next(better) / 100})
     with pytest.raises(Interruption):
         train(again, tmp_path / "halves", stop)
     resumed, resumed_history = train(again, tmp_path / "halves", ignore)
@@ -193,3 +170,37 @@ def test_ctrl_c_is_answered_with_how_to_go_on(
     assert capsys.readouterr().err == f"distilrank: interrupted; {told}\n"
     train(task, tmp_path, ignore)
     assert bool(re.search(f"going on from {step - 1} of 6", capsys.readouterr().out)) == (step > 1)
+
+
+def test_the_mean_of_re_ranking_and_searching_chooses_the_step(task: TrainingTask, tmp_path: Path) -> None:
+    """Re-ranking is best at step 2, searching at step 6, their mean at step 4."""
+    params = PARAMS.model_copy(update={"patience": None})
+    figures = iter(
+        [{"rerank": 0.9, "retrieve": 0.2}, {"rerank": 0.8, "retrieve": 0.5}, {"rerank": 0.5, "retrieve": 0.7}]
+    )
+    seen: dict[int, dict[str, float]] = {}
+    _, history = train(
+        dataclasses.replace(task, params=params, validate=lambda _: next(figures)),
+        tmp_path,
+        lambda step, values: seen.setdefault(step, {}).update(values),
+    )
+    assert history.best_step == 4
+    assert history.validation == {
+        "rerank": [(2, 0.9), (4, 0.8), (6, 0.5)], "retrieve": [(2, 0.2), (4, 0.5), (6, 0.7)]
+    }  # fmt: skip
+    assert history.selection == [(2, pytest.approx(0.55)), (4, pytest.approx(0.65)), (6, pytest.approx(0.6))]
+    assert {name: value for name, value in seen[4].items() if name != "loss"} == {
+        "dev/rerank/nDCG@10": 0.8, "dev/retrieve/nDCG@10": 0.5, "dev/nDCG@10": pytest.approx(0.65)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("patience", "validations"), [(1, 3), (2, 4), (None, 6)])
+def test_a_training_ends_after_as_many_validations_without_a_gain(
+    patience: int | None, validations: int, task: TrainingTask, tmp_path: Path
+) -> None:
+    """The second of six validations is the best."""
+    params = PARAMS.model_copy(update={"steps": 6, "validate_every": 1, "patience": patience})
+    figures = iter([0.5, 0.7, 0.6, 0.6, 0.6, 0.6])
+    once = dataclasses.replace(task, params=params, validate=lambda _: {"rerank": next(figures)})
+    _, history = train(once, tmp_path, ignore)
+    assert (len(history.selection), history.best_step) == (validations, 2)

@@ -3,13 +3,15 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 # Queries answered before the clock counts: the first ones pay for warming up.
 _WARM_UP = 3
+# By how much of the faster one's time two models may differ that should take the same.
+_UNEVEN = 0.5
 
 
 def milliseconds(answer: Callable[[int], object], queries: int) -> dict[str, float]:
@@ -18,6 +20,15 @@ def milliseconds(answer: Callable[[int], object], queries: int) -> dict[str, flo
         answer(number)
     times = [_timed(answer, number) for number in range(queries)]
     return {"median": _rounded(times, 50), "p90": _rounded(times, 90)}
+
+
+def uneven_times(times: Mapping[str, Mapping[str, float]], alike: Iterable[Iterable[str]]) -> list[dict[str, float]]:
+    """Of each group of models that are built alike, the median times by model if they differ by more than half.
+
+    `times` is as `milliseconds` gives them, by model. Other work on the machine makes such a difference.
+    """
+    groups = [{model: times[model]["median"] for model in group if model in times} for group in alike]
+    return [group for group in groups if group and max(group.values()) > (1 + _UNEVEN) * min(group.values())]
 
 
 def machine() -> str:

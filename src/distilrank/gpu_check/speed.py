@@ -127,7 +127,7 @@ def _encoding(bench: Bench, shape: Shape, model: Path, precision: Precision) -> 
 def _training(bench: Bench, shape: Shape, name: str, precision: Precision) -> tuple[Rate, float]:
     memory, steps = Memory(bench), training_steps(bench)
     params = Training(
-        steps=steps, batch_size=BATCH, learning_rate=1e-5, warmup_share=0, validate_every=steps, patience=1, seed=1
+        steps=steps, batch_size=BATCH, learning_rate=1e-5, warmup_share=0, validate_every=steps, patience=None, seed=1
     )  # fmt: skip
     triples = TripleDataset(*training_triples(shape))
     ranker_params = shape.rankers()[MODELS[name]]
@@ -160,5 +160,5 @@ def _joined(shape: Shape) -> int:
     return shape.lengths.query_length + shape.lengths.passage_length + SPECIAL_TOKENS
 
 
-def _never(_: object) -> float:
+def _never(_: object) -> dict[str, float]:
     raise AssertionError("these trainings do not validate")

@@ -9,34 +9,40 @@ from distilrank.artifacts import built
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
 from distilrank.errors import CollectionError, ParamsError
-from distilrank.params import Params, control_name, distilled_name
+from distilrank.params import PARAMS_FILE, Params, control_name, distilled_name, seeded_name
 from distilrank.scoring.labels import SCORES, read_labels
 from distilrank.sections import Student
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import Lesson, build_model
 
 
-def distil(params: Params, name: str, teacher: str | None, track: Track, control: bool = False) -> None:
-    """Trains a student on a teacher's scores.
+def distil(
+    params: Params, name: str, teacher: str | None, track: Track, control: bool = False, seed: int | None = None
+) -> None:
+    """Trains a student on a teacher's scores, by its own seed, or by one of `matrix.seeds`.
 
     Without a teacher: its control, from the backbone on the collection's triples. As a `control` beside a teacher: from
     where its student starts, on the labelled part of its triples. Raises ParamsError, CollectionError, MissingInput.
     """
+    section, model = params.student(name), name
+    if teacher is not None:
+        model = control_name(name, teacher) if control else distilled_name(name, teacher)
+    if seed is not None:
+        section, model = _by_seed(params, section, seed), seeded_name(model, seed)
+    build_model(params, model, section, _lesson(params, name, teacher, control), track)
+
+
+def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Lesson:
     section = params.student(name)
     if teacher is None:
-        triples = pl.read_parquet(built(layout.TRIPLES / TRIPLES))
-        build_model(params, name, section, _unscored(section, triples, layout.TRIPLES), track)
-        return
+        return _unscored(section, pl.read_parquet(built(layout.TRIPLES / TRIPLES)), layout.TRIPLES)
     start, labels = _start(params, name, teacher), layout.LABELS / teacher
     if control:
-        lesson = _unscored(section, _labelled_part(labels), labels, start)
-        build_model(params, control_name(name, teacher), section, lesson, track)
-        return
+        return _unscored(section, _labelled_part(labels), labels, start)
     chosen_by = {"teacher": teacher, "start": section.start}
     # What was published is not labelled by us, and so never of unlabelled queries.
     splits = (TRAIN, UNLABELLED) if params.unlabelled and params.members(teacher) else (TRAIN,)
-    lesson = Lesson(section.loss, section.temperature, read_labels(labels), [labels], chosen_by, start, splits)
-    build_model(params, distilled_name(name, teacher), section, lesson, track)
+    return Lesson(section.loss, section.temperature, read_labels(labels), [labels], chosen_by, start, splits)
 
 
 def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Path | None = None) -> Lesson:
@@ -71,3 +77,14 @@ def _labelled_part(labels: Path) -> pl.DataFrame:
             remedy="leave its students out of matrix.controls_per_teacher",
         )
     return triples
+
+
+def _by_seed(params: Params, section: Student, seed: int) -> Student:
+    if seed not in params.matrix.seeds:
+        raise ParamsError(
+            f"{PARAMS_FILE}: matrix.seeds",
+            got=f"no seed {seed}",
+            expected=f"one of {params.matrix.seeds}",
+            remedy="name one of these, or add the seed",
+        )
+    return section.model_copy(update={"training": section.training.model_copy(update={"seed": seed})})

@@ -43,7 +43,7 @@ def evaluate(params: Params) -> Metrics:
     relevance = {name: params.minimum_relevance(name) for name in sets}
     every = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     candidates = every.join(qrels.lazy(), on="query_id", how="semi").collect()
-    models = [layout.MODELS / name for name in params.model_names()]
+    models = [layout.MODELS / name for name in (*params.model_names(), *params.seeded_names())]
     indexes = [_index_of(layout.MODELS / name) for name in params.index_names()]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
     metrics: Metrics = {}
@@ -80,8 +80,14 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
             search, apart = partial(index.search, query_ids, vectors), params.collection.exclude_identical_ids
             yield name, RETRIEVE, found(search, params.candidates.depth, apart)
         else:
-            with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
-                yield name, RERANK, rerank(ranker, tokens, best, advance)
+            yield name, RERANK, _reranked(name, ranker, tokens, best)
+    for name in params.seeded_names():
+        yield name, RERANK, _reranked(name, load_ranker(layout.MODELS / name), tokens, best)
+
+
+def _reranked(name: str, ranker: Ranker, tokens: TokenStore, candidates: pl.DataFrame) -> pl.DataFrame:
+    with progress(f"test pairs re-ranked by {name}", len(candidates)) as advance:
+        return rerank(ranker, tokens, candidates, advance)
 
 
 def _searched(params: Params, name: str, ranker: Ranker, tokens: TokenStore) -> DenseIndex | None:

@@ -26,7 +26,7 @@ from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.losses import loss_for
 from distilrank.training.trainer import TrainingTask, train
-from distilrank.training.validation import DevReranking
+from distilrank.training.validation import DevValidation
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     collection = Collection.read(layout.COLLECTION)
     _refuse_other_queries(lesson, collection)
-    validate = DevReranking(collection, candidates, tokens, params.validation)
+    validate = DevValidation(collection, candidates, tokens, params.validation)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
     begin = partial(begun, params, section, lesson.start)

@@ -1,10 +1,11 @@
-"""The training loop: Hugging Face's Trainer, with our losses, batches, and validation by re-ranking."""
+"""The training loop: Hugging Face's Trainer, with our losses, batches and validation."""
 
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 
 from distilrank.evaluation.history import History
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.progress import Advance, progress
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
@@ -33,16 +35,18 @@ from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
 from distilrank.training.losses import Loss
 
-# Told of each step's figures as they come: {"loss": ...} or {"nDCG@10": ...}.
+# Told of each step's figures as they come: {"loss": ...}, or those of a validation: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]
-VALIDATION = "nDCG@10"
+# What chooses the step that is kept: the mean of the validation's figures.
+SELECTION = "dev/nDCG@10"
+_EVAL = "eval_"  # how Trainer has a validation's figures begin
 _WHOLE = "whole"
 _CURVE_POINTS = 50
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10.
+    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10 by kind of task.
 
     Without a `precision`, matrix products are bfloat16 on a card that can, else float32.
     """
@@ -51,7 +55,7 @@ class TrainingTask:
     params: Training
     loss: Loss
     triples: TripleDataset
-    validate: Callable[[Ranker], float]
+    validate: Callable[[Ranker], Mapping[str, float]]
     precision: Precision | None = None
 
 
@@ -79,7 +83,8 @@ def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path |
     precision = task.precision or _usual_precision(device)
     with progress("training steps", task.params.steps, done) as advance, float32_products(precision, device):
         trainer = RankerTrainer(task, training_arguments(task.params, work, device, precision))
-        trainer.add_callback(EarlyStoppingCallback(task.params.patience))
+        if task.params.patience is not None:
+            trainer.add_callback(EarlyStoppingCallback(task.params.patience))
         trainer.add_callback(_Watch(advance, observe))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     state: TrainerState = trainer.state
@@ -87,11 +92,11 @@ def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path |
 
 
 class RankerTrainer(Trainer):
-    """Scores groups of passages, compares them by the task's loss, and validates by re-ranking."""
+    """Scores groups of passages, compares them by the task's loss, and validates as the task does."""
 
     def __init__(self, task: TrainingTask, arguments: TrainingArguments) -> None:
         self.ranker, self.task = task.begin(), task
-        # Trainer wants a data set to validate on, though `evaluate` re-ranks instead.
+        # Trainer wants a data set to validate on, though `evaluate` has the task's own.
         super().__init__(
             model=self.ranker,
             args=arguments,
@@ -121,7 +126,9 @@ class RankerTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)
-        metrics = {f"eval_{VALIDATION}": self.task.validate(self.ranker)}
+        by_kind = self.task.validate(self.ranker)
+        figures = {SELECTION: fmean(by_kind.values()), **{_validated(kind): by_kind[kind] for kind in by_kind}}
+        metrics = {f"{_EVAL}{name}": value for name, value in figures.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -140,8 +147,8 @@ class _Watch(TrainerCallback):
         self._advance(1)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        names = {"loss": "loss", f"eval_{VALIDATION}": VALIDATION}
-        if figures := {names[key]: value for key, value in kwargs["logs"].items() if key in names}:
+        logs = kwargs["logs"].items()
+        if figures := {key.removeprefix(_EVAL): value for key, value in logs if key == "loss" or key.startswith(_EVAL)}:
             self._observe(state.global_step, figures)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -177,7 +184,7 @@ def training_arguments(params: Training, work: Path, device: torch.device, preci
         eval_steps=params.validate_every,
         save_strategy="steps",
         save_steps=params.validate_every,
-        metric_for_best_model=VALIDATION,
+        metric_for_best_model=SELECTION,
         greater_is_better=True,
         restore_callback_states_from_checkpoint=True,
         logging_steps=logging_steps,
@@ -226,4 +233,15 @@ def _history(state: TrainerState) -> History:
     def curve(key: str) -> list[tuple[int, float]]:
         return [(int(entry["step"]), float(entry[key])) for entry in state.log_history if key in entry]
 
-    return History(curve("loss"), curve(f"eval_{VALIDATION}"), int(state.best_global_step or state.global_step))
+    by_kind = {kind: curve(f"{_EVAL}{_validated(kind)}") for kind in (RERANK, RETRIEVE)}
+    return History(
+        curve("loss"),
+        {kind: points for kind, points in by_kind.items() if points},
+        curve(f"{_EVAL}{SELECTION}"),
+        int(state.best_global_step or state.global_step),
+    )
+
+
+def _validated(kind: str) -> str:
+    """The name of a validation's figure, as test sets have theirs: dev/rerank/nDCG@10."""
+    return f"dev/{kind}/nDCG@10"

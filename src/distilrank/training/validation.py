@@ -1,19 +1,32 @@
-"""Validation while training: nDCG@10 of re-ranking the best candidates for a sample of the dev queries."""
+"""Validation while training: nDCG@10 on dev queries, by re-ranking and, if the ranker is dense, by searching."""
 
 import numpy as np
 import polars as pl
+import torch
 
 from distilrank.data.collection import DEV, Collection
+from distilrank.data.ragged import Rows
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import means, measure
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.rankers.base import Ranker
+from distilrank.rankers.inputs import stored_batch
+from distilrank.retrieval.dense import DenseIndex
+from distilrank.retrieval.vectors import encode_vectors, has_one_vector
 from distilrank.scoring.pairs import rerank
 from distilrank.sections import Validation
 
+# nDCG@10 looks no further.
+_DEPTH_OF_SEARCH = 10
 
-class DevReranking:
-    """Called with a ranker, gives its mean nDCG@10 on the sample."""
+
+class DevValidation:
+    """Called with a ranker, gives its mean nDCG@10 on the sample by kind of task: {"rerank": .7, "retrieve": .6}.
+
+    Only a dense ranker searches: one that encodes each text as one vector. The samples are the same for every model,
+    whatever its seed, so that their curves can be compared.
+    """
 
     def __init__(
         self, collection: Collection, candidates: pl.DataFrame, tokens: TokenStore, params: Validation
@@ -26,13 +39,44 @@ class DevReranking:
                 expected="some, to validate on while training",
                 remedy="set collection.dev_share to take some of the training queries",
             )
-        # The same sample for every model, whatever its seed, so that their curves can be compared.
-        chosen = np.random.default_rng(0).choice(len(dev), min(params.queries, len(dev)), replace=False)
-        sample = dev[np.sort(chosen)]
+        sample = dev[_draw(len(dev), params.queries)]
         self._tokens = tokens
+        self._query_ids = sample["query_id"]
         self._qrels = collection.qrels_of(DEV).join(sample, on="query_id", how="semi")
         best = candidates.filter(pl.col("rank") <= params.depth)
         self._candidates = best.join(sample, on="query_id", how="semi")
+        self._passage_ids = self._passages_to_search(params.passages) if params.passages else None
 
-    def __call__(self, ranker: Ranker) -> float:
-        return means(measure(rerank(ranker, self._tokens, self._candidates), self._qrels))["nDCG@10"]
+    def __call__(self, ranker: Ranker) -> dict[str, float]:
+        figures = {RERANK: self._ndcg(rerank(ranker, self._tokens, self._candidates))}
+        if self._passage_ids is not None and self._is_dense(ranker, self._passage_ids):
+            figures[RETRIEVE] = self._ndcg(self._search(ranker, self._passage_ids))
+        return figures
+
+    def _passages_to_search(self, drawn: int) -> pl.Series:
+        relevant = self._qrels.filter(pl.col("relevance") > 0)["passage_id"]
+        every = self._tokens.passage_ids
+        return pl.concat([relevant, every.gather(_draw(len(every), drawn))]).unique().sort()
+
+    @torch.inference_mode()
+    def _is_dense(self, ranker: Ranker, passage_ids: pl.Series) -> bool:
+        rows = self._tokens.passage_rows(passage_ids)
+        # The longest: of a text of one token, any ranker might make one vector.
+        longest = rows[[np.argmax(self._tokens.passages.lengths(rows))]]
+        batch = stored_batch(self._tokens.passages, longest, self._tokens.special_tokens.pad)
+        return has_one_vector(ranker.encode_passages(batch.to(ranker.device)))
+
+    def _search(self, ranker: Ranker, passage_ids: pl.Series) -> pl.DataFrame:
+        store, pad, device = self._tokens, self._tokens.special_tokens.pad, ranker.device
+        rows, query_rows = store.passage_rows(passage_ids), store.query_rows(self._query_ids)
+        passages = encode_vectors(ranker.encode_passages, store.passages, rows, pad, device)
+        queries = encode_vectors(ranker.encode_queries, store.queries, query_rows, pad, device)
+        return DenseIndex.build(passages, passage_ids).search(self._query_ids, queries, _DEPTH_OF_SEARCH)
+
+    def _ndcg(self, run: pl.DataFrame) -> float:
+        return means(measure(run, self._qrels))["nDCG@10"]
+
+
+def _draw(available: int, wanted: int) -> Rows:
+    """Positions, ascending; always the same."""
+    return np.sort(np.random.default_rng(0).choice(available, min(wanted, available), replace=False))

@@ -21,8 +21,12 @@ def percent(value: float) -> str:
     return f"{value:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
+def bare_p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def p_value(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    return f"p {bare_p_value(value)}" if value < 0.001 else f"p = {bare_p_value(value)}"
 
 
 def milliseconds(value: float) -> str:
@@ -48,6 +52,7 @@ FILTERS = {
     "signed": signed,
     "magnitude": magnitude,
     "percent": percent,
+    "bare_p_value": bare_p_value,
     "p_value": p_value,
     "milliseconds": milliseconds,
     "count": count,

@@ -1,41 +1,74 @@
-"""What teaching gained a student, and whether chance alone would give it."""
+"""What teaching gained or cost each student, and whether chance alone would give it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
 import polars as pl
 
 from distilrank.evaluation.report.inputs import ReportInputs
-from distilrank.evaluation.report.rankers import ReportedRanker
-from distilrank.evaluation.significance import paired_p_value
+from distilrank.evaluation.significance import confidence_interval, holm, paired_p_value, randomised_p_value
 
+# What taught students and controls are compared by, in every table.
+MEASURES = ["nDCG@10", "MRR@10"]
 SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
 class Gain:
-    """The difference of a taught student from its control in a measure's mean, and how likely chance alone gives it."""
+    """A taught student's mean less its control's, what it lies between at 95 %, and the p of two paired tests.
+
+    The p-values are corrected for the number of comparisons in the same table, by Holm.
+    """
 
     difference: float
-    p_value: float
+    low: float
+    high: float
+    t_test: float
+    randomisation: float
 
     @property
-    def is_significant(self) -> bool:
-        return self.p_value < SIGNIFICANT
+    def p_value(self) -> float:
+        """The larger of both tests' p."""
+        return max(self.t_test, self.randomisation)
+
+    @property
+    def verdict(self) -> Literal["gain", "loss", "unclear"]:
+        if self.p_value >= SIGNIFICANT:
+            return "unclear"
+        return "gain" if self.difference > 0 else "loss"
 
 
-def gain_over_control(inputs: ReportInputs, task: str, ranker: ReportedRanker, measure: str) -> Gain | None:
-    """None for a ranker without a control, or where one of both was not measured."""
+# By ranker and measure.
+Gains = dict[tuple[str, str], Gain]
+
+
+def gains_in(inputs: ReportInputs, task: str) -> Gains:
+    """The comparisons of a task's table: each taught student with its control, where both were measured."""
     measured = inputs.metrics[task]
-    if ranker.control is None or ranker.name not in measured or ranker.control not in measured:
-        return None
-    taught, control = (_per_query(inputs, task, name, measure) for name in (ranker.name, ranker.control))
-    pairs = taught.join(control, on="query_id", validate="1:1").sort("query_id")
-    values, control_values = pairs["value"].to_numpy(), pairs["value_right"].to_numpy()
-    return Gain(float(np.mean(values - control_values)), paired_p_value(values, control_values))
+    pairs = {
+        (ranker.name, measure): _per_query(inputs, task, (ranker.name, ranker.control), measure)
+        for ranker in inputs.rankers
+        if ranker.control in measured and ranker.name in measured
+        for measure in MEASURES
+    }
+    columns = {
+        compared: (values["taught"].to_numpy(), values["control"].to_numpy()) for compared, values in pairs.items()
+    }
+    t_tests = holm([paired_p_value(*both) for both in columns.values()])
+    randomisations = holm([randomised_p_value(*both) for both in columns.values()])
+    return {
+        compared: Gain(float((taught - control).mean()), *confidence_interval(taught, control), t_test, randomisation)
+        for (compared, (taught, control)), t_test, randomisation in zip(
+            columns.items(), t_tests, randomisations, strict=True
+        )
+    }
 
 
-def _per_query(inputs: ReportInputs, task: str, ranker: str, measure: str) -> pl.DataFrame:
-    return inputs.measures.filter(
-        pl.col("ranker") == ranker, pl.col("task") == task, pl.col("measure") == measure
-    ).select("query_id", "value")
+def _per_query(inputs: ReportInputs, task: str, rankers: tuple[str, str | None], measure: str) -> pl.DataFrame:
+    """The values of two rankers side by side, query by query: (query_id, taught, control)."""
+    chosen = inputs.measures.filter(pl.col("task") == task, pl.col("measure") == measure)
+    taught, control = (
+        chosen.filter(pl.col("ranker") == ranker).select("query_id", pl.col("value").alias(role))
+        for ranker, role in zip(rankers, ("taught", "control"), strict=True)
+    )
+    return taught.join(control, on="query_id", validate="1:1").sort("query_id")

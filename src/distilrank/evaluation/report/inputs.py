@@ -12,7 +12,9 @@ from distilrank.artifacts import built, read_manifest
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.evaluation.history import History
+from distilrank.evaluation.latency import uneven_times
 from distilrank.evaluation.report.rankers import ReportedRanker, reported_rankers
+from distilrank.evaluation.seeds import Figures, measures_over_seeds, over_seeds
 from distilrank.evaluation.tasks import primary
 from distilrank.params import Params
 
@@ -35,15 +37,18 @@ class Latency:
 class ReportInputs:
     """All that the report shows.
 
-    metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean; measures: its values per query (ranker,
+    metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean, over the seeds of a ranker that has
+    several, whose standard deviations are `deviations`; measures: the values per query, over seeds as well (ranker,
     task, query_id, measure, value); runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant)
-    of the test queries; triples: how many each model learned from; labels: as the stage `quality` writes them.
+    of the test queries; triples: how many each model learned from; labels: as the stage `quality` writes them. Runs,
+    times and histories are by its own seed.
     """
 
     params: Params
     rankers: list[ReportedRanker]
     collection: Collection
-    metrics: dict[str, dict[str, dict[str, float]]]
+    metrics: Figures
+    deviations: Figures
     measures: pl.DataFrame
     runs: dict[str, pl.DataFrame]
     latency: Latency
@@ -56,6 +61,11 @@ class ReportInputs:
         """The task that rankers are compared by."""
         return primary(self.metrics)
 
+    @property
+    def uneven_times(self) -> list[dict[str, float]]:
+        """Median milliseconds by model, of models built alike that differ too much to be true."""
+        return uneven_times(self.latency.milliseconds, self.params.built_alike())
+
     @classmethod
     def read(cls, params: Params) -> Self:
         """Reads the outputs of the stages from the working directory. Raises MissingInput."""
@@ -66,8 +76,8 @@ class ReportInputs:
             params,
             rankers,
             collection,
-            _read_json(layout.METRICS),
-            pl.read_parquet(built(layout.RUNS / "measures.parquet")),
+            *over_seeds(_read_json(layout.METRICS)),
+            measures_over_seeds(pl.read_parquet(built(layout.RUNS / "measures.parquet"))),
             {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
             Latency(**_read_json(layout.LATENCY)),
             {name: History(**_read_json(layout.MODELS / name / "history.json")) for name in params.model_names()},

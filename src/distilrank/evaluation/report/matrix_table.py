@@ -3,23 +3,23 @@
 As Table 2 of arXiv 2010.02666, with what training began from.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from distilrank.evaluation.report.gains import Gain, gain_over_control
+from distilrank.evaluation.report.gains import MEASURES, Gain, Gains
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
 from distilrank.evaluation.tasks import is_reranking, title_of
 from distilrank.sections import Student
 
-MEASURES = ["nDCG@10", "MRR@10"]
-
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean; if taught, its gain; of a control that is another student's, that student's name."""
+    """A mean, over seeds with its deviation; if taught, its gain; of a control that is another student's, its name."""
 
     value: float
+    deviation: float | None
     gain: Gain | None
     is_best: bool
     borrowed_from: str | None
@@ -36,7 +36,9 @@ class Row:
     # Lends its colour to the row.
     ranker: ReportedRanker
     cells: dict[str, list[list[Cell]]]
+    # The median of its models' times; it is uneven where these differ too much to be true.
     milliseconds: float | None
+    is_uneven: bool
 
 
 @dataclass(frozen=True)
@@ -46,31 +48,33 @@ class MatrixTable:
     references: list[Row]
     students: list[Row]
 
-
-def matrix_tables(inputs: ReportInputs) -> dict[str, MatrixTable]:
-    """By task, the rankers that were measured in it."""
-    return {task: _table(inputs, task) for task in inputs.metrics}
+    def row_of(self, ranker: ReportedRanker) -> Row:
+        return next(row for row in (*self.references, *self.students) if row.name == (ranker.student or ranker.name))
 
 
-def _table(inputs: ReportInputs, task: str) -> MatrixTable:
+def matrix_tables(inputs: ReportInputs, gains: Mapping[str, Gains]) -> dict[str, MatrixTable]:
+    """By task, the rankers that were measured in it, and the task's gains."""
+    return {task: _table(inputs, task, gains[task]) for task in inputs.metrics}
+
+
+def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     measured = {ranker.name: ranker for ranker in inputs.rankers if ranker.name in inputs.metrics[task]}
     references = [_reference(inputs, task, ranker) for ranker in measured.values() if not ranker.is_student]
-    students = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
-    title = title_of(task, inputs.params.first_stage())
-    return MatrixTable(
-        title, is_reranking(task), references, [_student(inputs, task, name, measured) for name in students]
-    )
+    names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
+    students = [_student(inputs, task, name, measured, gains) for name in names]
+    return MatrixTable(title_of(task, inputs.params.first_stage()), is_reranking(task), references, students)
 
 
 def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
     empty: list[list[Cell]] = [[] for _ in inputs.params.matrix.teachers]
     cells = {
-        name: [[], [Cell(inputs.metrics[task][ranker.name][name], None, False, None)], *empty] for name in MEASURES
+        name: [[], [Cell(inputs.metrics[task][ranker.name][name], None, None, False, None)], *empty]
+        for name in MEASURES
     }
-    return Row(ranker.name, ranker.description, ranker, cells, _milliseconds(inputs, [ranker]))
+    return Row(ranker.name, ranker.description, ranker, cells, *_time(inputs, [ranker]))
 
 
-def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, ReportedRanker]) -> Row:
+def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, ReportedRanker], gains: Gains) -> Row:
     own = [ranker for ranker in measured.values() if ranker.student == student]
     taught = [ranker for ranker in own if ranker.role == "taught"]
     by_teacher = {ranker.teacher: [ranker] for ranker in taught}
@@ -85,8 +89,8 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
         student,
         _described(inputs.params.students[student]),
         next(iter(taught), own[0]),
-        {measure: _cells(inputs, task, measure, student, columns) for measure in MEASURES},
-        _milliseconds(inputs, own),
+        {measure: _cells(inputs, task, measure, student, columns, gains) for measure in MEASURES},
+        *_time(inputs, own),
     )
 
 
@@ -100,7 +104,12 @@ def _described(student: Student) -> str:
 
 
 def _cells(
-    inputs: ReportInputs, task: str, measure: str, student: str, columns: list[list[ReportedRanker]]
+    inputs: ReportInputs,
+    task: str,
+    measure: str,
+    student: str,
+    columns: list[list[ReportedRanker]],
+    gains: Gains,
 ) -> list[list[Cell]]:
     def value(ranker: ReportedRanker) -> float:
         return inputs.metrics[task][ranker.name][measure]
@@ -110,7 +119,8 @@ def _cells(
         [
             Cell(
                 value(ranker),
-                gain_over_control(inputs, task, ranker, measure),
+                inputs.deviations[task].get(ranker.name, {}).get(measure),
+                gains.get((ranker.name, measure)),
                 len(known) > 1 and value(ranker) == max(known),
                 ranker.student if ranker.student != student else None,
             )
@@ -120,7 +130,11 @@ def _cells(
     ]
 
 
-def _milliseconds(inputs: ReportInputs, rankers: list[ReportedRanker]) -> float | None:
-    """None for candidates that were given: nobody knows what they took."""
-    times = [inputs.latency.median_of(ranker.name) for ranker in rankers]
-    return median(time for time in times if time is not None) if any(time is not None for time in times) else None
+def _time(inputs: ReportInputs, rankers: list[ReportedRanker]) -> tuple[float | None, bool]:
+    """The median of their milliseconds, and whether one is too far from those built alike.
+
+    No time for candidates that were given: nobody knows what they took.
+    """
+    times = [time for ranker in rankers if (time := inputs.latency.median_of(ranker.name)) is not None]
+    uneven = {name for models in inputs.uneven_times for name in models}
+    return median(times) if times else None, any(ranker.name in uneven for ranker in rankers)

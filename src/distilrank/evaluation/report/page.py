@@ -11,10 +11,12 @@ from distilrank.evaluation.report.comparisons import uncompared, unequal
 from distilrank.evaluation.report.configuration import configuration
 from distilrank.evaluation.report.examples import choose_examples
 from distilrank.evaluation.report.formats import FILTERS
+from distilrank.evaluation.report.gains import MEASURES, gains_in
+from distilrank.evaluation.report.headline import headline
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.label_quality import label_quality
-from distilrank.evaluation.report.matrix_table import MEASURES, matrix_tables
-from distilrank.evaluation.report.results import headline, results_table
+from distilrank.evaluation.report.matrix_table import matrix_tables
+from distilrank.evaluation.report.results import results_table
 from distilrank.evaluation.report.score_distributions import score_distributions
 from distilrank.evaluation.report.tradeoff import tradeoff
 from distilrank.evaluation.report.training_curves import training_curves
@@ -26,6 +28,8 @@ MEANINGS = {
     "MAP": "MAP averages the precision at each relevant passage",
     "Recall": "Recall@k is the share of the relevant passages that are among the first k",
 }
+# After the figure of a taught student, by what is known of its difference from its control.
+MARKS = {"gain": "▲", "loss": "▼", "unclear": ""}
 
 
 def write_report(inputs: ReportInputs) -> str:
@@ -39,7 +43,8 @@ def write_report(inputs: ReportInputs) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= FILTERS
-    table = results_table(inputs)
+    gains = {task: gains_in(inputs, task) for task in inputs.metrics}
+    table, by_teacher = results_table(inputs, gains), matrix_tables(inputs, gains)
     collection, name = inputs.collection, collection_name(inputs.params.collection)
     return environment.get_template("template.html.jinja").render(
         inputs=inputs,
@@ -48,11 +53,13 @@ def write_report(inputs: ReportInputs) -> str:
         passages=len(collection.passage_ids()),
         queries={split: len(collection.queries_of(split)) for split in (TRAIN, DEV)},
         test_queries={name: len(collection.queries_of(name)) for name in collection.test_sets()},
-        headline=headline(inputs),
-        matrix_tables=matrix_tables(inputs),
+        headline=headline(inputs, gains, by_teacher[inputs.primary]),
+        matrix_tables=by_teacher,
+        compared={task: len(found) for task, found in gains.items()},
         uncompared=uncompared(inputs),
         unequal=unequal(inputs),
         measures=MEASURES,
+        marks=MARKS,
         table=table,
         titles={task: title_of(task, inputs.params.first_stage()) for task in inputs.metrics},
         expected=graded(inputs.params.report.expected, name, inputs.metrics),

@@ -1,4 +1,4 @@
-"""How each model was trained: its loss, and nDCG@10 on validation queries with the step that was kept."""
+"""How each model was trained: its loss, and nDCG@10 on dev queries with the step that was kept."""
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -8,13 +8,16 @@ from distilrank.evaluation.history import History
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
 from distilrank.evaluation.report.svg import INK, MUTED, PAPER, SMALL, as_svg, canvas, colour_of, plain
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
 
 WIDTH, HEIGHT = 290, 230
+LINES = {RERANK: "-", RETRIEVE: "--"}
 
 
 def training_curves(inputs: ReportInputs) -> list[tuple[ReportedRanker, Markup]]:
     """A drawing a trained model. Validation has one scale for all; losses differ in kind, so each has its own."""
-    values = [value for history in inputs.histories.values() for _, value in history.validation]
+    curves = [curve for history in inputs.histories.values() for curve in history.validation.values()]
+    values = [value for curve in curves for _, value in curve]
     margin = 0.08 * (max(values) - min(values)) or 0.05
     limits = min(values) - margin, max(values) + 2 * margin
     trained = [ranker for ranker in inputs.rankers if ranker.name in inputs.histories]
@@ -32,7 +35,8 @@ def _drawing(ranker: ReportedRanker, history: History, limits: tuple[float, floa
     upper.tick_params(labelbottom=False)
     lower.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     upper.plot(*_columns(history.loss), color=colour_of(ranker), linewidth=1.3)
-    lower.plot(*_columns(history.validation), color=colour_of(ranker), linewidth=1.8)
+    for kind, curve in history.validation.items():
+        lower.plot(*_columns(curve), LINES[kind], color=colour_of(ranker), linewidth=1.8)
     lower.set_ylim(limits)
     for axes in (upper, lower):
         axes.axvline(history.best_step, color=MUTED, linewidth=0.8, dashes=(2, 2))
@@ -41,8 +45,10 @@ def _drawing(ranker: ReportedRanker, history: History, limits: tuple[float, floa
 
 
 def _mark_best(axes: Axes, ranker: ReportedRanker, history: History) -> None:
-    best = dict(history.validation)[history.best_step]
-    axes.plot([history.best_step], [best], "o", color=colour_of(ranker), markeredgecolor=PAPER, markersize=7)
+    for kind in history.validation:
+        point = [history.best_step], [history.at_best(kind)]
+        axes.plot(*point, "o", color=colour_of(ranker), markeredgecolor=PAPER, markersize=7)
+    best = dict(history.selection)[history.best_step]
     axes.set_title(f"{best:.3f} at step {history.best_step}", loc="right", fontsize=SMALL, color=INK, pad=6)
 
 
