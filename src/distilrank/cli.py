@@ -147,11 +147,14 @@ def index(model: Dense) -> None:
 @app.command(rich_help_panel=STAGES)
 def evaluate() -> None:
     """Measure every ranker on the test queries."""
+    from distilrank.console import show_shortfalls
+    from distilrank.evaluation.seeds import over_seeds
     from distilrank.stages.evaluate import evaluate as stage
     from distilrank.tracking import log_test_metrics
 
     params = read_params()
     metrics = stage(params)
+    show_shortfalls(params, over_seeds(metrics)[0])
     trained = [*params.model_names(), *params.seeded_names()]
     log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
 

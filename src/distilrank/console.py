@@ -1,6 +1,7 @@
 """Results as tables on a terminal."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from distilrank.evaluation.by_teacher import MEASURE, Scores, by_teacher, figure
 from distilrank.evaluation.expected import GradedTable, graded, not_graded
 from distilrank.evaluation.latency import uneven_times
 from distilrank.evaluation.seeds import over_seeds
+from distilrank.evaluation.shortfalls import read_histories, shortfalls
 from distilrank.evaluation.tasks import is_reranking, title_of
 from distilrank.params import Params
 from distilrank.registry.promotion import Decision
@@ -45,7 +47,17 @@ def show_results(params: Params) -> None:
             "Run `dvc repro --force --single-item latency` while nothing else runs here, then `dvc repro`",
             soft_wrap=True,
         )
+    show_shortfalls(params, metrics)
     console.print(f"Report: {layout.REPORT}")
+
+
+def show_shortfalls(params: Params, metrics: Mapping[str, Scores]) -> None:
+    """A line for each taught student that is worse than what it should beat; `metrics` are means over seeds.
+
+    Raises MissingInput.
+    """
+    for shortfall in shortfalls(params, metrics, read_histories(params)):
+        Console().print(f"[bold red]WORSE[/bold red] {escape(str(shortfall))}", soft_wrap=True, highlight=False)
 
 
 def show_hits(query: str, model: str, hits: pl.DataFrame) -> None:

@@ -237,6 +237,18 @@ def test_a_student_is_one_row_compared_with_its_control(
             assert mark == ([] if p_value >= 0.05 else ["▲"] if difference > 0 else ["▼"])
 
 
+def test_a_taught_student_that_is_worse_is_named_loudly(
+    matrix_page: str, matrix_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = json.loads(layout.METRICS.read_text())["rerank"]
+    taught, control = (metrics[name]["nDCG@10"] for name in ("tk-T2", "tk"))
+    line = f"tk-T2 ({taught:.3f}) is worse than its control tk ({control:.3f})"
+    assert taught < control
+    assert line in unescape(matrix_page[: matrix_page.index("<section")])
+    show_results(matrix_params)
+    assert re.search(f"WORSE Re-ranking .*{re.escape(line)}", capsys.readouterr().out)
+
+
 def test_there_are_gains_losses_and_neither_here(compared: dict[tuple[str, str], tuple[float, float]]) -> None:
     significant = [difference for difference, p_value in compared.values() if p_value < 0.05]
     assert min(significant) < 0 < max(significant)
@@ -401,7 +413,7 @@ def test_the_untrained_backbone_and_starts_are_measured_but_no_students_of_the_h
     metrics["rerank"]["dot-start"]["nDCG@10"] = metrics["rerank"]["backbone"]["nDCG@10"] = 0.999
     write_json(layout.METRICS, metrics)
     page = write_report(ReportInputs.read(results))
-    assert "dot-start" not in page[: page.index('id="results"')]
+    assert "dot-start" not in page[page.index('class="lead"') : page.index("</dl>")]
     assert next(cells(page, "matrix", "dot"))[0] == "0.999"
     assert next(cells(page, "matrix", "backbone"))[1] == "0.999"
     show_results(results)

@@ -15,6 +15,7 @@ from distilrank.evaluation.history import History
 from distilrank.evaluation.latency import uneven_times
 from distilrank.evaluation.report.rankers import ReportedRanker, reported_rankers
 from distilrank.evaluation.seeds import Figures, measures_over_seeds, over_seeds
+from distilrank.evaluation.shortfalls import Shortfall, read_histories, shortfalls
 from distilrank.evaluation.tasks import primary
 from distilrank.params import Params
 
@@ -62,6 +63,11 @@ class ReportInputs:
         return primary(self.metrics)
 
     @property
+    def shortfalls(self) -> list[Shortfall]:
+        """Taught students that are worse than what they should beat."""
+        return shortfalls(self.params, self.metrics, self.histories)
+
+    @property
     def uneven_times(self) -> list[dict[str, float]]:
         """Median milliseconds by model, of models built alike that differ too much to be true."""
         return uneven_times(self.latency.milliseconds, self.params.built_alike())
@@ -80,7 +86,7 @@ class ReportInputs:
             measures_over_seeds(pl.read_parquet(built(layout.RUNS / "measures.parquet"))),
             {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
             Latency(**_read_json(layout.LATENCY)),
-            {name: History(**_read_json(layout.MODELS / name / "history.json")) for name in params.model_names()},
+            read_histories(params),
             {name: read_manifest(layout.MODELS / name).counts["triples"] for name in params.model_names()},
             _read_json(layout.LABEL_QUALITY),
         )
