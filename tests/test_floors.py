@@ -22,6 +22,7 @@ FLOORS = [
         "artifacts",
         "collection_sections",
         "layout",
+        "measuring_sections",
         "new_directory",
         "params",
         "params_file",

@@ -8,22 +8,17 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from distilrank.collection_sections import Collection
 from distilrank.errors import ParamsError
+from distilrank.measuring_sections import MEASURES, Evaluation, Latency, Measure, Promotion, Report
 from distilrank.sections import (
-    MEASURES,
     Backbone,
     Candidates,
     CatRanker,
     Ensemble,
-    Evaluation,
     FileElsewhere,
     GivenTriples,
     Labels,
-    Latency,
     Matrix,
-    Measure,
     ModelName,
-    Promotion,
-    Report,
     Scoring,
     Section,
     Student,

@@ -1,6 +1,6 @@
 """The sections of params.yaml as typed values: unknown keys and values out of range are refused."""
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -23,8 +23,6 @@ Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$"), AfterValidator(labelled_split)]
 # Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
 Precision = Literal["float32", "tf32", "bfloat16"]
-Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
-MEASURES: tuple[Measure, ...] = get_args(Measure)
 WITH_TEMPERATURE = ("infonce", "listwise-kl")
 
 
@@ -332,75 +330,6 @@ class Labels(Section):
     """Labels with a larger share of negative margins than `most_negative_margins` are refused."""
 
     most_negative_margins: float = Field(ge=0, le=1)
-
-
-Relevance = Annotated[int, Field(ge=1)]
-
-
-class Evaluation(Section):
-    """`minimum_relevance` counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name.
-
-    `untrained` are the tasks at which the backbone and the students' starts are measured too.
-    """
-
-    depth: int = Field(ge=10)
-    minimum_relevance: Relevance | dict[SplitName, Relevance]
-    untrained: list[Literal["rerank", "retrieve"]] = ["rerank", "retrieve"]
-
-    @model_validator(mode="after")
-    def searches_with_what_it_re_ranks_with(self) -> Self:
-        if self.untrained == ["retrieve"]:
-            raise ValueError("untrained is [retrieve]: name rerank as well, by which rankers are compared")
-        return self
-
-
-class Latency(Section):
-    queries: int = Field(ge=1)
-
-
-class ExpectedFigures(Section):
-    """Published means of one measure by ranker; a run is within their seed noise, near them, or off.
-
-    Of one collection, by the name that versions in the registry begin with: a run on another is not graded.
-    """
-
-    collection: str = Field(min_length=1)
-    test_set: SplitName = "test"
-    task: Literal["rerank", "retrieve"]
-    measure: Measure
-    source: str
-    seed_noise: float = Field(gt=0)
-    near: float = Field(gt=0)
-    figures: Annotated[dict[str, float], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def near_is_beyond_noise(self) -> Self:
-        if self.near < self.seed_noise:
-            raise ValueError(f"near is {self.near}, below seed_noise, {self.seed_noise}")
-        return self
-
-
-class NoWorse(Section):
-    """Than the champion in a measure, by `margin` or more: a paired test's p is below `p_value`."""
-
-    task: str
-    measure: Measure
-    margin: float = Field(gt=0)
-    p_value: float = Field(gt=0, lt=1)
-
-
-class Promotion(Section):
-    """What a model must be to be served: measures by task, milliseconds (median) to re-rank, megabytes to load."""
-
-    floors: dict[str, dict[Measure, float]]
-    no_worse: NoWorse
-    milliseconds: float = Field(gt=0)
-    megabytes: float = Field(gt=0)
-
-
-class Report(Section):
-    examples: int = Field(ge=1)
-    expected: list[ExpectedFigures] = []
 
 
 def drawn_or_given(triples: Any) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from distilrank.evaluation.expected import graded, not_graded
-from distilrank.sections import ExpectedFigures
+from distilrank.measuring_sections import ExpectedFigures
 
 
 def expected(test_set: str = "test") -> ExpectedFigures:

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from distilrank.measuring_sections import NoWorse, Promotion
 from distilrank.registry.gates import (
     Gate,
     holds_no_pickle,
@@ -14,7 +15,6 @@ from distilrank.registry.gates import (
     is_small_enough,
     reaches_floors,
 )
-from distilrank.sections import NoWorse, Promotion
 
 TAGS = {"rerank/nDCG_at_10": "0.5", "milliseconds a query": "5.0"}
 RULE = NoWorse(task="rerank", measure="nDCG@10", margin=0.05, p_value=0.05)

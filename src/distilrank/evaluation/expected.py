@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of, test_set_of
-from distilrank.sections import ExpectedFigures
+from distilrank.measuring_sections import ExpectedFigures
 
 Grade = Literal["within seed noise", "near", "off", "not measured"]
 Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean

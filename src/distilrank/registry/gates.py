@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 
 from distilrank.evaluation.significance import non_inferior_p_value
+from distilrank.measuring_sections import NoWorse, Promotion
 from distilrank.registry.names import Tag
-from distilrank.sections import NoWorse, Promotion
 from distilrank.tracking import metric_key
 
 # What a model's files may be: nothing that is executed when it is read, but for the code that serves it.

@@ -1,0 +1,77 @@
+"""The sections of params.yaml on measuring: the evaluation, the latency, the report, and what a champion must reach."""
+
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from distilrank.sections import Section, SplitName
+
+Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+Relevance = Annotated[int, Field(ge=1)]
+
+
+class Evaluation(Section):
+    """`minimum_relevance` counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name.
+
+    `untrained` are the tasks at which the backbone and the students' starts are measured too.
+    """
+
+    depth: int = Field(ge=10)
+    minimum_relevance: Relevance | dict[SplitName, Relevance]
+    untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
+
+    @model_validator(mode="after")
+    def searches_with_what_it_re_ranks_with(self) -> Self:
+        if self.untrained == ["retrieve"]:
+            raise ValueError("untrained is [retrieve]: name rerank as well, by which rankers are compared")
+        return self
+
+
+class Latency(Section):
+    queries: int = Field(ge=1)
+
+
+class ExpectedFigures(Section):
+    """Published means of one measure by ranker; a run is within their seed noise, near them, or off.
+
+    Of one collection, by the name that versions in the registry begin with: a run on another is not graded.
+    """
+
+    collection: str = Field(min_length=1)
+    test_set: SplitName = "test"
+    task: Literal["rerank", "retrieve"]
+    measure: Measure
+    source: str
+    seed_noise: float = Field(gt=0)
+    near: float = Field(gt=0)
+    figures: Annotated[dict[str, float], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def near_is_beyond_noise(self) -> Self:
+        if self.near < self.seed_noise:
+            raise ValueError(f"near is {self.near}, below seed_noise, {self.seed_noise}")
+        return self
+
+
+class NoWorse(Section):
+    """Than the champion in a measure, by `margin` or more: a paired test's p is below `p_value`."""
+
+    task: str
+    measure: Measure
+    margin: float = Field(gt=0)
+    p_value: float = Field(gt=0, lt=1)
+
+
+class Promotion(Section):
+    """What a model must be to be served: measures by task, milliseconds (median) to re-rank, megabytes to load."""
+
+    floors: dict[str, dict[Measure, float]]
+    no_worse: NoWorse
+    milliseconds: float = Field(gt=0)
+    megabytes: float = Field(gt=0)
+
+
+class Report(Section):
+    examples: int = Field(ge=1)
+    expected: list[ExpectedFigures] = Field(default=[])
