@@ -73,7 +73,9 @@ def check(unpacked: Path, python: Path, *groups: str) -> tuple[int, dict[str, st
 def test_the_bare_interpreter_is_bare(bare_python: Path) -> None:
     script = f"""from importlib.util import find_spec
 print([name for name in {(*BROUGHT, *ABSENT, "distilrank")} if find_spec(name)])"""
-    assert subprocess.run([bare_python, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([bare_python, "-I", "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+    )
 
 
 def test_it_checks_there_with_what_it_carries(unpacked: Path, bare_python: Path) -> None:

@@ -28,7 +28,7 @@ def of_students(tiny: Params, **changes: Any) -> Params:
     """The tiny params without a teacher; re-ranking is 25 deep, search 110."""
     values = tiny.model_dump() | {"teachers": {}, "ensembles": {}} | changes
     values["imports"] = {"T3": {"location": "scores.tsv", "checksum": None}}
-    values["matrix"] = {"teachers": ["T3"], "controls": ["dot"], "indexes": ["dot"]}
+    values["matrix"] = values["matrix"] | {"teachers": ["T3"]}
     values["candidates"] |= {"depth": 110}
     values["evaluation"] |= {"depth": 25}
     return Params.model_validate(values)
@@ -126,9 +126,8 @@ def test_a_query_that_is_a_passage_does_not_find_itself(
         reciprocal[name] = {task: metrics[task]["bm25"]["MRR@10"] for task in metrics}
     # BM25 finds the query itself, then the other side.
     assert reciprocal == {"apart": {"rerank": 1, "retrieve": 1}, "kept": {"rerank": 0.5, "retrieve": 0.5}}
-    assert (
-        len(runs["apart"]) == 7
-    )  # of BM25 and dot's two models, by re-ranking and by searching; of tk's, by re-ranking
+    # Of BM25, the backbone, dot's start and its two models, by re-ranking and by searching; of tk's start and model.
+    assert len(runs["apart"]) == 12
     for name, run in runs["apart"].items():
         own = pl.col("query_id") == pl.col("passage_id")
         assert run.filter(own).is_empty() and runs["kept"][name].filter(own).height == 16, name

@@ -180,18 +180,32 @@ def test_a_student_starts_from_its_teachers_layers(params: Params) -> None:
     assert str(layout.MODELS / "cat_teacher") in read_manifest(layout.MODELS / "cat-T2").inputs
 
 
+def as_unlabelled(number: int) -> pl.Series:
+    """Takes the qrels from so many of the dev queries, and returns their ids."""
+    collection = Collection.read(layout.COLLECTION)
+    chosen = collection.queries_of("dev")["query_id"].head(number)
+    queries, qrels = (layout.COLLECTION / f"{name}.parquet" for name in ("queries", "qrels"))
+    is_chosen = pl.col("query_id").is_in(chosen.implode())
+    split = pl.when(is_chosen).then(pl.lit("unlabelled")).otherwise(pl.col("split"))
+    pl.read_parquet(queries).with_columns(split=split).write_parquet(queries)
+    pl.read_parquet(qrels).filter(~is_chosen).write_parquet(qrels)
+    return chosen
+
+
 def test_a_control_starts_from_its_teachers_layers_too_and_learns_from_the_labelled_part_of_its_triples(
     params: Params,
 ) -> None:
     still = params.model_dump()
     still["students"]["cat"]["training"]["learning_rate"] = 1e-30
-    params = Params.model_validate(still | {"ensembles": {}, "matrix": still["matrix"] | {"teachers": ["cat_teacher"]}})
-    teach(params, "cat_teacher", track)
-    score(params, "cat_teacher", track)
+    still |= {"ensembles": {}, "matrix": still["matrix"] | {"teachers": ["cat_teacher"]}}
+    teach(Params.model_validate(still), "cat_teacher", track)
+    score(Params.model_validate(still), "cat_teacher", track)
     # As if the teacher had labelled queries without qrels as well.
+    still["unlabelled"] = {"depth": 5, "triples": 1, "positive_from": 0.5, "negative_to": 0.9, "seed": 1}
+    params = Params.model_validate(still)
     file = layout.LABELS / "cat_teacher" / "labels.parquet"
     labels = pl.read_parquet(file)
-    unlabelled = Collection.read(layout.COLLECTION).queries_of("dev")["query_id"].head(8)
+    unlabelled = as_unlabelled(8)
     pl.concat([labels, labels.head(8).with_columns(query_id=unlabelled)]).write_parquet(file)
     distil(params, "cat", "cat_teacher", track, control=True)
     distil(params, "cat", "cat_teacher", track)
@@ -241,7 +255,7 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
     score(params, "T1b", track)
     for teacher in (None, "T1b"):
         for seed in (None, 2, 3):
-            distil(params, "dot", teacher, track, seed)
+            distil(params, "dot", teacher, track, seed=seed)
     for name in ("dot", "dot-T1b"):
         index(name)
     metrics = evaluate(params)
@@ -252,8 +266,8 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
     models = ["dot", "dot-T1b", "dot~2", "dot~3", "dot-T1b~2", "dot-T1b~3"]
     weights = [load_file(layout.MODELS / name / "model.safetensors") for name in models[2:4]]
     assert any(not np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
-    assert list(metrics["rerank"]) == ["bm25", "T1b", *models]
-    assert list(metrics["retrieve"]) == ["bm25", "dot", "dot-T1b"]
+    assert list(metrics["rerank"]) == ["bm25", "backbone", "T1b", "dot-start", *models]
+    assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", "dot", "dot-T1b"]
     assert not any("~" in name for name in json.loads(layout.LATENCY.read_text())["milliseconds"])
     figures = [metrics["rerank"][name]["nDCG@10"] for name in ("dot-T1b", "dot-T1b~2", "dot-T1b~3")]
     page = layout.REPORT.read_text()
@@ -261,4 +275,4 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
     assert f"±&nbsp;{np.std(figures, ddof=1):.3f}" in page
     assert "trained by 3 seeds each" in page
     with pytest.raises(ParamsError, match=r"matrix.seeds: got no seed 4, expected one of \[2, 3\]"):
-        distil(params, "dot", None, track, 4)
+        distil(params, "dot", None, track, seed=4)
