@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from distilrank.evaluation.seeds import measures_over_seeds, over_seeds
+from distilrank.evaluation.report.inputs import measures_over_seeds
+from distilrank.evaluation.seeds import over_seeds
 
 METRICS = {
     "rerank": {"bm25": {"MAP": 0.5}, "dot-T1": {"MAP": 0.4}, "dot-T1~2": {"MAP": 0.6}, "dot-T1~13": {"MAP": 0.8}},

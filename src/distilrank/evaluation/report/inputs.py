@@ -14,10 +14,10 @@ from distilrank.data.runs import read_trec
 from distilrank.evaluation.history import History
 from distilrank.evaluation.latency import uneven_times
 from distilrank.evaluation.report.rankers import ReportedRanker, reported_rankers
-from distilrank.evaluation.seeds import Figures, measures_over_seeds, over_seeds
+from distilrank.evaluation.seeds import Figures, over_seeds
 from distilrank.evaluation.shortfalls import Shortfall, read_histories, shortfalls
 from distilrank.evaluation.tasks import primary
-from distilrank.params import Params
+from distilrank.params import Params, without_seed
 
 
 @dataclass(frozen=True)
@@ -107,3 +107,10 @@ def _read_run(ranker: str, relevant: pl.DataFrame) -> pl.DataFrame:
 
 def _read_json(path: Path) -> Any:
     return json.loads(built(path).read_text("utf-8"))
+
+
+def measures_over_seeds(measures: pl.DataFrame) -> pl.DataFrame:
+    """The mean over the seeds of each ranker's values, query by query: (ranker, task, query_id, measure, value)."""
+    of_ranker = measures.with_columns(pl.col("ranker").map_elements(without_seed, pl.String))
+    keys = ["ranker", "task", "query_id", "measure"]
+    return of_ranker.group_by(keys, maintain_order=True).agg(pl.col("value").mean())
