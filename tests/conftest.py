@@ -41,6 +41,9 @@ LONGEST = [
     "test_worker.py",
     "test_promote_flow.py",
     "test_benchmarks.py",
+    "test_gpu_bundle.py",
+    "test_command.py",
+    "test_other_pythons.py",
 ]
 
 
