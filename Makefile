@@ -49,7 +49,7 @@ lint: setup
 	ruff format --check
 	mypy src flows infra benchmarks
 
-gpu-check: setup  ## check that rankers compute rightly on this machine's card, and how fast, in eight minutes
+gpu-check: setup  ## check that rankers compute rightly on this machine's card, and how fast, in some eight minutes
 	distilrank-gpu-check
 
 gpu-bundle: setup  ## write the archive that brings this check to a machine without a network

@@ -40,6 +40,10 @@ MOST_MEGABYTES = 60
 RUN = """#!/bin/sh
 # The GPU check, with the torch, transformers and numpy of this machine. PYTHON names another python3.
 set -e
+if [ "$(uname -m)" != x86_64 ]; then
+    echo "run.sh: got a processor $(uname -m), expected x86_64, for which its wheels are; run make gpu-check there" >&2
+    exit 2
+fi
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -47,6 +51,7 @@ export PYTHONPATH="$here/src:$here/carried:$here/carried-$version${PYTHONPATH:+:
 if "$python" -c 'import pandas, pyarrow, xxhash' 2>/dev/null; then
     PYTHONPATH="$PYTHONPATH:$here/trainers:$here/trainers-$version"
 fi
+export HF_HUB_OFFLINE=1
 exec "$python" -m distilrank.gpu_check --write "$here/results" "$@"
 """
 

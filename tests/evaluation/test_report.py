@@ -416,6 +416,7 @@ def test_the_untrained_backbone_and_starts_are_measured_but_no_students_of_the_h
     assert "dot-start" not in page[page.index('class="lead"') : page.index("</dl>")]
     assert next(cells(page, "matrix", "dot"))[0] == "0.999"
     assert next(cells(page, "matrix", "backbone"))[1] == "0.999"
+    assert list(cells(page, "matrix", "dot-start")) == [], "a start stands in its student's row"
     show_results(results)
     printed = capsys.readouterr().out
     assert "at its start" in printed and "backbone" in printed and "dot-start" in printed

@@ -92,8 +92,16 @@ def _captured(layer: torch.nn.Module, dynamic: bool) -> None:
 def test_nothing_is_on_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert Acceleration.chosen() == Acceleration("sdpa", compiled=False, graphs=False, streams=1)
-    monkeypatch.setenv(VARIABLE, "attention=eager, compile,graphs,streams=3")
-    assert Acceleration.chosen() == Acceleration("eager", compiled=True, graphs=True, streams=3)
+    monkeypatch.setenv(VARIABLE, "attention=eager, compile,streams=3")
+    assert Acceleration.chosen() == Acceleration("eager", compiled=True, graphs=False, streams=3)
+    monkeypatch.setenv(VARIABLE, "graphs")
+    assert Acceleration.chosen() == Acceleration(graphs=True)
+
+
+def test_graphs_and_several_streams_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "graphs,streams=2")
+    with pytest.raises(InputError, match="expected graphs, or streams above 1"):
+        Acceleration.chosen()
 
 
 @pytest.mark.parametrize("given", ["attention=fast", "streams=0", "streams=two", "compiled", "compile=yes", "streams"])

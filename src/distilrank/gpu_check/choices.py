@@ -83,6 +83,8 @@ class Comparison:
     def add(self, way: str, measure: Callable[[], tuple[float, Values]]) -> str:
         """Measures a way, which gives its rate and its values, and tells the choice. Raises Differs, NotChecked."""
         _refuse_what_is_not_here(self.bench, way, self.precision)
+        if way and self.usual is None:
+            raise NotChecked("the usual way was not measured")
         with _accelerated(way):
             rate, values = measure()
         self.usual = self.usual or (rate, values)
@@ -102,7 +104,9 @@ def _check_budget(bench: Bench, model: Path, pairs: StoredPairs) -> None:
         ranker = load_ranker(model)
 
         def rate(budget: int | None) -> float:
-            return repeated_rate(bench, lambda: pair_scores(ranker, pairs, precision, budget).tokens)
+            # Enough to fill several batches, and no more: small ones take a card long.
+            some = pairs.first(max(128, (budget or 65_536) // 16))
+            return repeated_rate(bench, lambda: pair_scores(ranker, some, precision, budget).tokens)
 
         usual, best = rate(None), fastest_budget(rate)
         measured = rate(best)

@@ -26,6 +26,8 @@ GROUPS = {
     "peer": "rates of sentence-transformers",
     "choices": "what each way to compute gains",
 }
+# Of one group: a hang leaves time for the others.
+_MOST_SECONDS = 240
 JSON, MARKDOWN, LOG = "gpu-check.json", "gpu-check.md", "gpu-check.log"
 
 
@@ -47,6 +49,8 @@ def check(device: str, groups: list[str], minutes: float, directory: Path) -> Fi
     from distilrank.gpu_check.tables import markdown, show
 
     os.environ["DISTILRANK_DEVICE"] = device
+    # A package that asks for cards as it is imported would else make the process that others are forked from useless.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     set_forkserver_preload([f"distilrank.gpu_check.{group}" for group in groups])
     directory.mkdir(parents=True, exist_ok=True)
     (directory / LOG).unlink(missing_ok=True)
@@ -75,7 +79,8 @@ def _of_group(group: str, device: str, deadline: float, log: Path) -> Iterator[F
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as scratch:
         try:
             # Beyond the deadline no check begins; one that hangs is given a little longer.
-            yield from told_apart(_run_group, (group, device, Path(scratch), deadline), log, deadline + 30)
+            until = min(deadline + 30, began + _MOST_SECONDS)
+            yield from told_apart(_run_group, (group, device, Path(scratch), deadline), log, until)
         except Lost as error:
             yield Outcome(group, "the rest of the group", "failed", str(error), round(time.monotonic() - began, 2))
 

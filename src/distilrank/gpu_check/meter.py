@@ -1,5 +1,6 @@
 """Rates, memory, and the share of the device's peak: what its largest matrix products reach in the same precision."""
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -34,6 +35,7 @@ class Memory:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         if bench.on_card:
+            gc.collect()  # a Trainer's cycles hold what it trained
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
 
@@ -49,6 +51,7 @@ def peak(bench: Bench, precision: Precision) -> float:
 
     def multiply() -> int:
         torch.mm(one, other)
+        finish(bench)  # else a card takes a thousand products before the clock is asked
         return 1
 
     with float32_products(precision, bench.device):

@@ -125,12 +125,14 @@ def _children() -> list[int]:
 
 
 def _actors() -> list[int]:
-    """Of Ray, by what their processes call themselves."""
+    """Of the cluster that this process began, by what their processes call themselves."""
+    import psutil
+
     found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in psutil.Process().children(recursive=True):
         try:
-            if process.read_bytes().startswith(b"ray::_Worker"):
-                found.append(int(process.parent.name))
-        except OSError:
+            if "".join(process.cmdline()).startswith("ray::_Worker"):
+                found.append(process.pid)
+        except psutil.Error:
             continue  # it has ended meanwhile
     return found

@@ -117,17 +117,22 @@ def _train_on_the_processor(tell: Tell, shape: Shape, named: Mapping[str, Ranker
 def _kill(bench: Bench, shape: Shape, params: RankerParams) -> Path:
     """The work directory of a training that was killed, by SIGKILL, some steps behind its first checkpoint."""
     work = bench.scratch / "killed"
-    for step in told_apart(_train_and_tell, (shape, params, work), bench.scratch / "log", bench.deadline, "fork"):
-        if step == _KILLED_AT:
-            break  # which kills it
+    try:
+        for step in told_apart(_train_and_tell, (shape, params, work), bench.scratch / "log", bench.deadline, "fork"):
+            if step == _KILLED_AT:
+                break  # which kills it
+    except Lost as error:
+        # Going on from it then fails, as it should.
+        print(f"the training that was to be killed: {error}")
     return work
 
 
 def _train_and_tell(tell: Tell, shape: Shape, params: RankerParams, work: Path) -> None:
     def observe(step: int, _: Mapping[str, float]) -> None:
         tell(step)
-        while step == _KILLED_AT:
-            time.sleep(1)
+        parent = os.getppid()
+        while step == _KILLED_AT and os.getppid() == parent:
+            time.sleep(0.2)
 
     observer: Observer = observe
     train(_task(shape, params, "float32"), work, observer)

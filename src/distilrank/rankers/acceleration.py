@@ -1,6 +1,6 @@
 """How rankers compute, where the choice moves a score by rounding alone: DISTILRANK_ACCELERATION. Never part of a hash.
 
-It is a list such as `attention=packed,compile,graphs,streams=2`. None of these is on unless it is asked for:
+It is a list such as `attention=packed,compile,streams=2`. None of these is on unless it is asked for:
 `make gpu-check` measures each on the card at hand.
 """
 
@@ -41,6 +41,13 @@ class Acceleration:
                 got=f"'{os.environ[VARIABLE]}'",
                 expected=f"a list of attention={'|'.join(ATTENTIONS)}, compile, graphs and streams=NUMBER",
                 remedy="set it so, or unset it",
+            )
+        if "graphs" in values and int(streams) > 1:
+            raise InputError(
+                VARIABLE,
+                got=f"'{os.environ[VARIABLE]}'",
+                expected="graphs, or streams above 1: a graph is replayed in one stream",
+                remedy="leave one of them out",
             )
         if attention == "flash_attention_2" and not find_spec("flash_attn"):
             raise InputError(

@@ -1,6 +1,7 @@
 """CUDA graphs for short batches: one launch in place of one per kernel, which is most of a short query's time."""
 
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -25,6 +26,8 @@ class GraphedReader:
     """Replays a model's forward pass; a graph is captured for each shape when it first comes."""
 
     def __init__(self) -> None:
+        # A server answers in several threads, and a graph has one set of inputs.
+        self._turn = Lock()
         self._graphs: dict[tuple[int, int, int], _Graph] = {}
 
     def reads(self, ids: Tensor) -> bool:
@@ -33,6 +36,10 @@ class GraphedReader:
 
     def __call__(self, model: PreTrainedModel, ids: Tensor, mask: Tensor, **inputs: Tensor) -> Tensor:
         """Last hidden states (rows, length, width)."""
+        with self._turn:
+            return self._replayed(model, ids, mask, inputs)
+
+    def _replayed(self, model: PreTrainedModel, ids: Tensor, mask: Tensor, inputs: dict[str, Tensor]) -> Tensor:
         length = ids.shape[1]
         more = -length % _STEP
         given = {name: pad(values, (0, more)) for name, values in inputs.items()}

@@ -1,7 +1,7 @@
 """Scores of pairs of stored texts, by any ranker."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,10 @@ class StoredPairs:
     texts: StoredTexts
     query_rows: Rows
     passage_rows: Rows
+
+    def first(self, number: int) -> Self:
+        """The first pairs alone."""
+        return type(self)(self.texts, self.query_rows[:number], self.passage_rows[:number])
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens (pairs,) of each with its special tokens."""

@@ -59,7 +59,7 @@ def matrix_tables(inputs: ReportInputs, gains: Mapping[str, Gains]) -> dict[str,
 
 def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     measured = {ranker.name: ranker for ranker in inputs.rankers if ranker.name in inputs.metrics[task]}
-    references = [_reference(inputs, task, ranker) for ranker in measured.values() if not ranker.is_student]
+    references = [_reference(inputs, task, ranker) for ranker in measured.values() if ranker.student is None]
     names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
     students = [_student(inputs, task, name, measured, gains) for name in names]
     return MatrixTable(title_of(task, inputs.params.first_stage()), is_reranking(task), references, students)
