@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -163,10 +164,10 @@ def _apart(scores: Tensor, expected: Tensor) -> float:
 
 def _batch(texts: StoredTexts, device: torch.device) -> tuple[TokenBatch, TokenBatch]:
     """Pair i is query i and passage i."""
-    return tuple(  # type: ignore[return-value]
-        stored_batch(one, torch.arange(len(one)).numpy(), texts.pad).to(device)
-        for one in (texts.queries, texts.passages)
+    queries, passages = (
+        stored_batch(one, np.arange(len(one)), texts.pad).to(device) for one in (texts.queries, texts.passages)
     )
+    return queries, passages
 
 
 def _row(batch: TokenBatch, number: int) -> TokenBatch:
