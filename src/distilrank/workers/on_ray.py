@@ -178,7 +178,7 @@ def _count(place: Workplace) -> int:
     """As many workers as were asked for, or as there is room for. Raises WorkerError where there is not."""
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # untyped in Ray
     cpus, gpus = (sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
     fit = sum(_fit(node, place) for node in nodes)
     if fit < (place.count or 1):

@@ -36,7 +36,7 @@ class ParquetSource:
             with pq.ParquetFile(path) as file:
                 _check_columns(path, name, file.schema_arrow)
                 for batch in file.iter_batches(PASSAGES_AT_ONCE):
-                    yield pl.DataFrame(batch).cast(SCHEMAS[name])  # type: ignore[arg-type]
+                    yield pl.DataFrame(batch).cast(SCHEMAS[name])  # type: ignore[arg-type]  # polars: a kind or its class
         except (pa.ArrowException, OSError) as error:
             raise CollectionError(
                 path, got=str(error)[:160], expected="a Parquet file", remedy="write it again"
