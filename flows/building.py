@@ -17,13 +17,13 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from distilrank.working_tree import alone_in_working_tree
 from flows.command import DVC, PipelineError, run
 from flows.failure import CommandFailed, Kind
 from flows.graph import Graph, costly_stages, default_remote, read_graph, with_all_they_need
 from flows.leash import Leash
 from flows.lock import LOCK, locked_stages, order_new_stages
 from flows.stage import run_stage
-from flows.tree import alone_in_working_tree
 from flows.worker import end_with_worker
 
 # The page of the flow run, for what runs below it.

@@ -8,7 +8,7 @@ from distilrank.evaluation.seeds import over_seeds
 from distilrank.evaluation.tasks import title_of
 
 # A line of `distilrank register`.
-ENTRY = re.compile(r"(?P<name>\S+) (?P<version>\d+) (?P<state>new|known) (?P<run>\S.*)")
+ENTRY = re.compile(r"(?P<name>\S+) (?P<version>\d+) (?P<state>new|known|rolled-back) (?P<run>\S.*)")
 Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 
 

@@ -66,6 +66,34 @@ def digest(directory: Path) -> str:
     return sha256_of(directory / MANIFEST)
 
 
+def faults(directory: Path) -> list[str]:
+    """What differs between a directory and its manifest: files that are changed, absent, or not in it.
+
+    Raises MissingInput if the directory is absent or has no manifest.
+    """
+    expected = read_manifest(directory).files
+    there = {str(file.relative_to(directory)): file for file in directory.rglob("*") if file.is_file()}
+    there.pop(MANIFEST)
+    both = sorted(expected.keys() & there.keys())
+    return [
+        *(f"{name} is absent" for name in sorted(expected.keys() - there.keys())),
+        *(f"{name} is not in its manifest" for name in sorted(there.keys() - expected.keys())),
+        *(f"{name} is changed" for name in both if sha256_of(there[name]) != expected[name]),
+    ]
+
+
+def unchanged(directory: Path) -> Path:
+    """The directory itself. Raises MissingInput where its files are not those of its manifest."""
+    if wrong := faults(directory):
+        raise MissingInput(
+            directory,
+            got=f"other files than its manifest names: {', '.join(wrong)}",
+            expected="those that its stage wrote",
+            remedy="build it anew: remove it, then run `dvc repro`",
+        )
+    return directory
+
+
 @contextmanager
 def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> Iterator[Draft]:
     """Gives a temporary directory to write to; on success it becomes `path`, with its manifest, by one rename."""

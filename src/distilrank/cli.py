@@ -38,6 +38,10 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
+def _say(line: str) -> None:
+    print(f"distilrank: {line}", file=sys.stderr)
+
+
 @app.command()
 def init(
     preset: Annotated[str, typer.Option(help="A file of presets/, without .yaml, such as paper.")],
@@ -220,18 +224,28 @@ def retrieve(
 def register() -> None:
     """Register every teacher and student that DVC has built, each once."""
     from distilrank.registry.register import register as enter
+    from distilrank.working_tree import with_whoever_started_this
 
-    for one in enter(read_params()):
-        typer.echo(f"{one.name} {one.version} {'new' if one.is_new else 'known'} {one.run}")
+    with with_whoever_started_this(_say):
+        for one in enter(read_params()):
+            typer.echo(f"{one.name} {one.version} {one.state} {one.run}")
 
 
 @app.command(rich_help_panel=REGISTRY)
-def promote(model: Model) -> None:
+def promote(
+    model: Model,
+    version: Annotated[int | None, typer.Option(help="The version to promote, if not the challenger.")] = None,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Why to take one that was rolled back; it is recorded.")
+    ] = None,
+) -> None:
     """Make a challenger champion if it passes the gates of params.yaml; exit code 1 if it does not."""
     from distilrank.console import show_decision
     from distilrank.registry.promotion import promote as decide
+    from distilrank.working_tree import with_whoever_started_this
 
-    decision = decide(read_params(), model)
+    with with_whoever_started_this(_say):
+        decision = decide(read_params(), model, version, force)
     show_decision(decision)
     if not decision.promoted:
         raise typer.Exit(1)
@@ -239,11 +253,14 @@ def promote(model: Model) -> None:
 
 @app.command(rich_help_panel=REGISTRY)
 def rollback(model: Model) -> None:
-    """Make the previous champion champion again."""
-    from distilrank.registry.promotion import rollback as give_back
+    """Make the previous champion champion again, if it loads; exit code 1 if it does not."""
+    from distilrank.console import show_rollback
+    from distilrank.registry.rollback import rollback as give_back
 
     done = give_back(read_params(), model)
-    typer.echo(f"{done.name}: version {done.champion} is champion again, in place of version {done.former}")
+    show_rollback(done)
+    if done.refused_by:
+        raise typer.Exit(1)
 
 
 @app.command("import-model", rich_help_panel=CHECKPOINTS)

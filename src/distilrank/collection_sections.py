@@ -1,6 +1,8 @@
 """The section `collection` of params.yaml: where the passages, queries and qrels come from."""
 
+import json
 import re
+from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -24,9 +26,9 @@ class AwsApiDocs(Section):
 
     source: Literal["aws-api-docs"]
     services: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
-    minimum_words: int = Field(ge=1)
-    dev_share: Share
-    test_share: Share
+    minimum_words: int = Field(default=12, ge=1)
+    dev_share: Share = 0.02
+    test_share: Share = 0.02
 
     @model_validator(mode="after")
     def leaves_queries_to_train_on(self) -> Self:
@@ -40,9 +42,10 @@ class Brought(Section):
 
     `dev_share` of the training queries are for development where there are no dev queries; where there are more than
     `dev_queries`, so many are kept. `exclude_identical_ids` leaves the passage by a query's own id out of what is found
-    for it: in ArguAna and Quora that is the query itself.
+    for it: in ArguAna and Quora that is the query itself. `name` is what the registry and the report call it.
     """
 
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
     on_error: OnError = "fail"
     exclude_identical_ids: bool = False
     dev_share: Share | None = None
@@ -137,11 +140,28 @@ Collection = Annotated[
 
 
 def collection_name(collection: Collection) -> str:
-    """What the collection is called beside others: its source, its data set's id, or its folder's or archive's name."""
-    if isinstance(collection, AwsApiDocs | MsMarcoPassage):
+    """What the collection is called: its `name`, else its source, its id, or its folder's or archive's name."""
+    if isinstance(collection, AwsApiDocs):
+        return collection.source
+    if collection.name:
+        return collection.name
+    if isinstance(collection, MsMarcoPassage):
         return collection.source
     if isinstance(collection, IrDataset):
         name = collection.source.removeprefix(IR_DATASETS)
     else:
         name = re.sub(r"\.(zip|tar|tgz|tar\.\w+)$", "", PurePosixPath(urlsplit(collection.location).path).name)
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or collection.source
+
+
+def unlike_others(collection: Collection) -> str:
+    """What tells collections of one name apart: six digits of a digest of the params that are not as they come.
+
+    Empty where all are. How its files are had, and what happens to faulty rows, is left out; with a `name`, so is
+    the location.
+    """
+    passed_over = {"source", "name", "mirrors", "checksums", "on_error"}
+    if isinstance(collection, AwsApiDocs | MsMarcoPassage) or collection.name:
+        passed_over.add("location")
+    own = collection.model_dump(mode="json", exclude=passed_over, exclude_defaults=True)
+    return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:6] if own else ""

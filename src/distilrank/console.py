@@ -1,7 +1,7 @@
 """Results as tables on a terminal."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from distilrank.evaluation.seeds import over_seeds
 from distilrank.evaluation.shortfalls import read_histories, shortfalls
 from distilrank.evaluation.tasks import is_reranking, title_of
 from distilrank.params import Params
+from distilrank.registry.gates import Gate
 from distilrank.registry.promotion import Decision
+from distilrank.registry.rollback import Rollback
 
 
 def show_results(params: Params) -> None:
@@ -72,17 +74,42 @@ def show_hits(query: str, model: str, hits: pl.DataFrame) -> None:
 def show_decision(decision: Decision) -> None:
     """A table of the gates, and what became of the challenger."""
     whose = f"{decision.name} version {decision.challenger}"
+    _show_gates(whose, decision.gates)
+    if not decision.promoted:
+        _show_refusal(whose, decision.refused_by)
+        return
+    former = f", version {decision.champion} is kept as previous" if decision.champion else ""
+    Console().print(f"{whose} is champion{former}", soft_wrap=True)
+    if (gains := decision.gains) and not gains.is_a_gain:
+        difference = gains.challenger - gains.champion
+        Console().print(
+            f"It gains nothing on version {gains.version} that is more than chance: {difference:+.4f}, "
+            f"p {gains.p_difference:.2g}",
+            soft_wrap=True,
+        )
+
+
+def show_rollback(rollback: Rollback) -> None:
+    """Which version is champion, or a table of the gates that refused the former one."""
+    if rollback.refused_by:
+        whose = f"{rollback.name} version {rollback.champion}"
+        _show_gates(whose, rollback.gates)
+        _show_refusal(whose, rollback.refused_by)
+        return
+    line = f"{rollback.name}: version {rollback.champion} is champion again, in place of version {rollback.former}"
+    Console().print(line, soft_wrap=True)
+
+
+def _show_gates(whose: str, gates: Iterable[Gate]) -> None:
     table = Table("gate", "", "", title=whose)
-    for gate in decision.gates:
+    for gate in gates:
         table.add_row(gate.gate, "passed" if gate.passed else "[bold]refused[/bold]", escape(gate.why))
-    console = Console()
-    console.print(table)
-    if decision.promoted:
-        former = f", version {decision.champion} is kept as previous" if decision.champion else ""
-        console.print(f"{whose} is champion{former}", soft_wrap=True)
-    else:
-        refused = "; ".join(f"{gate.gate}: {gate.why}" for gate in decision.refused_by)
-        console.print(f"{whose} is refused by {escape(refused)}", soft_wrap=True)
+    Console().print(table)
+
+
+def _show_refusal(whose: str, refused_by: Iterable[Gate]) -> None:
+    refused = "; ".join(f"{gate.gate}: {gate.why}" for gate in refused_by)
+    Console().print(f"{whose} is refused by {escape(refused)}", soft_wrap=True)
 
 
 def _by_teacher(title: str, scores: Scores, deviations: Scores) -> Table:

@@ -1,5 +1,6 @@
 """The sections of params.yaml on measuring: the evaluation, the latency, the report, and what a champion must reach."""
 
+import re
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -9,6 +10,10 @@ from distilrank.sections import Section, SplitName
 Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 Relevance = Annotated[int, Field(ge=1)]
+# A figure of a ranker in the same evaluation, with or without an amount: `bm25 + .02`. The ranker `control` is the
+# model's own control.
+RELATIVE_FLOOR = re.compile(r"(?P<ranker>[A-Za-z0-9][\w~-]*)(?: (?P<sign>[+-]) (?P<amount>\d*\.?\d+))?")
+Floor = float | Annotated[str, Field(pattern=f"^{RELATIVE_FLOOR.pattern}$")]
 
 
 class Evaluation(Section):
@@ -55,7 +60,7 @@ class ExpectedFigures(Section):
 
 
 class NoWorse(Section):
-    """Than the champion in a measure, by `margin` or more: a paired test's p is below `p_value`."""
+    """Than a champion in a measure, by `margin` or more: a paired test's p is below `p_value`."""
 
     task: str
     measure: Measure
@@ -64,12 +69,30 @@ class NoWorse(Section):
 
 
 class Promotion(Section):
-    """What a model must be to be served: measures by task, milliseconds (median) to re-rank, megabytes to load."""
+    """What a model must be to be served: measures by task, milliseconds (median) to re-rank, megabytes to load.
 
-    floors: dict[str, dict[Measure, float]]
+    A floor for searching holds for models that have an index.
+    """
+
+    floors: dict[str, dict[Measure, Floor | list[Floor]]]
     no_worse: NoWorse
     milliseconds: float = Field(gt=0)
     megabytes: float = Field(gt=0)
+
+    def every_floor(self) -> list[tuple[str, Measure, Floor]]:
+        """By task and measure."""
+        return [
+            (task, measure, floor)
+            for task, measures in self.floors.items()
+            for measure, given in measures.items()
+            for floor in (given if isinstance(given, list) else [given])
+        ]
+
+
+def relative_floor(floor: Floor) -> tuple[str, float] | None:
+    """The ranker that a floor names, and how far above its figure the floor stands; None for a number."""
+    told = RELATIVE_FLOOR.fullmatch(floor) if isinstance(floor, str) else None
+    return (told["ranker"], float(f"{told['sign'] or '+'}{told['amount'] or 0}")) if told else None
 
 
 class Report(Section):

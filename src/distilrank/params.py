@@ -8,7 +8,15 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from distilrank.collection_sections import Collection
 from distilrank.errors import ParamsError
-from distilrank.measuring_sections import MEASURES, Evaluation, Latency, Measure, Promotion, Report
+from distilrank.measuring_sections import (
+    MEASURES,
+    Evaluation,
+    Latency,
+    Measure,
+    Promotion,
+    Report,
+    relative_floor,
+)
 from distilrank.sections import (
     Backbone,
     Candidates,
@@ -146,18 +154,23 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def expected_rankers_are_there(self) -> Self:
+    def named_rankers_are_there(self) -> Self:
         known = [self.first_stage(), *self.ranker_names()]
         named = [name for expected in self.report.expected for name in expected.figures]
         if strange := [name for name in named if name not in known]:
             raise ValueError(f"report.expected may name the rankers {known}, not {strange}")
+        known = ["control", *known]
+        floors = [relative_floor(floor) for *_, floor in self.promotion.every_floor()]
+        named = [relative[0] for relative in floors if relative]
+        if strange := [name for name in named if name not in known]:
+            raise ValueError(f"promotion.floors may name the rankers {known}, not {strange}")
         return self
 
     @model_validator(mode="after")
     def named_measures_are_measured(self) -> Self:
         rule = self.promotion.no_worse
         named = [
-            *(("promotion.floors", task, one) for task, floors in self.promotion.floors.items() for one in floors),
+            *(("promotion.floors", task, one) for task, one, _ in self.promotion.every_floor()),
             ("promotion.no_worse", rule.task, rule.measure),
             *(("report.expected", expected.task, expected.measure) for expected in self.report.expected),
         ]
@@ -222,6 +235,11 @@ class Params(Section):
         if self.students[student].start == "teacher" or teacher in self.imports:
             return None
         return next((name for name in self.matrix.controls if self._differ_in_loss_alone(name, student)), None)
+
+    def control_of_model(self, model: str) -> str | None:
+        """The same of a taught student by its name; None for every other model."""
+        pairs = product(self.students, self.matrix.teachers)
+        return next((self.control_of(*pair) for pair in pairs if distilled_name(*pair) == model), None)
 
     def start_of(self, student: str, teacher: str) -> Start:
         """What `student` begins from, taught by `teacher`; students that begin alike share what the first names."""

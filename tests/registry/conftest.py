@@ -4,18 +4,21 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from hashlib import md5
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from mlflow import MlflowClient
 from ruamel.yaml import YAML
 from tests.conftest import ROOT
 from tests.rankers.tiny import save_tiny_ranker
 from tests.servers import free_port, server
 
 from distilrank import layout
-from distilrank.artifacts import digest, whole_directory, write_json
+from distilrank.artifacts import whole_directory, write_json
+from distilrank.data.runs import RUN_SCHEMA, write_trec
 from distilrank.params import Params
 from distilrank.params_file import read_params
 from distilrank.retrieval.dense import DenseIndex
@@ -23,26 +26,35 @@ from distilrank.retrieval.dense import DenseIndex
 QUERIES = 40
 ARCHITECTURES = {"T1": "cat", "dot": "dot", "dot-T1": "dot"}
 INDEXED = ["dot", "dot-T1"]
+PASSAGES = {
+    "a": "create a bucket", "b": "of the fleet", "c": "delete a fleet", "d": "list the table", "e": "create the table",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps artifacts."""
+    return tmp_path_factory.mktemp("mlflow") / "files"
+
+
+@pytest.fixture(scope="module")
+def tracker(store: Path) -> Iterator[str]:
     """The address of an MLflow server."""
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    folder, port = store.parent, free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")]
+    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(store)]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with server([*command, *store], f"{address}/health", os.environ | {"PATH": path}, folder / "log"):
         yield address
 
 
 class Built:
-    """A project in the working directory whose collection has a name of its own."""
+    """A project in the working directory whose collection has a name of its own: five passages, QUERIES queries."""
 
     def __init__(self, collection: str) -> None:
         values = YAML(typ="safe", pure=True).load(ROOT / "tests" / "params.tiny.yaml")
-        values["collection"] = {"source": "beir", "location": f"collections/{collection}.zip"}
+        values["collection"] = {"source": "beir", "name": collection, "location": "collections/some.zip"}
         values["ensembles"] = {}
         values["teachers"] = {"T1": values["teachers"]["T1"]}
         values["students"] = {"dot": values["students"]["dot"]}
@@ -50,7 +62,9 @@ class Built:
             "teachers": ["T1"], "controls": ["dot"], "controls_per_teacher": [], "indexes": ["dot"], "seeds": [],
         }  # fmt: skip
         self.values = values
-        for place in (layout.COLLECTION, layout.CANDIDATES, layout.TRIPLES):
+        self.means: dict[str, float] = {}
+        self.collect({})
+        for place in (layout.CANDIDATES, layout.TRIPLES):
             with whole_directory(place, "a stage", {}, []) as draft:
                 (draft.path / "content.txt").write_text(str(place))
         for name in ARCHITECTURES:
@@ -62,30 +76,55 @@ class Built:
         YAML(typ="safe", pure=True).dump(self.values, Path("params.yaml"))
         return read_params()
 
-    def train(self, name: str, seed: int) -> None:
+    def collect(self, relevant: dict[str, str]) -> None:
+        """Passage `a` is relevant to each query, unless another is given by the query's id."""
+        ids = [f"{number:02}" for number in range(QUERIES)]
+        verbs, nouns = ["create", "delete", "list"], ["bucket", "fleet", "table"]
+        queries = {"query_id": ids, "text": [f"{verbs[i % 3]} {nouns[i // 3 % 3]}" for i in range(QUERIES)]}
+        qrels = {"query_id": ids, "passage_id": [relevant.get(one, "a") for one in ids], "relevance": 1}
+        passages = {
+            "passage_id": list(PASSAGES), "title": ["", "the list", "", "", ""], "text": list(PASSAGES.values()),
+        }  # fmt: skip
+        with whole_directory(layout.COLLECTION, "distilrank collect", {}, []) as draft:
+            pl.DataFrame(passages).write_parquet(draft.path / "passages.parquet")
+            for name, table in {"queries": queries, "qrels": qrels}.items():
+                pl.DataFrame(table).with_columns(split=pl.lit("test")).write_parquet(draft.path / f"{name}.parquet")
+        self.lock()
+
+    def train(self, name: str, seed: int, **files: bytes) -> None:
         """A model, and its index if it has one."""
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", {"seed": seed}, []) as draft:
             save_tiny_ranker(draft.path, ARCHITECTURES[name], seed)
+            for file, content in files.items():
+                (draft.path / file.replace("_", ".")).write_bytes(content)
         if name in INDEXED:
             with whole_directory(layout.INDEXES / name, "distilrank index", {}, [layout.MODELS / name]) as draft:
                 vectors = np.random.default_rng(seed).normal(size=(5, 32)).astype(np.float32)
-                DenseIndex.build(vectors, pl.Series(list("abcde"))).write(draft.path)
+                DenseIndex.build(vectors, pl.Series(list(PASSAGES))).write(draft.path)
         self.lock()
 
     def evaluate(self, means: dict[str, float]) -> None:
-        """Measures with these means, else .5, that differ from query to query."""
-        random = np.random.default_rng(len(means))
-        deviations = {name: random.normal(0, 0.1, QUERIES) for name in ARCHITECTURES}
-        values = {name: means.get(name, 0.5) + one - one.mean() for name, one in deviations.items()}
+        """Measures of what is there with these means, else as before, or .5, that differ from query to query."""
+        self.means |= means
+        random = np.random.default_rng(0)
+        deviations = {name: random.normal(0, 0.02, QUERIES) for name in ["bm25", *ARCHITECTURES]}
+        values = {name: self.means.get(name, 0.5) + one - one.mean() for name, one in deviations.items()}
+        ids = [f"{number:02}" for number in range(QUERIES)]
         tables = [
-            pl.DataFrame(
-                {"query_id": [str(number) for number in range(QUERIES)], "measure": "nDCG@10", "value": value}
-            ).select(pl.lit(name).alias("ranker"), pl.lit("rerank").alias("task"), pl.all())
+            pl.DataFrame({"query_id": ids, "measure": "nDCG@10", "value": value}).select(
+                pl.lit(name).alias("ranker"), pl.lit("rerank").alias("task"), pl.all()
+            )
             for name, value in values.items()
         ]
-        with whole_directory(layout.RUNS, "distilrank evaluate", {}, []) as draft:
+        models = [layout.MODELS / name for name in ARCHITECTURES]
+        inputs = [layout.COLLECTION, layout.CANDIDATES, *models, *(layout.INDEXES / name for name in INDEXED)]
+        with whole_directory(layout.RUNS, "distilrank evaluate", {}, inputs) as draft:
             pl.concat(tables).write_parquet(draft.path / "measures.parquet")
-        write_json(layout.METRICS, {"rerank": {name: {"nDCG@10": float(v.mean())} for name, v in values.items()}})
+            every = [
+                (query_id, passage_id, -float(rank)) for query_id in ids for rank, passage_id in enumerate(PASSAGES)
+            ]
+            candidates = pl.DataFrame(every, schema=RUN_SCHEMA, orient="row")
+            write_trec(candidates, draft.path / "bm25.rerank.trec", "bm25")
         write_json(layout.LATENCY, {"milliseconds": {name: {"median": 5.0, "p90": 6.0} for name in ARCHITECTURES}})
         self.lock()
 
@@ -93,8 +132,17 @@ class Built:
         """What is there, as dvc.lock names it."""
         places = [layout.COLLECTION, layout.CANDIDATES, layout.TRIPLES]
         places += [folder / name for folder in (layout.MODELS, layout.INDEXES) for name in ARCHITECTURES]
-        outs = [{"path": str(place), "md5": f"{digest(place)[:32]}.dir"} for place in places if place.exists()]
+        outs = [{"path": str(place), "md5": dvc_digest(place)} for place in places if place.exists()]
         Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"all": {"outs": outs}}}))
+
+
+def dvc_digest(directory: Path) -> str:
+    """As DVC 3 documents it: the MD5 of a JSON list of its files' paths and MD5s, in the paths' order."""
+    files = sorted((file for file in directory.rglob("*") if file.is_file()), key=lambda file: file.as_posix())
+    listed = [
+        {"md5": md5(file.read_bytes()).hexdigest(), "relpath": file.relative_to(directory).as_posix()} for file in files
+    ]
+    return f"{md5(json.dumps(listed).encode()).hexdigest()}.dir"
 
 
 @pytest.fixture
@@ -103,3 +151,8 @@ def built(tracker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Buil
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracker)
     monkeypatch.setenv("DISTILRANK_CACHE", str(tmp_path / "cache"))
     return Built(tmp_path.name)
+
+
+@pytest.fixture
+def client(tracker: str) -> MlflowClient:
+    return MlflowClient(tracking_uri=tracker)

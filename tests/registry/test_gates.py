@@ -7,17 +7,17 @@ import polars as pl
 import pytest
 
 from distilrank.measuring_sections import NoWorse, Promotion
-from distilrank.registry.gates import (
-    Gate,
-    holds_no_pickle,
-    is_no_worse,
-    is_quick_enough,
-    is_small_enough,
-    reaches_floors,
-)
+from distilrank.params import Params
+from distilrank.registry.gates import Comparison, Gate, compared, is_no_worse, reaches_floors
+from distilrank.registry.packaged import holds_no_pickle, is_small_enough
 
-TAGS = {"rerank/nDCG_at_10": "0.5", "milliseconds a query": "5.0"}
 RULE = NoWorse(task="rerank", measure="nDCG@10", margin=0.05, p_value=0.05)
+MEANS = {
+    "rerank": {
+        "bm25": {"nDCG@10": 0.48}, "dot": {"nDCG@10": 0.49}, "dot-T1": {"nDCG@10": 0.5}, "tk-T1": {"nDCG@10": 0.5},
+    },
+    "retrieve": {"bm25": {"MRR@10": 0.3}, "dot": {"MRR@10": 0.2}, "dot-T1": {"MRR@10": 0.25}},
+}  # fmt: skip
 
 
 def promotion(**given: Any) -> Promotion:
@@ -30,25 +30,34 @@ def measures(values: list[float], first_query: int = 0) -> pl.DataFrame:
     return pl.DataFrame({"query_id": ids, "task": "rerank", "measure": "nDCG@10", "value": values})
 
 
+def no_worse(challenger: pl.DataFrame, *champions: pl.DataFrame, because: str | None = None) -> Gate:
+    comparisons = [compared(challenger, champion, 1, RULE) for champion in champions]
+    return is_no_worse(comparisons, RULE, because)
+
+
 @pytest.mark.parametrize(
-    ("floors", "why"),
+    ("model", "floors", "why"),
     [
-        ({"rerank": {"nDCG@10": 0.5}}, ""),
-        ({"rerank": {"nDCG@10": 0.51}}, "rerank nDCG@10 is 0.5, below 0.51"),
-        ({"retrieve": {"MRR@10": 0.1}}, "retrieve MRR@10 is None, below 0.1"),
+        ("dot-T1", {"rerank": {"nDCG@10": 0.5}}, ""),
+        ("dot-T1", {"rerank": {"nDCG@10": 0.51}}, "rerank nDCG@10 is 0.5000, below 0.51"),
+        ("dot-T1", {"rerank": {"nDCG@10": ["bm25", "bm25 + .02", "bm25 - 0.5", "control"]}}, ""),
+        ("dot-T1", {"rerank": {"nDCG@10": "bm25 + .03"}}, "rerank nDCG@10 is 0.5000, below bm25 + .03 (0.5100)"),
+        (
+            "dot-T1",
+            {"rerank": {"nDCG@10": "control + 0.02"}},
+            "rerank nDCG@10 is 0.5000, below control + 0.02 (0.5100)",
+        ),
+        ("dot-T1", {"rerank": {"MRR@10": 0.1}}, "rerank MRR@10 is not measured, below 0.1"),
+        ("dot-T1", {"retrieve": {"MRR@10": ["control", "bm25"]}}, "retrieve MRR@10 is 0.2500, below bm25 (0.3000)"),
+        # No index to search, and no control.
+        ("tk-T1", {"rerank": {"nDCG@10": ["bm25", "control"]}, "retrieve": {"MRR@10": "bm25"}}, ""),
     ],
 )
-def test_floors(floors: dict[str, Any], why: str) -> None:
-    gate = reaches_floors(TAGS, promotion(floors=floors))
+def test_floors(tiny_params: Params, model: str, floors: dict[str, Any], why: str) -> None:
+    params = tiny_params.model_copy(update={"promotion": promotion(floors=floors)})
+    gate = reaches_floors(params, model, MEANS, has_index=model != "tk-T1")
     assert gate.passed == (not why)
     assert why in gate.why
-
-
-def test_latency() -> None:
-    assert is_quick_enough(TAGS, promotion()).passed
-    assert is_quick_enough(TAGS, promotion(milliseconds=4.9)).why == "5.0 ms a query, of 4.9 allowed"
-    assert not is_quick_enough(TAGS, promotion(milliseconds=4.9)).passed
-    assert not is_quick_enough({}, promotion()).passed
 
 
 def test_size(tmp_path: Path) -> None:
@@ -78,9 +87,22 @@ def test_what_may_run_when_it_is_read(tmp_path: Path) -> None:
 
 def test_no_worse_is_asked_of_the_same_queries() -> None:
     champion = measures([0.4, 0.6, 0.5, 0.7])
-    assert is_no_worse(measures([0.41, 0.6, 0.5, 0.7]), champion, RULE, first=False).passed
-    assert not is_no_worse(measures([0.3, 0.51, 0.4, 0.6]), champion, RULE, first=False).passed
-    for other in (measures([0.9, 0.9, 0.9]), measures([0.9, 0.9, 0.9, 0.9], first_query=1), None):
-        assert not is_no_worse(other, champion, RULE, first=False).passed
-    assert not is_no_worse(champion, None, RULE, first=False).passed
-    assert is_no_worse(champion, None, RULE, first=True).passed
+    good = measures([0.41, 0.6, 0.5, 0.7])
+    assert no_worse(good, champion).passed
+    assert no_worse(good).why == "there is no champion yet"
+    assert not no_worse(measures([0.3, 0.51, 0.4, 0.6]), champion).passed
+    assert not no_worse(good, champion, measures([0.9, 0.9, 0.9, 0.9])).passed
+    for other in (measures([0.1, 0.1, 0.1]), measures([0.1, 0.1, 0.1, 0.1], first_query=1)):
+        refused = no_worse(good, other)
+        assert not refused.passed
+        assert "rerank nDCG@10 of version 1 is not there for the same queries" in refused.why
+        assert no_worse(good, other, because="its queries are lost").passed
+    # A reason does not make a loss good.
+    assert not no_worse(measures([0.3, 0.5, 0.4, 0.6]), champion, because="in haste").passed
+
+
+def test_a_gain_is_more_than_chance() -> None:
+    champion = measures([0.4, 0.6, 0.5, 0.7, 0.5])
+    better, chance = measures([0.5, 0.71, 0.6, 0.79, 0.6]), measures([0.9, 0.3, 0.5, 0.9, 0.4])
+    gains = [compared(other, champion, 1, RULE) for other in (better, chance, champion)]
+    assert [isinstance(one, Comparison) and one.is_a_gain for one in gains] == [True, False, False]

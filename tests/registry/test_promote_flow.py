@@ -37,4 +37,4 @@ def test_a_promotion_completes_and_a_refusal_fails_and_says_why(built: Built, tm
     promoted, refused = run_flows(tmp_path, "dot-T1", "dot")
     assert promoted == "dot-T1 Completed: None"
     name = f"{tmp_path.name}.dot version 1"
-    assert refused.startswith(f"dot Failed: {name} is refused by floors: rerank nDCG@10 is 0.4")
+    assert refused.startswith(f"dot Failed: {name} is refused by floors: rerank nDCG@10 is 0.4000, below 0.45")

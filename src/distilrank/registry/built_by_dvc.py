@@ -1,5 +1,6 @@
-"""Digests of what DVC built, as dvc.lock has them."""
+"""Digests of what DVC built, as dvc.lock has them, and whether that is still what stands here."""
 
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,38 @@ class BuiltByDvc:
         lock: dict[str, Any] = YAML(typ="safe", pure=True).load(DVC_LOCK)
         outs = [out for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])]
         self._digests: dict[str, str] = {out["path"]: out["md5"] for out in outs}
+        self._checked = set[Path]()
 
-    def digest(self, place: Path) -> str:
-        """Raises MissingInput for what DVC has not built."""
-        if str(place) not in self._digests or not place.exists():
-            raise _not_built(place)
-        return self._digests[str(place)]
+    def digest(self, directory: Path) -> str:
+        """Raises MissingInput for what DVC has not built, and for what was changed since."""
+        if str(directory) not in self._digests or not directory.exists():
+            raise _not_built(directory)
+        expected = self._digests[str(directory)]
+        if directory not in self._checked and digest_now(directory) != expected:
+            raise MissingInput(
+                directory,
+                got="other files than DVC built",
+                expected=f"those of {DVC_LOCK}",
+                remedy="bring both in line with `dvc repro`",
+            )
+        self._checked.add(directory)
+        return expected
+
+
+def digest_now(directory: Path) -> str | None:
+    """DVC's own of a directory as it is."""
+    from dvc_data.hashfile.tree import Tree
+
+    files = [file for file in directory.rglob("*") if file.is_file()]
+    entries = [{"relpath": file.relative_to(directory).as_posix(), "md5": _md5_of(file)} for file in files]
+    tree = Tree.from_list(entries, hash_name="md5")
+    tree.digest()
+    return tree.hash_info.value if tree.hash_info else None
+
+
+def _md5_of(file: Path) -> str:
+    with file.open("rb") as content:
+        return file_digest(content, "md5").hexdigest()
 
 
 def _not_built(place: Path) -> MissingInput:

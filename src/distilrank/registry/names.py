@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from distilrank.collection_sections import collection_name
+from distilrank.collection_sections import collection_name, unlike_others
 from distilrank.errors import ParamsError
 from distilrank.params import Params
 
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class Alias(StrEnum):
-    """Who of a model's versions is served, who was before, and who might be next."""
+    """Who of a model's versions is served, was before, might be next, and was the best champion so far."""
 
     CHAMPION = "champion"
     PREVIOUS = "previous"
     CHALLENGER = "challenger"
+    BEST = "best"
 
 
 class Tag(StrEnum):
@@ -29,19 +30,26 @@ class Tag(StrEnum):
     TRIPLES = "dvc.data/triples"
     COMMIT = "git.commit"
     EVALUATION = "evaluation"
+    RUNS = "evaluation.runs"
     MILLISECONDS = "milliseconds a query"
     DECISION = "promotion"
     REFUSED_BY = "promotion refused by"
+    FORCED = "promotion forced because"
+    BEST_BEFORE = "best champion before"
     ROLLED_BACK = "rolled back"
 
 
 def registered_name(params: Params, model: str) -> str:
-    """`<collection>.<model>`. Raises ParamsError for a model that the params do not make."""
+    """`<collection>.<model>`; where the collection's params are not as they come, digits that stand for them follow it.
+
+    Raises ParamsError for a model that the params do not make.
+    """
     if model not in params.model_names():
         raise ParamsError(
             "registry", got=f"model '{model}'", expected=f"one of {params.model_names()}", remedy="name one of these"
         )
-    return f"{collection_name(params.collection)}.{model}"
+    digits = unlike_others(params.collection)
+    return f"{collection_name(params.collection)}{f'-{digits}' if digits else ''}.{model}"
 
 
 def version_with(client: "MlflowClient", name: str, alias: Alias) -> "ModelVersion | None":

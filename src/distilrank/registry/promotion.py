@@ -1,25 +1,33 @@
-"""The champion's place: a challenger takes it through gates, and a rollback gives it back."""
+"""The champion's place, which a challenger takes through gates."""
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from distilrank.errors import InputError
-from distilrank.mlflow_client import connect, tracking_uri
+from distilrank.mlflow_client import connect
 from distilrank.params import Params
+from distilrank.registry.alone import alone_with_registry
+from distilrank.registry.as_served import measured_as_served
+from distilrank.registry.built_by_dvc import BuiltByDvc
+from distilrank.registry.clean_process import DoesNotAnswer
+from distilrank.registry.evaluated import asked as asked_here
 from distilrank.registry.gates import (
+    Comparison,
     Gate,
-    holds_no_pickle,
+    compared,
     is_no_worse,
     is_quick_enough,
-    is_small_enough,
-    loads,
     reaches_floors,
+    was_not_rolled_back,
 )
-from distilrank.registry.names import Alias, Tag, registered_name, version_with
-from distilrank.registry.register import alone_with_registry, measures_of
+from distilrank.registry.names import Tag, registered_name
+from distilrank.registry.packaged import downloaded, file_gates, is_small_enough
+from distilrank.registry.places import Places, crown, now
+from distilrank.registry.records import keep, means_of, measures_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,13 +36,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a challenger became champion, and what each gate said."""
+    """Whether a challenger became champion, and what each gate said; `gains` is what it has on the former champion."""
 
     name: str
     challenger: int
     champion: int | None
     promoted: bool
-    evaluation: str | None
+    is_best: bool
+    gains: Comparison | None
+    evaluation: str
     gates: tuple[Gate, ...]
     at: str
 
@@ -43,110 +53,127 @@ class Decision:
         return [gate for gate in self.gates if not gate.passed]
 
 
-@dataclass(frozen=True)
-class Rollback:
-    """Which version is champion again, and which one no longer is."""
+def promote(params: Params, model: str, version: int | None = None, because: str | None = None) -> Decision:
+    """Makes the challenger, or a `version`, champion if it passes every gate; the decision is kept with its run.
 
-    name: str
-    champion: int
-    former: int
-
-
-def promote(params: Params, model: str) -> Decision:
-    """Makes the challenger champion if it passes every gate; the decision is an artifact of its run either way.
-
-    Raises InputError where there is no challenger.
+    `because` is the reason to take one that was rolled back, or to pass over a champion that does not answer. Raises
+    InputError where there is no challenger, or where neither its data nor the champion's figures on them are here.
     """
     name = registered_name(params, model)
     with alone_with_registry():
         client, _ = connect()
-        challenger, champion = (version_with(client, name, alias) for alias in (Alias.CHALLENGER, Alias.CHAMPION))
-        if challenger is None:
-            champion_is = f"version {champion.version} as champion" if champion else "no version"
+        places = Places.read(client, name)
+        if version is not None:
+            places = places._replace(challenger=_version(client, name, version))
+        if places.challenger is None:
+            there = f"version {places.champion.version} as champion" if places.champion else "no version"
             raise InputError(
                 name,
-                got=f"no challenger, and {champion_is}",
+                got=f"no challenger, and {there}",
                 expected="a version with the alias challenger",
                 remedy="build and register another one: distilrank register",
             )
-        decision = _decide(client, params, name, challenger, champion)
+        decision = _decide(client, params, model, places, places.challenger, because)
         if decision.promoted:
-            _crown(client, name, challenger, champion)
-        _record(client, challenger, decision)
+            crown(client, places, places.challenger, decision.is_best)
+        _record(client, places.challenger, decision, because)
         return decision
 
 
-def rollback(params: Params, model: str) -> Rollback:
-    """Makes the previous champion champion again. Raises InputError where there is none."""
-    name = registered_name(params, model)
-    with alone_with_registry():
-        client, _ = connect()
-        previous, champion = (version_with(client, name, alias) for alias in (Alias.PREVIOUS, Alias.CHAMPION))
-        if previous is None or champion is None or previous.version == champion.version:
-            raise InputError(
-                name,
-                got="no previous champion",
-                expected="one",
-                remedy="promote a challenger, or set the alias champion",
-            )
-        client.set_registered_model_alias(name, Alias.CHAMPION, str(previous.version))
-        client.delete_registered_model_alias(name, Alias.PREVIOUS)
-        client.set_model_version_tag(name, champion.version, Tag.ROLLED_BACK, _now())
-        return Rollback(name, int(previous.version), int(champion.version))
-
-
 def _decide(
-    client: "MlflowClient", params: Params, name: str, challenger: "ModelVersion", champion: "ModelVersion | None"
+    client: "MlflowClient",
+    params: Params,
+    model: str,
+    places: Places,
+    challenger: "ModelVersion",
+    because: str | None,
 ) -> Decision:
-    asked, rule = challenger.tags.get(Tag.EVALUATION), params.promotion.no_worse
-    own = measures_of(client, challenger, asked) if asked else None
-    theirs = measures_of(client, champion, asked) if asked and champion else None
+    asked, own = _figures(client, challenger)
+    comparisons = [_compared(client, params, own, former, asked) for former in places.former()]
     with TemporaryDirectory() as folder:
-        model = _downloaded(client, challenger, Path(folder))
+        files = downloaded(client, challenger, Path(folder))
         gates = (
-            harmless := holds_no_pickle(model),
-            # What may run when it is read is not read.
-            loads(model, Tag.INDEX in challenger.tags)
-            if harmless.passed
-            else Gate("loads in a clean process", False, "it was not tried", {}),
-            reaches_floors(challenger.tags, params.promotion),
-            is_no_worse(own, theirs, rule, champion is None),
+            *file_gates(files, challenger),
+            was_not_rolled_back(challenger.tags, because),
+            reaches_floors(params, model, means_of(client, challenger, asked), Tag.INDEX in challenger.tags),
+            is_no_worse(comparisons, params.promotion.no_worse, because),
             is_quick_enough(challenger.tags, params.promotion),
-            is_small_enough(model, params.promotion),
+            is_small_enough(files, params.promotion),
         )
-    version = int(champion.version) if champion else None
-    promoted = all(gate.passed for gate in gates)
-    return Decision(name, int(challenger.version), version, promoted, asked, gates, _now())
+    return Decision(
+        challenger.name,
+        int(challenger.version),
+        int(places.champion.version) if places.champion else None,
+        promoted=all(gate.passed for gate in gates),
+        is_best=all(isinstance(one, Comparison) and one.challenger >= one.champion for one in comparisons),
+        gains=next((one for one in comparisons if isinstance(one, Comparison)), None),
+        evaluation=asked,
+        gates=gates,
+        at=now(),
+    )
 
 
-def _downloaded(client: "MlflowClient", version: "ModelVersion", folder: Path) -> Path:
-    """The files that a server would load."""
-    from mlflow.artifacts import download_artifacts
-
-    # By their place, because models:/ goes by what MLflow was last told in this process.
-    place = client.get_model_version_download_uri(version.name, str(version.version))
-    return Path(download_artifacts(artifact_uri=place, dst_path=str(folder), tracking_uri=tracking_uri()))
-
-
-def _crown(client: "MlflowClient", name: str, challenger: "ModelVersion", champion: "ModelVersion | None") -> None:
-    """In an order that leaves a champion, and the way back to the former one, wherever it is cut short."""
-    if champion:
-        client.set_registered_model_alias(name, Alias.PREVIOUS, str(champion.version))
-    client.set_registered_model_alias(name, Alias.CHAMPION, str(challenger.version))
-    client.delete_registered_model_alias(name, Alias.CHALLENGER)
+def _compared(
+    client: "MlflowClient", params: Params, own: pl.DataFrame, champion: "ModelVersion", asked: str
+) -> Comparison | str:
+    """With a champion, or why not."""
+    try:
+        measures = _measures(client, params, champion, asked)
+    except DoesNotAnswer as failure:
+        return str(failure)
+    return compared(own, measures, int(champion.version), params.promotion.no_worse)
 
 
-def _record(client: "MlflowClient", challenger: "ModelVersion", decision: Decision) -> None:
+def _figures(client: "MlflowClient", challenger: "ModelVersion") -> tuple[str, pl.DataFrame]:
+    """What was asked in the version's evaluation, and its measures. Raises InputError where it has none."""
+    asked = challenger.tags.get(Tag.EVALUATION)
+    own = measures_of(client, challenger, asked) if asked else None
+    if asked is None or own is None:
+        raise InputError(
+            f"{challenger.name} version {challenger.version}",
+            got="no figures",
+            expected="those of an evaluation",
+            remedy="register it where it was built: distilrank register",
+        )
+    return asked, own
+
+
+def _version(client: "MlflowClient", name: str, version: int) -> "ModelVersion":
+    """Raises InputError where there is none of this number."""
+    for one in client.search_model_versions(f"name = '{name}'"):
+        if int(one.version) == version:
+            return one
+    raise InputError(name, got=f"version {version}", expected="one that is registered", remedy="look in MLflow")
+
+
+def _measures(client: "MlflowClient", params: Params, version: "ModelVersion", asked: str) -> pl.DataFrame:
+    """A champion's, as they were registered in an evaluation, else measured here, and kept."""
+    task = params.promotion.no_worse.task
+    known = measures_of(client, version, asked)
+    if known is not None and task in known["task"]:
+        return known
+    if asked_here(params, BuiltByDvc()) != asked:
+        raise InputError(
+            f"{version.name} version {version.version}",
+            got="no figures in the challenger's evaluation, whose data or params are not here",
+            expected="the data and params that the challenger was registered with",
+            remedy="promote it where they are, or register here: distilrank register",
+        )
+    with TemporaryDirectory() as folder:
+        files = downloaded(client, version, Path(folder))
+        measured = measured_as_served(params, files, task)
+    measures = measured if known is None else pl.concat([known.select(measured.columns), measured])
+    keep(client, version, asked, measures, means_of(client, version, asked))
+    return measures
+
+
+def _record(client: "MlflowClient", challenger: "ModelVersion", decision: Decision, because: str | None) -> None:
     record: dict[str, Any] = asdict(decision)
     client.log_dict(challenger.run_id or "", record, f"promotions/{decision.name}-{decision.at}.json")
     tags = {
         Tag.DECISION: f"{'promoted' if decision.promoted else 'refused'} {decision.at}",
         Tag.REFUSED_BY: ", ".join(gate.gate for gate in decision.refused_by) or "none",
+        **({Tag.FORCED: because} if because else {}),
     }
     for tag, value in tags.items():
         client.set_model_version_tag(decision.name, str(decision.challenger), tag, value)
-
-
-def _now() -> str:
-    """To the microsecond, so that no two decisions share a file."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%fZ")

@@ -1,0 +1,74 @@
+"""A packaged model measured as it is served, on the test queries that are here."""
+
+from pathlib import Path
+
+import polars as pl
+
+from distilrank import layout
+from distilrank.artifacts import unchanged
+from distilrank.data.collection import Collection
+from distilrank.data.runs import RUN_SCHEMA, found, read_trec
+from distilrank.evaluation.measures import measure
+from distilrank.evaluation.tasks import RERANK, is_reranking, test_set_of
+from distilrank.params import Params
+from distilrank.registry.clean_process import answers
+
+# As many as a server finds at once.
+MOST_PASSAGES = 1000
+
+
+def measured_as_served(params: Params, model: Path, task: str) -> pl.DataFrame:
+    """(task, query_id, measure, value) of a packaged model at one task.
+
+    It re-ranks the candidates that the evaluation here re-ranked, or searches its own index. Raises DoesNotAnswer,
+    MissingInput, and ScoreError.
+    """
+    collection = Collection.read(layout.COLLECTION)
+    judged = collection.qrels_of(test_set_of(task))
+    ids = judged["query_id"].unique().sort()
+    queries = collection.queries.filter(pl.col("query_id").is_in(ids.implode())).sort("query_id")
+    run = _reranked(params, collection, model, queries) if is_reranking(task) else _found(params, model, queries)
+    values = measure(run, judged, params.minimum_relevance(test_set_of(task)))
+    return values.select(pl.lit(task).alias("task"), pl.all())
+
+
+def _reranked(params: Params, collection: Collection, model: Path, queries: pl.DataFrame) -> pl.DataFrame:
+    """The candidates that evaluate re-ranked, by the model's scores."""
+    candidates = read_trec(unchanged(layout.RUNS) / f"{params.first_stage()}.{RERANK}.trec")
+    asked = candidates.join(queries, on="query_id", how="semi").sort("query_id", maintain_order=True)
+    texts = _texts(collection, asked["passage_id"])
+    groups = [group for _, group in asked.group_by("query_id", maintain_order=True)]
+    by_id = dict(queries.select("query_id", "text").iter_rows())
+    requests = [
+        {"query": by_id[group["query_id"][0]], "passages": [texts[one] for one in group["passage_id"]]}
+        for group in groups
+    ]
+    said = answers(model, requests)
+    scores = [score for answer in said for score in answer["scores"]]
+    return asked.with_columns(pl.Series("score", scores, pl.Float64))
+
+
+def _found(params: Params, model: Path, queries: pl.DataFrame) -> pl.DataFrame:
+    """What the model's own index has for the queries, whatever passages are in it."""
+
+    def find(depth: int) -> pl.DataFrame:
+        said = answers(model, [{"query": text, "top_k": min(depth, MOST_PASSAGES)} for text in queries["text"]])
+        rows = [
+            (query_id, hit["passage_id"], hit["score"])
+            for query_id, answer in zip(queries["query_id"], said, strict=True)
+            for hit in answer["hits"]
+        ]
+        return pl.DataFrame(rows, schema=RUN_SCHEMA, orient="row")
+
+    return found(find, params.candidates.depth, params.collection.exclude_identical_ids)
+
+
+def _texts(collection: Collection, passage_ids: pl.Series) -> dict[str, str]:
+    """What rankers read of some passages, by id."""
+    wanted, every = set(passage_ids), iter(collection.passage_ids())
+    return {
+        passage_id: text
+        for texts in collection.passage_texts()
+        for text, passage_id in zip(texts, every, strict=False)
+        if passage_id in wanted
+    }

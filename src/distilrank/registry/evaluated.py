@@ -1,0 +1,98 @@
+"""What evaluate and latency found, tied to the models and indexes that they measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from distilrank import layout
+from distilrank.artifacts import built, digest, read_json, read_manifest, unchanged
+from distilrank.errors import MissingInput
+from distilrank.evaluation.measures import means
+from distilrank.params import Params
+from distilrank.registry.built_by_dvc import BuiltByDvc
+from distilrank.registry.names import Tag
+from distilrank.tracking import metric_key
+
+Means = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
+MEASURES = "measures.parquet"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """`asked` stands for the test queries, their candidates and the settings: what is measured by one can be compared.
+
+    `runs` is the digest of the runs. `measures` has every ranker's figures query by query, `means` over the queries.
+    """
+
+    asked: str
+    runs: str
+    measures: pl.DataFrame
+    means: Means
+    milliseconds: Mapping[str, Mapping[str, float]]
+
+    @classmethod
+    def read(cls, params: Params, dvc: BuiltByDvc) -> Self:
+        """Raises MissingInput, also where something else than what is here was measured."""
+        _check_measured(unchanged(layout.RUNS))
+        measures = pl.read_parquet(layout.RUNS / MEASURES)
+        return cls(
+            asked(params, dvc),
+            digest(layout.RUNS),
+            measures,
+            _means(measures),
+            read_json(built(layout.LATENCY))["milliseconds"],
+        )
+
+    def tags_of(self, model: str) -> dict[str, str]:
+        measured = {
+            f"{task}/{metric_key(measure)}": str(value)
+            for task, rankers in self.means.items()
+            for measure, value in rankers.get(model, {}).items()
+        }
+        return {
+            **measured,
+            Tag.MILLISECONDS: str(self.milliseconds[model]["median"]),
+            Tag.RUNS: self.runs,
+            Tag.EVALUATION: self.asked,
+        }
+
+    def measures_of(self, model: str) -> pl.DataFrame:
+        """Raises MissingInput for a model that was not measured."""
+        rows = self.measures.filter(pl.col("ranker") == model)
+        if rows.is_empty():
+            raise MissingInput(
+                layout.RUNS, got=f"no measures of {model}", expected="those of every model", remedy="run `dvc repro`"
+            )
+        return rows.drop("ranker")
+
+
+def asked(params: Params, dvc: BuiltByDvc) -> str:
+    """The digest of what an evaluation here asks."""
+    identity = [
+        dvc.digest(layout.COLLECTION),
+        dvc.digest(layout.CANDIDATES),
+        params.evaluation.model_dump_json(exclude={"untrained"}),
+    ]
+    return sha256("\n".join(identity).encode()).hexdigest()
+
+
+def _check_measured(runs: Path) -> None:
+    for source, then in read_manifest(runs).inputs.items():
+        if digest(Path(source)) != then:
+            raise MissingInput(
+                runs,
+                got=f"the figures of another {source}",
+                expected="those of what is here",
+                remedy="measure it with `dvc repro`",
+            )
+
+
+def _means(measures: pl.DataFrame) -> Means:
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for (task, ranker), rows in measures.group_by("task", "ranker", maintain_order=True):
+        found.setdefault(str(task), {})[str(ranker)] = means(rows)
+    return found

@@ -1,0 +1,87 @@
+"""The gates that a model's files go through, as a server would load them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from distilrank.artifacts import MANIFEST, faults
+from distilrank.measuring_sections import Promotion
+from distilrank.mlflow_client import tracking_uri
+from distilrank.registry.built_by_dvc import digest_now
+from distilrank.registry.clean_process import loads
+from distilrank.registry.gates import Gate
+from distilrank.registry.names import Tag
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+# What a model's files may be: nothing that is executed when it is read, but for the code that serves it.
+HARMLESS = {".safetensors", ".json", ".txt", ".yaml", ".parquet", ".faiss", ".py"}
+NAMED_BY_MLFLOW = {"MLmodel", "registered_model_meta"}
+# How pickles of protocol 2 to 5 begin, and the archives that torch.save writes.
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+
+
+def downloaded(client: "MlflowClient", version: "ModelVersion", folder: Path) -> Path:
+    """The files that a server would load."""
+    from mlflow.artifacts import download_artifacts
+
+    # By their place, because models:/ goes by what MLflow was last told in this process.
+    place = client.get_model_version_download_uri(version.name, str(version.version))
+    return Path(download_artifacts(artifact_uri=place, dst_path=str(folder), tracking_uri=tracking_uri()))
+
+
+def file_gates(files: Path, version: "ModelVersion") -> tuple[Gate, ...]:
+    """Harmless, whole, and loads; what may run when it is read is not read."""
+    harmless, whole = holds_no_pickle(files), is_whole(files, version.tags)
+    if harmless.passed and whole.passed:
+        return harmless, whole, loads(files, Tag.INDEX in version.tags)
+    return harmless, whole, Gate("loads in a clean process", False, "it was not tried", {})
+
+
+def holds_no_pickle(model: Path) -> Gate:
+    """Weights are safetensors, and no file is one that runs when it is read."""
+    files = [file for file in sorted(model.rglob("*")) if file.is_file()]
+    strange = [str(file.relative_to(model)) for file in files if not _is_harmless(file)]
+    weights = [file for file in files if file.suffix == ".safetensors"]
+    why = f"{', '.join(strange)} may run when it is read" if strange else "" if weights else "there are no safetensors"
+    return Gate("safetensors only", not why, why or f"{len(files)} files", {"files": len(files), "refused": strange})
+
+
+def is_whole(model: Path, tags: Mapping[str, str]) -> Gate:
+    """Ranker and index have the files that their manifests name, and the digests that the version was registered by."""
+    expected = {"ranker": tags.get(Tag.MODEL), "index": tags.get(Tag.INDEX)}
+    parts = _parts(model)
+    wrong = [f"{part}: {fault}" for part, place in parts.items() for fault in _faults(place)]
+    wrong += [
+        f"{part}: it is not the one that was registered"
+        for part, digest in expected.items()
+        if digest and (part not in parts or digest_now(parts[part]) != digest)
+    ]
+    return Gate("whole", not wrong, "; ".join(wrong) or "it is what was registered", {"faults": wrong})
+
+
+def is_small_enough(model: Path, budget: Promotion) -> Gate:
+    """All that a server must load is within the budget."""
+    megabytes = sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) / 1e6
+    why = f"{megabytes:.1f} MB, of {budget.megabytes} allowed"
+    return Gate("size", megabytes <= budget.megabytes, why, {"megabytes": megabytes, "allowed": budget.megabytes})
+
+
+def _parts(model: Path) -> dict[str, Path]:
+    """The ranker's directory in a packaged model, and the index's if it has one."""
+    described: dict[str, Any] = YAML(typ="safe", pure=True).load(model / "MLmodel")
+    artifacts = described["flavors"]["python_function"]["artifacts"]
+    return {part: model / place["path"] for part, place in artifacts.items()}
+
+
+def _faults(part: Path) -> list[str]:
+    return faults(part) if (part / MANIFEST).is_file() else ["it has no manifest"]
+
+
+def _is_harmless(file: Path) -> bool:
+    with file.open("rb") as content:
+        return (file.suffix in HARMLESS or file.name in NAMED_BY_MLFLOW) and not content.read(4).startswith(PICKLES)

@@ -1,0 +1,53 @@
+"""What the run of a version keeps of evaluations: its own measures query by query, and every ranker's means."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from distilrank.artifacts import read_json, write_json
+from distilrank.registry.evaluated import MEASURES, Means
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+MEANS = "metrics.json"
+
+
+def keep(client: "MlflowClient", version: "ModelVersion", asked: str, measures: pl.DataFrame, means: Means) -> None:
+    """Of the evaluation that `asked` stands for; `means` is empty for a version that was measured alone."""
+    with TemporaryDirectory() as folder:
+        measures.write_parquet(Path(folder) / MEASURES)
+        write_json(Path(folder) / MEANS, means)
+        client.log_artifacts(version.run_id or "", folder, _place(asked))
+
+
+def measures_of(client: "MlflowClient", version: "ModelVersion", asked: str) -> pl.DataFrame | None:
+    """The version's measures, if it was part of the evaluation."""
+    with _evaluation(client, version, asked) as folder:
+        return pl.read_parquet(folder / MEASURES) if folder else None
+
+
+def means_of(client: "MlflowClient", version: "ModelVersion", asked: str) -> Means:
+    """Every ranker's, empty if the version was not part of the evaluation."""
+    with _evaluation(client, version, asked) as folder:
+        means: Means = read_json(folder / MEANS) if folder else {}
+        return means
+
+
+@contextmanager
+def _evaluation(client: "MlflowClient", version: "ModelVersion", asked: str) -> Iterator[Path | None]:
+    """A copy of what is kept, or None."""
+    if not client.list_artifacts(version.run_id or "", _place(asked)):
+        yield None
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(client.download_artifacts(version.run_id or "", _place(asked), folder))
+
+
+def _place(asked: str) -> str:
+    return f"evaluation/{asked}"
