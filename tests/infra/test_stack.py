@@ -222,10 +222,6 @@ def test_a_port_that_is_taken_is_refused(stack: Stack, tmp_path: Path) -> None:
         )
     assert done.returncode == 2
     assert f"stack: port {port}: got another server on it, expected a free port" in done.stdout
-    for wrong in ("4200", "a,b,c", "1,2,70000"):
-        done = Stack(project).tell("up", DISTILRANK_STACK_PORTS=wrong, PYTHONPATH=str(ROOT))
-        assert done.returncode == 2
-        assert f"DISTILRANK_STACK_PORTS: got '{wrong}', expected three ports" in done.stdout
 
 
 def alive(process: psutil.Process) -> bool:
