@@ -14,6 +14,8 @@ import boto3
 import httpx
 import psutil
 import pytest
+from infra.access import StackError
+from infra.stack import up
 from tests.conftest import ROOT
 from tests.flows.project import Project
 from tests.servers import free_port, wait_for
@@ -222,6 +224,13 @@ def test_a_port_that_is_taken_is_refused(stack: Stack, tmp_path: Path) -> None:
         )
     assert done.returncode == 2
     assert f"stack: port {port}: got another server on it, expected a free port" in done.stdout
+
+
+def test_objects_of_another_server_are_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".stack" / "objects").mkdir(parents=True)
+    with pytest.raises(StackError, match="got objects of another S3 server, expected none; end the stack"):
+        up()
 
 
 def alive(process: psutil.Process) -> bool:
