@@ -1,101 +1,65 @@
-"""An S3 server for one machine: moto's, which keeps objects in memory, with each also in a file.
+"""The stack's S3 server: rclone's, which keeps each object as a file below FOLDER/objects.
 
-A file has the object's content alone: its ETag may change with a restart, and tags and versions are not kept.
+    AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... python -m infra.object_store FOLDER PORT
+
+It answers to that key alone, on 127.0.0.1. A kill loses nothing that was stored. No object's key may be the folder of
+another's, and conditions such as If-Match are not looked at: neither DVC nor MLflow needs either.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+import os
+import sys
 from pathlib import Path
-from threading import Lock
-from typing import Any
-from urllib.parse import parse_qs, quote, unquote
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
-from moto.s3.models import S3Backend, s3_backends
-from werkzeug.serving import run_simple
-
-# An object's file has it, so that one object's key may be the folder of another's.
-_SUFFIX = ".object"
-# What no name is quoted to.
-_EMPTY = "%"
-_CHANGES = {"PUT", "POST", "DELETE"}
-
-
-class DurableStore:
-    """The application of moto's server, which writes what a request changed before it answers."""
-
-    def __init__(self, application: Callable[..., Iterable[bytes]], backend: S3Backend, folder: Path) -> None:
-        self._application, self._backend, self._folder = application, backend, folder
-        self._lock = Lock()
-        self._load()
-
-    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        status = 200
-
-        def answer(line: str, *rest: Any) -> Any:
-            nonlocal status
-            status = int(line.split(maxsplit=1)[0])
-            return start_response(line, *rest)
-
-        body = list(self._application(environ, answer))
-        if environ["REQUEST_METHOD"] in _CHANGES and 200 <= status < 300:
-            bucket, _, key = environ["PATH_INFO"].encode("latin-1").decode().lstrip("/").partition("/")
-            self._keep(bucket, key, parse_qs(environ["QUERY_STRING"], keep_blank_values=True))
-        return body
-
-    def _load(self) -> None:
-        for bucket in sorted(folder for folder in self._folder.iterdir() if folder.is_dir()):
-            self._backend.create_bucket(unquote(bucket.name), "us-east-1")
-            for file in sorted(bucket.rglob(f"*{_SUFFIX}")):
-                names = str(file.relative_to(bucket)).removesuffix(_SUFFIX).split("/")
-                key = "/".join("" if name == _EMPTY else unquote(name) for name in names)
-                self._backend.put_object(unquote(bucket.name), key, file.read_bytes())
-
-    def _keep(self, bucket: str, key: str, query: Mapping[str, list[str]]) -> None:
-        if "partNumber" in query or "uploads" in query:
-            return  # an object only once its parts are joined
-        with self._lock:
-            if bucket not in self._backend.buckets:
-                return
-            self._place(bucket).mkdir(exist_ok=True)
-            if key:
-                self._keep_object(bucket, key)
-            elif "delete" in query:
-                self._drop_deleted(bucket)
-
-    def _keep_object(self, bucket: str, key: str) -> None:
-        file = self._place(bucket, key)
-        found = self._backend.buckets[bucket].keys.get(key)
-        if found is None:
-            file.unlink(missing_ok=True)
-            return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial")
-        partial.write_bytes(found.value)
-        partial.rename(file)
-
-    def _drop_deleted(self, bucket: str) -> None:
-        kept = {self._place(bucket, key) for key in self._backend.buckets[bucket].keys}
-        for file in set(self._place(bucket).rglob(f"*{_SUFFIX}")) - kept:
-            file.unlink()
-
-    def _place(self, bucket: str, key: str | None = None) -> Path:
-        """Every name quoted, dots too, so that none leads elsewhere."""
-        given = (bucket, *(key.split("/") if key else ()))
-        names = [quote(name, safe="").replace(".", "%2E") or _EMPTY for name in given]
-        place = self._folder.joinpath(*names)
-        return place.with_name(f"{place.name}{_SUFFIX}") if key else place
+# What holds an upload until it is whole. An object that was stored is never in one.
+_UNFINISHED = ".rclone_temp_*"
+_OPTIONS = (
+    # Parts that come out of order wait in memory: at most so much of an upload.
+    "--multipart-streaming-buffer-limit=64M",
+    # No reading ahead: the files are on this machine.
+    "--buffer-size=0",
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("port", type=int)
     asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    application = DurableStore(create_backend_app("s3"), s3_backends[DEFAULT_ACCOUNT_ID]["aws"], asked.folder)
-    run_simple("127.0.0.1", asked.port, application, threaded=True, request_handler=MotoRequestHandler)
+    objects = asked.folder.absolute() / "objects"
+    objects.mkdir(parents=True, exist_ok=True)
+    for upload in objects.rglob(_UNFINISHED):
+        upload.unlink()
+    rclone = Path(sys.executable).with_name("rclone")
+    # This process becomes rclone, so that what ends it or counts its memory means the server.
+    os.execve(rclone, command(asked.folder, asked.port), environment(objects))
+
+
+def command(folder: Path, port: int) -> list[str]:
+    address = f"127.0.0.1:{port}"
+    return [
+        *("rclone", "serve", "s3", "objects:", f"--addr={address}", f"--cache-dir={folder.absolute() / 'checksums'}"),
+        # Pages of other origins read nothing, even if they had the key.
+        f"--allow-origin=http://{address}",
+        *_OPTIONS,
+    ]
+
+
+def environment(objects: Path) -> dict[str, str]:
+    """The user's own, with nothing of the user's rclone. Keys are here, since a command shows in the list of processes.
+
+    `objects:` is the folder with the checksum of each file kept beside it, so that a listing reads no object.
+    """
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RCLONE_")}
+    key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    return {
+        **kept,
+        "RCLONE_CONFIG": os.devnull,
+        "RCLONE_CONFIG_OBJECTS_TYPE": "hasher",
+        "RCLONE_CONFIG_OBJECTS_HASHES": "md5",
+        "RCLONE_CONFIG_OBJECTS_REMOTE": str(objects),
+        "RCLONE_AUTH_KEY": f'"{key},{secret}"',
+    }
 
 
 if __name__ == "__main__":

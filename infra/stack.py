@@ -1,7 +1,8 @@
 """A stack without containers: Prefect's server, MLflow's, an S3 server and a worker, as processes of this machine.
 
 `python -m infra.stack up`, from the root of the project, starts them under a supervisor, with their data below .stack/;
-`down` ends exactly those. All listen on 127.0.0.1 alone, on the ports of DISTILRANK_STACK_PORTS (Prefect, MLflow, S3).
+`down` ends exactly those. All listen on 127.0.0.1 alone, on the ports of DISTILRANK_STACK_PORTS (Prefect, MLflow, S3),
+or else on those of the last time.
 """
 
 import fcntl
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -21,39 +22,15 @@ from flows.command import PipelineError
 from flows.graph import default_remote
 from flows.leash import Leash
 
-from distilrank.errors import InputError
+from infra.access import ENVIRONMENT, PORTS, STACK, Access, Ports, StackError
 
-STACK = Path(".stack")
 DEPLOYMENTS, DEPLOYED = Path("prefect.yaml"), STACK / "prefect.yaml"
-LOCK, ENVIRONMENT = STACK / "supervisor.lock", STACK / "environment"
-PORTS = "DISTILRANK_STACK_PORTS"
+LOCK, TURN = STACK / "supervisor.lock", STACK / "up.lock"
 POOL, BUCKET, REMOTE = "distilrank", "distilrank", "stack"
 _SECONDS_TO_START, _SECONDS_TO_END = 120, 30
+_END_IT = "end it: make stack-down"
 # Between the end of a service and its next start: doubled from the first to the last.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-
-
-class StackError(InputError):
-    """The stack cannot start, or does not."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    prefect: int = 4200
-    mlflow: int = 5000
-    s3: int = 9000
-
-    @classmethod
-    def chosen(cls) -> "Ports":
-        """Those of the environment. Raises StackError for anything but three numbers."""
-        if not (given := os.environ.get(PORTS)):
-            return cls()
-        numbers = given.split(",")
-        if len(numbers) != 3 or not all(number.isdigit() and 0 < int(number) < 65536 for number in numbers):
-            raise StackError(
-                PORTS, got=f"'{given}'", expected="three ports, such as 4200,5000,9000", remedy="correct it"
-            )
-        return cls(*map(int, numbers))
 
 
 @dataclass(frozen=True)
@@ -65,33 +42,20 @@ class Service:
     health: str | None
 
 
-def addresses(ports: Ports) -> dict[str, str]:
-    """What a shell needs to use the stack."""
-    return {
-        "PREFECT_API_URL": f"http://127.0.0.1:{ports.prefect}/api",
-        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports.s3}",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        # The server, which only this machine reaches, takes any.
-        "AWS_ACCESS_KEY_ID": "stack",
-        "AWS_SECRET_ACCESS_KEY": "stack",
-    }
-
-
-def services(ports: Ports) -> list[Service]:
+def services(access: Access) -> list[Service]:
     """In the order of their start."""
-    python, home = sys.executable, str(Path(sys.executable).parent)
-    urls = addresses(ports)
+    python, home, ports = sys.executable, str(Path(sys.executable).parent), access.ports
+    urls = access.variables()
     host = ("--host", "127.0.0.1")
     mlflow = (
         *(python, "-m", "mlflow", "server", *host, "--port", str(ports.mlflow), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{(STACK / 'mlflow' / 'mlflow.db').absolute()}"),
         *("--artifacts-destination", f"s3://{BUCKET}/mlflow"),
-        *("--allowed-hosts", f"127.0.0.1:{ports.mlflow},localhost:{ports.mlflow}"),
+        *("--allowed-hosts", ",".join(hosts(ports.mlflow))),
     )
     prefect = (f"{home}/prefect", "server", "start", *host, "--port", str(ports.prefect))
     worker = (f"{home}/prefect", "worker", "start", "--pool", POOL, "--type", "process")
-    store = (python, "-m", "infra.object_store", str(STACK / "objects"), str(ports.s3))
+    store = (python, "-m", "infra.object_store", str(STACK / "s3"), str(ports.s3))
     return [
         Service("s3", store, f"{urls['AWS_ENDPOINT_URL']}/"),
         Service("mlflow", mlflow, f"{urls['MLFLOW_TRACKING_URI']}/health"),
@@ -100,19 +64,27 @@ def services(ports: Ports) -> list[Service]:
     ]
 
 
-def environment(ports: Ports) -> dict[str, str]:
-    """What the services run with: nothing of the user's servers."""
+def hosts(port: int) -> list[str]:
+    """What a browser on this machine calls a server by."""
+    return [f"127.0.0.1:{port}", f"localhost:{port}"]
+
+
+def environment(access: Access) -> dict[str, str]:
+    """What the services run with: nothing of the user's servers. Secrets are here, since commands show in `ps`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_", "AWS_"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
         **kept,
-        **addresses(ports),
+        **access.variables(),
         "PATH": path,
-        "MLFLOW_S3_ENDPOINT_URL": addresses(ports)["AWS_ENDPOINT_URL"],
+        "MLFLOW_S3_ENDPOINT_URL": access.variables()["AWS_ENDPOINT_URL"],
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PREFECT_HOME": str((STACK / "prefect").absolute()),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # Who may start flows may run code: neither other users nor pages that a browser has open.
+        "PREFECT_SERVER_API_AUTH_STRING": access.prefect,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}" for host in hosts(access.ports.prefect)),
         "DO_NOT_TRACK": "1",
     }
 
@@ -121,23 +93,45 @@ def up() -> None:
     """Start the stack, unless it runs, and make what it needs: bucket, work pool, deployments, DVC's remote.
 
     Raises:
-        StackError: if a port is taken, or a service does not come up.
+        StackError: if a port is taken, a service does not come up, or the stack runs on other ports.
     """
-    ports = Ports.chosen()
-    for folder in (STACK, STACK / "mlflow", STACK / "prefect"):
+    STACK.mkdir(mode=0o700, exist_ok=True)
+    if (STACK / "objects").exists():
+        raise StackError(
+            STACK, got="objects of another S3 server", expected="none", remedy=f"end the stack, then rm -r {STACK}"
+        )
+    for folder in (STACK / "mlflow", STACK / "prefect"):
         folder.mkdir(exist_ok=True)
-    if running() is None:
-        for port in (ports.prefect, ports.mlflow, ports.s3):
-            refuse_taken(port)
-        with (STACK / "supervisor.log").open("a") as log:
-            command = [sys.executable, "-m", "infra.stack", "supervise"]
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    for service in services(ports):
-        wait_until_healthy(service)
-    prepare(ports)
-    ENVIRONMENT.write_text("".join(f"{key}={value}\n" for key, value in addresses(ports).items()), encoding="utf-8")
-    print(f"Prefect  http://127.0.0.1:{ports.prefect}\nMLflow   http://127.0.0.1:{ports.mlflow}")
-    print(f"S3       http://127.0.0.1:{ports.s3}, bucket {BUCKET}\nFor a shell: set -a; . {ENVIRONMENT}; set +a")
+    with TURN.open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        access = started()
+        for service in services(access):
+            wait_until_healthy(service)
+        prepare(access)
+    print(f"Prefect  {access.address(access.ports.prefect)}, which asks for PREFECT_API_AUTH_STRING in {ENVIRONMENT}")
+    print(f"MLflow   {access.address(access.ports.mlflow)}")
+    print(f"S3       {access.address(access.ports.s3)}, bucket {BUCKET}")
+    print(f"For a shell: set -a; . {ENVIRONMENT}; set +a")
+
+
+def started() -> Access:
+    """Return the way into the stack, after starting it unless it runs."""
+    asked, kept = Ports.asked(), Access.kept()
+    if running() is not None:
+        if kept is None:
+            raise StackError(ENVIRONMENT, got="no whole file", expected="what the stack runs with", remedy=_END_IT)
+        if asked not in {None, kept.ports}:
+            raise StackError(PORTS, got=asked, expected=f"{kept.ports}, where the stack runs", remedy=_END_IT)
+        return kept
+    ports = asked or (kept.ports if kept else Ports())
+    for port in astuple(ports):
+        refuse_taken(port)
+    access = replace(kept, ports=ports) if kept else Access(ports)
+    access.keep()
+    with (STACK / "supervisor.log").open("a") as log:
+        command = [sys.executable, "-m", "infra.stack", "supervise"]
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    return access
 
 
 def down() -> None:
@@ -169,10 +163,11 @@ def running() -> int | None:
 
 def supervise() -> None:
     """Keep every service running until SIGTERM comes."""
-    ports = Ports.chosen()
+    if (access := Access.kept()) is None:
+        raise StackError(ENVIRONMENT, got="no whole file", expected="what to run with", remedy="start: make stack")
     with only_supervisor(), Leash() as leash:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        kept = [Kept(service, leash, environment(ports)) for service in services(ports)]
+        kept = [Kept(service, leash, environment(access)) for service in services(access)]
         try:
             for one in kept:
                 one.start()
@@ -224,7 +219,7 @@ def only_supervisor() -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StackError(LOCK, got="a supervisor", expected="none", remedy="end it: make stack-down") from error
+            raise StackError(LOCK, got="a supervisor", expected="none", remedy=_END_IT) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -262,12 +257,12 @@ def refuse_taken(port: int) -> None:
             ) from error
 
 
-def prepare(ports: Ports) -> None:
+def prepare(access: Access) -> None:
     """Make the bucket, the work pool, the deployments and a remote for DVC, each unless it is there."""
     import boto3
     from botocore.exceptions import ClientError
 
-    urls = addresses(ports)
+    urls = access.variables()
     s3 = boto3.client(
         "s3",
         endpoint_url=urls["AWS_ENDPOINT_URL"],
@@ -282,20 +277,20 @@ def prepare(ports: Ports) -> None:
     deployments = DEPLOYMENTS.read_text(encoding="utf-8")
     # Deployed again, a schedule that was resumed would be paused.
     if not DEPLOYED.exists() or DEPLOYED.read_text(encoding="utf-8") != deployments:
-        tell(ports, "prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite")
-        tell(ports, "prefect", "--no-prompt", "deploy", "--all")
+        tell(access, "prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        tell(access, "prefect", "--no-prompt", "deploy", "--all")
         DEPLOYED.write_text(deployments, encoding="utf-8")
-    tell(ports, "dvc", "remote", "add", "--local", "--force", REMOTE, f"s3://{BUCKET}/dvc")
-    tell(ports, "dvc", "remote", "modify", "--local", REMOTE, "endpointurl", urls["AWS_ENDPOINT_URL"])
+    tell(access, "dvc", "remote", "add", "--local", "--force", REMOTE, f"s3://{BUCKET}/dvc")
+    tell(access, "dvc", "remote", "modify", "--local", REMOTE, "endpointurl", urls["AWS_ENDPOINT_URL"])
     try:
         default_remote()
     except PipelineError:
-        tell(ports, "dvc", "remote", "default", "--local", REMOTE)
+        tell(access, "dvc", "remote", "default", "--local", REMOTE)
 
 
-def tell(ports: Ports, *command: str) -> None:
+def tell(access: Access, *command: str) -> None:
     """Run a command. Raises StackError with what it said if it fails."""
-    done = subprocess.run(command, env=environment(ports), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(access), capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise StackError(" ".join(command[:3]), got=f"{said}", expected="success", remedy=f"see {STACK}/*.log")

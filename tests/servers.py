@@ -37,14 +37,20 @@ def healthy(address: str) -> bool:
 
 
 @contextmanager
-def server(command: Sequence[str], health: str, environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    """A server, once its health address answers; it ends with the block, and all that it started."""
+def server(
+    command: Sequence[str],
+    health: str,
+    environment: Mapping[str, str],
+    log: Path,
+    ready: Callable[[str], bool] = healthy,
+) -> Iterator[None]:
+    """A server, once it is ready at its health address; it ends with the block, and all that it started."""
     with log.open("w") as output:
         process = subprocess.Popen(
             command, env=environment, stdout=output, stderr=output, start_new_session=True, cwd=log.parent
         )
     try:
-        assert wait_for(lambda: healthy(health), bool, seconds=90), log.read_text()
+        assert wait_for(lambda: ready(health), bool, seconds=90), log.read_text()
         yield
     finally:
         os.killpg(process.pid, signal.SIGKILL)

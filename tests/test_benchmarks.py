@@ -29,6 +29,10 @@ SMALLEST: dict[str, tuple[list[str], list[str]]] = {
         ["--passages", "300", "--triples", "100", "--queries", "20"],
         ["collect │  300", "tokenize", "candidates", "triples │  100"],
     ),
+    "object_store.py": (
+        ["--megabytes", "1", "--files", "20"],
+        ["1 MB in one object; 20 small ones", "open files", "after the kill: 21 objects, the same"],
+    ),
     "score_store.py": (
         ["--pairs", "200", "--pairs-at-once", "50", "--pairs-per-part", "30", "--queries", "20", "--passages", "100"],
         ["200 triples", "ranges of at most 50 pairs"],
