@@ -17,6 +17,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from distilrank.redaction import redacted
 from flows.command import DVC, PipelineError, run
 from flows.failure import CommandFailed, Kind
 from flows.graph import Graph, costly_stages, default_remote, read_graph, with_all_they_need
@@ -81,7 +82,7 @@ def push(what: str, stages: Sequence[str], leash: Leash) -> State[None]:
 def at_work() -> Iterator[None]:
     """What every flow that builds stands in: alone in the working tree, gone with its worker, its page known below."""
     end_with_worker()
-    os.environ.setdefault(FLOW_RUN, flow_run.ui_url or "")
+    os.environ.setdefault(FLOW_RUN, redacted(flow_run.ui_url or ""))
     with alone_in_working_tree(get_run_logger().info):
         yield
 
@@ -156,5 +157,5 @@ def show_changes(before: str) -> None:
     after = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
     names = (f"{LOCK} before", f"{LOCK} after")
     if lines := list(difflib.unified_diff(before.splitlines(), after.splitlines(), *names, n=2, lineterm="")):
-        text = "\n".join(lines)
+        text = redacted("\n".join(lines))
         create_markdown_artifact(f"```diff\n{text}\n```", key="dvc-lock", description=f"In {Path.cwd()}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from distilrank.errors import InputError
+from distilrank.redaction import redacted
 from flows.failure import CommandFailed, Kind, kind_of
 from flows.leash import Leash
 
@@ -86,11 +87,14 @@ def _run(command: Sequence[str], leash: Leash, tell: Tell) -> list[str]:
 
 
 def _printed(output: Iterable[bytes]) -> Iterator[str]:
-    """Return the lines as a terminal would leave them: of a progress bar its last stand; no blank ones, no advice."""
+    """Return the lines as a terminal would leave them: of a progress bar its last stand; no blank ones, no advice.
+
+    Lines go into logs, artifacts and messages, so that what other programs say of URLs is redacted here.
+    """
     for line in output:
         text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
         if text.strip() and not _ADVICE.fullmatch(text.strip()):
-            yield text
+            yield redacted(text)
 
 
 def _message(kind: Kind, last: list[str]) -> str:

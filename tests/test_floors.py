@@ -22,6 +22,7 @@ FLOORS = [
         "artifacts",
         "collection_sections",
         "layout",
+        "locks",
         "measuring_sections",
         "new_directory",
         "params",
@@ -32,6 +33,7 @@ FLOORS = [
         "workers",
     },
     {"errors"},
+    {"redaction"},
 ]
 LIGHT = [
     "distilrank.cli",

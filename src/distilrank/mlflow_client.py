@@ -1,13 +1,12 @@
 """The way to MLflow: MLFLOW_TRACKING_URI, else a sqlite file here, which is made safely."""
 
-import fcntl
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from distilrank.locks import alone_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,14 +75,3 @@ def _lay_out(file: Path) -> None:
                 remains.unlink()
             MlflowClient(tracking_uri=f"sqlite:///{partial_file.absolute()}")
             partial_file.rename(file)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Waits for other processes in the same block; a process that dies leaves it."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

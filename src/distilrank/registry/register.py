@@ -13,8 +13,10 @@ import polars as pl
 from distilrank import layout
 from distilrank.artifacts import built, read_json
 from distilrank.errors import MissingInput, Unreachable
-from distilrank.mlflow_client import alone_in, connect, tracking_uri
+from distilrank.locks import alone_in
+from distilrank.mlflow_client import connect, tracking_uri
 from distilrank.params import Params
+from distilrank.redaction import redacted
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.names import Alias, Tag, registered_name, version_with
 from distilrank.tracking import find_run, metric_key, model_tags, origin
@@ -106,7 +108,7 @@ def alone_with_registry() -> Iterator[None]:
 
 def run_address(client: "MlflowClient", run_id: str) -> str:
     """Where a run is to be seen: its page, or without a server the file that has it."""
-    uri = tracking_uri()
+    uri = redacted(tracking_uri())
     if not uri.startswith("http"):
         return uri
     return f"{uri.rstrip('/')}/#/experiments/{client.get_run(run_id).info.experiment_id}/runs/{run_id}"
