@@ -24,6 +24,7 @@ FLOORS = [
         "layout",
         "locks",
         "measuring_sections",
+        "network_errors",
         "new_directory",
         "params",
         "params_file",

@@ -64,6 +64,10 @@ class Unreachable(DownloadError):
     exit_code = 75
 
 
+class RefusedCredentials(InputError):
+    """A server does not let the user in."""
+
+
 class NotThere(DownloadError):
     """There is no such file."""
 

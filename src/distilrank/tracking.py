@@ -158,7 +158,7 @@ class _Background:
 def _record_stage(
     name: str, params: Mapping[str, Any], work: Path, events: "SimpleQueue[Point | Path | Status]"
 ) -> None:
-    client, experiment_id = connect()
+    client, experiment_id = connect(in_background=True)
     run = _begin_run(client, experiment_id, name, work)
     _log_params(client, run, params)
     logged = _logged_steps(client, run)
@@ -250,7 +250,7 @@ def _log_model(client: "MlflowClient", run: "Run", name: str, directory: Path) -
 def _record_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
     from mlflow.entities import Metric
 
-    client, experiment_id = connect()
+    client, experiment_id = connect(in_background=True)
     now = _milliseconds()
     for name, directory in models.items():
         measured = [

@@ -93,7 +93,7 @@ def _download(source: str, file: Path, checksum: str | None) -> None:
             if failed > len(PAUSES):
                 raise Unreachable(
                     source,
-                    got=f"a connection that breaks, at byte {now:,} ({interruption})"[:200],
+                    got=redacted(f"a connection that breaks, at byte {now:,} ({interruption})")[:200],
                     expected="the whole file",
                     remedy="run it again: it goes on from there",
                 ) from interruption

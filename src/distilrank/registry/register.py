@@ -12,9 +12,9 @@ import polars as pl
 
 from distilrank import layout
 from distilrank.artifacts import built, read_json
-from distilrank.errors import MissingInput, Unreachable
+from distilrank.errors import MissingInput
 from distilrank.locks import alone_in
-from distilrank.mlflow_client import connect, tracking_uri
+from distilrank.mlflow_client import connect, faults_told, tracking_uri
 from distilrank.params import Params
 from distilrank.redaction import redacted
 from distilrank.registry.built_by_dvc import BuiltByDvc
@@ -89,21 +89,12 @@ def register(params: Params) -> list[Registered]:
 @contextmanager
 def alone_with_registry() -> Iterator[None]:
     """Waits for others on this machine who change the same registry."""
-    from mlflow.exceptions import MlflowException
-
     from distilrank.data.downloads import cache
 
     place = cache().parent / "registries" / sha256(tracking_uri().encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
-    with alone_in(place):
-        try:
-            yield
-        except MlflowException as error:
-            if "API request to" not in str(error):
-                raise
-            raise Unreachable(
-                tracking_uri(), got="no answer from MLflow", expected="its server", remedy="see that it runs"
-            ) from error
+    with alone_in(place), faults_told():
+        yield
 
 
 def run_address(client: "MlflowClient", run_id: str) -> str:
