@@ -102,9 +102,16 @@ def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool) -> Sta
         states = conduct(graph, leash, costly_stages() if pushing else set(), pushing)
     order_new_stages(known)
     show_changes(before)
-    if failures := [state.message or "" for state in states if state.is_failed()]:
-        return Failed(message="\n".join(failures))
-    return Completed()
+    return outcome(states)
+
+
+def outcome(states: Sequence[State[Any]]) -> State[None]:
+    """Completed if each stage and push is; else Failed, with what is said of those that were tried."""
+    undone = [state for state in states if not state.is_completed()]
+    if not undone:
+        return Completed()
+    # Pending is what stands below another that failed or crashed.
+    return Failed(message="\n".join(state.message or state.name or "" for state in undone if not state.is_pending()))
 
 
 def conduct(graph: Graph, leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:

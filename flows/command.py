@@ -14,7 +14,7 @@ from flows.failure import CommandFailed, Kind, kind_of
 from flows.leash import Leash
 
 # Stages run side by side, so each DVC waits for the others to let go of the project.
-DVC = ("dvc", "--wait-for-lock")
+DVC = (sys.executable, "-m", "flows.dvc", "--wait-for-lock")
 Tell = Callable[[str], object]
 
 _LAST_LINES = 20
@@ -81,7 +81,7 @@ def _run(command: Sequence[str], leash: Leash, tell: Tell) -> list[str]:
             said.append(line)
     if process.returncode:
         last = said[-_LAST_LINES:]
-        kind = kind_of(process.returncode, last)
+        kind = kind_of(process.returncode)
         raise CommandFailed(kind, _message(kind, last) or f"{command[0]} ended with {process.returncode}", last)
     return said
 

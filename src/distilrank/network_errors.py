@@ -4,21 +4,21 @@ import socket
 from collections.abc import Iterator
 
 
-def is_no_answer(error: BaseException) -> bool:
-    """Whether a server did not answer, broke off, or was too busy: another try later may help."""
-    return any(_is_lost(one) or _may_pass(_status(one)) for one in _chain(error))
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Whether a server wants other credentials than it was given."""
-    return any(_status(one) in (401, 403) or _has_none(one) for one in _chain(error))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error, and those that it came from, as a traceback shows them."""
     while error:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def is_no_answer(error: BaseException) -> bool:
+    """Whether a server did not answer, broke off, or was too busy: another try later may help."""
+    return any(_is_lost(one) or _may_pass(_status(one)) for one in causes(error))
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a server wants other credentials than it was given."""
+    return any(_status(one) in (401, 403) or _has_none(one) for one in causes(error))
 
 
 def _is_lost(error: BaseException) -> bool:
