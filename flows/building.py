@@ -17,6 +17,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from distilrank.redaction import redacted
 from distilrank.working_tree import alone_in_working_tree
 from flows.command import DVC, PipelineError, run
 from flows.failure import CommandFailed, Kind
@@ -81,7 +82,7 @@ def push(what: str, stages: Sequence[str], leash: Leash) -> State[None]:
 def at_work() -> Iterator[None]:
     """What every flow that builds stands in: alone in the working tree, gone with its worker, its page known below."""
     end_with_worker()
-    os.environ.setdefault(FLOW_RUN, flow_run.ui_url or "")
+    os.environ.setdefault(FLOW_RUN, redacted(flow_run.ui_url or ""))
     with alone_in_working_tree(get_run_logger().info):
         yield
 
@@ -101,9 +102,16 @@ def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool) -> Sta
         states = conduct(graph, leash, costly_stages() if pushing else set(), pushing)
     order_new_stages(known)
     show_changes(before)
-    if failures := [state.message or "" for state in states if state.is_failed()]:
-        return Failed(message="\n".join(failures))
-    return Completed()
+    return outcome(states)
+
+
+def outcome(states: Sequence[State[Any]]) -> State[None]:
+    """Completed if each stage and push is; else Failed, with what is said of those that were tried."""
+    undone = [state for state in states if not state.is_completed()]
+    if not undone:
+        return Completed()
+    # Pending is what stands below another that failed or crashed.
+    return Failed(message="\n".join(state.message or state.name or "" for state in undone if not state.is_pending()))
 
 
 def conduct(graph: Graph, leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
@@ -156,5 +164,5 @@ def show_changes(before: str) -> None:
     after = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
     names = (f"{LOCK} before", f"{LOCK} after")
     if lines := list(difflib.unified_diff(before.splitlines(), after.splitlines(), *names, n=2, lineterm="")):
-        text = "\n".join(lines)
+        text = redacted("\n".join(lines))
         create_markdown_artifact(f"```diff\n{text}\n```", key="dvc-lock", description=f"In {Path.cwd()}")

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from distilrank.errors import InputError
+from distilrank.redaction import redacted
 from flows.failure import CommandFailed, Kind, kind_of
 from flows.leash import Leash
 
 # Stages run side by side, so each DVC waits for the others to let go of the project.
-DVC = ("dvc", "--wait-for-lock")
+DVC = (sys.executable, "-m", "flows.dvc", "--wait-for-lock")
 Tell = Callable[[str], object]
 
 _LAST_LINES = 20
@@ -80,17 +81,20 @@ def _run(command: Sequence[str], leash: Leash, tell: Tell) -> list[str]:
             said.append(line)
     if process.returncode:
         last = said[-_LAST_LINES:]
-        kind = kind_of(process.returncode, last)
+        kind = kind_of(process.returncode)
         raise CommandFailed(kind, _message(kind, last) or f"{command[0]} ended with {process.returncode}", last)
     return said
 
 
 def _printed(output: Iterable[bytes]) -> Iterator[str]:
-    """Return the lines as a terminal would leave them: of a progress bar its last stand; no blank ones, no advice."""
+    """Return the lines as a terminal would leave them: of a progress bar its last stand; no blank ones, no advice.
+
+    Lines go into logs, artifacts and messages, so that what other programs say of URLs is redacted here.
+    """
     for line in output:
         text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
         if text.strip() and not _ADVICE.fullmatch(text.strip()):
-            yield text
+            yield redacted(text)
 
 
 def _message(kind: Kind, last: list[str]) -> str:

@@ -55,13 +55,13 @@ def distil(push: bool = False, register_models: bool = True) -> State[None]:
     """
     with at_work():
         state = build_stages(list, push)
-        if state.is_failed():
+        if not state.is_completed():
             return state
         publish_results()
         # Still alone: another run would replace the models.
         if register_models and MODELS.exists():
             entered = enter_models(return_state=True)
-            return Failed(message=entered.message) if entered.is_failed() else state
+            return state if entered.is_completed() else Failed(message=entered.message)
         return state
 
 

@@ -8,6 +8,8 @@ from prefect import State, get_run_logger
 from prefect.client.schemas.objects import FlowRun
 from prefect.flows import Flow
 
+from distilrank.redaction import without_secrets
+
 # In the environment, because such addresses are secrets.
 WEBHOOK = "DISTILRANK_WEBHOOK"
 _SECONDS = 10
@@ -25,7 +27,7 @@ def tell_of_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) 
         "page": os.environ.get("DISTILRANK_FLOW_RUN") or None,
     }
     try:
-        httpx.post(address, json=word, timeout=_SECONDS).raise_for_status()
+        httpx.post(address, json=without_secrets(word), timeout=_SECONDS).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         # Without the address, which is a secret.
         get_run_logger().warning("%s was not told of the failure: %s", WEBHOOK, type(error).__name__)

@@ -22,7 +22,9 @@ FLOORS = [
         "artifacts",
         "collection_sections",
         "layout",
+        "locks",
         "measuring_sections",
+        "network_errors",
         "new_directory",
         "params",
         "params_file",
@@ -30,8 +32,10 @@ FLOORS = [
         "progress",
         "sections",
         "workers",
+        "working_tree",
     },
     {"errors"},
+    {"redaction"},
 ]
 LIGHT = [
     "distilrank.cli",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distilrank.errors import MissingInput
+from distilrank.redaction import without_secrets
 
 MANIFEST = "manifest.json"
 WORK = Path(".work")
@@ -110,7 +111,7 @@ def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs:
     files = sorted(file for file in draft.path.rglob("*") if file.is_file())
     manifest = Manifest(
         made_by,
-        dict(params),
+        without_secrets(dict(params)),
         digests,
         draft.counts,
         {str(file.relative_to(draft.path)): sha256_of(file) for file in files},

@@ -18,6 +18,7 @@ from distilrank.data.downloads import is_remote
 from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
 from distilrank.errors import CollectionError, InputError, NotThere
 from distilrank.params import PARAMS_FILE, Params
+from distilrank.redaction import without_secrets
 from distilrank.sections import Backbone, FileElsewhere, GivenTriples, Section, Student, Teacher, TkRanker
 
 _TEST = "test"
@@ -87,7 +88,8 @@ def _file(entry: str, file: FileElsewhere, output: Path, section: Section) -> _P
 
 def _dumped(section: Section) -> dict[str, Any]:
     """As a manifest has it."""
-    return section.model_dump(mode="json")
+    dumped: dict[str, Any] = without_secrets(section.model_dump(mode="json"))
+    return dumped
 
 
 def _is_made(output: Path, used: Mapping[str, Any]) -> bool:

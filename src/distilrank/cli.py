@@ -1,6 +1,7 @@
 """The command line: one command a stage, and what one asks of the result. Each imports what it needs when it runs."""
 
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from distilrank import layout
 from distilrank.errors import InputError
 from distilrank.params import Params
 from distilrank.params_file import read_params
+from distilrank.redaction import redacted
 
 app = typer.Typer(
     help="Distil slow, strong neural rankers into small, fast ones.",
@@ -36,6 +38,9 @@ def main() -> None:
     except InputError as error:
         print(f"distilrank: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except Exception:  # a fault of ours, or of a library that names the URL it was given
+        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(1)
 
 
 def _say(line: str) -> None:

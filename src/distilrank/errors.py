@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import ClassVar
 
+from distilrank.redaction import redacted
+
 
 class InputError(Exception):
-    """Something given is not usable: says where, what was got, what was expected, what to do."""
+    """Something given is not usable: says where, what was got, what was expected, what to do; and no secret."""
 
     exit_code: ClassVar[int] = 2
 
     def __init__(self, where: object, *, got: object, expected: str, remedy: str) -> None:
         line = f"{where}: got {got}, expected {expected}; {remedy}"
-        super().__init__(" ".join(line.split()))
+        super().__init__(redacted(" ".join(line.split())))
 
     def within(self, where: object) -> "InputError":
         """The same error, said of an entry that it came from."""
@@ -24,7 +26,7 @@ class InputError(Exception):
 
 def _as_it_was(kind: type[InputError], line: str) -> InputError:
     error = kind.__new__(kind)
-    error.args = (line,)
+    error.args = (redacted(line),)
     return error
 
 
@@ -60,6 +62,10 @@ class Unreachable(DownloadError):
     """A server does not answer, or breaks off again and again: later it may be there (exit code 75, EX_TEMPFAIL)."""
 
     exit_code = 75
+
+
+class RefusedCredentials(InputError):
+    """A server does not let the user in."""
 
 
 class NotThere(DownloadError):

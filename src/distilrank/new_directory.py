@@ -9,6 +9,7 @@ from typing import Any
 
 from distilrank.artifacts import MANIFEST, Manifest, sha256_of, write_json
 from distilrank.errors import InputError
+from distilrank.redaction import without_secrets
 
 
 @contextmanager
@@ -26,6 +27,6 @@ def new_directory(target: Path, made_by: str, params: Mapping[str, Any], source:
         yield draft
         files = sorted(file for file in draft.rglob("*") if file.is_file())
         digests = {str(file.relative_to(draft)): sha256_of(file) for file in files}
-        manifest = Manifest(made_by, dict(params), {str(source): sha256_of(source)}, {}, digests)
+        manifest = Manifest(made_by, without_secrets(dict(params)), {str(source): sha256_of(source)}, {}, digests)
         write_json(draft / MANIFEST, asdict(manifest))
         draft.rename(target)

@@ -8,6 +8,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from distilrank.redaction import redacted
+
 Advance = Callable[[int], None]
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -21,7 +23,7 @@ class AdvanceWithNote(Protocol):
 @contextmanager
 def progress(what: str, total: int | None, done: int = 0) -> Iterator[AdvanceWithNote]:
     """Gives a function that is told how much more is done; `done` of `total`, where that is known, was done before."""
-    console = Console(stderr=True)
+    console, what = Console(stderr=True), redacted(what)
     if done:
         print(f"{what}: going on from {done:,}{_of(total)}", flush=True)
     if console.is_terminal:

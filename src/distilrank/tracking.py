@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from distilrank.artifacts import digest, read_manifest, sha256_of, write_text
 from distilrank.mlflow_client import connect, tracking_uri
+from distilrank.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -119,7 +120,7 @@ def origin() -> dict[str, str]:
         # dvc.lock changes with every stage, and has a tag of its own.
         tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--", ".", f":!{DVC_LOCK}"))).lower()
     if page := os.environ.get("DISTILRANK_FLOW_RUN"):
-        tags["prefect.flow_run"] = page
+        tags["prefect.flow_run"] = redacted(page)
     if DVC_LOCK.is_file():
         tags["dvc.lock"] = sha256_of(DVC_LOCK)
     return tags
@@ -146,18 +147,18 @@ class _Background:
             self._warn(f"{type(error).__name__}: {error}")
 
     def _warn(self, reason: str) -> None:
-        line = " ".join(reason.split())[:160]
+        line = redacted(" ".join(reason.split()))[:160]
         message = (
             f"MLflow at {tracking_uri()} has not recorded all of {self._what} ({line}); all else goes on. "
             "Check that it runs, or unset MLFLOW_TRACKING_URI to record in mlflow.db"
         )
-        _log.warning(re.sub(r"://[^/@\s]*@", "://", message))  # no password on a terminal
+        _log.warning(redacted(message))
 
 
 def _record_stage(
     name: str, params: Mapping[str, Any], work: Path, events: "SimpleQueue[Point | Path | Status]"
 ) -> None:
-    client, experiment_id = connect()
+    client, experiment_id = connect(in_background=True)
     run = _begin_run(client, experiment_id, name, work)
     _log_params(client, run, params)
     logged = _logged_steps(client, run)
@@ -198,7 +199,7 @@ def _log_params(client: "MlflowClient", run: "Run", params: Mapping[str, Any]) -
     from mlflow.entities import Param
     from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
-    entries = [Param(key, str(value)[:MAX_PARAM_VAL_LENGTH]) for key, value in _flat(params)]
+    entries = [Param(key, redacted(str(value))[:MAX_PARAM_VAL_LENGTH]) for key, value in _flat(params)]
     for start in range(0, len(entries), MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run.info.run_id, params=entries[start : start + MAX_PARAMS_TAGS_PER_BATCH])
 
@@ -249,7 +250,7 @@ def _log_model(client: "MlflowClient", run: "Run", name: str, directory: Path) -
 def _record_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
     from mlflow.entities import Metric
 
-    client, experiment_id = connect()
+    client, experiment_id = connect(in_background=True)
     now = _milliseconds()
     for name, directory in models.items():
         measured = [

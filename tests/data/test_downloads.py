@@ -195,3 +195,32 @@ def test_a_path_is_its_own_file(tmp_path: Path) -> None:
     assert fetched(str(file), MD5) == file
     with pytest.raises(DownloadError, match="got md5"):
         fetched(str(file), "md5:" + 32 * "0")
+
+
+def a_download(location: str) -> "subprocess.Popen[str]":
+    code = f"from distilrank.data.downloads import fetched; print(fetched({location!r}, {MD5!r}).stat().st_size)"
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ, text=True)
+
+
+def test_two_processes_that_want_one_file_both_get_it(server: str, behaviour: Behaviour) -> None:
+    behaviour.slowly = True
+    both = [a_download(server) for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert all(one.endswith(f"{len(CONTENT)}\n") for one in said)
+    assert f"{server}: waiting for another process that downloads it" in "".join(said)
+    assert behaviour.asked == [""]
+
+
+def test_one_of_two_that_is_killed_leaves_its_part_to_the_other(server: str, behaviour: Behaviour) -> None:
+    behaviour.slowly = True
+    first = a_download(server)
+    wait_for_bytes(1_000_000)
+    second = a_download(server)
+    assert second.stdout is not None and "waiting" in second.stdout.readline()
+    first.kill()
+    behaviour.slowly = False
+    said, _ = second.communicate()
+    first.communicate()
+    assert second.returncode == 0 and said.endswith(f"{len(CONTENT)}\n")
+    assert int(behaviour.asked[-1].removeprefix("bytes=").rstrip("-")) >= 1_000_000

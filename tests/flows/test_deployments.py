@@ -29,10 +29,11 @@ FAILURES = {
     2: "mistake.tries",
     137: "memory.tries",
 }
+SECRET = "s3://me:hidden@bucket/a?X-Amz-Signature=hidden"
 FAILING = "stages:" + "".join(
     f"""
   fails{code}:
-    cmd: echo try >> {file}; [ $(wc -l < {file}) -ge 2 ] || exit {code}
+    cmd: echo try >> {file}; [ $(wc -l < {file}) -ge 2 ] || {{ echo {SECRET} refused; exit {code}; }}
     always_changed: true"""
     for code, file in FAILURES.items()
 )
@@ -126,6 +127,9 @@ def test_only_what_may_pass_is_tried_again(
     assert word["state"] == "Failed"
     assert "fails2: " in word["message"]
     assert word["page"] == f"{PAGES}/flow-runs/flow-run/{flow_run['id']}"
+    # What a stage says of a URL is told without its secrets.
+    assert "s3://bucket/a?X-Amz-Signature=*** refused" in word["message"]
+    assert "hidden" not in word["message"] + logs(server, flow_run["id"]) + said
 
 
 @pytest.mark.usefixtures("worker")

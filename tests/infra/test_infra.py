@@ -115,7 +115,7 @@ class TestCompose:
     def test_prefect_asks_for_its_password_and_lets_no_other_page_ask(self) -> None:
         given = SERVICES["prefect-server"]["environment"]
         assert "PREFECT_SERVER_API_AUTH_STRING" in given
-        origins = {f"http://{host}:4200" for host in ("localhost", "127.0.0.1")}
+        origins = {"${PREFECT_UI_URL:-http://localhost:4200}", "http://127.0.0.1:4200"}
         assert set(given["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].split(",")) == origins
 
     def test_mlflow_answers_to_known_hosts_and_unpickles_nothing(self) -> None:

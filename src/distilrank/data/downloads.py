@@ -1,4 +1,7 @@
-"""Downloads: into a cache that all projects share, gone on with after an interruption, verified, whole or absent."""
+"""Downloads: into a cache that all projects share, gone on with after an interruption, verified, whole or absent.
+
+One process downloads a file; others that want it wait.
+"""
 
 import hashlib
 import os
@@ -10,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 from distilrank.artifacts import read_json, write_json
 from distilrank.data.remote import Interrupted, opened
 from distilrank.errors import DownloadError, NotThere, Unreachable
+from distilrank.locks import alone_in
 from distilrank.progress import progress
+from distilrank.redaction import redacted
 
 # Pauses, in seconds, before one location is tried again; a try that brought bytes starts them anew.
 PAUSES = (1.0, 2.0, 5.0, 10.0)
@@ -38,7 +43,10 @@ def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] =
         return path
     file = _place(location)
     if not file.is_file():
-        _from_first(location, mirrors, file, checksum)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with alone_in(file.parent, redacted(f"{location}: waiting for another process that downloads it")):
+            if not file.is_file():
+                _from_first(location, mirrors, file, checksum)
     _verify(file, location, checksum)
     return file
 
@@ -72,7 +80,6 @@ def _from_first(location: str, mirrors: Sequence[str], file: Path, checksum: str
 
 
 def _download(source: str, file: Path, checksum: str | None) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.partial")
     failed, reached = 0, -1
     while True:
@@ -86,7 +93,7 @@ def _download(source: str, file: Path, checksum: str | None) -> None:
             if failed > len(PAUSES):
                 raise Unreachable(
                     source,
-                    got=f"a connection that breaks, at byte {now:,} ({interruption})"[:200],
+                    got=redacted(f"a connection that breaks, at byte {now:,} ({interruption})")[:200],
                     expected="the whole file",
                     remedy="run it again: it goes on from there",
                 ) from interruption
@@ -103,9 +110,9 @@ def _download(source: str, file: Path, checksum: str | None) -> None:
 def _go_on(source: str, partial: Path) -> None:
     """Appends what is missing of a file, or begins anew where that is another file by now."""
     known = read_json(_state(partial)) if _state(partial).is_file() else {}
-    same = known.get("source") == source and partial.is_file()
+    same = known.get("source") == redacted(source) and partial.is_file()
     with opened(source, partial.stat().st_size if same else 0, known.get("version", "")) as stream:
-        write_json(_state(partial), {"source": source, "version": stream.version})
+        write_json(_state(partial), {"source": redacted(source), "version": stream.version})
         with partial.open("r+b") if stream.start else partial.open("wb") as file:
             file.truncate(stream.start)
             file.seek(stream.start)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distilrank.errors import DownloadError, NotThere
+from distilrank.redaction import redacted
 
 # What a break loses at most.
 _CHUNK = 1 << 16
@@ -122,7 +123,7 @@ def _read(body: Any) -> Iterator[bytes]:
 def _refused(location: str, got: str, kind: type[DownloadError] = DownloadError) -> DownloadError:
     return kind(
         location,
-        got=got[:160],
+        got=redacted(got)[:160],
         expected="a file that may be read",
         remedy="correct the location, or see to its permissions, credentials and proxies",
     )

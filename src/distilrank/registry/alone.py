@@ -5,23 +5,17 @@ from contextlib import contextmanager
 from hashlib import sha256
 
 from distilrank.data.downloads import cache
-from distilrank.errors import Unreachable
-from distilrank.mlflow_client import alone_in, tracking_uri
+from distilrank.locks import alone_in
+from distilrank.mlflow_client import faults_told, tracking_uri
 
 
 @contextmanager
 def alone_with_registry() -> Iterator[None]:
-    """Waits for others on this machine who change the same registry. Raises Unreachable where MLflow is silent."""
-    from mlflow.exceptions import MlflowException
+    """Waits for others on this machine who change the same registry.
 
+    Raises Unreachable where MLflow does not answer, RefusedCredentials where it does not let the user in.
+    """
     place = cache().parent / "registries" / sha256(tracking_uri().encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
-    with alone_in(place):
-        try:
-            yield
-        except MlflowException as error:
-            if "API request to" not in str(error):
-                raise
-            raise Unreachable(
-                tracking_uri(), got="no answer from MLflow", expected="its server", remedy="see that it runs"
-            ) from error
+    with alone_in(place), faults_told():
+        yield

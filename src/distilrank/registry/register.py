@@ -9,6 +9,7 @@ from distilrank import layout
 from distilrank.artifacts import unchanged
 from distilrank.mlflow_client import connect, tracking_uri
 from distilrank.params import Params
+from distilrank.redaction import redacted
 from distilrank.registry.alone import alone_with_registry
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.evaluated import Evaluated
@@ -53,7 +54,7 @@ def register(params: Params) -> list[Registered]:
 
 def run_address(client: "MlflowClient", run_id: str) -> str:
     """Where a run is to be seen: its page, or without a server the file that has it."""
-    uri = tracking_uri()
+    uri = redacted(tracking_uri())
     if not uri.startswith("http"):
         return uri
     return f"{uri.rstrip('/')}/#/experiments/{client.get_run(run_id).info.experiment_id}/runs/{run_id}"

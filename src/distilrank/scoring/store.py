@@ -5,7 +5,6 @@ holds its scorer's fingerprint, so that a foreign one does. A score counts for a
 were scored: ids alone may come to mean another text.
 """
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import polars as pl
 from distilrank.artifacts import read_json, sha256_of, write_json
 from distilrank.data.query_ranges import QueryRange
 from distilrank.errors import ScoreError
+from distilrank.locks import alone_in
 from distilrank.scoring.fingerprint import fingerprint_of
 
 # Beside the stages' outputs, which DVC deletes before it runs a stage.
@@ -50,16 +50,12 @@ class ScoreStore:
         fingerprint = fingerprint_of(scorer)
         directory = root / fingerprint
         directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            _wait_for(descriptor, directory)
+        with alone_in(directory, f"{directory}: waiting for another scoring by the same teacher"):
             store = cls(directory, fingerprint)
             try:
                 yield store
             finally:
                 store._describe(scorer)
-        finally:
-            os.close(descriptor)
 
     def names(self) -> set[str]:
         """Of its parts."""
@@ -118,14 +114,6 @@ class ScoreStore:
         owner = pl.read_parquet_metadata(part).get("fingerprint")
         if owner != self.fingerprint:
             raise _not_trusted(part, f"scores of the scorer {owner}", f"those of {self.fingerprint}")
-
-
-def _wait_for(descriptor: int, directory: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"{directory}: waiting for another scoring by the same teacher", flush=True)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def texts_digest(queries: npt.NDArray[np.uint64], passages: npt.NDArray[np.uint64]) -> pl.Series:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from distilrank.params import Params
+from distilrank.redaction import without_secrets
 
 NAMED = ("teachers", "ensembles", "students")
 
@@ -11,7 +12,7 @@ NAMED = ("teachers", "ensembles", "students")
 def configuration(params: Params) -> dict[str, list[tuple[str, str]]]:
     """The lines (dotted key, value) of each section, without what is not set; each entry of NAMED is a section."""
     sections: dict[str, list[tuple[str, str]]] = {}
-    for name, section in params.model_dump(mode="json", exclude_none=True).items():
+    for name, section in without_secrets(params.model_dump(mode="json", exclude_none=True)).items():
         if name in NAMED:
             sections |= {f"{name}.{entry}": list(_lines(values)) for entry, values in section.items()}
         else:
