@@ -21,6 +21,7 @@ FLOORS = [
     {
         "artifacts",
         "collection_sections",
+        "dvc_files",
         "layout",
         "measuring_sections",
         "new_directory",
