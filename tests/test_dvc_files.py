@@ -172,3 +172,25 @@ def test_a_dvc_that_lives_stays_in_the_list_of_users(project: Path) -> None:
         mend(print)
         living.kill()
     assert json.loads(USERS.read_text()) == users
+
+
+def test_dvc_goes_on_after_an_entry_of_the_run_cache_that_was_not_finished(project: Path) -> None:
+    # Without a lock it looks for both there, and fails on the place of one.
+    LOCK.unlink()
+    entries = list(Path(".dvc/cache/runs").glob("*/*/*"))
+    for entry in entries:
+        entry.unlink()
+    (entries[0].parent / "Hb6iXtgTkYwrZ4Na.tmp").write_text("cmd: mkdir one")
+    assert "failed to reproduce" in repro().stdout
+    mend(print)
+    done = repro()
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("Running stage") == 2
+
+
+def test_the_run_cache_may_be_elsewhere(project: Path, tmp_path: Path) -> None:
+    place = tmp_path / "shared" / "runs" / "ab" / ("ab" * 32)
+    place.mkdir(parents=True)
+    Path(".dvc/config.local").write_text("[cache]\n    dir = ../../shared\n")
+    mend(print)
+    assert not place.exists()

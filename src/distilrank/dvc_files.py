@@ -1,4 +1,4 @@
-"""Two files that DVC does not write whole: dvc.lock, and its list of who reads and writes which outputs.
+"""What DVC does not write whole: dvc.lock, its list of who reads and writes which outputs, entries of its run-cache.
 
 A DVC that is killed leaves half of one, and every DVC after it fails on that. So the last whole dvc.lock is kept below
 .work/ and put back. Where none was kept, the half is taken away: DVC finds what was built in its run-cache.
@@ -20,6 +20,7 @@ DAMAGED = WORK / "dvc.lock.damaged"
 _DVC = Path(".dvc")
 _TEMPORARY = _DVC / "tmp"
 _USERS = _TEMPORARY / "rwlock"
+_DIGEST = re.compile("[0-9a-f]{64}")
 _CONFLICT = re.compile(rb"^<{7} ", re.MULTILINE)
 _Users = dict[str, dict[str, Any]]  # read or write -> output -> who is at it
 
@@ -33,10 +34,12 @@ def mend(tell: Callable[[str], object]) -> None:
 
     Raises LockConflict.
     """
-    if _is_damaged(_read(LOCK)) or _is_wrong(_read(_USERS)):
+    if _is_damaged(_read(LOCK)) or _is_wrong(_read(_USERS)) or any(_remains_in_run_cache()):
         with _no_dvc_at_work():
             _mend_lock(tell)
             _mend_users(tell)
+            for remains in list(_remains_in_run_cache()):
+                remains.rmdir() if remains.is_dir() else remains.unlink()
     keep()
 
 
@@ -155,3 +158,23 @@ def _is_another(user: dict[str, Any]) -> bool:
     except psutil.Error:
         return False
     return not ("dvc" in command and command.endswith(user["cmd"].partition(" ")[2]))
+
+
+def _remains_in_run_cache() -> Iterator[Path]:
+    """Entries that were not finished, and the places of entries that were not even begun, on which DVC fails."""
+    for place in _run_cache().glob("*/*"):
+        files = list(place.glob("*"))
+        unfinished = [file for file in files if not _DIGEST.fullmatch(file.name)]
+        yield from unfinished
+        if unfinished == files:
+            yield place
+
+
+def _run_cache() -> Path:
+    from dvc.config import Config, ConfigError
+
+    try:
+        folder = Config(str(_DVC))["cache"].get("dir")
+    except ConfigError:  # which DVC itself tells of
+        folder = None
+    return Path(folder or _DVC / "cache") / "runs"
