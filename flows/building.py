@@ -17,13 +17,16 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from distilrank.dvc_files import LOCK, keep, mend
+from distilrank.errors import InputError
 from distilrank.redaction import redacted
 from distilrank.working_tree import alone_in_working_tree
-from flows.command import DVC, PipelineError, run
+from flows.command import DVC, run
 from flows.failure import CommandFailed, Kind
 from flows.graph import Graph, costly_stages, default_remote, read_graph, with_all_they_need
 from flows.leash import Leash
-from flows.lock import LOCK, locked_stages, order_new_stages
+from flows.lock import locked_stages, order_new_stages
+from flows.orphans import end_orphans, wait_for_trainings
 from flows.stage import run_stage
 from flows.worker import end_with_worker
 
@@ -83,23 +86,29 @@ def at_work() -> Iterator[None]:
     """What every flow that builds stands in: alone in the working tree, gone with its worker, its page known below."""
     end_with_worker()
     os.environ.setdefault(FLOW_RUN, redacted(flow_run.ui_url or ""))
-    with alone_in_working_tree(get_run_logger().info):
+    tell = get_run_logger().info
+    with alone_in_working_tree(tell):
+        end_orphans(tell)
+        wait_for_trainings(tell)
         yield
 
 
 def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool) -> State[None]:
     """Build the chosen stages of dvc.yaml with all they need; Failed, and says why, if one was not built or pushed."""
+    tell = get_run_logger().info
     try:
+        mend(tell)
         graph = read_graph()
         graph = with_all_they_need(graph, choose(graph))
         if pushing:
             default_remote()
-    except PipelineError as error:
+    except InputError as error:
         return Failed(message=str(error))
     before = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
     known = locked_stages()
     with Leash() as leash:
         states = conduct(graph, leash, costly_stages() if pushing else set(), pushing)
+    mend(tell)
     order_new_stages(known)
     show_changes(before)
     return outcome(states)
@@ -144,6 +153,7 @@ def conduct(graph: Graph, leash: Leash, costly: set[str], pushing: bool) -> list
         stage = ended.get()
         running.discard(stage)
         order.done(stage)
+        keep()
         runs[stage].wait()  # else its state is asked of the server, which learns it later
         if base(stage) in costly and runs[stage].state.name == "Built":
             built.append(stage)

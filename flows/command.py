@@ -12,6 +12,7 @@ from distilrank.errors import InputError
 from distilrank.redaction import redacted
 from flows.failure import CommandFailed, Kind, kind_of
 from flows.leash import Leash
+from flows.orphans import mark
 
 # Stages run side by side, so each DVC waits for the others to let go of the project.
 DVC = (sys.executable, "-m", "flows.dvc", "--wait-for-lock")
@@ -36,7 +37,7 @@ def environment() -> dict[str, str]:
     programs = str(Path(sys.executable).parent)
     path = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
     # Two trainings at once would have their threads spin in each other's way, and take four times as long.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **mark(), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def ask(*arguments: str) -> str:

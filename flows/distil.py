@@ -17,9 +17,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from distilrank.dvc_files import mend
+from distilrank.errors import InputError
 from distilrank.layout import METRICS, MODELS, REPORT
 from flows.building import AT_ONCE, FLOW_RUN, PAUSES, at_work, build_stages, failed, may_pass
-from flows.command import PipelineError, run
+from flows.command import run
 from flows.failure import CommandFailed
 from flows.graph import read_graph
 from flows.leash import Leash
@@ -77,6 +79,7 @@ def main() -> int:
     """Run the flow here and return the exit code."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
+        mend(print)
         read_graph()  # a mistake shows at once, before any server starts
         if not (server := PREFECT_API_URL.value()):
             os.environ[FLOW_RUN] = ""  # the pages of a server that ends with this process are nowhere
@@ -84,7 +87,7 @@ def main() -> int:
         os.environ["PREFECT_API_URL"] = server
         with temporary_settings({PREFECT_API_URL: server}):
             state = distil(return_state=True)
-    except PipelineError as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

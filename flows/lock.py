@@ -5,11 +5,11 @@ differ from run to run, and from the one that `dvc repro` writes. The new entrie
 """
 
 import re
-from pathlib import Path
 
+from distilrank.artifacts import write_text
+from distilrank.dvc_files import LOCK
 from flows.graph import serial_order
 
-LOCK = Path("dvc.lock")
 STAGES = re.compile(r"^stages:\n((?:  .*\n|\n)*)", re.MULTILINE)
 ENTRY = re.compile(r"^  (?P<name>\S.*):\n(?:   .*\n|\n)*", re.MULTILINE)
 
@@ -29,7 +29,7 @@ def order_new_stages(known: list[str]) -> None:
     text = LOCK.read_text(encoding="utf-8")
     by_name = entries(text)
     ordered = "".join(by_name[name] for name in wanted)
-    write(STAGES.sub(lambda _: f"stages:\n{ordered}", text, count=1))
+    write_text(LOCK, STAGES.sub(lambda _: f"stages:\n{ordered}", text, count=1))
 
 
 def entries(text: str) -> dict[str, str]:
@@ -37,10 +37,3 @@ def entries(text: str) -> dict[str, str]:
     stages = STAGES.search(text)
     found = ENTRY.finditer(stages[1]) if stages else ()
     return {entry["name"].strip("'\""): entry[0] for entry in found}
-
-
-def write(text: str) -> None:
-    """Replace dvc.lock as a whole, or not at all."""
-    part = LOCK.with_suffix(".lock.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(LOCK)

@@ -11,7 +11,14 @@ import sys
 from prefect import get_client
 
 from flows.leash import Leash
+from flows.orphans import mark
 
+DEFAULTS = {
+    # The server tells Prefect's makers of its use unless told not to.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # The first start makes the database: on a busy machine that takes longer than Prefect's 20 seconds.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+}
 LEASH = Leash()  # held until this process ends: Prefect reports to the server until then
 
 
@@ -21,8 +28,7 @@ def start_server() -> str:
     Raises:
         RuntimeError: if it does not start; Prefect has then said why.
     """
-    # The server tells Prefect's makers of its use unless told not to.
-    environment = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ}
+    environment = DEFAULTS | os.environ | mark()
     process = LEASH.start([sys.executable, "-m", "flows.server"], environment, errors=None)
     assert process.stdout is not None
     address = process.stdout.readline().decode().strip()

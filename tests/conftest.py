@@ -32,6 +32,7 @@ LONGEST = [
     "test_pipeline.py",
     "test_deployments.py",
     "test_registry.py",
+    "test_random_kills.py",
     "test_interruption.py",
     "test_every_architecture.py",
     "test_stack.py",

@@ -21,6 +21,7 @@ FLOORS = [
     {
         "artifacts",
         "collection_sections",
+        "dvc_files",
         "layout",
         "locks",
         "measuring_sections",

@@ -3,6 +3,7 @@
 Work in progress lives below .work/<stage>/<fingerprint>/, outside the outputs, and survives `kill -9`.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -100,30 +101,63 @@ def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs:
     """Gives a temporary directory to write to; on success it becomes `path`, with its manifest, by one rename."""
     digests = {str(source): digest(source) for source in inputs}
     draft = Draft(WORK / "writing" / "-".join(path.parts))
-    shutil.rmtree(draft.path, ignore_errors=True)
-    draft.path.mkdir(parents=True)
+    with _empty_and_ours(draft.path, path):
+        try:
+            yield draft
+        except BaseException:
+            shutil.rmtree(draft.path, ignore_errors=True)
+            _remove_if_empty(draft.path.parent, WORK)
+            raise
+        files = sorted(file for file in draft.path.rglob("*") if file.is_file())
+        manifest = Manifest(
+            made_by,
+            without_secrets(dict(params)),
+            digests,
+            draft.counts,
+            {str(file.relative_to(draft.path)): sha256_of(file) for file in files},
+        )
+        write_json(draft.path / MANIFEST, asdict(manifest))
+        replaced = draft.path.with_suffix(".replaced")
+        shutil.rmtree(replaced, ignore_errors=True)
+        if path.exists():
+            path.rename(replaced)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.path.rename(path)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextmanager
+def _empty_and_ours(draft: Path, output: Path) -> Iterator[None]:
+    """An empty directory for this process alone. One that writes the same output already, such as a stage whose DVC
+    was killed, is waited for; one that died has left its directory, and no lock on it."""
+    while True:
+        draft.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_RDONLY)
+        try:
+            _wait_for(descriptor, output)
+            if _stands(draft, descriptor):
+                for remains in draft.iterdir():
+                    shutil.rmtree(remains) if remains.is_dir() else remains.unlink()
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _wait_for(descriptor: int, output: Path) -> None:
     try:
-        yield draft
-    except BaseException:
-        shutil.rmtree(draft.path, ignore_errors=True)
-        _remove_if_empty(draft.path.parent, WORK)
-        raise
-    files = sorted(file for file in draft.path.rglob("*") if file.is_file())
-    manifest = Manifest(
-        made_by,
-        without_secrets(dict(params)),
-        digests,
-        draft.counts,
-        {str(file.relative_to(draft.path)): sha256_of(file) for file in files},
-    )
-    write_json(draft.path / MANIFEST, asdict(manifest))
-    replaced = draft.path.with_suffix(".replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
-    if path.exists():
-        path.rename(replaced)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft.path.rename(path)
-    shutil.rmtree(replaced, ignore_errors=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{output}: waiting for another process that writes it", flush=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _stands(directory: Path, descriptor: int) -> bool:
+    """Whether an open directory is still there by that name: whoever was waited for has moved its own away."""
+    try:
+        return os.path.samestat(directory.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _remove_if_empty(*directories: Path) -> None:

@@ -59,7 +59,13 @@ def init(
 
 @app.command()
 def check() -> None:
-    """Check params.yaml, and what it names: files, backbones, queries of every kind. Nothing is built."""
+    """Check params.yaml, and what it names: files, backbones, queries of every kind; mend what a kill left of dvc.lock.
+
+    Nothing is built.
+    """
+    from distilrank.dvc_files import mend
+
+    mend(typer.echo)
     _checked_params()
 
 

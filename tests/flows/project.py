@@ -93,10 +93,13 @@ class Project:
     def run_flow(self, server: str | None = None) -> "subprocess.CompletedProcess[str]":
         return self.run(sys.executable, "-m", "flows.distil", server=server)
 
+    def start(self, *command: str, server: str | None = None) -> "subprocess.Popen[bytes]":
+        """Start a command, in a process group of its own."""
+        given = environment(self.home, server)
+        return subprocess.Popen(command, cwd=self.directory, env=given, start_new_session=True)
+
     def start_flow(self, server: str | None = None) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "flows.distil"], cwd=self.directory, env=environment(self.home, server)
-        )
+        return self.start(sys.executable, "-m", "flows.distil", server=server)
 
 
 class Server:

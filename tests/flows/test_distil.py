@@ -101,6 +101,21 @@ def test_broken_pipeline_is_one_line_and_exit_code_2(project: Callable[[], Proje
     assert len(run.stdout.splitlines()) == 1
 
 
+def test_a_damaged_lock_is_mended_and_one_in_conflict_is_not(built: SimpleNamespace, server: Server) -> None:
+    project = built.project
+    states_after_run(project, server)
+    good = project.read("dvc.lock")
+    project.write("dvc.lock", "")
+    assert states_after_run(project, server) == {"UpToDate"}
+    assert project.read("dvc.lock") == good
+    project.write("dvc.lock", f"<<<<<<< HEAD\n{good}")
+    refused = project.run_flow(server.address)
+    assert refused.returncode == 2
+    assert refused.stdout.startswith("dvc.lock: got both sides of a conflict in git, expected one of them; ")
+    assert len(refused.stdout.splitlines()) == 1
+    project.write("dvc.lock", good)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_training_outlives_the_flow(
     number: signal.Signals, project: Callable[[str], Project], server: Server

@@ -1,0 +1,74 @@
+"""What a killed run left at work in this working tree.
+
+A run ends what it started, even when it is killed, unless the processes that see to this are killed with it.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from distilrank.artifacts import WORK
+from flows.leash import GRACE
+
+# The process of the run, in the environment of all that it starts.
+RUN_BY = "DISTILRANK_RUN_BY"
+
+
+def mark() -> dict[str, str]:
+    """What tells a process, and all that it starts, as this run's."""
+    return {RUN_BY: str(os.getpid())}
+
+
+def end_orphans(tell: Callable[[str], object]) -> None:
+    """End what runs of this working tree that are gone have left: what it has done is gone on with."""
+    orphans = list(_orphans())
+    if orphans:
+        tell(f"ending what a run that was killed left at work: processes {', '.join(str(one.pid) for one in orphans)}")
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for orphan in orphans:
+            with suppress(psutil.NoSuchProcess):
+                end(orphan)
+        orphans = psutil.wait_procs(orphans, timeout=GRACE)[1]
+
+
+def _orphans() -> Iterator[psutil.Process]:
+    here = str(Path.cwd())
+    for process in psutil.process_iter():
+        try:
+            run = process.environ().get(RUN_BY)
+            if run and process.cwd() == here and _is_gone(int(run)):
+                yield process
+        except psutil.Error:
+            pass  # it has ended, or is another user's
+
+
+def _is_gone(run: int) -> bool:
+    try:
+        return bool(psutil.Process(run).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_for_trainings(tell: Callable[[str], object]) -> None:
+    """Wait for trainings that others began, such as one whose `dvc repro` was killed: they would refuse ours."""
+    for lock in sorted(WORK.glob("models-*.lock")):
+        with lock.open() as file:
+            told = False
+            while not _is_free(file.fileno()):
+                if not told:
+                    tell(f"waiting for a training that still runs ({file.read()}); end it to go on from its checkpoint")
+                told = True
+                time.sleep(1)
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
