@@ -19,6 +19,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
 from distilrank.artifacts import digest, read_manifest, sha256_of, write_text
+from distilrank.dvc_files import LOCK
 from distilrank.mlflow_client import connect, tracking_uri
 from distilrank.redaction import redacted
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 MODEL_TAG = "distilrank.model"
-DVC_LOCK = Path("dvc.lock")
 
 # How long a command waits, at its end, for what MLflow has not taken in yet; a model of 90 MB takes seconds.
 _SECONDS_AT_THE_END = 120.0
@@ -118,11 +118,11 @@ def origin() -> dict[str, str]:
     if commit := _git("rev-parse", "HEAD"):
         tags["mlflow.source.git.commit"] = commit
         # dvc.lock changes with every stage, and has a tag of its own.
-        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--", ".", f":!{DVC_LOCK}"))).lower()
+        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--", ".", f":!{LOCK}"))).lower()
     if page := os.environ.get("DISTILRANK_FLOW_RUN"):
         tags["prefect.flow_run"] = redacted(page)
-    if DVC_LOCK.is_file():
-        tags["dvc.lock"] = sha256_of(DVC_LOCK)
+    if LOCK.is_file():
+        tags["dvc.lock"] = sha256_of(LOCK)
     return tags
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from distilrank.dvc_files import LOCK
 from distilrank.errors import MissingInput
-
-DVC_LOCK = Path("dvc.lock")
 
 
 class BuiltByDvc:
@@ -16,9 +15,9 @@ class BuiltByDvc:
 
     def __init__(self) -> None:
         """Raises MissingInput where there is no dvc.lock."""
-        if not DVC_LOCK.is_file():
-            raise _not_built(DVC_LOCK)
-        lock: dict[str, Any] = YAML(typ="safe", pure=True).load(DVC_LOCK)
+        if not LOCK.is_file():
+            raise _not_built(LOCK)
+        lock: dict[str, Any] = YAML(typ="safe", pure=True).load(LOCK)
         outs = [out for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])]
         self._digests: dict[str, str] = {out["path"]: out["md5"] for out in outs}
         self._checked = set[Path]()
@@ -32,7 +31,7 @@ class BuiltByDvc:
             raise MissingInput(
                 directory,
                 got="other files than DVC built",
-                expected=f"those of {DVC_LOCK}",
+                expected=f"those of {LOCK}",
                 remedy="bring both in line with `dvc repro`",
             )
         self._checked.add(directory)
