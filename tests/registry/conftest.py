@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import ROOT
 from tests.rankers.tiny import save_tiny_ranker
+from tests.registry.timed import write_collection, write_latency, write_run
 from tests.servers import free_port, server
 
 from distilrank import layout
@@ -53,6 +54,8 @@ class Built:
         for place in (layout.COLLECTION, layout.CANDIDATES, layout.TRIPLES):
             with whole_directory(place, "a stage", {}, []) as draft:
                 (draft.path / "content.txt").write_text(str(place))
+                if place == layout.COLLECTION:
+                    write_collection(draft.path)
         for name in ARCHITECTURES:
             self.train(name, seed=0)
         self.evaluate({})
@@ -85,8 +88,9 @@ class Built:
         ]
         with whole_directory(layout.RUNS, "distilrank evaluate", {}, []) as draft:
             pl.concat(tables).write_parquet(draft.path / "measures.parquet")
+            write_run(draft.path)
         write_json(layout.METRICS, {"rerank": {name: {"nDCG@10": float(v.mean())} for name, v in values.items()}})
-        write_json(layout.LATENCY, {"milliseconds": {name: {"median": 5.0, "p90": 6.0} for name in ARCHITECTURES}})
+        write_latency(list(ARCHITECTURES), INDEXED)
         self.lock()
 
     def lock(self) -> None:

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Any
 from distilrank.errors import InputError
 from distilrank.mlflow_client import connect, tracking_uri
 from distilrank.params import Params
-from distilrank.registry.gates import (
-    Gate,
-    holds_no_pickle,
-    is_no_worse,
-    is_quick_enough,
-    is_small_enough,
-    loads,
-    reaches_floors,
-)
+from distilrank.registry.clean_process import answered_alone, is_quick_enough, loads, not_tried, timed_requests
+from distilrank.registry.gates import Gate, holds_no_pickle, is_no_worse, is_small_enough, reaches_floors
 from distilrank.registry.names import Alias, Tag, registered_name, version_with
 from distilrank.registry.register import alone_with_registry, measures_of
 
@@ -101,17 +94,18 @@ def _decide(
     asked, rule = challenger.tags.get(Tag.EVALUATION), params.promotion.no_worse
     own = measures_of(client, challenger, asked) if asked else None
     theirs = measures_of(client, champion, asked) if asked and champion else None
+    requests = timed_requests(params, Tag.INDEX in challenger.tags)
     with TemporaryDirectory() as folder:
         model = _downloaded(client, challenger, Path(folder))
+        harmless = holds_no_pickle(model)
+        # What may run when it is read is not read.
+        answered = answered_alone(model, requests, params.latency.clients) if harmless.passed else not_tried()
         gates = (
-            harmless := holds_no_pickle(model),
-            # What may run when it is read is not read.
-            loads(model, Tag.INDEX in challenger.tags)
-            if harmless.passed
-            else Gate("loads in a clean process", False, "it was not tried", {}),
+            harmless,
+            loads(answered),
             reaches_floors(challenger.tags, params.promotion),
             is_no_worse(own, theirs, rule, champion is None),
-            is_quick_enough(challenger.tags, params.promotion),
+            is_quick_enough(answered, params.promotion),
             is_small_enough(model, params.promotion),
         )
     version = int(champion.version) if champion else None

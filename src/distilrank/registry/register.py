@@ -17,6 +17,7 @@ from distilrank.mlflow_client import alone_in, connect, tracking_uri
 from distilrank.params import Params
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.names import Alias, Tag, registered_name, version_with
+from distilrank.registry.times import refresh_times, tags_of_times
 from distilrank.tracking import find_run, metric_key, model_tags, origin
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Evaluated:
 
     asked: str
     metrics: Mapping[str, Mapping[str, Mapping[str, float]]]
-    milliseconds: Mapping[str, Mapping[str, float]]
+    times: Mapping[str, Mapping[str, str]]
     measures: pl.DataFrame
 
     @classmethod
@@ -57,7 +58,7 @@ class Evaluated:
         return cls(
             sha256("\n".join(identity).encode()).hexdigest(),
             read_json(built(layout.METRICS)),
-            read_json(built(layout.LATENCY))["milliseconds"],
+            tags_of_times(params),
             pl.read_parquet(built(layout.RUNS / MEASURES)),
         )
 
@@ -67,7 +68,7 @@ class Evaluated:
             for task, rankers in self.metrics.items()
             for measure, value in rankers.get(model, {}).items()
         }
-        return {Tag.EVALUATION: self.asked, Tag.MILLISECONDS: str(self.milliseconds[model]["median"]), **measured}
+        return {Tag.EVALUATION: self.asked, **measured}
 
 
 def register(params: Params) -> list[Registered]:
@@ -132,6 +133,7 @@ def _register(
     if version is None:
         data = {Tag.COLLECTION: dvc.digest(layout.COLLECTION), Tag.TRIPLES: dvc.digest(layout.TRIPLES)}
         version = _make_version(client, experiment_id, name, model, index, {**identity, **data})
+    refresh_times(client, version, evaluated.times[model])
     _tell(client, version, evaluated, model)
     champion = version_with(client, name, Alias.CHAMPION)
     if champion is None or champion.version != version.version:
@@ -141,7 +143,9 @@ def _register(
 
 def _version_of(client: "MlflowClient", name: str, identity: Mapping[Tag, str]) -> "ModelVersion | None":
     versions = client.search_model_versions(f"name = '{name}'")
-    same = [version for version in versions if all(version.tags.get(tag) == digest for tag, digest in identity.items())]
+    # Those of before brought no code of their own.
+    whole = [version for version in versions if Tag.CODE in version.tags]
+    same = [version for version in whole if all(version.tags.get(tag) == digest for tag, digest in identity.items())]
     return max(same, key=lambda version: int(version.version), default=None)
 
 
@@ -153,8 +157,9 @@ def _make_version(
     model_id = _logged_model(client, run, directory, index)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    commit = {Tag.COMMIT: run.data.tags.get("mlflow.source.git.commit", "unknown")}
-    every = {str(tag): value for tag, value in {**tags, **commit}.items()}
+    code = client.get_logged_model(model_id).tags[Tag.CODE]
+    made = {Tag.COMMIT: run.data.tags.get("mlflow.source.git.commit", "unknown"), Tag.CODE: code}
+    every = {str(tag): value for tag, value in {**tags, **made}.items()}
     return client.create_model_version(name, f"models:/{model_id}", run.info.run_id, every, model_id=model_id)
 
 
@@ -171,7 +176,7 @@ def _logged_model(client: "MlflowClient", run: "Run", directory: Path, index: Pa
     from distilrank.serving.logged_model import log_ranker
 
     logged = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
-    if logged and not index:
+    if logged and not index and Tag.CODE in client.get_logged_model(logged[0]).tags:
         return str(logged[0])
     return log_ranker(client, run, directory.name, directory, index, model_tags(directory))
 

@@ -9,10 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Run
 from mlflow.models import Model
 
-from distilrank.serving.own_code import SERVED_RANKER, by_own_name, requirements, write_own_code
-
-# The tag of a model that brings its code, which is its name.
-CODE_TAG = "distilrank.code"
+from distilrank.serving.own_code import CODE_TAG, SERVED_RANKER, by_own_name, requirements, write_own_code
 
 
 def log_ranker(

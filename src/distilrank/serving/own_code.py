@@ -13,6 +13,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 SERVED_RANKER = Path(__file__).with_name("served_ranker.py")
+# The tag of a model that brings its code: the code's name.
+CODE_TAG = "distilrank.code"
 # What that code imports, and what reads its weights, by the names under which it is installed; Faiss with an index.
 REQUIRED = ["mlflow", "numpy", "polars", "pydantic", "rich", "safetensors", "tokenizers", "torch", "transformers"]
 _IMPORT = re.compile(rf"^(\s*(?:from|import)\s+){PACKAGE.name}\b", re.MULTILINE)
