@@ -25,7 +25,7 @@ from distilrank.registry.promotion import Decision
 
 def show_results(params: Params) -> None:
     """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, all over the seeds of each
-    model; which times to measure again; and the report's path. Raises MissingInput.
+    model; of times, and which to measure again; and the report's path. Raises MissingInput.
     """
     (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), MeasuredTimes.read()
     console = Console()
@@ -33,7 +33,8 @@ def show_results(params: Params) -> None:
     for task, title in titles.items():
         console.print(_by_teacher(title, metrics[task], deviations[task]))
     for task, title in titles.items():
-        console.print(_by_ranker(title, metrics[task], deviations[task], latency.columns(task)))
+        console.print(_by_ranker(title, metrics[task], deviations[task]))
+    console.print(_times(latency))
     expected, collection = params.report.expected, collection_name(params.collection)
     for table in graded(expected, collection, metrics):
         console.print(_graded(table))
@@ -92,14 +93,21 @@ def _by_teacher(title: str, scores: Scores, deviations: Scores) -> Table:
     return table
 
 
-def _by_ranker(title: str, scores: Scores, deviations: Scores, times: Scores) -> Table:
-    """`times` are medians by title and ranker."""
+def _by_ranker(title: str, scores: Scores, deviations: Scores) -> Table:
     measures = list(next(iter(scores.values())))
-    table = _table(title, ["ranker", *measures, *times])
+    table = _table(title, ["ranker", *measures])
     for ranker, values in scores.items():
-        took = [f"{medians[ranker]:.1f}" if ranker in medians else "" for medians in times.values()]
         apart = deviations.get(ranker, {})
-        table.add_row(ranker, *(figure(values[name], apart.get(name)) for name in measures), *took)
+        table.add_row(ranker, *(figure(values[name], apart.get(name)) for name in measures))
+    return table
+
+
+def _times(latency: MeasuredTimes) -> Table:
+    """Of a request as a server gets it: texts in, scores or hits out."""
+    columns = {f"{kind}, {way}": medians for kind, ways in latency.by_title().items() for way, medians in ways.items()}
+    table = _table(f"Milliseconds a query, on {latency.machine}", ["ranker", *columns])
+    for ranker in dict.fromkeys(ranker for medians in columns.values() for ranker in medians):
+        table.add_row(ranker, *(f"{one[ranker]:.1f}" if ranker in one else "" for one in columns.values()))
     return table
 
 

@@ -19,7 +19,7 @@ from distilrank.artifacts import whole_directory, write_json
 from distilrank.console import show_results
 from distilrank.data.collection import SCHEMAS, Collection
 from distilrank.data.runs import read_trec, write_trec
-from distilrank.errors import ParamsError
+from distilrank.errors import MissingInput, ParamsError
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.report import ReportInputs, write_report
 from distilrank.evaluation.tasks import task_of
@@ -143,7 +143,9 @@ def write_results(params: Params, collection: Collection) -> None:
     medians = [100 * slowness[kind] + 0.01 * number for number, kind in enumerate(kinds)]
     by_ranker = dict(zip(timed, medians, strict=True))
     reranking = {name: times_of(time) for name, time in by_ranker.items()}
-    searching = {name: times_of(time / 10) for name, time in by_ranker.items() if name.split("-")[0] == "dot"}
+    searching = {
+        name: {"single": times_of(time)["single"]} for name, time in by_ranker.items() if name.split("-")[0] == "dot"
+    }
     told = {"machine": "a machine", "depth": 5, "top_k": 10, "queries": 12, "clients": 4, "measured": {}}
     write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
     labels = {name: labels_of(random, 5 + number) for number, name in enumerate(params.label_names())}
@@ -322,10 +324,32 @@ def test_a_headline_of_a_loss_says_so(
 
 
 def test_the_speed_up_is_that_of_the_times_in_the_table(matrix_page: str) -> None:
-    slow, fast = (float(next(cells(matrix_page, "matrix", name))[-2]) for name in ("T1", "tk"))
+    slow, fast = (float(next(cells(matrix_page, "matrix", name))[-1]) for name in ("T1", "tk"))
     [told] = re.findall(r"([\d.]+) times as fast", lead(matrix_page))
     assert float(told) == pytest.approx(slow / fast, rel=0.1)
     assert "Measure the times again" not in matrix_page
+
+
+def test_a_time_says_whether_passages_were_encoded_beforehand(matrix_page: str) -> None:
+    served, at_once, beforehand, found = map(float, next(cells(matrix_page, "times", "dot")))
+    assert at_once == pytest.approx(3 * served, rel=0.1)
+    assert beforehand == pytest.approx(served / 2, rel=0.1)
+    assert found == served
+    assert next(cells(matrix_page, "times", "Ranker")) == [
+        "one at a time",
+        "4 at once",
+        "encoded beforehand",
+        "one at a time",
+    ]
+    reranking, searching = cells(matrix_page, "matrix", "dot")
+    assert float(reranking[-1]) == float(searching[-1]) == served
+    assert next(cells(matrix_page, "times", "tk"))[-1] == ""
+
+
+def test_times_of_an_older_form_are_refused(results: Params) -> None:
+    write_json(layout.LATENCY, {"machine": "a machine", "depth": 5, "queries": 12, "milliseconds": {}})
+    with pytest.raises(MissingInput, match=r"latency.json: got times of another form"):
+        show_results(results)
 
 
 def test_models_built_alike_whose_times_differ_are_flagged(results: Params, capsys: pytest.CaptureFixture[str]) -> None:
@@ -339,8 +363,8 @@ def test_models_built_alike_whose_times_differ_are_flagged(results: Params, caps
         in lead(page)
     )
     assert "times as fast" not in lead(page)
-    assert next(cells(page, "matrix", "tk"))[-2].endswith("?")
-    assert not next(cells(page, "matrix", "dot"))[-2].endswith("?")
+    assert next(cells(page, "matrix", "tk"))[-1].endswith("?")
+    assert not next(cells(page, "matrix", "dot"))[-1].endswith("?")
     show_results(results)
     assert "Measure the times again: tk-T1 took 235.0 ms, tk-T2 took 7.7 ms" in capsys.readouterr().out
 

@@ -8,7 +8,7 @@ from distilrank import layout
 from distilrank.artifacts import built, read_json
 from distilrank.errors import MissingInput
 from distilrank.evaluation.latency import BEFOREHAND, CONCURRENT, SINGLE, Times, uneven_times
-from distilrank.evaluation.tasks import RERANK
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.params import Params
 
 
@@ -43,15 +43,15 @@ class MeasuredTimes:
         ways = self.milliseconds[task.rpartition("/")[2]]
         return {ranker: times[how]["median"] for ranker, times in ways.items() if how in times}
 
-    def columns(self, task: str) -> dict[str, dict[str, float]]:
-        """The medians of each way that the task was timed in, with a title."""
-        titles = {
-            SINGLE: "ms a query",
-            CONCURRENT: f"of {self.clients} at once",
-            BEFOREHAND: "passages encoded beforehand",
+    def by_title(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Medians by what was asked for, how, and ranker: the columns of a table."""
+        kinds = {f"re-rank {self.depth}": RERANK, f"find {self.top_k}": RETRIEVE}
+        ways = {SINGLE: "one at a time", CONCURRENT: f"{self.clients} at once", BEFOREHAND: BEFOREHAND}
+        every = {
+            kind: {way: medians for how, way in ways.items() if (medians := self.medians(task, how))}
+            for kind, task in kinds.items()
         }
-        every = {title: self.medians(task, how) for how, title in titles.items()}
-        return {title: medians for title, medians in every.items() if medians}
+        return {kind: columns for kind, columns in every.items() if columns}
 
     def uneven(self, params: Params, task: str = RERANK) -> list[dict[str, float]]:
         """The times by model of models built alike that differ too much to be true."""

@@ -6,7 +6,6 @@ The test queries choose nothing here: the best of several on them would look bet
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.report.gains import Gain, Gains
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.matrix_table import MatrixTable
@@ -69,11 +68,11 @@ def _yardstick(inputs: ReportInputs, student: ReportedRanker) -> ReportedRanker:
 
 
 def _times_as_fast(table: MatrixTable, slow: ReportedRanker, fast: ReportedRanker) -> float | None:
-    """By the times in the table, of one client at a server."""
+    """By the times in the table, which are those of one client at a server."""
     rows = table.row_of(slow), table.row_of(fast)
-    if any(row.is_uneven or SINGLE not in row.times for row in rows):
+    if any(row.is_uneven or row.milliseconds is None for row in rows):
         return None
-    of_slow, of_fast = (row.times[SINGLE] for row in rows)
+    of_slow, of_fast = (row.milliseconds or 0.0 for row in rows)
     return of_slow / of_fast if of_fast else None
 
 

@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from distilrank.evaluation.latency import BEFOREHAND, SINGLE
+from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.report.gains import MEASURES, Gain, Gains
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
 from distilrank.evaluation.tasks import title_of
 from distilrank.sections import Student
-
-# As a server answers one client, and as if passages had been encoded before.
-SHOWN = [SINGLE, BEFOREHAND]
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,16 @@ class Row:
     # Lends its colour to the row.
     ranker: ReportedRanker
     cells: dict[str, list[list[Cell]]]
-    # The median of its models' times, by how they were asked; uneven where these differ too much to be true.
-    times: dict[str, float]
+    # The median of its models' times, as a server answers one client; it is uneven where these differ too much to be
+    # true.
+    milliseconds: float | None
     is_uneven: bool
 
 
 @dataclass(frozen=True)
 class MatrixTable:
     title: str
-    timed: list[str]
+    is_timed: bool
     references: list[Row]
     students: list[Row]
 
@@ -66,8 +64,9 @@ def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     references = [_reference(inputs, task, ranker) for ranker in measured.values() if ranker.student is None]
     names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
     students = [_student(inputs, task, name, measured, gains) for name in names]
-    timed = [how for how in SHOWN if inputs.latency.medians(task, how)]
-    return MatrixTable(title_of(task, inputs.params.first_stage()), timed, references, students)
+    return MatrixTable(
+        title_of(task, inputs.params.first_stage()), bool(inputs.latency.medians(task, SINGLE)), references, students
+    )
 
 
 def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
@@ -76,7 +75,7 @@ def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
         name: [[], [Cell(inputs.metrics[task][ranker.name][name], None, None, False, None)], *empty]
         for name in MEASURES
     }
-    return Row(ranker.name, ranker.description, ranker, cells, *_times(inputs, task, [ranker]))
+    return Row(ranker.name, ranker.description, ranker, cells, *_time(inputs, task, [ranker]))
 
 
 def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, ReportedRanker], gains: Gains) -> Row:
@@ -95,7 +94,7 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
         _described(inputs.params.students[student]),
         next(iter(taught), own[0]),
         {measure: _cells(inputs, task, measure, student, columns, gains) for measure in MEASURES},
-        *_times(inputs, task, own),
+        *_time(inputs, task, own),
     )
 
 
@@ -135,13 +134,12 @@ def _cells(
     ]
 
 
-def _times(inputs: ReportInputs, task: str, rankers: list[ReportedRanker]) -> tuple[dict[str, float], bool]:
-    """The medians of their times, and whether one is too far from those built alike.
+def _time(inputs: ReportInputs, task: str, rankers: list[ReportedRanker]) -> tuple[float | None, bool]:
+    """The median of their milliseconds, and whether one is too far from those built alike.
 
-    None for candidates that were given: nobody knows what they took.
+    No time for candidates that were given: nobody knows what they took.
     """
-    by_way = {how: inputs.latency.medians(task, how) for how in SHOWN}
-    known = {how: [times[ranker.name] for ranker in rankers if ranker.name in times] for how, times in by_way.items()}
+    medians = inputs.latency.medians(task, SINGLE)
+    times = [medians[ranker.name] for ranker in rankers if ranker.name in medians]
     uneven = {name for models in inputs.latency.uneven(inputs.params, task) for name in models}
-    is_uneven = any(ranker.name in uneven for ranker in rankers)
-    return {how: median(times) for how, times in known.items() if times}, is_uneven
+    return median(times) if times else None, any(ranker.name in uneven for ranker in rankers)

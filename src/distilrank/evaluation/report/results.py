@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.report.gains import Gain, Gains
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
@@ -12,36 +13,35 @@ PRIMARY = "nDCG@10"
 
 @dataclass(frozen=True)
 class Row:
-    """One ranker's line of the tables: values, gain and times by task, none where there are none."""
+    """One ranker's line of the tables: values, gain and time by task, none where there are none."""
 
     ranker: ReportedRanker
     values: dict[str, list[float]]
     gains: dict[str, Gain]
-    times: dict[str, list[float | None]]
+    milliseconds: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Tasks with their measures, in the order of the metrics file, and with how they were timed; a row a ranker."""
+    """Tasks with their measures, in the order of the metrics file, and a row a ranker."""
 
     tasks: dict[str, list[str]]
-    timed: dict[str, list[str]]
     rows: list[Row]
 
 
 def results_table(inputs: ReportInputs, gains: dict[str, Gains]) -> Table:
     tasks = {task: _measures_of(by_ranker) for task, by_ranker in inputs.metrics.items()}
-    timed = {task: inputs.latency.columns(task) for task in tasks}
+    times = {task: inputs.latency.medians(task, SINGLE) for task in tasks}
     rows = [
         Row(
             ranker,
             {task: _values(inputs, task, ranker, measures) for task, measures in tasks.items()},
             {task: found[ranker.name, PRIMARY] for task, found in gains.items() if (ranker.name, PRIMARY) in found},
-            {task: [times.get(ranker.name) for times in ways.values()] for task, ways in timed.items()},
+            {task: medians[ranker.name] for task, medians in times.items() if ranker.name in medians},
         )
         for ranker in inputs.rankers
     ]
-    return Table(tasks, {task: list(ways) for task, ways in timed.items()}, rows)
+    return Table(tasks, rows)
 
 
 def effectiveness(inputs: ReportInputs, ranker: ReportedRanker) -> float:
