@@ -98,7 +98,9 @@ def test_every_ranker_is_measured_and_timed(by_repro: Path, command: Command) ->
     metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
     assert list(metrics["rerank"]) == RANKERS
     assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", *INDEXED]
-    assert list(json.loads((by_repro / "evaluation/latency.json").read_text())["milliseconds"]) == TIMED
+    times = json.loads((by_repro / "evaluation/latency.json").read_text())["milliseconds"]
+    assert list(times["rerank"]) == TIMED
+    assert list(times["retrieve"]) == ["bm25", *INDEXED]
     assert "rerank.dot-T1.nDCG@10" in command(by_repro, "dvc", "metrics", "show", "--md").stdout
     assert "dot-T1" in command(by_repro, "distilrank", "results").stdout
 

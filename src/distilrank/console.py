@@ -15,10 +15,10 @@ from distilrank.artifacts import built
 from distilrank.collection_sections import collection_name
 from distilrank.evaluation.by_teacher import MEASURE, Scores, by_teacher, figure
 from distilrank.evaluation.expected import GradedTable, graded, not_graded
-from distilrank.evaluation.latency import uneven_times
+from distilrank.evaluation.measured_times import MeasuredTimes
 from distilrank.evaluation.seeds import over_seeds
 from distilrank.evaluation.shortfalls import read_histories, shortfalls
-from distilrank.evaluation.tasks import is_reranking, title_of
+from distilrank.evaluation.tasks import title_of
 from distilrank.params import Params
 from distilrank.registry.gates import Gate
 from distilrank.registry.promotion import Decision
@@ -27,22 +27,22 @@ from distilrank.registry.rollback import Rollback
 
 def show_results(params: Params) -> None:
     """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, all over the seeds of each
-    model; which times to measure again; and the report's path. Raises MissingInput.
+    model; of times, and which to measure again; and the report's path. Raises MissingInput.
     """
-    (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), _read(layout.LATENCY)
+    (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), MeasuredTimes.read()
     console = Console()
     titles = {task: title_of(task, next(iter(scores))) for task, scores in metrics.items()}
     for task, title in titles.items():
         console.print(_by_teacher(title, metrics[task], deviations[task]))
     for task, title in titles.items():
-        times = latency["milliseconds"] if is_reranking(task) else {}
-        console.print(_by_ranker(title, metrics[task], deviations[task], times))
+        console.print(_by_ranker(title, metrics[task], deviations[task]))
+    console.print(_times(latency))
     expected, collection = params.report.expected, collection_name(params.collection)
     for table in graded(expected, collection, metrics):
         console.print(_graded(table))
     for sentence in not_graded(expected, collection):
         console.print(escape(sentence))
-    for times in uneven_times(latency["milliseconds"], params.built_alike()):
+    for times in latency.uneven(params):
         took = ", ".join(f"{name} took {time:.1f} ms" for name, time in times.items())
         console.print(
             f"Measure the times again: {took} a query, though these are built alike. "
@@ -120,13 +120,21 @@ def _by_teacher(title: str, scores: Scores, deviations: Scores) -> Table:
     return table
 
 
-def _by_ranker(title: str, scores: Scores, deviations: Scores, milliseconds: Scores) -> Table:
+def _by_ranker(title: str, scores: Scores, deviations: Scores) -> Table:
     measures = list(next(iter(scores.values())))
-    table = _table(title, ["ranker", *measures, *(["ms a query"] if milliseconds else [])])
+    table = _table(title, ["ranker", *measures])
     for ranker, values in scores.items():
-        time = [f"{milliseconds[ranker]['median']:.1f}" if ranker in milliseconds else ""] if milliseconds else []
         apart = deviations.get(ranker, {})
-        table.add_row(ranker, *(figure(values[name], apart.get(name)) for name in measures), *time)
+        table.add_row(ranker, *(figure(values[name], apart.get(name)) for name in measures))
+    return table
+
+
+def _times(latency: MeasuredTimes) -> Table:
+    """Of a request as a server gets it: texts in, scores or hits out."""
+    columns = {f"{kind}, {way}": medians for kind, ways in latency.by_title().items() for way, medians in ways.items()}
+    table = _table(f"Milliseconds a query, on {latency.machine}", ["ranker", *columns])
+    for ranker in dict.fromkeys(ranker for medians in columns.values() for ranker in medians):
+        table.add_row(ranker, *(f"{one[ranker]:.1f}" if ranker in one else "" for one in columns.values()))
     return table
 
 

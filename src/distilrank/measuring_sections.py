@@ -34,7 +34,10 @@ class Evaluation(Section):
 
 
 class Latency(Section):
+    """How many test queries are timed, and how many clients ask at once where several do."""
+
     queries: int = Field(ge=1)
+    clients: int = Field(default=4, ge=1)
 
 
 class ExpectedFigures(Section):

@@ -19,7 +19,7 @@ from distilrank.artifacts import whole_directory, write_json
 from distilrank.console import show_results
 from distilrank.data.collection import SCHEMAS, Collection
 from distilrank.data.runs import read_trec, write_trec
-from distilrank.errors import ParamsError
+from distilrank.errors import MissingInput, ParamsError
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.report import ReportInputs, write_report
 from distilrank.evaluation.tasks import task_of
@@ -102,6 +102,11 @@ def write_collection(set_of: Callable[[int], str] = lambda _: "test") -> Collect
     return Collection.read(layout.COLLECTION)
 
 
+def times_of(median: float) -> dict[str, dict[str, float]]:
+    ways = {"single": median, "concurrent": 3 * median, "encoded beforehand": median / 2}
+    return {how: {"median": time, "p90": 1.5 * time} for how, time in ways.items()}
+
+
 def write_results(params: Params, collection: Collection) -> None:
     layout.RUNS.mkdir(parents=True)
     random = np.random.default_rng(0)
@@ -136,8 +141,13 @@ def write_results(params: Params, collection: Collection) -> None:
     kinds = [str(entry.ranker) if entry else name for name, entry in entries.items()]
     slowness = {kind: 1.9**-place for place, kind in enumerate(dict.fromkeys(kinds))}
     medians = [100 * slowness[kind] + 0.01 * number for number, kind in enumerate(kinds)]
-    times = {ranker: {"median": time, "p90": 1.5 * time} for ranker, time in zip(timed, medians, strict=True)}
-    write_json(layout.LATENCY, {"machine": "a machine", "depth": 5, "queries": 12, "milliseconds": times})
+    by_ranker = dict(zip(timed, medians, strict=True))
+    reranking = {name: times_of(time) for name, time in by_ranker.items()}
+    searching = {
+        name: {"single": times_of(time)["single"]} for name, time in by_ranker.items() if name.split("-")[0] == "dot"
+    }
+    told = {"machine": "a machine", "depth": 5, "top_k": 10, "queries": 12, "clients": 4, "measured": {}}
+    write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
     labels = {name: labels_of(random, 5 + number) for number, name in enumerate(params.label_names())}
     write_json(layout.LABEL_QUALITY, quality(labels))
     for name in params.model_names():
@@ -320,10 +330,32 @@ def test_the_speed_up_is_that_of_the_times_in_the_table(matrix_page: str) -> Non
     assert "Measure the times again" not in matrix_page
 
 
+def test_a_time_says_whether_passages_were_encoded_beforehand(matrix_page: str) -> None:
+    served, at_once, beforehand, found = map(float, next(cells(matrix_page, "times", "dot")))
+    assert at_once == pytest.approx(3 * served, rel=0.1)
+    assert beforehand == pytest.approx(served / 2, rel=0.1)
+    assert found == served
+    assert next(cells(matrix_page, "times", "Ranker")) == [
+        "one at a time",
+        "4 at once",
+        "encoded beforehand",
+        "one at a time",
+    ]
+    reranking, searching = cells(matrix_page, "matrix", "dot")
+    assert float(reranking[-1]) == float(searching[-1]) == served
+    assert next(cells(matrix_page, "times", "tk"))[-1] == ""
+
+
+def test_times_of_an_older_form_are_refused(results: Params) -> None:
+    write_json(layout.LATENCY, {"machine": "a machine", "depth": 5, "queries": 12, "milliseconds": {}})
+    with pytest.raises(MissingInput, match=r"latency.json: got times of another form"):
+        show_results(results)
+
+
 def test_models_built_alike_whose_times_differ_are_flagged(results: Params, capsys: pytest.CaptureFixture[str]) -> None:
     latency = json.loads(layout.LATENCY.read_text())
     for name, time in (("tk", 7.6), ("tk-T1", 235), ("tk-T2", 7.7)):
-        latency["milliseconds"][name] = {"median": time, "p90": time}
+        latency["milliseconds"]["rerank"][name] = times_of(time)
     write_json(layout.LATENCY, latency)
     page = write_report(ReportInputs.read(results))
     assert (

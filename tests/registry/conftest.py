@@ -14,10 +14,11 @@ from mlflow import MlflowClient
 from ruamel.yaml import YAML
 from tests.conftest import ROOT
 from tests.rankers.tiny import save_tiny_ranker
+from tests.registry.timed import write_latency
 from tests.servers import free_port, server
 
 from distilrank import layout
-from distilrank.artifacts import whole_directory, write_json
+from distilrank.artifacts import whole_directory
 from distilrank.data.runs import RUN_SCHEMA, write_trec
 from distilrank.params import Params
 from distilrank.params_file import read_params
@@ -125,7 +126,7 @@ class Built:
             ]
             candidates = pl.DataFrame(every, schema=RUN_SCHEMA, orient="row")
             write_trec(candidates, draft.path / "bm25.rerank.trec", "bm25")
-        write_json(layout.LATENCY, {"milliseconds": {name: {"median": 5.0, "p90": 6.0} for name in ARCHITECTURES}})
+        write_latency(list(ARCHITECTURES), INDEXED)
         self.lock()
 
     def lock(self) -> None:

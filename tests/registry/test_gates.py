@@ -8,6 +8,7 @@ import pytest
 
 from distilrank.measuring_sections import NoWorse, Promotion
 from distilrank.params import Params
+from distilrank.registry.clean_process import Answered, is_quick_enough, loads, made_up_requests, not_tried
 from distilrank.registry.gates import Comparison, Gate, compared, is_no_worse, reaches_floors
 from distilrank.registry.packaged import holds_no_pickle, is_small_enough
 
@@ -60,6 +61,36 @@ def test_floors(tiny_params: Params, model: str, floors: dict[str, Any], why: st
     assert why in gate.why
 
 
+def test_latency() -> None:
+    times = {"rerank": {"single": {"median": 5.0}, "concurrent": {"median": 9.0}}}
+    answered = Answered({}, milliseconds=times, machine="a machine")
+    assert is_quick_enough(answered, promotion()).passed
+    refusal = is_quick_enough(answered, promotion(milliseconds=4.9))
+    assert not refusal.passed
+    assert refusal.why == "rerank 5.0 ms (9.0 among others); 4.9 ms allowed to rerank; on a machine"
+    assert not is_quick_enough(not_tried(), promotion()).passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "sound"),
+    [
+        ({"scores": [1.0, 2.0], "hits": None}, True),
+        ({"scores": [1.0], "hits": None}, False),
+        ({"scores": [1.0, float("nan")], "hits": None}, False),
+        ({"scores": None, "hits": [{"passage_id": "a", "score": 1.0}]}, False),
+    ],
+)
+def test_an_answer_has_a_finite_score_for_each_passage(answer: dict[str, Any], sound: bool) -> None:
+    assert loads(Answered(made_up_requests(with_index=False), answers={"rerank": [answer]})).passed == sound
+
+
+@pytest.mark.parametrize(("hits", "sound"), [(0, False), (1, True), (2, True), (3, False)])
+def test_a_search_finds_some_passages_and_no_more_than_asked_for(hits: int, sound: bool) -> None:
+    answers = {"rerank": [{"scores": [1.0, 2.0], "hits": None}]}
+    answers["retrieve"] = [{"scores": None, "hits": [{"passage_id": "a", "score": 1.0}] * hits}]
+    assert loads(Answered(made_up_requests(with_index=True), answers=answers)).passed == sound
+
+
 def test_size(tmp_path: Path) -> None:
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "index.faiss").write_bytes(b"0" * 2000)
@@ -79,6 +110,8 @@ def test_what_may_run_when_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     assert gate("config.json", b"{}").passed
     assert gate("MLmodel", b"flavors:").passed
+    assert gate("served_ranker.py", b"import mlflow").passed
+    assert not gate("other.py", b"import mlflow").passed
     assert not gate("model.bin", b"weights").passed
     assert not gate("python_model.pkl", b"weights").passed
     assert gate("notes.json", b"\x80\x04}").figures["refused"] == ["notes.json"]

@@ -138,7 +138,7 @@ def test_files_that_changed_in_the_store_are_neither_promoted_nor_rolled_back_to
     weights = {number: weights_of(client, store, number) for number in (1, 2)}
     second = weights[2].read_bytes()
     weights[2].write_bytes(second[:-1] + b"?")
-    assert refusals(promote(params, MODEL)) == ["whole", "loads in a clean process"]
+    assert refusals(promote(params, MODEL)) == ["whole", "loads in a clean process", "latency"]
     weights[2].write_bytes(second)
     assert promote(params, MODEL).promoted
     weights[1].unlink()
@@ -161,9 +161,9 @@ def test_a_file_that_may_run_is_refused_unread(built: Built) -> None:
     params = built.params()
     register(params)
     decision = promote(params, MODEL)
-    assert refusals(decision) == ["safetensors only", "loads in a clean process"]
+    assert refusals(decision) == ["safetensors only", "loads in a clean process", "latency"]
     assert "head.bin may run when it is read" in decision.refused_by[0].why
-    assert refusals(promote(params, "T1")) == ["loads in a clean process"]
+    assert refusals(promote(params, "T1")) == ["loads in a clean process", "latency"]
 
 
 def test_two_promotions_at_once_leave_one_consistent_state(built: Built, client: MlflowClient) -> None:
@@ -204,4 +204,4 @@ def test_the_command_line_says_why_with_exit_code_1(built: Built) -> None:
     assert f"{name_of()} 1 new http://" in entered.stdout
     done = subprocess.run([*COMMAND, "promote", MODEL], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
-    assert "is refused by latency: " in done.stdout
+    assert "is refused by latency: rerank " in done.stdout

@@ -14,74 +14,10 @@ from typing import Any
 
 import httpx
 import mlflow
-import polars as pl
 import pytest
-import torch
-from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
-from tests.rankers.tiny import save_tiny_ranker
-
-from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.architectures import load_ranker
-from distilrank.rankers.inputs import text_batch
-from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vectors import one_vector
-from distilrank.serving.logged_model import log_ranker
-
-QUERY = "create bucket"
-PASSAGES = ["create a bucket", "delete the fleet of a table a list of the bucket of the fleet", "", "list"]
-IDS = ["1", "2", "3", "4"]
-
-
-@pytest.fixture(params=["prettr", "dot"])
-def ranker(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The directory of a tiny ranker with random weights."""
-    return save_tiny_ranker(tmp_path / "T1", request.param)
-
-
-@pytest.fixture
-def index(ranker: Path, tmp_path: Path) -> Path | None:
-    """An index of the passages, for a dense ranker."""
-    if ranker_of(ranker) != "dot":
-        return None
-    loaded, tokenizer = load_ranker(ranker), TextTokenizer(ranker)
-    with torch.inference_mode():
-        vectors = one_vector(loaded.encode_passages(text_batch(PASSAGES, 12, tokenizer)))
-    directory = tmp_path / "index"
-    directory.mkdir()
-    DenseIndex.build(vectors, pl.Series(IDS)).write(directory)
-    return directory
-
-
-@pytest.fixture
-def model(ranker: Path, index: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URI of that ranker as a logged model."""
-    # `mlflow models serve` looks for uvicorn there.
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-    monkeypatch.chdir(tmp_path)
-    tracking_uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client = MlflowClient(tracking_uri=tracking_uri)
-    run = client.create_run(client.create_experiment("distilrank"))
-    model_id = log_ranker(client, run, "T1", ranker, index, {})
-    outputs = client.get_run(run.info.run_id).outputs
-    assert outputs is not None
-    assert [output.model_id for output in outputs.model_outputs] == [model_id]
-    mlflow.set_tracking_uri(tracking_uri)
-    return f"models:/{model_id}"
-
-
-def ranker_of(directory: Path) -> str:
-    config: dict[str, Any] = json.loads((directory / "config.json").read_text())
-    return str(config["ranker"]["architecture"])
-
-
-def scores_of(ranker: Path) -> list[float]:
-    """The ranker's own scores."""
-    tokenizer = TextTokenizer(ranker)
-    scores: list[float] = load_ranker(ranker)(text_batch([QUERY], 4, tokenizer), text_batch(PASSAGES, 12, tokenizer))
-    return torch.as_tensor(scores).tolist()
-
+from tests.serving.conftest import IDS, PASSAGES, QUERY, scores_of
 
 REQUESTS = [{"query": QUERY, "passages": PASSAGES}, {"query": "list", "passages": []}]
 NOT_ANSWERED = {
@@ -143,12 +79,15 @@ def test_its_signature_is_its_types(model: str) -> None:
 def test_it_holds_no_pickle(index: Path | None, tmp_path: Path) -> None:
     files = {file.name for file in (tmp_path / "mlruns").rglob("*") if file.is_file()}
     ranker = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}
-    packaging = {"MLmodel", "served_ranker.py", "requirements.txt", "conda.yaml", "python_env.yaml"}
-    assert files == ranker | packaging | ({"index.faiss", "passage_ids.parquet"} if index else set())
+    packaging = {"MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml"}
+    indexed = {"index.faiss", "passage_ids.parquet"} if index else set()
+    assert {file for file in files if not file.endswith(".py")} == ranker | packaging | indexed
 
 
 @pytest.mark.parametrize("ranker", ["dot"], indirect=True)
-def test_mlflow_serves_it(ranker: Path, model: str, tmp_path: Path) -> None:
+def test_mlflow_serves_it_where_another_distilrank_is_installed(ranker: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / "other" / "distilrank").mkdir(parents=True)
+    (tmp_path / "other" / "distilrank" / "__init__.py").write_text("raise RuntimeError('not the code of this model')")
     with serving(model, tmp_path) as port:
         status, answer = ask(port, {"inputs": [*REQUESTS, {"query": QUERY, "top_k": 1}]})
         assert status == 200, answer
@@ -178,7 +117,10 @@ def serving(model: str, folder: Path) -> Iterator[int]:
     """A server of the model, and its port once it is up."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
+    # `mlflow models serve` looks for uvicorn on the path.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "PATH": path}
+    environment["PYTHONPATH"] = str(folder / "other")
     command = ["-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", "--port", str(port)]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(

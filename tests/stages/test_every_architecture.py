@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from distilrank import layout
-from distilrank.artifacts import read_manifest
+from distilrank.artifacts import digest, read_manifest
 from distilrank.data.collection import Collection
 from distilrank.errors import MissingInput, ParamsError
 from distilrank.params import Params
@@ -128,10 +128,22 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     trained = ["backbone", *params.teachers, "dot", "cat-control-T2", *taught]
     assert set(metrics["rerank"]) == {"bm25", *trained, *starts}
     assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", "dot", "dot-T2"]
-    assert set(json.loads(layout.LATENCY.read_text())["milliseconds"]) == {"bm25", *trained}
+    latencies_are_of_what_is_served(trained)
     page = layout.REPORT.read_text()
     assert all(name in page for name in taught)
     labels_are_the_mean_of_normalised_scores(params)
+
+
+def latencies_are_of_what_is_served(models: list[str]) -> None:
+    told = json.loads(layout.LATENCY.read_text())
+    times = told["milliseconds"]
+    assert set(times["rerank"]) == {"bm25", *models}
+    assert list(times["retrieve"]) == ["bm25", "dot", "dot-T2"]
+    for name in models:
+        assert list(times["rerank"][name]) == ["single", "concurrent", "encoded beforehand"]
+    assert list(times["retrieve"]["dot"]) == ["single", "concurrent"]
+    assert told["measured"]["models/dot-T2"] == digest(layout.MODELS / "dot-T2")
+    assert told["measured"]["indexes/dot-T2"] == digest(layout.INDEXES / "dot-T2")
 
 
 def labels_are_the_mean_of_normalised_scores(params: Params) -> None:
@@ -268,7 +280,7 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
     assert any(not np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
     assert list(metrics["rerank"]) == ["bm25", "backbone", "T1b", "dot-start", *models]
     assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", "dot", "dot-T1b"]
-    assert not any("~" in name for name in json.loads(layout.LATENCY.read_text())["milliseconds"])
+    assert not any("~" in name for name in json.loads(layout.LATENCY.read_text())["milliseconds"]["rerank"])
     figures = [metrics["rerank"][name]["nDCG@10"] for name in ("dot-T1b", "dot-T1b~2", "dot-T1b~3")]
     page = layout.REPORT.read_text()
     assert f"{np.mean(figures):.3f}" in page

@@ -17,6 +17,8 @@ SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "queries": {"query_id": pl.String, "text": pl.String, "split": pl.String},
     "qrels": {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.Int64, "split": pl.String},
 }
+_TITLE, _TEXT = pl.col("title"), pl.col("text")
+_WHOLE_TEXT = pl.when(_TITLE == "").then(_TEXT).otherwise(_TITLE + " " + _TEXT)
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,11 @@ class Collection:
 
     def passage_texts(self, at_once: int = 10_000) -> Iterator[list[str]]:
         """What rankers and BM25 read of passages, some at a time: the title, if there is one, and the text."""
-        title, text = pl.col("title"), pl.col("text")
-        joined = pl.when(title == "").then(text).otherwise(title + " " + text)
         with pq.ParquetFile(self.passages_file) as file:
             for batch in file.iter_batches(at_once, columns=["title", "text"]):
-                yield pl.DataFrame(batch).select(joined).to_series().to_list()
+                yield pl.DataFrame(batch).select(_WHOLE_TEXT).to_series().to_list()
+
+    def texts_of(self, passage_ids: pl.Series) -> pl.DataFrame:
+        """The same of some passages: (passage_id, passage_text)."""
+        some = self.passages.filter(pl.col("passage_id").is_in(passage_ids.to_list()))
+        return some.select("passage_id", _WHOLE_TEXT.alias("passage_text")).collect()

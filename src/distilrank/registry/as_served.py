@@ -1,6 +1,7 @@
 """A packaged model measured as it is served, on the test queries that are here."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -8,13 +9,18 @@ from distilrank import layout
 from distilrank.artifacts import unchanged
 from distilrank.data.collection import Collection
 from distilrank.data.runs import RUN_SCHEMA, found, read_trec
+from distilrank.errors import InputError
 from distilrank.evaluation.measures import measure
-from distilrank.evaluation.tasks import RERANK, is_reranking, test_set_of
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, is_reranking, test_set_of
 from distilrank.params import Params
-from distilrank.registry.clean_process import answers
+from distilrank.registry.clean_process import answered_alone
 
 # As many as a server finds at once.
 MOST_PASSAGES = 1000
+
+
+class DoesNotAnswer(InputError):
+    """A packaged model does not load, or does not answer."""
 
 
 def measured_as_served(params: Params, model: Path, task: str) -> pl.DataFrame:
@@ -36,14 +42,14 @@ def _reranked(params: Params, collection: Collection, model: Path, queries: pl.D
     """The candidates that evaluate re-ranked, by the model's scores."""
     candidates = read_trec(unchanged(layout.RUNS) / f"{params.first_stage()}.{RERANK}.trec")
     asked = candidates.join(queries, on="query_id", how="semi").sort("query_id", maintain_order=True)
-    texts = _texts(collection, asked["passage_id"])
+    texts = dict(collection.texts_of(asked["passage_id"].unique()).iter_rows())
     groups = [group for _, group in asked.group_by("query_id", maintain_order=True)]
     by_id = dict(queries.select("query_id", "text").iter_rows())
     requests = [
         {"query": by_id[group["query_id"][0]], "passages": [texts[one] for one in group["passage_id"]]}
         for group in groups
     ]
-    said = answers(model, requests)
+    said = _answers(model, RERANK, requests)
     scores = [score for answer in said for score in answer["scores"]]
     return asked.with_columns(pl.Series("score", scores, pl.Float64))
 
@@ -52,7 +58,8 @@ def _found(params: Params, model: Path, queries: pl.DataFrame) -> pl.DataFrame:
     """What the model's own index has for the queries, whatever passages are in it."""
 
     def find(depth: int) -> pl.DataFrame:
-        said = answers(model, [{"query": text, "top_k": min(depth, MOST_PASSAGES)} for text in queries["text"]])
+        requests = [{"query": text, "top_k": min(depth, MOST_PASSAGES)} for text in queries["text"]]
+        said = _answers(model, RETRIEVE, requests)
         rows = [
             (query_id, hit["passage_id"], hit["score"])
             for query_id, answer in zip(queries["query_id"], said, strict=True)
@@ -63,12 +70,13 @@ def _found(params: Params, model: Path, queries: pl.DataFrame) -> pl.DataFrame:
     return found(find, params.candidates.depth, params.collection.exclude_identical_ids)
 
 
-def _texts(collection: Collection, passage_ids: pl.Series) -> dict[str, str]:
-    """What rankers read of some passages, by id."""
-    wanted, every = set(passage_ids), iter(collection.passage_ids())
-    return {
-        passage_id: text
-        for texts in collection.passage_texts()
-        for text, passage_id in zip(texts, every, strict=False)
-        if passage_id in wanted
-    }
+def _answers(model: Path, task: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    answered = answered_alone(model, {task: requests}, seconds=None)
+    if answered.failure:
+        raise DoesNotAnswer(
+            f"{len(requests)} requests",
+            got=answered.failure,
+            expected="answers of the champion",
+            remedy="see why, or pass it over with --force and a reason",
+        )
+    return answered.answers[task]

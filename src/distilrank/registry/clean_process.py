@@ -1,67 +1,128 @@
-"""A packaged model asked in a process that has nothing else, as a server would have it."""
+"""The gates that a model passes in a process of its own, which has nothing but its files: it answers, and quickly.
+
+That process reads no settings of Python's, no folder of the project, and no environment but what a machine has.
+"""
 
 import json
 import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from distilrank.errors import InputError
+from distilrank.evaluation import latency
+from distilrank.evaluation.latency import CONCURRENT, SINGLE, TOP_K
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.evaluation.timed_queries import timed_queries
+from distilrank.measuring_sections import Promotion
+from distilrank.params import Params
+from distilrank.registry import answers_alone
 from distilrank.registry.gates import Gate
 
-_SECONDS_TO_LOAD = 600
-# Requests answered at once, so that progress needs no memory for all.
-_ASK = """
-import json, sys
-import mlflow.pyfunc
-model = mlflow.pyfunc.load_model(sys.argv[1])
-with open(sys.argv[2]) as requests, open(sys.argv[3], "w") as answers:
-    for request in requests:
-        [answer] = model.predict([json.loads(request)])
-        print(json.dumps(answer.model_dump()), file=answers)
-"""
+LOADS, LATENCY = "loads in a clean process", "latency"
+_SECONDS = 600
+# What the machine has, and how rankers compute on it; no credentials, no address, no folder of this project.
+_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+_KEPT_OF_OURS = ("DISTILRANK_DEVICE", "DISTILRANK_ACCELERATION")
+_SET = {
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "DO_NOT_TRACK": "true",
+    # What is not in the model is not fetched.
+    "HF_HUB_OFFLINE": "1",
+}
+Requests = Mapping[str, list[dict[str, Any]]]
 
 
-class DoesNotAnswer(InputError):
-    """A packaged model does not load, or does not answer."""
+@dataclass(frozen=True)
+class Answered:
+    """What the process said: why it failed, else answers and milliseconds by task, and the machine."""
+
+    requests: Requests
+    failure: str | None = None
+    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    milliseconds: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    machine: str = ""
 
 
-def answers(model: Path, requests: Sequence[Mapping[str, Any]], seconds: float | None = None) -> list[dict[str, Any]]:
-    """What a model says to requests, in their order. Raises DoesNotAnswer."""
+def made_up_requests(with_index: bool) -> Requests:
+    """Enough to see that a model answers, where there are no queries at hand."""
+    reranking = {RERANK: [{"query": "a query", "passages": ["a passage", "another"]}]}
+    return reranking | ({RETRIEVE: [{"query": "a query", "top_k": 2}]} if with_index else {})
+
+
+def timed_requests(params: Params, with_index: bool) -> Requests:
+    """Those of the test queries here, with their candidates. Raises MissingInput."""
+    queries = timed_queries(params)
+    reranking = {RERANK: [{"query": query.text, "passages": query.passages} for query in queries]}
+    searching = {RETRIEVE: [{"query": query.text, "top_k": TOP_K} for query in queries]}
+    return reranking | (searching if with_index else {})
+
+
+def answered_alone(model: Path, requests: Requests, clients: int = 0, seconds: float | None = _SECONDS) -> Answered:
+    """The answers of a process that has nothing but the model, timed where there are clients."""
     with TemporaryDirectory() as folder:
-        asked, said = Path(folder) / "requests", Path(folder) / "answers"
-        asked.write_text("".join(f"{json.dumps(request)}\n" for request in requests), "utf-8")
-        environment = os.environ | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_LOGGING_LEVEL": "ERROR"}
-        command = [sys.executable, "-c", _ASK, str(model.absolute()), str(asked), str(said)]
+        file = Path(folder) / "requests.json"
+        file.write_text(json.dumps({"requests": requests, "clients": clients}), "utf-8")
+        # -I: without PYTHONPATH, the user's packages and the folder; -B: the model's files stay as they are.
+        command = [sys.executable, "-I", "-B", answers_alone.__file__, model.absolute(), file, latency.__file__]
+        environment = {name: os.environ[name] for name in (*_KEPT, *_KEPT_OF_OURS) if name in os.environ}
         try:
             done = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds, check=False
-            )
+                [str(part) for part in command],
+                cwd=folder, env=environment | _SET | {"HOME": folder},
+                capture_output=True, text=True, timeout=seconds, check=False,
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise _silent(model, f"nothing within {seconds:.0f} seconds") from None
-        if done.returncode:
-            raise _silent(model, (done.stderr.strip() or "nothing").splitlines()[-1][:200])
-        return [json.loads(line) for line in said.read_text("utf-8").splitlines()]
+            return Answered(requests, f"it took more than {seconds} seconds")
+    if done.returncode:
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1][:200]
+        return Answered(requests, f"{last} (exit code {done.returncode})")
+    return Answered(requests, **json.loads(done.stdout.splitlines()[-1]))
 
 
-def loads(model: Path, with_index: bool) -> Gate:
-    """A process that has nothing but the model loads it and answers."""
-    name = "loads in a clean process"
-    requests: list[dict[str, Any]] = [{"query": "a query", "passages": ["a passage", "another"]}]
-    if with_index:
-        requests.append({"query": "a query", "top_k": 2})
-    try:
-        said = answers(model, requests, _SECONDS_TO_LOAD)
-    except DoesNotAnswer as failure:
-        return Gate(name, False, str(failure), {})
-    scores = [*said[0]["scores"], *(hit["score"] for answer in said[1:] for hit in answer["hits"])]
-    sound = len(said[0]["scores"]) == 2 and all(math.isfinite(score) for score in scores)
-    return Gate(name, sound, "it answers" if sound else f"it answers {said}", {"scores": scores})
+def not_tried() -> Answered:
+    """Of a model that may not be loaded."""
+    return Answered({}, "it was not tried")
 
 
-def _silent(model: Path, got: str) -> DoesNotAnswer:
-    return DoesNotAnswer(model, got=got, expected="answers", remedy="register a model that loads")
+def loads(answered: Answered) -> Gate:
+    """The process loaded the model, and got a finite score for each passage, and passages where it searched."""
+    if answered.failure:
+        return Gate(LOADS, False, answered.failure, {})
+    figures: dict[str, Any] = {task: answers[0] for task, answers in answered.answers.items()}
+    for task, requests in answered.requests.items():
+        for request, answer in zip(requests, answered.answers[task], strict=True):
+            if not _is_sound(request, answer):
+                return Gate(LOADS, False, f"it answers {str(answer)[:200]}", figures)
+    return Gate(LOADS, True, "it answers", figures)
+
+
+def is_quick_enough(answered: Answered, budget: Promotion) -> Gate:
+    """The median time of a request to re-rank is within the budget, here and alone."""
+    figures: dict[str, Any] = {
+        "machine": answered.machine,
+        "allowed": budget.milliseconds,
+        "milliseconds": answered.milliseconds,
+    }
+    if not answered.milliseconds:
+        return Gate(LATENCY, False, "it was not timed", figures)
+    told = ", ".join(f"{task} {_told(times)}" for task, times in answered.milliseconds.items())
+    why = f"{told}; {budget.milliseconds:g} ms allowed to {RERANK}; on {answered.machine}"
+    passed = answered.milliseconds[RERANK][SINGLE]["median"] <= budget.milliseconds
+    return Gate(LATENCY, passed, why, figures)
+
+
+def _told(times: dict[str, dict[str, float]]) -> str:
+    return f"{times[SINGLE]['median']:.1f} ms ({times[CONCURRENT]['median']:.1f} among others)"
+
+
+def _is_sound(request: dict[str, Any], answer: dict[str, Any]) -> bool:
+    scores, hits = answer["scores"] or [], answer["hits"] or []
+    enough = len(scores) == len(request["passages"]) if "passages" in request else 0 < len(hits) <= request["top_k"]
+    return enough and all(math.isfinite(score) for score in [*scores, *(hit["score"] for hit in hits)])

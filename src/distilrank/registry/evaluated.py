@@ -9,12 +9,13 @@ from typing import Self
 import polars as pl
 
 from distilrank import layout
-from distilrank.artifacts import built, digest, read_json, read_manifest, unchanged
+from distilrank.artifacts import digest, read_manifest, unchanged
 from distilrank.errors import MissingInput
 from distilrank.evaluation.measures import means
 from distilrank.params import Params
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.names import Tag
+from distilrank.registry.times import tags_of_times
 from distilrank.tracking import metric_key
 
 Means = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
@@ -32,7 +33,7 @@ class Evaluated:
     runs: str
     measures: pl.DataFrame
     means: Means
-    milliseconds: Mapping[str, Mapping[str, float]]
+    times: Mapping[str, Mapping[str, str]]
 
     @classmethod
     def read(cls, params: Params, dvc: BuiltByDvc) -> Self:
@@ -44,7 +45,7 @@ class Evaluated:
             digest(layout.RUNS),
             measures,
             _means(measures),
-            read_json(built(layout.LATENCY))["milliseconds"],
+            tags_of_times(params),
         )
 
     def tags_of(self, model: str) -> dict[str, str]:
@@ -53,12 +54,7 @@ class Evaluated:
             for task, rankers in self.means.items()
             for measure, value in rankers.get(model, {}).items()
         }
-        return {
-            **measured,
-            Tag.MILLISECONDS: str(self.milliseconds[model]["median"]),
-            Tag.RUNS: self.runs,
-            Tag.EVALUATION: self.asked,
-        }
+        return {**measured, **self.times[model], Tag.RUNS: self.runs, Tag.EVALUATION: self.asked}
 
     def measures_of(self, model: str) -> pl.DataFrame:
         """Raises MissingInput for a model that was not measured."""

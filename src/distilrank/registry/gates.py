@@ -8,7 +8,7 @@ import polars as pl
 
 from distilrank.evaluation.significance import non_inferior_p_value, paired_p_value
 from distilrank.evaluation.tasks import is_reranking
-from distilrank.measuring_sections import Floor, NoWorse, Promotion, relative_floor
+from distilrank.measuring_sections import Floor, NoWorse, relative_floor
 from distilrank.params import Params
 from distilrank.registry.evaluated import Means
 from distilrank.registry.names import Tag
@@ -110,18 +110,6 @@ def is_no_worse(comparisons: Sequence[Comparison | str], rule: NoWorse, because:
     if strange:
         told += [*strange, f"it is forced: {because}" if because else "mend that, or give a reason with --force"]
     return Gate("no worse than champions", passed, "; ".join(told) or "there is no champion yet", figures)
-
-
-def is_quick_enough(tags: Mapping[str, str], budget: Promotion) -> Gate:
-    """The median time of a query is within the budget."""
-    value = _number(tags, Tag.MILLISECONDS)
-    passed = value is not None and value <= budget.milliseconds
-    why = f"{value} ms a query, of {budget.milliseconds} allowed"
-    return Gate("latency", passed, why, {"milliseconds": value, "allowed": budget.milliseconds})
-
-
-def _number(tags: Mapping[str, str], key: str) -> float | None:
-    return float(tags[key]) if key in tags else None
 
 
 def _least(floor: Floor, control: str | None, rankers: Mapping[str, Mapping[str, float]], measure: str) -> float | None:

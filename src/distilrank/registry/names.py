@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from distilrank.collection_sections import collection_name, unlike_others
 from distilrank.errors import ParamsError
 from distilrank.params import Params
+from distilrank.serving.own_code import CODE_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,9 +30,9 @@ class Tag(StrEnum):
     COLLECTION = "dvc.data/collection"
     TRIPLES = "dvc.data/triples"
     COMMIT = "git.commit"
+    CODE = CODE_TAG
     EVALUATION = "evaluation"
     RUNS = "evaluation.runs"
-    MILLISECONDS = "milliseconds a query"
     DECISION = "promotion"
     REFUSED_BY = "promotion refused by"
     FORCED = "promotion forced because"

@@ -10,7 +10,7 @@ from distilrank.artifacts import MANIFEST, faults
 from distilrank.measuring_sections import Promotion
 from distilrank.mlflow_client import tracking_uri
 from distilrank.registry.built_by_dvc import digest_now
-from distilrank.registry.clean_process import loads
+from distilrank.registry.clean_process import Answered, Requests, answered_alone, loads, not_tried
 from distilrank.registry.gates import Gate
 from distilrank.registry.names import Tag
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-# What a model's files may be: nothing that is executed when it is read, but for the code that serves it.
-HARMLESS = {".safetensors", ".json", ".txt", ".yaml", ".parquet", ".faiss", ".py"}
+# What a model's files may be: nothing that is executed when it is read.
+HARMLESS = {".safetensors", ".json", ".txt", ".yaml", ".parquet", ".faiss"}
 NAMED_BY_MLFLOW = {"MLmodel", "registered_model_meta"}
+# But for the code that serves it, which stands apart from what it reads: `logged_model.py` puts it there.
+SERVED_RANKER, CODE = "served_ranker.py", "code"
 # How pickles of protocol 2 to 5 begin, and the archives that torch.save writes.
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
@@ -34,18 +36,20 @@ def downloaded(client: "MlflowClient", version: "ModelVersion", folder: Path) ->
     return Path(download_artifacts(artifact_uri=place, dst_path=str(folder), tracking_uri=tracking_uri()))
 
 
-def file_gates(files: Path, version: "ModelVersion") -> tuple[Gate, ...]:
-    """Harmless, whole, and loads; what may run when it is read is not read."""
+def file_gates(
+    files: Path, version: "ModelVersion", requests: Requests, clients: int = 0
+) -> tuple[tuple[Gate, ...], Answered]:
+    """Harmless, whole, and loads; and what the model answered. What may run when it is read is not read."""
     harmless, whole = holds_no_pickle(files), is_whole(files, version.tags)
-    if harmless.passed and whole.passed:
-        return harmless, whole, loads(files, Tag.INDEX in version.tags)
-    return harmless, whole, Gate("loads in a clean process", False, "it was not tried", {})
+    tried = harmless.passed and whole.passed
+    answered = answered_alone(files, requests, clients) if tried else not_tried()
+    return (harmless, whole, loads(answered)), answered
 
 
 def holds_no_pickle(model: Path) -> Gate:
     """Weights are safetensors, and no file is one that runs when it is read."""
     files = [file for file in sorted(model.rglob("*")) if file.is_file()]
-    strange = [str(file.relative_to(model)) for file in files if not _is_harmless(file)]
+    strange = [str(file.relative_to(model)) for file in files if not _is_harmless(file, model)]
     weights = [file for file in files if file.suffix == ".safetensors"]
     why = f"{', '.join(strange)} may run when it is read" if strange else "" if weights else "there are no safetensors"
     return Gate("safetensors only", not why, why or f"{len(files)} files", {"files": len(files), "refused": strange})
@@ -82,6 +86,9 @@ def _faults(part: Path) -> list[str]:
     return faults(part) if (part / MANIFEST).is_file() else ["it has no manifest"]
 
 
-def _is_harmless(file: Path) -> bool:
+def _is_harmless(file: Path, model: Path) -> bool:
+    place = file.relative_to(model)
+    is_code = file.suffix == ".py" and (place.parts[0] == CODE or str(place) == SERVED_RANKER)
     with file.open("rb") as content:
-        return (file.suffix in HARMLESS or file.name in NAMED_BY_MLFLOW) and not content.read(4).startswith(PICKLES)
+        known = is_code or file.suffix in HARMLESS or file.name in NAMED_BY_MLFLOW
+        return known and not content.read(4).startswith(PICKLES)

@@ -11,16 +11,15 @@ from distilrank.errors import InputError
 from distilrank.mlflow_client import connect
 from distilrank.params import Params
 from distilrank.registry.alone import alone_with_registry
-from distilrank.registry.as_served import measured_as_served
+from distilrank.registry.as_served import DoesNotAnswer, measured_as_served
 from distilrank.registry.built_by_dvc import BuiltByDvc
-from distilrank.registry.clean_process import DoesNotAnswer
+from distilrank.registry.clean_process import is_quick_enough, timed_requests
 from distilrank.registry.evaluated import asked as asked_here
 from distilrank.registry.gates import (
     Comparison,
     Gate,
     compared,
     is_no_worse,
-    is_quick_enough,
     reaches_floors,
     was_not_rolled_back,
 )
@@ -89,15 +88,18 @@ def _decide(
     because: str | None,
 ) -> Decision:
     asked, own = _figures(client, challenger)
+    has_index = Tag.INDEX in challenger.tags
+    requests = timed_requests(params, has_index)
     comparisons = [_compared(client, params, own, former, asked) for former in places.former()]
     with TemporaryDirectory() as folder:
         files = downloaded(client, challenger, Path(folder))
+        file_decisions, answered = file_gates(files, challenger, requests, params.latency.clients)
         gates = (
-            *file_gates(files, challenger),
+            *file_decisions,
             was_not_rolled_back(challenger.tags, because),
-            reaches_floors(params, model, means_of(client, challenger, asked), Tag.INDEX in challenger.tags),
+            reaches_floors(params, model, means_of(client, challenger, asked), has_index),
             is_no_worse(comparisons, params.promotion.no_worse, because),
-            is_quick_enough(challenger.tags, params.promotion),
+            is_quick_enough(answered, params.promotion),
             is_small_enough(files, params.promotion),
         )
     return Decision(

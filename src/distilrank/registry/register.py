@@ -111,7 +111,8 @@ def _version_of(client: "MlflowClient", built: _Built) -> "ModelVersion | None":
     same = [
         version
         for version in versions
-        if all(version.tags.get(tag) == digest for tag, digest in built.identity.items())
+        # Those of before brought no code of their own.
+        if Tag.CODE in version.tags and all(version.tags.get(tag) == digest for tag, digest in built.identity.items())
     ]
     return max(same, key=lambda version: int(version.version), default=None)
 
@@ -121,8 +122,9 @@ def _make_version(client: "MlflowClient", experiment_id: str, built: _Built) -> 
     model_id = _logged_model(client, run, built)
     if not client.search_registered_models(f"name = '{built.name}'"):
         client.create_registered_model(built.name)
-    commit = {Tag.COMMIT: run.data.tags.get("mlflow.source.git.commit", "unknown")}
-    tags = {str(tag): value for tag, value in {**built.identity, **built.data, **commit}.items()}
+    code = client.get_logged_model(model_id).tags[Tag.CODE]
+    made = {Tag.COMMIT: run.data.tags.get("mlflow.source.git.commit", "unknown"), Tag.CODE: code}
+    tags = {str(tag): value for tag, value in {**built.identity, **built.data, **made}.items()}
     return client.create_model_version(built.name, f"models:/{model_id}", run.info.run_id, tags, model_id=model_id)
 
 
@@ -139,7 +141,7 @@ def _logged_model(client: "MlflowClient", run: "Run", built: _Built) -> str:
     from distilrank.serving.logged_model import log_ranker
 
     logged = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
-    if logged and not built.index:
+    if logged and not built.index and Tag.CODE in client.get_logged_model(logged[0]).tags:
         return str(logged[0])
     return log_ranker(client, run, built.model, built.directory, built.index, model_tags(built.directory))
 

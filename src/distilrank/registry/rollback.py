@@ -8,8 +8,9 @@ from distilrank.errors import InputError
 from distilrank.mlflow_client import connect
 from distilrank.params import Params
 from distilrank.registry.alone import alone_with_registry
+from distilrank.registry.clean_process import made_up_requests
 from distilrank.registry.gates import Gate
-from distilrank.registry.names import registered_name
+from distilrank.registry.names import Tag, registered_name
 from distilrank.registry.packaged import downloaded, file_gates
 from distilrank.registry.places import Places, give_back
 
@@ -43,7 +44,8 @@ def rollback(params: Params, model: str) -> Rollback:
                 remedy="promote a challenger, or set the alias champion",
             )
         with TemporaryDirectory() as folder:
-            gates = file_gates(downloaded(client, previous, Path(folder)), previous)
+            requests = made_up_requests(Tag.INDEX in previous.tags)
+            gates, _ = file_gates(downloaded(client, previous, Path(folder)), previous, requests)
         done = Rollback(name, int(previous.version), int(champion.version), gates)
         if not done.refused_by:
             give_back(client, places, previous, champion)

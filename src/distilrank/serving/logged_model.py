@@ -1,7 +1,6 @@
-"""A ranker's directory as an MLflow model: typed input and output, safetensors, no pickle."""
+"""A ranker's directory as an MLflow model: typed input and output, safetensors, no pickle, and its own code."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Run
 from mlflow.models import Model
 
-SERVED_RANKER = Path(__file__).with_name("served_ranker.py")
+from distilrank.serving.own_code import CODE_TAG, SERVED_RANKER, by_own_name, requirements, write_own_code
 
 
 def log_ranker(
@@ -20,18 +19,23 @@ def log_ranker(
 
     The run lists it only once it is whole.
     """
-    model = client.create_logged_model(
-        run.info.experiment_id, name, source_run_id=run.info.run_id, model_type="ranker", tags=dict(tags)
-    )
     parts = {"ranker": directory} | ({"index": index} if index else {})
     with TemporaryDirectory() as folder:
-        packaged = Path(folder) / "model"
+        packaged, code = Path(folder) / "model", write_own_code(Path(folder))
+        model = client.create_logged_model(
+            run.info.experiment_id,
+            name,
+            source_run_id=run.info.run_id,
+            model_type="ranker",
+            tags={**tags, CODE_TAG: code.name},
+        )
         mlflow.pyfunc.save_model(
             packaged,
             python_model=SERVED_RANKER,
             artifacts={what: str(place.absolute()) for what, place in parts.items()},
+            code_paths=[str(code)],
             # Given, because MLflow would otherwise load the model to find out.
-            pip_requirements=[f"distilrank=={version('distilrank')}"],
+            pip_requirements=requirements(with_index=index is not None),
             mlflow_model=Model(
                 artifact_path=model.artifact_location,
                 model_uuid=model.model_id,
@@ -39,6 +43,8 @@ def log_ranker(
                 model_id=model.model_id,
             ),
         )
+        # MLflow has run it as it is here, to read its types; in the model it imports the code beside it.
+        (packaged / SERVED_RANKER.name).write_text(by_own_name(SERVED_RANKER, code.name), "utf-8")
         client.log_model_artifacts(model.model_id, str(packaged))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])

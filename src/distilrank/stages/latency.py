@@ -1,61 +1,96 @@
-"""latency: milliseconds a query for re-ranking the best candidates, for every ranker, one query at a time."""
+"""latency: milliseconds a request, as a server gets them, for every ranker: texts in, scores or hits out.
+
+Beside it, under a name of its own, stands the time of re-ranking passages that were encoded before the query came.
+"""
 
 from collections.abc import Callable
 from functools import partial
 
-import polars as pl
 import torch
 
 from distilrank import layout
-from distilrank.artifacts import built, write_json
+from distilrank.artifacts import digest, write_json
 from distilrank.data.collection import Collection
-from distilrank.data.runs import read_trec
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.evaluation.latency import machine, milliseconds
+from distilrank.evaluation.latency import BEFOREHAND, SINGLE, TOP_K, Times, machine, milliseconds, served
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.evaluation.timed_queries import TimedQuery, timed_queries
 from distilrank.params import BACKBONE, Params
 from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.inputs import stored_batch, text_batch
 from distilrank.retrieval.bm25 import BM25
+from distilrank.retrieval.dense import DenseIndex
+from distilrank.serving.answering import Answering, Request
 from distilrank.stages.begun import untrained
+
+ByTask = dict[str, dict[str, dict[str, Times]]]
 
 
 def latency(params: Params) -> None:
-    collection = Collection.read(layout.COLLECTION)
-    first_stage = params.first_stage()
-    candidates = read_trec(built(layout.RUNS / f"{first_stage}.rerank.trec")).join(collection.queries, on="query_id")
-    by_query = [group for _, group in candidates.group_by("query_id", maintain_order=True)]
-    sample = by_query[: params.latency.queries]
-    texts = [group["text"][0] for group in sample]
-    passages = [group["passage_id"] for group in sample]
-    depth = params.evaluation.depth
-    times = {}
+    queries, tokenizer = timed_queries(params), TextTokenizer(layout.TOKENS)
+    times: ByTask = {RERANK: {}, RETRIEVE: {}}
     if not params.candidates.runs:
-        bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
-        times[first_stage] = milliseconds(lambda number: bm25.search([""], [texts[number]], depth), len(texts))
+        _time_bm25(params, queries, times)
     # A student's start takes the student's time; of the backbone, no student need have all layers.
     backbone = {BACKBONE: untrained(params)[BACKBONE]} if BACKBONE in params.ranker_names() else {}
     models = {name: partial(load_ranker, layout.MODELS / name) for name in params.model_names()}
     for name, load in (backbone | models).items():
-        times[name] = milliseconds(_reranker(load(), texts, passages), len(texts))
-    write_json(layout.LATENCY, {"machine": machine(), "depth": depth, "queries": len(texts), "milliseconds": times})
+        index = DenseIndex.read(layout.INDEXES / name) if name in params.index_names() else None
+        answering = Answering(load(), tokenizer, index)
+        beforehand = milliseconds(_reranker(answering.ranker, queries), len(queries))
+        requests = [Request(query=query.text, passages=query.passages) for query in queries]
+        times[RERANK][name] = _served(params, answering, requests) | {BEFOREHAND: beforehand}
+        if index:
+            requests = [Request(query=query.text, top_k=TOP_K) for query in queries]
+            times[RETRIEVE][name] = _served(params, answering, requests)
+    places = [layout.MODELS / name for name in models] + [layout.INDEXES / name for name in params.index_names()]
+    told = {
+        "machine": machine(),
+        "depth": params.evaluation.depth,
+        "top_k": TOP_K,
+        "queries": len(queries),
+        "clients": params.latency.clients,
+        "measured": {str(place): digest(place) for place in places},
+        "milliseconds": times,
+    }
+    write_json(layout.LATENCY, told)
 
 
-def _reranker(ranker: Ranker, texts: list[str], passages: list[pl.Series]) -> Callable[[int], object]:
+def _time_bm25(params: Params, queries: list[TimedQuery], times: ByTask) -> None:
+    """Finding the candidates that others re-rank, and as many passages as others find."""
+    collection = Collection.read(layout.COLLECTION)
+    bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
+    for task, depth in ((RERANK, params.evaluation.depth), (RETRIEVE, TOP_K)):
+        find = partial(_found, bm25, queries, depth)
+        times[task][params.first_stage()] = {SINGLE: milliseconds(find, len(queries))}
+
+
+def _found(bm25: BM25, queries: list[TimedQuery], depth: int, number: int) -> object:
+    return bm25.search([""], [queries[number].text], depth)
+
+
+def _served(params: Params, answering: Answering, requests: list[Request]) -> dict[str, Times]:
+    return served(lambda number: answering.answer([requests[number]]), len(requests), params.latency.clients)
+
+
+def _reranker(ranker: Ranker, queries: list[TimedQuery]) -> Callable[[int], object]:
     """Re-ranks query i's candidates, whose passages are encoded here, before the clock runs."""
     tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
     length, pad = ranker.config.query_length, tokens.special_tokens.pad
 
     with torch.inference_mode():
         encoded = [
-            ranker.encode_passages(stored_batch(tokens.passages, tokens.passage_rows(ids), pad).to(ranker.device))
-            for ids in passages
+            ranker.encode_passages(
+                stored_batch(tokens.passages, tokens.passage_rows(query.passage_ids), pad).to(ranker.device)
+            )
+            for query in queries
         ]
 
     @torch.inference_mode()
     def answer(number: int) -> object:
-        query = ranker.encode_queries(text_batch([texts[number]], length, tokenizer).to(ranker.device))
-        return ranker.interact(query.repeat(len(passages[number])), encoded[number]).tolist()
+        query = ranker.encode_queries(text_batch([queries[number].text], length, tokenizer).to(ranker.device))
+        return ranker.interact(query.repeat(len(queries[number].passages)), encoded[number]).tolist()
 
     return answer

@@ -68,7 +68,7 @@ def _yardstick(inputs: ReportInputs, student: ReportedRanker) -> ReportedRanker:
 
 
 def _times_as_fast(table: MatrixTable, slow: ReportedRanker, fast: ReportedRanker) -> float | None:
-    """By the times in the table."""
+    """By the times in the table, which are those of one client at a server."""
     rows = table.row_of(slow), table.row_of(fast)
     if any(row.is_uneven or row.milliseconds is None for row in rows):
         return None

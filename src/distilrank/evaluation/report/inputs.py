@@ -12,26 +12,12 @@ from distilrank.artifacts import built, read_manifest
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.evaluation.history import History
-from distilrank.evaluation.latency import uneven_times
+from distilrank.evaluation.measured_times import MeasuredTimes
 from distilrank.evaluation.report.rankers import ReportedRanker, reported_rankers
 from distilrank.evaluation.seeds import Figures, over_seeds
 from distilrank.evaluation.shortfalls import Shortfall, read_histories, shortfalls
 from distilrank.evaluation.tasks import primary
 from distilrank.params import Params, without_seed
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds a query by ranker, as {"median": ..., "p90": ...}, and what they were measured on."""
-
-    machine: str
-    depth: int
-    queries: int
-    milliseconds: dict[str, dict[str, float]]
-
-    def median_of(self, ranker: str) -> float | None:
-        """None for candidates that were given."""
-        return self.milliseconds[ranker]["median"] if ranker in self.milliseconds else None
 
 
 @dataclass(frozen=True)
@@ -52,7 +38,7 @@ class ReportInputs:
     deviations: Figures
     measures: pl.DataFrame
     runs: dict[str, pl.DataFrame]
-    latency: Latency
+    latency: MeasuredTimes
     histories: dict[str, History]
     triples: dict[str, int]
     labels: dict[str, Any]
@@ -70,7 +56,7 @@ class ReportInputs:
     @property
     def uneven_times(self) -> list[dict[str, float]]:
         """Median milliseconds by model, of models built alike that differ too much to be true."""
-        return uneven_times(self.latency.milliseconds, self.params.built_alike())
+        return self.latency.uneven(self.params)
 
     @classmethod
     def read(cls, params: Params) -> Self:
@@ -85,7 +71,7 @@ class ReportInputs:
             *over_seeds(_read_json(layout.METRICS)),
             measures_over_seeds(pl.read_parquet(built(layout.RUNS / "measures.parquet"))),
             {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
-            Latency(**_read_json(layout.LATENCY)),
+            MeasuredTimes.read(),
             read_histories(params),
             {name: read_manifest(layout.MODELS / name).counts["triples"] for name in params.model_names()},
             _read_json(layout.LABEL_QUALITY),

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.report.gains import MEASURES, Gain, Gains
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
-from distilrank.evaluation.tasks import is_reranking, title_of
+from distilrank.evaluation.tasks import title_of
 from distilrank.sections import Student
 
 
@@ -36,7 +37,8 @@ class Row:
     # Lends its colour to the row.
     ranker: ReportedRanker
     cells: dict[str, list[list[Cell]]]
-    # The median of its models' times; it is uneven where these differ too much to be true.
+    # The median of its models' times, as a server answers one client; it is uneven where these differ too much to be
+    # true.
     milliseconds: float | None
     is_uneven: bool
 
@@ -62,7 +64,9 @@ def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     references = [_reference(inputs, task, ranker) for ranker in measured.values() if ranker.student is None]
     names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
     students = [_student(inputs, task, name, measured, gains) for name in names]
-    return MatrixTable(title_of(task, inputs.params.first_stage()), is_reranking(task), references, students)
+    return MatrixTable(
+        title_of(task, inputs.params.first_stage()), bool(inputs.latency.medians(task, SINGLE)), references, students
+    )
 
 
 def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
@@ -71,7 +75,7 @@ def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
         name: [[], [Cell(inputs.metrics[task][ranker.name][name], None, None, False, None)], *empty]
         for name in MEASURES
     }
-    return Row(ranker.name, ranker.description, ranker, cells, *_time(inputs, [ranker]))
+    return Row(ranker.name, ranker.description, ranker, cells, *_time(inputs, task, [ranker]))
 
 
 def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, ReportedRanker], gains: Gains) -> Row:
@@ -90,7 +94,7 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
         _described(inputs.params.students[student]),
         next(iter(taught), own[0]),
         {measure: _cells(inputs, task, measure, student, columns, gains) for measure in MEASURES},
-        *_time(inputs, own),
+        *_time(inputs, task, own),
     )
 
 
@@ -130,11 +134,12 @@ def _cells(
     ]
 
 
-def _time(inputs: ReportInputs, rankers: list[ReportedRanker]) -> tuple[float | None, bool]:
+def _time(inputs: ReportInputs, task: str, rankers: list[ReportedRanker]) -> tuple[float | None, bool]:
     """The median of their milliseconds, and whether one is too far from those built alike.
 
     No time for candidates that were given: nobody knows what they took.
     """
-    times = [time for ranker in rankers if (time := inputs.latency.median_of(ranker.name)) is not None]
-    uneven = {name for models in inputs.uneven_times for name in models}
+    medians = inputs.latency.medians(task, SINGLE)
+    times = [medians[ranker.name] for ranker in rankers if ranker.name in medians]
+    uneven = {name for models in inputs.latency.uneven(inputs.params, task) for name in models}
     return median(times) if times else None, any(ranker.name in uneven for ranker in rankers)

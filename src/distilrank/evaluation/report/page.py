@@ -68,6 +68,7 @@ def write_report(inputs: ReportInputs) -> str:
         training_curves=training_curves(inputs),
         score_distributions=score_distributions(inputs),
         tradeoff=tradeoff(inputs),
+        times=inputs.latency.by_title(),
         label_quality=label_quality(inputs),
         examples=choose_examples(inputs),
         configuration=configuration(inputs.params),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.report.gains import Gain, Gains
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
@@ -12,12 +13,12 @@ PRIMARY = "nDCG@10"
 
 @dataclass(frozen=True)
 class Row:
-    """One ranker's line of the tables: values and gain by task, none where there are none."""
+    """One ranker's line of the tables: values, gain and time by task, none where there are none."""
 
     ranker: ReportedRanker
     values: dict[str, list[float]]
     gains: dict[str, Gain]
-    milliseconds: float | None
+    milliseconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ class Table:
 
 def results_table(inputs: ReportInputs, gains: dict[str, Gains]) -> Table:
     tasks = {task: _measures_of(by_ranker) for task, by_ranker in inputs.metrics.items()}
+    times = {task: inputs.latency.medians(task, SINGLE) for task in tasks}
     rows = [
         Row(
             ranker,
             {task: _values(inputs, task, ranker, measures) for task, measures in tasks.items()},
             {task: found[ranker.name, PRIMARY] for task, found in gains.items() if (ranker.name, PRIMARY) in found},
-            inputs.latency.median_of(ranker.name),
+            {task: medians[ranker.name] for task, medians in times.items() if ranker.name in medians},
         )
         for ranker in inputs.rankers
     ]

@@ -8,10 +8,12 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
+from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.report.inputs import ReportInputs
 from distilrank.evaluation.report.rankers import ReportedRanker
 from distilrank.evaluation.report.results import effectiveness
 from distilrank.evaluation.report.svg import INK, MUTED, PAPER, RULE, SMALL, as_svg, canvas, colour_of, plain
+from distilrank.evaluation.tasks import RERANK
 
 WIDTH, HEIGHT = 940, 430
 LABEL_SIZE = 12
@@ -27,10 +29,11 @@ Point = tuple[float, float]
 
 def tradeoff(inputs: ReportInputs) -> Markup:
     """A point a ranker, over milliseconds a query on a log axis; a line joins a taught student to its control."""
+    times = inputs.latency.medians(RERANK, SINGLE)
     points = {
-        ranker.name: (time, effectiveness(inputs, ranker))
+        ranker.name: (times[ranker.name], effectiveness(inputs, ranker))
         for ranker in inputs.rankers
-        if (time := inputs.latency.median_of(ranker.name)) is not None
+        if ranker.name in times
     }
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.05, 0.13, 0.93, 0.8))

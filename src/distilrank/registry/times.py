@@ -1,0 +1,38 @@
+"""The times that a version carries as tags, as `latency` measured them of its model and index, with the machine."""
+
+from pathlib import Path
+
+from distilrank import layout
+from distilrank.artifacts import digest
+from distilrank.errors import MissingInput
+from distilrank.evaluation.measured_times import MeasuredTimes
+from distilrank.params import Params
+
+PREFIX = "milliseconds"
+MACHINE_TAG = f"{PREFIX}/machine"
+
+
+def tags_of_times(params: Params) -> dict[str, dict[str, str]]:
+    """By model, such as {"milliseconds/rerank/single": "61.2"}: medians. Raises MissingInput."""
+    latency = MeasuredTimes.read()
+    for model in params.model_names():
+        _check(latency, layout.MODELS / model)
+    for model in params.index_names():
+        _check(latency, layout.INDEXES / model)
+    return {model: _tags(latency, model) for model in params.model_names()}
+
+
+def _check(latency: MeasuredTimes, place: Path) -> None:
+    if latency.measured.get(str(place)) != digest(place):
+        raise MissingInput(
+            layout.LATENCY, got=f"no times of {place} as it is now", expected="them", remedy="build it with `dvc repro`"
+        )
+
+
+def _tags(latency: MeasuredTimes, model: str) -> dict[str, str]:
+    medians = {
+        f"{PREFIX}/{task}/{how}": str(times["median"])
+        for task, rankers in latency.milliseconds.items()
+        for how, times in rankers.get(model, {}).items()
+    }
+    return {**medians, MACHINE_TAG: latency.machine}

@@ -1,0 +1,70 @@
+"""The code that a model brings: what serves it, under a name of its own, and what that imports.
+
+Under the name `distilrank` it would give way to a distilrank that the serving process has imported before it, and two
+versions in one process to each other. So the package is called by a digest of its content there.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+SERVED_RANKER = Path(__file__).with_name("served_ranker.py")
+# The tag of a model that brings its code: the code's name.
+CODE_TAG = "distilrank.code"
+# What that code imports, and what reads its weights, by the names under which it is installed; Faiss with an index.
+REQUIRED = ["mlflow", "numpy", "polars", "pydantic", "rich", "safetensors", "tokenizers", "torch", "transformers"]
+_IMPORT = re.compile(rf"^(\s*(?:from|import)\s+){PACKAGE.name}\b", re.MULTILINE)
+
+
+def own_name() -> str:
+    """What the package is called in a model; another name with every change of what serves."""
+    content = [f"{file.relative_to(PACKAGE)} {file.read_text('utf-8')}" for file in serving_files()]
+    return f"{PACKAGE.name}_{sha256(chr(0).join(content).encode()).hexdigest()[:12]}"
+
+
+def write_own_code(folder: Path) -> Path:
+    """Writes the package below `folder`, by its own name, and returns its place."""
+    target = folder / own_name()
+    for file in serving_files():
+        if file == SERVED_RANKER:
+            continue  # MLflow keeps it beside the package
+        copy = target / file.relative_to(PACKAGE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(by_own_name(file, target.name), "utf-8")
+    return target
+
+
+def by_own_name(file: Path, name: str) -> str:
+    """The text of a file that imports the package by `name`."""
+    return _IMPORT.sub(rf"\1{name}", file.read_text("utf-8"))
+
+
+def requirements(with_index: bool) -> list[str]:
+    """The exact versions that are installed here; without what tells one build from another, which no index has."""
+    # faiss-cpu or faiss-gpu
+    faiss = packages_distributions()["faiss"] if with_index else []
+    return [f"{name}=={version(name).partition('+')[0]}" for name in [*REQUIRED, *faiss]]
+
+
+def serving_files() -> list[Path]:
+    """What the served model imports of the package, wherever in a file the import stands."""
+    found: set[Path] = set()
+    waiting = {SERVED_RANKER}
+    while waiting:
+        found |= waiting
+        waiting = {needed for file in waiting for needed in _imported_by(file)} - found
+    return sorted(found)
+
+
+def _imported_by(file: Path) -> Iterator[Path]:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == PACKAGE.name:
+            parts = (node.module or "").split(".")[1:]
+            packages = [PACKAGE.joinpath(*parts[:depth]) / "__init__.py" for depth in range(len(parts) + 1)]
+            names = [PACKAGE.joinpath(*parts, alias.name).with_suffix(".py") for alias in node.names]
+            module = PACKAGE.joinpath(*parts).with_suffix(".py")
+            yield from (place for place in [*packages, module, *names] if place.is_file())

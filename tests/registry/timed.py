@@ -1,0 +1,14 @@
+"""What `latency` writes."""
+
+from distilrank import layout
+from distilrank.artifacts import digest, write_json
+
+
+def write_latency(models: list[str], indexed: list[str], median: float = 5.0, machine: str = "a machine") -> None:
+    places = [layout.MODELS / name for name in models] + [layout.INDEXES / name for name in indexed]
+    times = {"median": median, "p90": median}
+    reranking = {name: {"single": times, "concurrent": times, "encoded beforehand": times} for name in models}
+    searching = {name: {"single": times, "concurrent": times} for name in indexed}
+    told = {"machine": machine, "depth": 3, "top_k": 10, "queries": 3, "clients": 4}
+    told |= {"measured": {str(place): digest(place) for place in places}}
+    write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
