@@ -1,5 +1,6 @@
 """Projects of the tests: copies of what a clone holds, with the tiny params."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -27,6 +28,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 Command = Callable[..., subprocess.CompletedProcess[str]]
+# What is imported is never garbage: to look through it again and again takes longer than many a test.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 # Files that take minutes begin first, so that processes that share the tests end together.
