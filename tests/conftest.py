@@ -38,21 +38,25 @@ def pytest_collection_finish() -> None:
 
 
 # Files that take minutes begin first, so that processes that share the tests end together.
+# The Makefile keeps xdist from an order of its own.
 LONGEST = [
     "test_pipeline.py",
-    "test_deployments.py",
-    "test_registry.py",
     "test_interruption.py",
-    "test_every_architecture.py",
+    "test_registry.py",
+    "test_deployments.py",
     "test_stack.py",
-    "test_remote.py",
+    "test_every_architecture.py",
     "test_distil.py",
+    "test_remote.py",
     "test_imported_teacher.py",
-    "test_worker.py",
-    "test_promote_flow.py",
-    "test_benchmarks.py",
+    "test_unlabelled.py",
+    "test_tracking.py",
     "test_gpu_bundle.py",
     "test_command.py",
+    "test_benchmarks.py",
+    "test_evaluate.py",
+    "test_worker.py",
+    "test_promote_flow.py",
     "test_other_pythons.py",
 ]
 

@@ -190,15 +190,15 @@ def search(
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
     """Answer a query from a distilled student's index."""
-    from distilrank.console import show_hits
-    from distilrank.retrieval.search import search as find
-
     indexed = read_params().index_names()
     name = model or indexed[1]  # after its control, the first indexed student as first taught
     if name not in indexed:
         raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")
     if not query.strip():
         raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
+    from distilrank.console import show_hits
+    from distilrank.retrieval.search import search as find
+
     show_hits(query, name, find(query, layout.MODELS / name, layout.INDEXES / name, layout.COLLECTION, depth))
 
 
