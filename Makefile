@@ -42,12 +42,12 @@ ablation: setup  ## compare three losses on three students
 	$(MAKE) demo
 
 test: setup lint  ## lint, check types and run the tests
-	pytest --numprocesses auto --dist loadfile
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	ruff check
 	ruff format --check
-	mypy src flows infra benchmarks
+	mypy --num-workers auto src flows infra benchmarks
 
 gpu-check: setup  ## check that rankers compute rightly on this machine's card, and how fast, in some eight minutes
 	distilrank-gpu-check

@@ -1,5 +1,6 @@
 """Projects of the tests: copies of what a clone holds, with the tiny params."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -21,29 +22,43 @@ from distilrank.stages.triples import triples
 ROOT = Path(__file__).parents[1]
 DATASETS = ROOT.parent / "shared" / "datasets"
 os.environ.setdefault("DISTILRANK_DEVICE", "cpu")
+# Processes that share the cores would have torch's threads spin in each other's way, at three times the time.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # How long an example takes says nothing on a machine that is shared.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 Command = Callable[..., subprocess.CompletedProcess[str]]
+# What is imported is never garbage: to look through it again and again takes longer than many a test.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 # Files that take minutes begin first, so that processes that share the tests end together.
+# The Makefile keeps xdist from an order of its own.
 LONGEST = [
     "test_pipeline.py",
-    "test_deployments.py",
-    "test_registry.py",
+    "test_promotion.py",
     "test_random_kills.py",
     "test_interruption.py",
-    "test_every_architecture.py",
+    "test_registry.py",
+    "test_deployments.py",
     "test_stack.py",
-    "test_remote.py",
+    "test_every_architecture.py",
     "test_distil.py",
+    "test_remote.py",
     "test_imported_teacher.py",
-    "test_worker.py",
-    "test_promote_flow.py",
-    "test_benchmarks.py",
+    "test_unlabelled.py",
+    "test_tracking.py",
     "test_gpu_bundle.py",
     "test_command.py",
+    "test_benchmarks.py",
+    "test_evaluate.py",
+    "test_worker.py",
+    "test_promote_flow.py",
     "test_other_pythons.py",
 ]
 

@@ -15,9 +15,11 @@ from moto.server import ThreadedMotoServer
 from ruamel.yaml import YAML
 from tests.conftest import ROOT, Command
 
+from distilrank.cli import app
 from distilrank.data.collection import Collection
 from distilrank.data.given_runs import given_candidates
-from distilrank.registry.gates import PICKLES
+from distilrank.errors import InputError
+from distilrank.registry.packaged import PICKLES
 from distilrank.sections import FileElsewhere
 
 CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
@@ -236,7 +238,9 @@ def test_search_answers_from_the_taught_students_index(by_repro: Path, command: 
     assert "iotfleetwise:" in done.stdout
 
 
-def test_what_an_index_finds_can_be_given_as_candidates(by_repro: Path, tmp_path: Path, command: Command) -> None:
+def test_what_an_index_finds_can_be_given_as_candidates(
+    by_repro: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = tmp_path / "dense.trec"
     done = command(by_repro, "distilrank", "retrieve", "dot-T1", str(run), "--split", "train", "--depth", "5")
     assert done.returncode == 0, done.stderr
@@ -245,17 +249,22 @@ def test_what_an_index_finds_can_be_given_as_candidates(by_repro: Path, tmp_path
     assert set(given["query_id"]) == set(collection.queries_of("train")["query_id"])
     assert given.group_by("query_id").len()["len"].unique().to_list() == [5]
     assert set(counts.values()) == {0}
-    again = command(by_repro, "distilrank", "retrieve", "dot-T1", str(run), "--split", "train")
-    assert again.returncode == 2
-    assert "dense.trec: got an existing path" in again.stderr
-    none = command(by_repro, "distilrank", "retrieve", "dot-T1", "other", "--split", "unlabelled")
-    assert "retrieve: got no queries" in none.stderr
+    monkeypatch.chdir(by_repro)
+    for where, split, refusal in (
+        (str(run), "train", r"dense.trec: got an existing path"),
+        ("other", "unlabelled", r"retrieve: got no queries"),
+    ):
+        with pytest.raises(InputError, match=refusal) as refused:
+            app(["retrieve", "dot-T1", where, "--split", split], standalone_mode=False)
+        assert refused.value.exit_code == 2
 
 
-def test_a_query_is_text_and_not_markup(by_repro: Path, command: Command) -> None:
-    done = command(by_repro, "distilrank", "search", "list [/bold] items")
-    assert done.returncode == 0, done.stderr
-    assert "[/bold]" in done.stdout
+def test_a_query_is_text_and_not_markup(
+    by_repro: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(by_repro)
+    app(["search", "list [/bold] items"], standalone_mode=False)
+    assert "[/bold]" in capsys.readouterr().out
 
 
 def test_search_by_a_ranker_without_an_index_is_refused(by_repro: Path, command: Command) -> None:

@@ -37,16 +37,25 @@ def project(tmp_path: Path) -> Callable[..., Project]:
     return lambda pipeline=PIPELINE: Project(tmp_path / "project", pipeline)
 
 
+@pytest.fixture(scope="session")
+def deployed_project(server: Server, pool: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with its deployments: `prefect deploy` takes longer than most runs."""
+    made = Project(tmp_path_factory.mktemp("deployed") / "project")
+    shutil.copytree(ROOT / "flows", made.directory / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "prefect.yaml", made.directory / "prefect.yaml")
+    made.run("git", "add", "--all", check=True)
+    done = made.run("prefect", "--no-prompt", "deploy", "--all", server=server.address)
+    assert done.returncode == 0, done.stdout
+    return made
+
+
 @pytest.fixture
-def deployed(project: Callable[[str], Project], server: Server, pool: str) -> Callable[[str], Project]:
-    """Makes a project of a dvc.yaml, and its deployments."""
+def deployed(deployed_project: Project) -> Callable[[str], Project]:
+    """Gives the deployed project another dvc.yaml, and nothing of what an earlier one made."""
 
     def make(pipeline: str) -> Project:
-        made = project(pipeline)
-        shutil.copytree(ROOT / "flows", made.directory / "flows", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copyfile(ROOT / "prefect.yaml", made.directory / "prefect.yaml")
-        done = made.run("prefect", "--no-prompt", "deploy", "--all", server=server.address)
-        assert done.returncode == 0, done.stdout
-        return made
+        deployed_project.run("git", "clean", "-fdqx", "--exclude=.dvc", check=True)
+        deployed_project.write("dvc.yaml", pipeline)
+        return deployed_project
 
     return make

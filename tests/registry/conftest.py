@@ -32,13 +32,13 @@ PASSAGES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the server keeps artifacts."""
     return tmp_path_factory.mktemp("mlflow") / "files"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tracker(store: Path) -> Iterator[str]:
     """The address of an MLflow server."""
     folder, port = store.parent, free_port()

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from tests.conftest import ROOT, Command
 
+from distilrank.cli import app
 from distilrank.data.collection import SCHEMAS
 from distilrank.scoring.scores import scan_scores
 
@@ -32,11 +33,12 @@ def logged(prepared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_teacher_labels_queries_that_nobody_did(logged: Path, command: Command) -> None:
+def test_a_teacher_labels_queries_that_nobody_did(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(logged)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for words in ("collect", "tokenize", "candidates", "triples", "teach T1", "teach T1b", "score T1", "score T1b",
                   "ensemble T2", "distil dot --teacher T2"):  # fmt: skip
-        done = command(logged, "distilrank", *words.split())
-        assert done.returncode == 0, done.stderr
+        app(words.split(), standalone_mode=False)
     unlabelled = pl.read_parquet(logged / "data/triples/unlabelled.parquet")["query_id"]
     for teacher in ("T1", "T2"):
         counts = json.loads((logged / f"labels/{teacher}/manifest.json").read_text())["counts"]
