@@ -28,8 +28,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 Command = Callable[..., subprocess.CompletedProcess[str]]
-# What is imported is never garbage: to look through it again and again takes longer than many a test.
-gc.disable()
+
+
+def pytest_configure() -> None:
+    # What is imported is never garbage: to look through it again and again takes longer than many a test.
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
