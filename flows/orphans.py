@@ -3,7 +3,6 @@
 A run ends what it started, even when it is killed, unless the processes that see to this are killed with it.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from distilrank.artifacts import WORK
+from distilrank.locks import taken
 from flows.leash import GRACE
 
 # The process of the run, in the environment of all that it starts.
@@ -59,16 +59,8 @@ def wait_for_trainings(tell: Callable[[str], object]) -> None:
     for lock in sorted(WORK.glob("models-*.lock")):
         with lock.open() as file:
             told = False
-            while not _is_free(file.fileno()):
+            while not taken(file.fileno(), shared=True):
                 if not told:
                     tell(f"waiting for a training that still runs ({file.read()}); end it to go on from its checkpoint")
                 told = True
                 time.sleep(1)
-
-
-def _is_free(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

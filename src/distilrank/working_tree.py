@@ -1,11 +1,12 @@
 """The working tree, which one flow run, registration or promotion at a time may change or read as a whole."""
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from distilrank.locks import taken
 
 LOCK = Path(".work/flow.lock")
 # What a flow says to the commands that it runs: the working tree that they need not wait for.
@@ -21,10 +22,10 @@ def alone_in_working_tree(tell: Callable[[str], object]) -> Iterator[None]:
     LOCK.parent.mkdir(exist_ok=True)
     descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _taken(descriptor):
+        if not taken(descriptor):
             tell("another run is at work in this working tree: this one waits for it")
             # Asked again and again, because a cancellation must end the wait.
-            while not _taken(descriptor):
+            while not taken(descriptor):
                 time.sleep(1)
         os.environ[_OURS] = str(Path.cwd())
         try:
@@ -43,11 +44,3 @@ def with_whoever_started_this(tell: Callable[[str], object]) -> Iterator[None]:
     else:
         with alone_in_working_tree(tell):
             yield
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
