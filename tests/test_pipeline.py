@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ TIMED = ["bm25", "backbone", *MODELS]
 RANKERS = ["bm25", "backbone", "T1", "T1b", "dot-start", "dot", "dot-T1", "dot-T2", "tk-start", "tk-T1", "tk-T2"]
 INDEXED = ["dot", "dot-T1", "dot-T2"]
 FLOW = (sys.executable, "-m", "flows.distil")
+# The services of the tiny params are not those that the collection comes with.
+NAMED = r"aws-api-docs-[0-9a-f]{6}\."
 # Times differ from run to run, and the report shows them.
 MEASURED = {"evaluation/latency.json", "report/report.html"}
 
@@ -150,16 +153,15 @@ def test_the_flow_registers_each_model_once(by_flow: Path, command: Command) -> 
     again = command(by_flow, "distilrank", "register")
     assert again.returncode == 0, again.stderr
     words = [line.split() for line in again.stdout.splitlines()]
-    assert [(name, version, state) for name, version, state, _ in words] == [
-        (f"aws-api-docs.{model}", "1", "known") for model in MODELS
-    ]
+    assert [(version, state) for _, version, state, _ in words] == [("1", "known")] * len(MODELS)
+    assert all(re.fullmatch(f"{NAMED}{model}", name) for model, (name, *_) in zip(MODELS, words, strict=True))
     for untrained in ("dot-start", "backbone"):
         refused = command(by_flow, "distilrank", "promote", untrained)
         assert refused.returncode == 2
         assert f"got model '{untrained}'" in refused.stderr
     refused = command(by_flow, "distilrank", "rollback", "dot-T1")
     assert refused.returncode == 2
-    assert "aws-api-docs.dot-T1: got no previous champion" in refused.stderr
+    assert re.search(rf"{NAMED}dot-T1: got no champion", refused.stderr)
 
 
 def test_a_fresh_clone_restores_every_stage(

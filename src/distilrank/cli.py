@@ -266,12 +266,15 @@ def promote(
 
 
 @app.command(rich_help_panel=REGISTRY)
-def rollback(model: Model) -> None:
+def rollback(
+    model: Model,
+    to: Annotated[int | None, typer.Option(help="A former champion's version, if not the one before.")] = None,
+) -> None:
     """Make the previous champion champion again, if it loads; exit code 1 if it does not."""
     from distilrank.console import show_rollback
     from distilrank.registry.rollback import rollback as give_back
 
-    done = give_back(read_params(), model)
+    done = give_back(read_params(), model, to)
     show_rollback(done)
     if done.refused_by:
         raise typer.Exit(1)

@@ -1,6 +1,7 @@
 """The section `collection` of params.yaml: where the passages, queries and qrels come from."""
 
 import json
+import posixpath
 import re
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -164,4 +165,14 @@ def unlike_others(collection: Collection) -> str:
     if isinstance(collection, AwsApiDocs | MsMarcoPassage) or collection.name:
         passed_over.add("location")
     own = collection.model_dump(mode="json", exclude=passed_over, exclude_defaults=True)
+    if "location" in own:
+        own["location"] = _place(own["location"])
     return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:6] if own else ""
+
+
+def _place(location: str) -> str:
+    """Where it is, however it is spelled, and whoever asks for it."""
+    parts = urlsplit(location)
+    if not parts.netloc:
+        return posixpath.normpath(location)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{posixpath.normpath(parts.path)}"

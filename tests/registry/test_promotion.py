@@ -60,7 +60,7 @@ def test_a_champion_is_followed_by_a_better_one_until_a_rollback_that_lasts(
     done = rollback(params, MODEL)
     assert (done.champion, done.former, done.refused_by) == (1, 2, [])
     assert aliases(client) == {"champion": 1, "best": 1}
-    with pytest.raises(InputError, match="got no previous champion"):
+    with pytest.raises(InputError, match="got no champion before version 1"):
         rollback(params, MODEL)
 
     # The flow of the next night builds and registers the same model again.
@@ -68,6 +68,8 @@ def test_a_champion_is_followed_by_a_better_one_until_a_rollback_that_lasts(
     assert aliases(client) == {"champion": 1, "best": 1}
     with pytest.raises(InputError, match="got no challenger"):
         promote(params, MODEL)
+    with pytest.raises(InputError, match="got no reason"):
+        promote(params, MODEL, version=2, because=" ")
     assert refusals(promote(params, MODEL, version=2)) == ["not rolled back"]
     assert promote(params, MODEL, version=2, because="the outage had another cause").promoted
     assert aliases(client) == {"champion": 2, "previous": 1, "best": 2}
@@ -142,6 +144,8 @@ def test_files_that_changed_in_the_store_are_neither_promoted_nor_rolled_back_to
     weights[2].write_bytes(second)
     assert promote(params, MODEL).promoted
     weights[1].unlink()
+    with pytest.raises(InputError, match="version 2: got one that is champion, never was, or was rolled back"):
+        rollback(params, MODEL, to=2)
     done = subprocess.run([*COMMAND, "rollback", MODEL], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "version 1 is refused by" in done.stdout

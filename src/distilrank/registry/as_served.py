@@ -1,7 +1,9 @@
 """A packaged model measured as it is served, on the test queries that are here."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -9,36 +11,44 @@ from distilrank import layout
 from distilrank.artifacts import unchanged
 from distilrank.data.collection import Collection
 from distilrank.data.runs import RUN_SCHEMA, found, read_trec
-from distilrank.errors import InputError
 from distilrank.evaluation.measures import measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, is_reranking, test_set_of
 from distilrank.params import Params
-from distilrank.registry.clean_process import answered_alone
+from distilrank.registry.packaged import file_gates
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 # As many as a server finds at once.
 MOST_PASSAGES = 1000
+# After which a model is taken to hang: a slow one takes a fifth of that for each passage.
+_SECONDS, _SECONDS_PER_PASSAGE = 600, 0.1
+Request = dict[str, Any]
+Answer = dict[str, Any]
+Ask = Callable[[str, list[Request]], list[Answer]]
 
 
-class DoesNotAnswer(InputError):
-    """A packaged model does not load, or does not answer."""
+class CannotBeMeasured(Exception):
+    """A version's files are not those that were registered, or the model does not load or answer soundly."""
 
 
-def measured_as_served(params: Params, model: Path, task: str) -> pl.DataFrame:
-    """(task, query_id, measure, value) of a packaged model at one task.
+def measured_as_served(params: Params, model: Path, version: "ModelVersion", task: str) -> pl.DataFrame:
+    """(task, query_id, measure, value) of a version's packaged model at one task.
 
-    It re-ranks the candidates that the evaluation here re-ranked, or searches its own index. Raises DoesNotAnswer,
+    It re-ranks the candidates that the evaluation here re-ranked, or searches its own index. Raises CannotBeMeasured,
     MissingInput, and ScoreError.
     """
     collection = Collection.read(layout.COLLECTION)
     judged = collection.qrels_of(test_set_of(task))
     ids = judged["query_id"].unique().sort()
     queries = collection.queries.filter(pl.col("query_id").is_in(ids.implode())).sort("query_id")
-    run = _reranked(params, collection, model, queries) if is_reranking(task) else _found(params, model, queries)
+    ask = partial(_answers, model, version)
+    run = _reranked(params, collection, ask, queries) if is_reranking(task) else _found(params, ask, queries)
     values = measure(run, judged, params.minimum_relevance(test_set_of(task)))
     return values.select(pl.lit(task).alias("task"), pl.all())
 
 
-def _reranked(params: Params, collection: Collection, model: Path, queries: pl.DataFrame) -> pl.DataFrame:
+def _reranked(params: Params, collection: Collection, ask: Ask, queries: pl.DataFrame) -> pl.DataFrame:
     """The candidates that evaluate re-ranked, by the model's scores."""
     candidates = read_trec(unchanged(layout.RUNS) / f"{params.first_stage()}.{RERANK}.trec")
     asked = candidates.join(queries, on="query_id", how="semi").sort("query_id", maintain_order=True)
@@ -49,17 +59,17 @@ def _reranked(params: Params, collection: Collection, model: Path, queries: pl.D
         {"query": by_id[group["query_id"][0]], "passages": [texts[one] for one in group["passage_id"]]}
         for group in groups
     ]
-    said = _answers(model, RERANK, requests)
+    said = ask(RERANK, requests)
     scores = [score for answer in said for score in answer["scores"]]
     return asked.with_columns(pl.Series("score", scores, pl.Float64))
 
 
-def _found(params: Params, model: Path, queries: pl.DataFrame) -> pl.DataFrame:
+def _found(params: Params, ask: Ask, queries: pl.DataFrame) -> pl.DataFrame:
     """What the model's own index has for the queries, whatever passages are in it."""
 
     def find(depth: int) -> pl.DataFrame:
         requests = [{"query": text, "top_k": min(depth, MOST_PASSAGES)} for text in queries["text"]]
-        said = _answers(model, RETRIEVE, requests)
+        said = ask(RETRIEVE, requests)
         rows = [
             (query_id, hit["passage_id"], hit["score"])
             for query_id, answer in zip(queries["query_id"], said, strict=True)
@@ -70,13 +80,10 @@ def _found(params: Params, model: Path, queries: pl.DataFrame) -> pl.DataFrame:
     return found(find, params.candidates.depth, params.collection.exclude_identical_ids)
 
 
-def _answers(model: Path, task: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    answered = answered_alone(model, {task: requests}, seconds=None)
-    if answered.failure:
-        raise DoesNotAnswer(
-            f"{len(requests)} requests",
-            got=answered.failure,
-            expected="answers of the champion",
-            remedy="see why, or pass it over with --force and a reason",
-        )
+def _answers(model: Path, version: "ModelVersion", task: str, requests: list[Request]) -> list[Answer]:
+    """What is not whole is not loaded; what is not sound is not measured."""
+    passages = sum(len(request.get("passages", [])) for request in requests)
+    gates, answered = file_gates(model, version, {task: requests}, seconds=_SECONDS + passages * _SECONDS_PER_PASSAGE)
+    if refused := [gate for gate in gates if not gate.passed]:
+        raise CannotBeMeasured("; ".join(f"{gate.gate}: {gate.why}" for gate in refused))
     return answered.answers[task]

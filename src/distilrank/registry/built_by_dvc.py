@@ -1,12 +1,13 @@
 """Digests of what DVC built, as dvc.lock has them, and whether that is still what stands here."""
 
+import sys
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from distilrank.dvc_files import LOCK
+from distilrank.dvc_files import LOCK, mend
 from distilrank.errors import MissingInput
 
 
@@ -14,7 +15,8 @@ class BuiltByDvc:
     """The outputs in dvc.lock, by their places."""
 
     def __init__(self) -> None:
-        """Raises MissingInput where there is no dvc.lock."""
+        """Raises MissingInput where there is no dvc.lock, once what a kill left of it is mended."""
+        mend(lambda line: print(line, file=sys.stderr))
         if not LOCK.is_file():
             raise _not_built(LOCK)
         lock: dict[str, Any] = YAML(typ="safe", pure=True).load(LOCK)

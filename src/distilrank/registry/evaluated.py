@@ -12,10 +12,11 @@ from distilrank import layout
 from distilrank.artifacts import digest, read_manifest, unchanged
 from distilrank.errors import MissingInput
 from distilrank.evaluation.measures import means
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.params import Params
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.names import Tag
-from distilrank.registry.times import tags_of_times
+from distilrank.registry.times import PREFIX, tags_of_times
 from distilrank.tracking import metric_key
 
 Means = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
@@ -74,6 +75,12 @@ def asked(params: Params, dvc: BuiltByDvc) -> str:
         params.evaluation.model_dump_json(exclude={"untrained"}),
     ]
     return sha256("\n".join(identity).encode()).hexdigest()
+
+
+def is_figure(tag: str) -> bool:
+    """Whether a version's tag is one of a measure or a time."""
+    task = tag.rpartition("/")[0]
+    return tag.startswith(f"{PREFIX}/") or task.rpartition("/")[2] in (RERANK, RETRIEVE)
 
 
 def _check_measured(runs: Path) -> None:

@@ -106,7 +106,7 @@ def is_no_worse(comparisons: Sequence[Comparison | str], rule: NoWorse, because:
         for one in sound
     ]
     figures = {**rule.model_dump(), "champions": [asdict(one) for one in sound], "forced because": because}
-    passed = all(one.p_worse < rule.p_value for one in sound) and (because is not None or not strange)
+    passed = all(one.p_worse < rule.p_value for one in sound) and (bool(because) or not strange)
     if strange:
         told += [*strange, f"it is forced: {because}" if because else "mend that, or give a reason with --force"]
     return Gate("no worse than champions", passed, "; ".join(told) or "there is no champion yet", figures)

@@ -4,9 +4,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from distilrank.collection_sections import collection_name, unlike_others
-from distilrank.errors import ParamsError
+from distilrank.errors import InputError, ParamsError
 from distilrank.params import Params
-from distilrank.serving.own_code import CODE_TAG
+from distilrank.serving.own_code import CODE_TAG, PACKAGE_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,11 +31,13 @@ class Tag(StrEnum):
     TRIPLES = "dvc.data/triples"
     COMMIT = "git.commit"
     CODE = CODE_TAG
+    PACKAGE = PACKAGE_TAG
     EVALUATION = "evaluation"
     RUNS = "evaluation.runs"
     DECISION = "promotion"
     REFUSED_BY = "promotion refused by"
     FORCED = "promotion forced because"
+    CHAMPION_BEFORE = "champion before"
     BEST_BEFORE = "best champion before"
     ROLLED_BACK = "rolled back"
 
@@ -63,3 +65,11 @@ def version_with(client: "MlflowClient", name: str, alias: Alias) -> "ModelVersi
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def version_numbered(client: "MlflowClient", name: str, number: int) -> "ModelVersion":
+    """Raises InputError where there is no version of this number."""
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if int(version.version) == number:
+            return version
+    raise InputError(name, got=f"version {number}", expected="one that is registered", remedy="look in MLflow")

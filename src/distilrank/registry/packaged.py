@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from distilrank.artifacts import MANIFEST, faults
 from distilrank.measuring_sections import Promotion
 from distilrank.mlflow_client import tracking_uri
 from distilrank.registry.built_by_dvc import digest_now
-from distilrank.registry.clean_process import Answered, Requests, answered_alone, loads, not_tried
+from distilrank.registry.clean_process import SECONDS, Answered, Requests, answered_alone, loads, not_tried
 from distilrank.registry.gates import Gate
 from distilrank.registry.names import Tag
+from distilrank.serving.own_code import package_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,12 +39,12 @@ def downloaded(client: "MlflowClient", version: "ModelVersion", folder: Path) ->
 
 
 def file_gates(
-    files: Path, version: "ModelVersion", requests: Requests, clients: int = 0
+    files: Path, version: "ModelVersion", requests: Requests, clients: int = 0, seconds: float = SECONDS
 ) -> tuple[tuple[Gate, ...], Answered]:
     """Harmless, whole, and loads; and what the model answered. What may run when it is read is not read."""
     harmless, whole = holds_no_pickle(files), is_whole(files, version.tags)
     tried = harmless.passed and whole.passed
-    answered = answered_alone(files, requests, clients) if tried else not_tried()
+    answered = answered_alone(files, requests, clients, seconds) if tried else not_tried()
     return (harmless, whole, loads(answered)), answered
 
 
@@ -56,15 +58,16 @@ def holds_no_pickle(model: Path) -> Gate:
 
 
 def is_whole(model: Path, tags: Mapping[str, str]) -> Gate:
-    """Ranker and index have the files that their manifests name, and the digests that the version was registered by."""
-    expected = {"ranker": tags.get(Tag.MODEL), "index": tags.get(Tag.INDEX)}
+    """All files are those that were packaged; ranker and index are those that the version was registered by."""
     parts = _parts(model)
     wrong = [f"{part}: {fault}" for part, place in parts.items() for fault in _faults(place)]
     wrong += [
         f"{part}: it is not the one that was registered"
-        for part, digest in expected.items()
-        if digest and (part not in parts or digest_now(parts[part]) != digest)
+        for part, tag in {"ranker": Tag.MODEL, "index": Tag.INDEX}.items()
+        if (digest_now(parts[part]) if part in parts else None) != tags.get(tag)
     ]
+    if package_digest(model) != tags.get(Tag.PACKAGE):
+        wrong.append("files are not those that were packaged")
     return Gate("whole", not wrong, "; ".join(wrong) or "it is what was registered", {"faults": wrong})
 
 
@@ -77,9 +80,12 @@ def is_small_enough(model: Path, budget: Promotion) -> Gate:
 
 def _parts(model: Path) -> dict[str, Path]:
     """The ranker's directory in a packaged model, and the index's if it has one."""
-    described: dict[str, Any] = YAML(typ="safe", pure=True).load(model / "MLmodel")
-    artifacts = described["flavors"]["python_function"]["artifacts"]
-    return {part: model / place["path"] for part, place in artifacts.items()}
+    try:
+        described: dict[str, Any] = YAML(typ="safe", pure=True).load(model / "MLmodel")
+        artifacts = described["flavors"]["python_function"]["artifacts"]
+        return {part: model / place["path"] for part, place in artifacts.items()}
+    except (OSError, YAMLError, KeyError, TypeError, AttributeError):
+        return {}  # it is not what was packaged
 
 
 def _faults(part: Path) -> list[str]:

@@ -1,4 +1,8 @@
-"""The places of champion, previous, challenger and best, and who may take them when."""
+"""The places of champion, previous, challenger and best, and who takes them when.
+
+MLflow changes one alias at a time, and on no condition. So a change reads them again before it writes, and writes in an
+order that leaves a champion, and the way back from it, wherever it is cut short. That way is in the versions' tags.
+"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,63 +20,86 @@ class Places(NamedTuple):
 
     champion: "ModelVersion | None"
     challenger: "ModelVersion | None"
-    previous: "ModelVersion | None"
     best: "ModelVersion | None"
 
     @classmethod
     def read(cls, client: "MlflowClient", name: str) -> "Places":
-        aliases = (Alias.CHAMPION, Alias.CHALLENGER, Alias.PREVIOUS, Alias.BEST)
-        return cls(*(version_with(client, name, alias) for alias in aliases))
+        return cls(*(version_with(client, name, alias) for alias in (Alias.CHAMPION, Alias.CHALLENGER, Alias.BEST)))
 
     def former(self) -> list["ModelVersion"]:
         """Whom a challenger must match: the champion, and the best one so far, so that small losses do not add up."""
-        both = {version.version: version for version in (self.champion, self.best) if version}
+        both = {one.version: one for one in (self.champion, self.best) if one and Tag.ROLLED_BACK not in one.tags}
         return list(both.values())
 
 
 def crown(client: "MlflowClient", places: Places, challenger: "ModelVersion", is_best: bool) -> None:
-    """Makes the challenger champion, in an order that leaves one, and the way back, wherever it is cut short."""
-    champion, best, name, number = places.champion, places.best, challenger.name, str(challenger.version)
-    _check_unmoved(client, places)
-    if best:
+    """Makes the challenger champion. Raises InputError where another machine changed something since `places`."""
+    champion, name, number = places.champion, challenger.name, str(challenger.version)
+    _check_unmoved(client, places, challenger)
+    best = places.best or champion
+    if champion:
+        client.set_model_version_tag(name, number, Tag.CHAMPION_BEFORE, str(champion.version))
+    if best and best.version != challenger.version:
         client.set_model_version_tag(name, number, Tag.BEST_BEFORE, str(best.version))
+    client.set_registered_model_alias(name, Alias.BEST, number if is_best or not best else str(best.version))
+    if Tag.ROLLED_BACK in challenger.tags:
+        client.delete_model_version_tag(name, number, Tag.ROLLED_BACK)
     if champion:
         client.set_registered_model_alias(name, Alias.PREVIOUS, str(champion.version))
     client.set_registered_model_alias(name, Alias.CHAMPION, number)
-    if is_best:
-        client.set_registered_model_alias(name, Alias.BEST, number)
-    if Tag.ROLLED_BACK in challenger.tags:
-        client.delete_model_version_tag(name, number, Tag.ROLLED_BACK)
-    # Another may have been registered meanwhile.
-    now = version_with(client, name, Alias.CHALLENGER)
-    if now and now.version == challenger.version:
-        client.delete_registered_model_alias(name, Alias.CHALLENGER)
+    no_longer_challenger(client, challenger)
 
 
-def give_back(client: "MlflowClient", places: Places, previous: "ModelVersion", champion: "ModelVersion") -> None:
-    """Makes the previous champion champion again; the one that was is never challenger again."""
+def no_longer_challenger(client: "MlflowClient", version: "ModelVersion") -> None:
+    """Another may have been registered meanwhile, and stays."""
+    now = version_with(client, version.name, Alias.CHALLENGER)
+    if now and now.version == version.version:
+        client.delete_registered_model_alias(version.name, Alias.CHALLENGER)
+
+
+def give_back(client: "MlflowClient", places: Places, champion: "ModelVersion", previous: "ModelVersion") -> None:
+    """Makes the previous champion champion again; the one that was is never challenger again.
+
+    Raises InputError where another machine changed something since `places`.
+    """
     name = champion.name
-    _check_unmoved(client, places)
-    client.set_model_version_tag(name, champion.version, Tag.ROLLED_BACK, now())
-    client.set_registered_model_alias(name, Alias.CHAMPION, str(previous.version))
-    client.delete_registered_model_alias(name, Alias.PREVIOUS)
+    _check_unmoved(client, places, None)
     if places.best and places.best.version == champion.version:
         best = champion.tags.get(Tag.BEST_BEFORE, str(previous.version))
         client.set_registered_model_alias(name, Alias.BEST, best)
+    client.set_model_version_tag(name, champion.version, Tag.ROLLED_BACK, now())
+    client.set_registered_model_alias(name, Alias.CHAMPION, str(previous.version))
+    if before := previous.tags.get(Tag.CHAMPION_BEFORE):
+        client.set_registered_model_alias(name, Alias.PREVIOUS, before)
+    else:
+        client.delete_registered_model_alias(name, Alias.PREVIOUS)
 
 
-def _check_unmoved(client: "MlflowClient", places: Places) -> None:
-    """Raises InputError where somebody on another machine gave the champion's place away since it was read."""
-    name = next(version.name for version in places if version)
-    now = version_with(client, name, Alias.CHAMPION)
-    before = places.champion
-    if (now.version if now else None) != (before.version if before else None):
-        raise InputError(
-            name,
-            got=f"version {now.version if now else 'none'} as champion, which was not when this began",
-            expected=f"version {before.version if before else 'none'}",
-            remedy="look at it, then give the command again",
-        )
+def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVersion | None") -> None:
+    """Raises InputError where a champion's place was given away since then, or the challenger was rolled back."""
+    name = next(version.name for version in (*places, challenger) if version)
+    now = Places.read(client, name)
+    for what, before, after in (("champion", places.champion, now.champion), ("best", places.best, now.best)):
+        if _number(before) != _number(after):
+            raise InputError(
+                name,
+                got=f"{_number(after)} as {what}, which was not when this began",
+                expected=_number(before),
+                remedy="look at it, then give the command again",
+            )
+    if challenger:
+        tags = client.get_model_version(name, challenger.version).tags
+        if (Tag.ROLLED_BACK in tags) != (Tag.ROLLED_BACK in challenger.tags):
+            raise InputError(
+                f"{name} version {challenger.version}",
+                got="a rollback of it since this began",
+                expected="none",
+                remedy="look at it, then give the command again",
+            )
+
+
+def _number(version: "ModelVersion | None") -> str:
+    return f"version {version.version}" if version else "no version"
 
 
 def now() -> str:

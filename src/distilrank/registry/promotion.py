@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from distilrank.errors import InputError
+from distilrank.errors import InputError, ScoreError
 from distilrank.mlflow_client import connect
 from distilrank.params import Params
+from distilrank.redaction import redacted
 from distilrank.registry.alone import alone_with_registry
-from distilrank.registry.as_served import DoesNotAnswer, measured_as_served
+from distilrank.registry.as_served import CannotBeMeasured, measured_as_served
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.clean_process import is_quick_enough, timed_requests
 from distilrank.registry.evaluated import asked as asked_here
@@ -23,9 +24,9 @@ from distilrank.registry.gates import (
     reaches_floors,
     was_not_rolled_back,
 )
-from distilrank.registry.names import Tag, registered_name
+from distilrank.registry.names import Tag, registered_name, version_numbered
 from distilrank.registry.packaged import downloaded, file_gates, is_small_enough
-from distilrank.registry.places import Places, crown, now
+from distilrank.registry.places import Places, crown, no_longer_challenger, now
 from distilrank.registry.records import keep, means_of, measures_of
 
 if TYPE_CHECKING:
@@ -55,27 +56,31 @@ class Decision:
 def promote(params: Params, model: str, version: int | None = None, because: str | None = None) -> Decision:
     """Makes the challenger, or a `version`, champion if it passes every gate; the decision is kept with its run.
 
-    `because` is the reason to take one that was rolled back, or to pass over a champion that does not answer. Raises
+    `because` is the reason to take one that was rolled back, or to pass over a champion that cannot be measured. Raises
     InputError where there is no challenger, or where neither its data nor the champion's figures on them are here.
     """
     name = registered_name(params, model)
+    if because is not None and not because.strip():
+        raise InputError("--force", got="no reason", expected="one that others can read", remedy="say why")
     with alone_with_registry():
         client, _ = connect()
         places = Places.read(client, name)
-        if version is not None:
-            places = places._replace(challenger=_version(client, name, version))
-        if places.challenger is None:
-            there = f"version {places.champion.version} as champion" if places.champion else "no version"
+        challenger = places.challenger if version is None else version_numbered(client, name, version)
+        champion = places.champion
+        if challenger and champion and challenger.version == champion.version:
+            no_longer_challenger(client, challenger)  # a promotion was cut short
+            challenger = None
+        if challenger is None:
             raise InputError(
                 name,
-                got=f"no challenger, and {there}",
+                got=f"no challenger, and {f'version {champion.version}' if champion else 'no version'} as champion",
                 expected="a version with the alias challenger",
                 remedy="build and register another one: distilrank register",
             )
-        decision = _decide(client, params, model, places, places.challenger, because)
+        decision = _decide(client, params, model, places, challenger, because)
+        _record(client, challenger, decision, because)
         if decision.promoted:
-            crown(client, places, places.challenger, decision.is_best)
-        _record(client, places.challenger, decision, because)
+            crown(client, places, challenger, decision.is_best)
         return decision
 
 
@@ -107,7 +112,8 @@ def _decide(
         int(challenger.version),
         int(places.champion.version) if places.champion else None,
         promoted=all(gate.passed for gate in gates),
-        is_best=all(isinstance(one, Comparison) and one.challenger >= one.champion for one in comparisons),
+        # Only by force is one that cannot be compared with passed over.
+        is_best=all(one.challenger >= one.champion for one in comparisons if isinstance(one, Comparison)),
         gains=next((one for one in comparisons if isinstance(one, Comparison)), None),
         evaluation=asked,
         gates=gates,
@@ -119,10 +125,12 @@ def _compared(
     client: "MlflowClient", params: Params, own: pl.DataFrame, champion: "ModelVersion", asked: str
 ) -> Comparison | str:
     """With a champion, or why not."""
+    from mlflow.exceptions import MlflowException
+
     try:
         measures = _measures(client, params, champion, asked)
-    except DoesNotAnswer as failure:
-        return str(failure)
+    except (CannotBeMeasured, ScoreError, MlflowException, OSError) as fault:
+        return f"version {champion.version} cannot be compared with: {redacted(str(fault))}"
     return compared(own, measures, int(champion.version), params.promotion.no_worse)
 
 
@@ -140,14 +148,6 @@ def _figures(client: "MlflowClient", challenger: "ModelVersion") -> tuple[str, p
     return asked, own
 
 
-def _version(client: "MlflowClient", name: str, version: int) -> "ModelVersion":
-    """Raises InputError where there is none of this number."""
-    for one in client.search_model_versions(f"name = '{name}'"):
-        if int(one.version) == version:
-            return one
-    raise InputError(name, got=f"version {version}", expected="one that is registered", remedy="look in MLflow")
-
-
 def _measures(client: "MlflowClient", params: Params, version: "ModelVersion", asked: str) -> pl.DataFrame:
     """A champion's, as they were registered in an evaluation, else measured here, and kept."""
     task = params.promotion.no_worse.task
@@ -162,8 +162,7 @@ def _measures(client: "MlflowClient", params: Params, version: "ModelVersion", a
             remedy="promote it where they are, or register here: distilrank register",
         )
     with TemporaryDirectory() as folder:
-        files = downloaded(client, version, Path(folder))
-        measured = measured_as_served(params, files, task)
+        measured = measured_as_served(params, downloaded(client, version, Path(folder)), version, task)
     measures = measured if known is None else pl.concat([known.select(measured.columns), measured])
     keep(client, version, asked, measures, means_of(client, version, asked))
     return measures
@@ -177,5 +176,7 @@ def _record(client: "MlflowClient", challenger: "ModelVersion", decision: Decisi
         Tag.REFUSED_BY: ", ".join(gate.gate for gate in decision.refused_by) or "none",
         **({Tag.FORCED: because} if because else {}),
     }
+    if Tag.FORCED in challenger.tags and not because:
+        client.delete_model_version_tag(decision.name, str(decision.challenger), Tag.FORCED)
     for tag, value in tags.items():
         client.set_model_version_tag(decision.name, str(decision.challenger), tag, value)

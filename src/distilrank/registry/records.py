@@ -23,7 +23,7 @@ def keep(client: "MlflowClient", version: "ModelVersion", asked: str, measures: 
     with TemporaryDirectory() as folder:
         measures.write_parquet(Path(folder) / MEASURES)
         write_json(Path(folder) / MEANS, means)
-        client.log_artifacts(version.run_id or "", folder, _place(asked))
+        client.log_artifacts(version.run_id or "", folder, _place(version, asked))
 
 
 def measures_of(client: "MlflowClient", version: "ModelVersion", asked: str) -> pl.DataFrame | None:
@@ -42,12 +42,13 @@ def means_of(client: "MlflowClient", version: "ModelVersion", asked: str) -> Mea
 @contextmanager
 def _evaluation(client: "MlflowClient", version: "ModelVersion", asked: str) -> Iterator[Path | None]:
     """A copy of what is kept, or None."""
-    if not client.list_artifacts(version.run_id or "", _place(asked)):
+    if not client.list_artifacts(version.run_id or "", _place(version, asked)):
         yield None
         return
     with TemporaryDirectory() as folder:
-        yield Path(client.download_artifacts(version.run_id or "", _place(asked), folder))
+        yield Path(client.download_artifacts(version.run_id or "", _place(version, asked), folder))
 
 
-def _place(asked: str) -> str:
-    return f"evaluation/{asked}"
+def _place(version: "ModelVersion", asked: str) -> str:
+    """Versions of one model with other indexes share its run."""
+    return f"evaluation/{asked}/{version.name}-{version.version}"

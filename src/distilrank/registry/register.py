@@ -12,7 +12,7 @@ from distilrank.params import Params
 from distilrank.redaction import redacted
 from distilrank.registry.alone import alone_with_registry
 from distilrank.registry.built_by_dvc import BuiltByDvc
-from distilrank.registry.evaluated import Evaluated
+from distilrank.registry.evaluated import Evaluated, is_figure
 from distilrank.registry.names import Alias, Tag, registered_name, version_with
 from distilrank.registry.records import keep
 from distilrank.tracking import find_run, model_tags, origin
@@ -112,7 +112,8 @@ def _version_of(client: "MlflowClient", built: _Built) -> "ModelVersion | None":
         version
         for version in versions
         # Those of before brought no code of their own.
-        if Tag.CODE in version.tags and all(version.tags.get(tag) == digest for tag, digest in built.identity.items())
+        if Tag.PACKAGE in version.tags
+        and all(version.tags.get(tag) == digest for tag, digest in built.identity.items())
     ]
     return max(same, key=lambda version: int(version.version), default=None)
 
@@ -122,8 +123,12 @@ def _make_version(client: "MlflowClient", experiment_id: str, built: _Built) -> 
     model_id = _logged_model(client, run, built)
     if not client.search_registered_models(f"name = '{built.name}'"):
         client.create_registered_model(built.name)
-    code = client.get_logged_model(model_id).tags[Tag.CODE]
-    made = {Tag.COMMIT: run.data.tags.get("mlflow.source.git.commit", "unknown"), Tag.CODE: code}
+    packaged = client.get_logged_model(model_id).tags
+    made = {
+        Tag.COMMIT: run.data.tags.get("mlflow.source.git.commit", "unknown"),
+        Tag.CODE: packaged[Tag.CODE],
+        Tag.PACKAGE: packaged[Tag.PACKAGE],
+    }
     tags = {str(tag): value for tag, value in {**built.identity, **built.data, **made}.items()}
     return client.create_model_version(built.name, f"models:/{model_id}", run.info.run_id, tags, model_id=model_id)
 
@@ -141,7 +146,7 @@ def _logged_model(client: "MlflowClient", run: "Run", built: _Built) -> str:
     from distilrank.serving.logged_model import log_ranker
 
     logged = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
-    if logged and not built.index and Tag.CODE in client.get_logged_model(logged[0]).tags:
+    if logged and not built.index and Tag.PACKAGE in client.get_logged_model(logged[0]).tags:
         return str(logged[0])
     return log_ranker(client, run, built.model, built.directory, built.index, model_tags(built.directory))
 
@@ -150,7 +155,11 @@ def _tell(client: "MlflowClient", version: "ModelVersion", evaluated: Evaluated,
     """Gives a version the figures of the evaluation, those that it does not have."""
     if version.tags.get(Tag.RUNS) != evaluated.runs or version.tags.get(Tag.EVALUATION) != evaluated.asked:
         keep(client, version, evaluated.asked, evaluated.measures_of(model), evaluated.means)
+    wanted = evaluated.tags_of(model)
+    for key in version.tags:
+        if key not in wanted and is_figure(key):
+            client.delete_model_version_tag(version.name, version.version, key)
     # The evaluation's own tags come last: what was cut short is told again.
-    for key, value in evaluated.tags_of(model).items():
+    for key, value in wanted.items():
         if version.tags.get(key) != value:
             client.set_model_version_tag(version.name, version.version, key, value)

@@ -1,8 +1,9 @@
-"""The way back: the previous champion takes its place again."""
+"""The way back: a former champion takes its place again."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from distilrank.errors import InputError
 from distilrank.mlflow_client import connect
@@ -10,9 +11,13 @@ from distilrank.params import Params
 from distilrank.registry.alone import alone_with_registry
 from distilrank.registry.clean_process import made_up_requests
 from distilrank.registry.gates import Gate
-from distilrank.registry.names import Tag, registered_name
+from distilrank.registry.names import Tag, registered_name, version_numbered
 from distilrank.registry.packaged import downloaded, file_gates
 from distilrank.registry.places import Places, give_back
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -29,24 +34,43 @@ class Rollback:
         return [gate for gate in self.gates if not gate.passed]
 
 
-def rollback(params: Params, model: str) -> Rollback:
-    """Makes the previous champion champion again, if it loads. Raises InputError where there is none."""
+def rollback(params: Params, model: str, to: int | None = None) -> Rollback:
+    """Makes the champion before this one, or a version that was champion once, champion again, if it loads.
+
+    Raises InputError where there is none.
+    """
     name = registered_name(params, model)
     with alone_with_registry():
         client, _ = connect()
         places = Places.read(client, name)
-        champion, previous = places.champion, places.previous
-        if previous is None or champion is None or previous.version == champion.version:
-            raise InputError(
-                name,
-                got="no previous champion",
-                expected="one",
-                remedy="promote a challenger, or set the alias champion",
-            )
+        if places.champion is None:
+            raise InputError(name, got="no champion", expected="one", remedy="promote a challenger")
+        target = _target(client, places.champion, to)
         with TemporaryDirectory() as folder:
-            requests = made_up_requests(Tag.INDEX in previous.tags)
-            gates, _ = file_gates(downloaded(client, previous, Path(folder)), previous, requests)
-        done = Rollback(name, int(previous.version), int(champion.version), gates)
+            requests = made_up_requests(Tag.INDEX in target.tags)
+            gates, _ = file_gates(downloaded(client, target, Path(folder)), target, requests)
+        done = Rollback(name, int(target.version), int(places.champion.version), gates)
         if not done.refused_by:
-            give_back(client, places, previous, champion)
+            give_back(client, places, places.champion, target)
         return done
+
+
+def _target(client: "MlflowClient", champion: "ModelVersion", to: int | None) -> "ModelVersion":
+    before = champion.tags.get(Tag.CHAMPION_BEFORE)
+    if to is None and before is None:
+        raise InputError(
+            champion.name,
+            got=f"no champion before version {champion.version}",
+            expected="one",
+            remedy="promote a challenger",
+        )
+    target = version_numbered(client, champion.name, to if to is not None else int(before or 0))
+    was_champion = target.tags.get(Tag.DECISION, "").startswith("promoted") and Tag.ROLLED_BACK not in target.tags
+    if target.version == champion.version or not was_champion:
+        raise InputError(
+            f"{target.name} version {target.version}",
+            got="one that is champion, never was, or was rolled back",
+            expected="a former champion",
+            remedy="name another with --to",
+        )
+    return target

@@ -9,7 +9,15 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Run
 from mlflow.models import Model
 
-from distilrank.serving.own_code import CODE_TAG, SERVED_RANKER, by_own_name, requirements, write_own_code
+from distilrank.serving.own_code import (
+    CODE_TAG,
+    PACKAGE_TAG,
+    SERVED_RANKER,
+    by_own_name,
+    package_digest,
+    requirements,
+    write_own_code,
+)
 
 
 def log_ranker(
@@ -45,6 +53,7 @@ def log_ranker(
         )
         # MLflow has run it as it is here, to read its types; in the model it imports the code beside it.
         (packaged / SERVED_RANKER.name).write_text(by_own_name(SERVED_RANKER, code.name), "utf-8")
+        client.set_logged_model_tags(model.model_id, {PACKAGE_TAG: package_digest(packaged)})
         client.log_model_artifacts(model.model_id, str(packaged))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1]
 SERVED_RANKER = Path(__file__).with_name("served_ranker.py")
 # The tag of a model that brings its code: the code's name.
 CODE_TAG = "distilrank.code"
+PACKAGE_TAG = "distilrank.package"
 # What that code imports, and what reads its weights, by the names under which it is installed; Faiss with an index.
 REQUIRED = ["mlflow", "numpy", "polars", "pydantic", "rich", "safetensors", "tokenizers", "torch", "transformers"]
 _IMPORT = re.compile(rf"^(\s*(?:from|import)\s+){PACKAGE.name}\b", re.MULTILINE)
@@ -48,6 +49,13 @@ def requirements(with_index: bool) -> list[str]:
     # faiss-cpu or faiss-gpu
     faiss = packages_distributions()["faiss"] if with_index else []
     return [f"{name}=={version(name).partition('+')[0]}" for name in [*REQUIRED, *faiss]]
+
+
+def package_digest(folder: Path) -> str:
+    """Of every file of a packaged model, but for the one that MLflow adds when it is downloaded."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != "registered_model_meta")
+    sums = [f"{file.relative_to(folder).as_posix()} {sha256(file.read_bytes()).hexdigest()}" for file in files]
+    return sha256("\n".join(sums).encode()).hexdigest()
 
 
 def serving_files() -> list[Path]:
