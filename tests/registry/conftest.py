@@ -134,7 +134,8 @@ class Built:
         places = [layout.COLLECTION, layout.CANDIDATES, layout.TRIPLES]
         places += [folder / name for folder in (layout.MODELS, layout.INDEXES) for name in ARCHITECTURES]
         outs = [{"path": str(place), "md5": dvc_digest(place)} for place in places if place.exists()]
-        Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"all": {"outs": outs}}}))
+        stages = {"all": {"cmd": "a command", "outs": outs}}
+        Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}) + "\n")
 
 
 def dvc_digest(directory: Path) -> str:
