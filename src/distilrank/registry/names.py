@@ -37,6 +37,7 @@ class Tag(StrEnum):
     DECISION = "promotion"
     REFUSED_BY = "promotion refused by"
     FORCED = "promotion forced because"
+    CROWNED = "champion since"
     CHAMPION_BEFORE = "champion before"
     BEST_BEFORE = "best champion before"
     ROLLED_BACK = "rolled back"

@@ -37,6 +37,7 @@ def crown(client: "MlflowClient", places: Places, challenger: "ModelVersion", is
     champion, name, number = places.champion, challenger.name, str(challenger.version)
     _check_unmoved(client, places, challenger)
     best = places.best or champion
+    client.set_model_version_tag(name, number, Tag.CROWNED, now())
     if champion:
         client.set_model_version_tag(name, number, Tag.CHAMPION_BEFORE, str(champion.version))
     if best and best.version != challenger.version:

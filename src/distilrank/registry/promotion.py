@@ -78,9 +78,10 @@ def promote(params: Params, model: str, version: int | None = None, because: str
                 remedy="build and register another one: distilrank register",
             )
         decision = _decide(client, params, model, places, challenger, because)
-        _record(client, challenger, decision, because)
+        _keep_reason(client, challenger, because)
         if decision.promoted:
             crown(client, places, challenger, decision.is_best)
+        _record(client, challenger, decision)
         return decision
 
 
@@ -168,15 +169,20 @@ def _measures(client: "MlflowClient", params: Params, version: "ModelVersion", a
     return measures
 
 
-def _record(client: "MlflowClient", challenger: "ModelVersion", decision: Decision, because: str | None) -> None:
+def _keep_reason(client: "MlflowClient", challenger: "ModelVersion", because: str | None) -> None:
+    """Of this decision alone."""
+    if because:
+        client.set_model_version_tag(challenger.name, challenger.version, Tag.FORCED, because)
+    elif Tag.FORCED in challenger.tags:
+        client.delete_model_version_tag(challenger.name, challenger.version, Tag.FORCED)
+
+
+def _record(client: "MlflowClient", challenger: "ModelVersion", decision: Decision) -> None:
     record: dict[str, Any] = asdict(decision)
     client.log_dict(challenger.run_id or "", record, f"promotions/{decision.name}-{decision.at}.json")
     tags = {
         Tag.DECISION: f"{'promoted' if decision.promoted else 'refused'} {decision.at}",
         Tag.REFUSED_BY: ", ".join(gate.gate for gate in decision.refused_by) or "none",
-        **({Tag.FORCED: because} if because else {}),
     }
-    if Tag.FORCED in challenger.tags and not because:
-        client.delete_model_version_tag(decision.name, str(decision.challenger), Tag.FORCED)
     for tag, value in tags.items():
         client.set_model_version_tag(decision.name, str(decision.challenger), tag, value)

@@ -65,7 +65,7 @@ def _target(client: "MlflowClient", champion: "ModelVersion", to: int | None) ->
             remedy="promote a challenger",
         )
     target = version_numbered(client, champion.name, to if to is not None else int(before or 0))
-    was_champion = target.tags.get(Tag.DECISION, "").startswith("promoted") and Tag.ROLLED_BACK not in target.tags
+    was_champion = Tag.CROWNED in target.tags and Tag.ROLLED_BACK not in target.tags
     if target.version == champion.version or not was_champion:
         raise InputError(
             f"{target.name} version {target.version}",
