@@ -1,13 +1,17 @@
 """DVC, with an exit code that says why it failed: the failed stage's own, or what DVC's exceptions mean.
 
-DVC itself ends with 255 for nearly everything. It logs the exception behind a failure, and that is looked at here; what
-a stage printed is not. Run in the place of `dvc`: python -m flows.dvc.
+DVC itself ends with 255 for nearly everything. What it logs is looked at here, such as the exception behind a failure;
+what a stage printed is not. Run in the place of `dvc`: python -m flows.dvc. Of a stage that is up to date afterwards,
+`--verdict FILE` writes into the file what was done.
 """
 
+import argparse
 import logging
 import re
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
 
 from distilrank.network_errors import causes, is_no_answer
 from flows.failure import BUSY, UNREACHABLE
@@ -16,14 +20,31 @@ from flows.failure import BUSY, UNREACHABLE
 _EXITED = re.compile(r"exited with (-?\d+)$")
 
 
+class Verdict(StrEnum):
+    """What DVC did to bring a stage up to date."""
+
+    BUILT = "Built"
+    RESTORED = "Restored"
+    UP_TO_DATE = "UpToDate"
+
+
+# What DVC logs of a stage whose command it does not run, before the stage's name is filled in.
+_NOT_RUN = {
+    "Stage '%s' is cached - skipping run, checking out outputs": Verdict.RESTORED,
+    "Stage '%s' didn't change, skipping": Verdict.UP_TO_DATE,
+}
+
+
 class Seen(logging.Handler):
-    """The exceptions that DVC logged."""
+    """What DVC logged: exceptions, and its verdict on the last stage."""
 
     def __init__(self) -> None:
         super().__init__()
         self.errors: list[BaseException] = []
+        self.verdict = Verdict.BUILT
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.verdict = _NOT_RUN.get(str(record.msg), self.verdict)
         if record.exc_info and record.exc_info[1]:
             self.errors.append(record.exc_info[1])
 
@@ -32,12 +53,19 @@ def main(arguments: Sequence[str]) -> int:
     """Run DVC and return the exit code."""
     from dvc.cli import main as run
 
+    ours = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    ours.add_argument("--verdict", type=Path)
+    given, dvcs = ours.parse_known_args(arguments)
     seen = Seen()
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).addHandler(seen)
     sys.argv[0] = "dvc"  # as DVC's locks tell it to others
-    code: int = run(list(arguments))
-    return exit_code(code, seen.errors) if code else 0
+    code: int = run(dvcs)
+    if code:
+        return exit_code(code, seen.errors)
+    if given.verdict:
+        given.verdict.write_text(seen.verdict, encoding="utf-8")
+    return 0
 
 
 def exit_code(code: int, errors: Sequence[BaseException]) -> int:

@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
 
 from flows.command import run
-from flows.failure import CommandFailed
+from flows.failure import CommandFailed, Kind
 from flows.leash import Leash
 from flows.webhook import tell_of_failure
 from flows.worker import end_with_worker
@@ -25,7 +25,8 @@ def promote(model: str) -> State[None]:
         with Leash() as leash:
             said = run(["distilrank", "promote", model], leash, get_run_logger().info)
     except CommandFailed as failure:
-        show(failure.last)
+        if failure.kind == Kind.FAULT:  # of gates that refuse; all else has one line to say
+            show(failure.last)
         return Failed(message=failure.last[-1] if failure.last else str(failure))
     show(said)
     return Completed()

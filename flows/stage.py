@@ -1,11 +1,11 @@
 """One stage, run by DVC."""
 
-from typing import Literal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from flows.command import DVC, Tell, run
+from flows.dvc import Verdict
 from flows.leash import Leash
-
-Verdict = Literal["Built", "Restored", "UpToDate"]
 
 
 def run_stage(stage: str, leash: Leash, tell: Tell) -> Verdict:
@@ -14,15 +14,8 @@ def run_stage(stage: str, leash: Leash, tell: Tell) -> Verdict:
     Raises:
         CommandFailed: if DVC, or the stage's command, ends with an error.
     """
-    said = run([*DVC, "repro", "--single-item", stage], leash, tell)
-    verdicts = [found for line in said if (found := verdict(line, stage))]
-    return verdicts[-1] if verdicts else "Built"
-
-
-def verdict(line: str, stage: str) -> Verdict | None:
-    """Return what a line of DVC's says about the stage, if it is such a line."""
-    if line == f"Stage '{stage}' didn't change, skipping":
-        return "UpToDate"
-    if line == f"Stage '{stage}' is cached - skipping run, checking out outputs":
-        return "Restored"
-    return None
+    with TemporaryDirectory(prefix="distilrank-") as folder:
+        # What is printed may be the stage's own, and DVC does not tell stages of this file.
+        verdict = Path(folder) / "verdict"
+        run([*DVC, "--verdict", str(verdict), "repro", "--single-item", stage], leash, tell)
+        return Verdict(verdict.read_text(encoding="utf-8"))

@@ -80,6 +80,8 @@ def environment(access: Access) -> dict[str, str]:
         "MLFLOW_S3_ENDPOINT_URL": access.variables()["AWS_ENDPOINT_URL"],
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # For as long as a command waits: one link serves all of a file.
+        "MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS": "3600",
         "PREFECT_HOME": str((STACK / "prefect").absolute()),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # Who may start flows may run code: neither other users nor pages that a browser has open.

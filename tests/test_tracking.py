@@ -19,6 +19,7 @@ from mlflow.entities import Run
 from safetensors.numpy import save_file
 
 from distilrank.artifacts import digest, sha256_of, whole_directory
+from distilrank.errors import InputError
 from distilrank.mlflow_client import connect
 from distilrank.tracking import find_run, log_test_metrics, stage_run
 
@@ -219,6 +220,16 @@ def test_a_dead_server_is_one_warning(
     (warning,) = warnings(caplog)
     assert f"MLflow at http://127.0.0.1:{free_port} has not recorded all of the run of T1" in warning.message
     assert "secret" not in warning.message
+
+
+@pytest.mark.parametrize("address", ["foo://me:secret@x", "file:///mlruns", "mysql://me:secret@host/mlflow"])
+def test_an_address_that_mlflow_cannot_use_is_a_mistake(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(InputError) as refused:
+        connect()
+    assert refused.value.exit_code == 2
+    said = str(refused.value)
+    assert said.startswith(f"MLFLOW_TRACKING_URI: got {address.replace('me:secret@', '')} (") and "secret" not in said
 
 
 def test_a_server_that_never_answers_is_not_waited_for_long(

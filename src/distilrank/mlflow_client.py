@@ -69,14 +69,12 @@ def connect(in_background: bool = False) -> tuple["MlflowClient", str]:
     for variable, value in _DEFAULTS.items():
         os.environ.setdefault(variable, value)
     (IN_BACKGROUND if in_background else FIRST_QUESTION).set()
-    from mlflow import MlflowClient
-
     # Its retries would be told on standard error, one line each.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     uri = tracking_uri()
     if uri.startswith("sqlite:"):
         _lay_out(Path(urlsplit(uri).path[1:]))
-    client = MlflowClient(tracking_uri=uri)
+    client = _client(uri)
     experiment = _experiment_id(client, os.environ.get("MLFLOW_EXPERIMENT_NAME") or "distilrank")
     if not in_background:
         TRANSFERS.set()
@@ -121,6 +119,25 @@ def _tell(error: Exception) -> None:
 def tracking_uri() -> str:
     """Where MLflow records."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
+
+
+def _client(uri: str) -> "MlflowClient":
+    """A client, which has asked nothing of a server yet. Raises InputError for an address that MLflow cannot use."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return MlflowClient(tracking_uri=uri)
+    except (MlflowException, ImportError) as error:
+        if is_no_answer(error):
+            raise
+        said = str(error).strip().partition("\n")[0][:300]
+        raise InputError(
+            "MLFLOW_TRACKING_URI",
+            got=f"{uri} ({said})",
+            expected="an address that MLflow can use",
+            remedy="do what it says, or give a server's, such as https://mlflow.example",
+        ) from error
 
 
 def _experiment_id(client: "MlflowClient", name: str) -> str:

@@ -6,13 +6,14 @@ A URL carries them as user:password@, and in its query: tokens, and the signatur
 import re
 from typing import Any
 
-# Up to the last @ before the path. A password may hold / ? or # as they are, as keys of AWS do: then what follows the
-# colon is no port, and the last @ of the word ends it.
-_USER = re.compile(r"(?<=://)(?:[^\s/?#]*@|[^\s/?#@:\[]*:(?!\d*(?:[/?#\s]|$))\S*@)")
-_NAMES = (
-    r"[^\s=&;?#]*(?:token(?!s)|secret|passw|pwd|signature|credential|auth(?!or)|session|(?:api|access|account|private)[-_]?key)"
-    r"[^\s=&;?#]*|key|sig|jwt|odbc_connect"
+# A password may hold / ? # and @ as they are, as keys of AWS do. So behind user: the last @ of the word ends it: of
+# host:port/a@b text is lost, since a password may begin with digits too. A user alone ends before the path.
+_USER = re.compile(r"(?<=://)(?:[^\s/?#:\[]*:\S*@|[^\s/?#]*@)")
+_IN_NAMES = (
+    "token(?!s)|secret|passw|passphrase|passcode|pwd|signature|credential|session|hmac|jwt|bearer|"
+    "auth(?!or(?!i[sz]))|(?:api|access|account|private|shared|master|subscription|signing)[-_]?key"
 )
+_NAMES = rf"[^\s=&;?#]*(?:{_IN_NAMES})[^\s=&;?#]*|[^\s=&;?#]*pass|key|sig|code|otp|pin|pw|odbc_connect"
 # Without what stands behind a URL in a sentence.
 _QUERY = re.compile(rf"([?&;#](?:{_NAMES})=)[^\s&#]+?(?=[.,:;!)\]}}>'\"]*(?:\s|$)|[&#])", re.IGNORECASE)
 HIDDEN = "***"

@@ -134,6 +134,16 @@ def test_no_training_outlives_the_flow(
         flow.kill()
 
 
+def test_a_mistake_in_a_promotion_is_one_line_and_no_table(built: SimpleNamespace, server: Server) -> None:
+    code = "from flows.promote import promote; print(promote('dot-T1', return_state=True).message)"
+    run = built.project.run(sys.executable, "-c", code, server=server.address)
+    told = run.stdout.splitlines()[-1]
+    assert told.startswith("distilrank: params.yaml: n: got an unknown key"), run.stdout
+    flow_run = server.last_flow_run()
+    assert flow_run["id"] != built.flow_run["id"] and flow_run["state_type"] == "FAILED"
+    assert server.artifacts(flow_run["id"]) == {}
+
+
 def test_flow_imports_no_models() -> None:
     """Nor polars, whose handler of SIGINT would take Ctrl-C from the flow."""
     code = "import sys, flows.distil; print(*{'torch', 'transformers', 'mlflow', 'polars'} & set(sys.modules))"

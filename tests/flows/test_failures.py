@@ -12,6 +12,7 @@ from flows.building import outcome
 from flows.command import DVC, run
 from flows.failure import CommandFailed, Kind
 from flows.leash import Leash
+from flows.stage import run_stage
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending
 from tests.conftest import ROOT
 from tests.flows.project import Project
@@ -35,6 +36,12 @@ stages:
   made:
     cmd: echo made > made
     outs: [made]
+  pretends:
+    cmd: |-
+      echo "Stage 'pretends' didn't change, skipping"; echo pretends > pretends
+      echo "Stage 'pretends' is cached - skipping run, checking out outputs"
+    deps: [params.yaml]
+    outs: [pretends]
 """
 KINDS = {
     "fault": Kind.FAULT,
@@ -66,6 +73,14 @@ def kind_of(arguments: Sequence[str]) -> Kind:
 @pytest.mark.parametrize("stage", KINDS)
 def test_a_stages_exit_code_decides(made: Project, stage: str) -> None:
     assert kind_of(["repro", "--single-item", stage]) == KINDS[stage]
+
+
+def test_what_dvc_did_is_not_read_from_what_a_stage_prints(made: Project) -> None:
+    with Leash() as leash:
+        assert run_stage("pretends", leash, lambda _: None) == "Built"
+        assert run_stage("pretends", leash, lambda _: None) == "UpToDate"
+        (made.directory / "pretends").unlink()
+        assert run_stage("pretends", leash, lambda _: None) == "Restored"
 
 
 def test_a_lock_of_another_dvc_is_busy(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def kill_at_random(project: Project, start: Start, ways: Sequence[Way]) -> list[
     while kills < KILLS:
         process = start()
         try:
-            ended.append(process.wait(timeout=chance.uniform(longest / 4, longest)))
+            ended.append(process.wait(timeout=chance.uniform(0, longest)))
         except subprocess.TimeoutExpired:
             ways[kills % len(ways)](process.pid)
             process.wait()
@@ -128,7 +128,7 @@ def kill_supervisors(process: int) -> None:
 def kill_a_dvc(process: int) -> None:
     """The stages' DVC under the flow, as a lack of memory would; then the flow."""
     grown = psutil.Process(process).children(recursive=True)
-    end([one for one in grown if any(word.endswith("/dvc") for word in words(one))])
+    end([one for one in grown if words(one)[1:3] == ["-m", "flows.dvc"]])
     time.sleep(0.5)
     kill_alone(process)
 

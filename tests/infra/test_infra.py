@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from infra.access import Access, Ports
+from infra.stack import environment
 from tests.conftest import ROOT
 from tests.infra.files import INFRA, MANIFESTS, SECRET, constraint, read
+
+from distilrank.mlflow_client import TRANSFERS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 
@@ -124,6 +128,11 @@ class TestCompose:
         assert "*" not in options["--allowed-hosts"] and "mlflow-server:5000" in options["--allowed-hosts"]
         for target in ("servers", "worker", "serving"):
             assert any("MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false" in line for line in stages()[target])
+
+    def test_a_link_to_a_file_lasts_as_long_as_a_command_waits(self) -> None:
+        compose = SERVICES["mlflow-server"]["environment"]["MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS"]
+        stack = environment(Access(Ports()))["MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS"]
+        assert int(compose) == int(stack) == TRANSFERS.seconds
 
     def test_a_gpu_is_reserved_and_its_image_has_the_packages_for_it(self) -> None:
         gpu = SERVICES["worker-gpu"]

@@ -242,6 +242,8 @@ class TestMlflow:
         address = f"{MLFLOW['fullnameOverride']}:{MLFLOW['server']['value_options']['port']}"
         assert "*" not in hosts and address in hosts
         assert {"name": "MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "value": "false"} in MLFLOW["env"]
+        # A link to a file lasts as long as a command waits.
+        assert {"name": "MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS", "value": "3600"} in MLFLOW["env"]
         for name in ("flow", "serving"):
             assert env(pods()[name]["spec"]["containers"][0])["MLFLOW_TRACKING_URI"] == f"http://{address}"
 
