@@ -79,6 +79,8 @@ def environment(access: Access) -> dict[str, str]:
         "PATH": path,
         "MLFLOW_S3_ENDPOINT_URL": access.variables()["AWS_ENDPOINT_URL"],
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        # Ten more processes, for what rankers have no use for.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # For as long as a command waits: one link serves all of a file.
         "MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS": "3600",

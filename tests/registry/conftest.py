@@ -44,9 +44,10 @@ def tracker(store: Path) -> Iterator[str]:
     folder, port = store.parent, free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(store)]
+    places = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(store)]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with server([*command, *store], f"{address}/health", os.environ | {"PATH": path}, folder / "log"):
+    environment = os.environ | {"PATH": path, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with server([*command, *places], f"{address}/health", environment, folder / "log"):
         yield address
 
 
