@@ -15,7 +15,7 @@ from flows.leash import Leash
 from flows.orphans import mark
 
 # Stages run side by side, so each DVC waits for the others to let go of the project.
-DVC = (sys.executable, "-m", "flows.dvc", "--wait-for-lock")
+DVC = (sys.executable, "-m", "flows.run_dvc", "--wait-for-lock")
 Tell = Callable[[str], object]
 
 _LAST_LINES = 20

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-# What distilrank exits with where a server does not answer (EX_TEMPFAIL), and flows/dvc.py as well.
+# What distilrank exits with where a server does not answer (EX_TEMPFAIL), and flows/run_dvc.py as well.
 UNREACHABLE = 75
 MISTAKE = 2
-# What flows/dvc.py exits with where another DVC holds a lock (EX_UNAVAILABLE).
+# What flows/run_dvc.py exits with where another DVC holds a lock (EX_UNAVAILABLE).
 BUSY = 69
 
 

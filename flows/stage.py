@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flows.command import DVC, Tell, run
-from flows.dvc import Verdict
+from flows.run_dvc import Verdict
 from flows.leash import Leash
 
 

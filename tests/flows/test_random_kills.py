@@ -128,7 +128,7 @@ def kill_supervisors(process: int) -> None:
 def kill_a_dvc(process: int) -> None:
     """The stages' DVC under the flow, as a lack of memory would; then the flow."""
     grown = psutil.Process(process).children(recursive=True)
-    end([one for one in grown if words(one)[1:3] == ["-m", "flows.dvc"]])
+    end([one for one in grown if words(one)[1:3] == ["-m", "flows.run_dvc"]])
     time.sleep(0.5)
     kill_alone(process)
 
