@@ -4,8 +4,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flows.command import DVC, Tell, run
-from flows.run_dvc import Verdict
 from flows.leash import Leash
+from flows.run_dvc import Verdict
 
 
 def run_stage(stage: str, leash: Leash, tell: Tell) -> Verdict:
