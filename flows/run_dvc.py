@@ -2,8 +2,8 @@
 
 DVC itself ends with 255 for nearly everything. What it logs is looked at here, such as the exception behind a failure;
 what a stage printed is not. Run in the place of `dvc`: python -m flows.run_dvc. Of a stage that is up to date
-afterwards, `--verdict FILE` writes into the file what was done. As flows/dvc.py it would hide DVC, because a worker puts
-flows/ on the path.
+afterwards, `--verdict FILE` writes into the file what was done. As flows/dvc.py it would hide DVC, because a worker
+puts flows/ on the path.
 """
 
 import argparse
