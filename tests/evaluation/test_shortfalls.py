@@ -29,6 +29,8 @@ def found(params: Params, losses: list[float] = FLAT, **changed: float) -> list[
 def test_a_student_above_all_that_it_should_beat_is_not_named(params: Params) -> None:
     assert found(params) == []
     assert found(params, dot=0.7) == []
+    # Both are shown as 0.700.
+    assert found(params, dot=0.7004) == []
 
 
 def test_it_is_named_with_all_that_are_better(params: Params) -> None:

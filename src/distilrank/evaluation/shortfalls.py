@@ -63,7 +63,8 @@ def _shortfall(
         "what found its candidates,": params.first_stage(),
     }
     known = {what: (other, scores[other][MEASURE]) for what, other in others.items() if other and other in scores}
-    below = {what: other for what, other in known.items() if value < other[1]}
+    # What is no less to the third decimal, as figures are shown, is not worth a word.
+    below = {what: other for what, other in known.items() if round(value, 3) < round(other[1], 3)}
     return Shortfall(title, name, value, below, list(_causes(params, scores, pair, histories)) if below else [])
 
 
