@@ -26,7 +26,16 @@ from distilrank.registry.gates import Gate
 LOADS, LATENCY = "loads in a clean process", "latency"
 SECONDS = 600.0
 # What the machine has, and how rankers compute on it; no credentials, no address, no folder of this project.
-_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+_KEPT = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+)
 _KEPT_OF_OURS = ("DISTILRANK_DEVICE", "DISTILRANK_ACCELERATION")
 _SET = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
