@@ -42,7 +42,7 @@ ablation: setup  ## compare three losses on three students
 	$(MAKE) demo
 
 test: setup lint  ## lint, check types and run the tests
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: setup
 	ruff check

@@ -93,8 +93,8 @@ class Built:
                 pl.DataFrame(table).with_columns(split=pl.lit("test")).write_parquet(draft.path / f"{name}.parquet")
         self.lock()
 
-    def train(self, name: str, seed: int, **files: bytes) -> None:
-        """A model, and its index if it has one."""
+    def train(self, name: str, seed: int, in_index: bytes = b"", **files: bytes) -> None:
+        """A model, and its index if it has one, with files of any content beside their own."""
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", {"seed": seed}, []) as draft:
             save_tiny_ranker(draft.path, ARCHITECTURES[name], seed)
             for file, content in files.items():
@@ -103,6 +103,8 @@ class Built:
             with whole_directory(layout.INDEXES / name, "distilrank index", {}, [layout.MODELS / name]) as draft:
                 vectors = np.random.default_rng(seed).normal(size=(5, 32)).astype(np.float32)
                 DenseIndex.build(vectors, pl.Series(list(PASSAGES))).write(draft.path)
+                if in_index:
+                    (draft.path / "large.parquet").write_bytes(in_index)
         self.lock()
 
     def evaluate(self, means: dict[str, float]) -> None:

@@ -74,7 +74,8 @@ def test_register_takes_its_time_and_sends_large_files_in_parts_where_a_training
 ) -> None:
     monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", str(PART))
     monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", str(PART))
-    (layout.INDEXES / "dot" / "large.parquet").write_bytes(os.urandom(PART + 100))
+    built.train("dot", 0, in_index=os.urandom(PART + 100))
+    built.evaluate({})
     proxy.seconds = 1.5
     with stage_run("dot", {}, Path(".work/dot")) as run:
         run.finish(layout.MODELS / "dot")
