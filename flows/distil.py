@@ -42,9 +42,8 @@ def enter_models() -> State[None]:
     return Completed()
 
 
-# Prefect leaves the runner's type parameter open, which mypy reads as Never.
 @flow(
-    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]  # Prefect leaves its type open
     on_failure=[tell_of_failure],
     on_crashed=[tell_of_failure],
 )

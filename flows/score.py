@@ -12,9 +12,8 @@ from flows.webhook import tell_of_failure
 LABELLING = ("score", "ensemble", "import-scores")
 
 
-# Prefect leaves the runner's type parameter open, which mypy reads as Never.
 @flow(
-    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]  # Prefect leaves its type open
     on_failure=[tell_of_failure],
     on_crashed=[tell_of_failure],
 )

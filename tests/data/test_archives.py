@@ -3,6 +3,7 @@
 import io
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,9 @@ def rows(location: str, name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("make", [tar, zipped])
-def test_a_file_is_found_in_whatever_folder_of_the_archive(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_is_found_in_whatever_folder_of_the_archive(
+    make: Callable[[Path, dict[str, bytes]], Path], tmp_path: Path
+) -> None:
     suffix = ".zip" if make is zipped else ".tar.gz"
     archive = make(tmp_path / f"queries{suffix}", {"other.tsv": b"x\n", "./all/queries.tsv": ROWS})
     expected = [("q1", "one"), ("q2", "two")]

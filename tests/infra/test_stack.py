@@ -14,6 +14,7 @@ import boto3
 import httpx
 import psutil
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 from infra.access import StackError
 from infra.stack import up
 from tests.conftest import ROOT
@@ -254,5 +255,5 @@ def put(stack: Stack, key: str) -> bool:
         if client.list_objects_v2(Bucket="distilrank", Prefix=key).get("Contents", []) == []:
             client.put_object(Bucket="distilrank", Key=key, Body=b"content")
         return bool(client.get_object(Bucket="distilrank", Key=key)["Body"].read() == b"content")
-    except Exception:
+    except (BotoCoreError, ClientError):
         return False

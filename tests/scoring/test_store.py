@@ -1,7 +1,7 @@
 """The score store: each pair once, whatever run it was for; nothing damaged, foreign or out of date is trusted."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from distilrank.scoring.pairs import rerank
 from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores
 from distilrank.scoring.store import ScoreStore, digest_of_pairs
+from distilrank.scoring.work import PairsToScore, ScoredPairs
 
 
 class Scored(NamedTuple):
@@ -140,7 +141,7 @@ def test_a_plan_that_is_there_is_gone_on_with(
     known, ranges = KnownPairs(triples, tokens), query_ranges(triples, 1_000)
 
     def stopped(each: Each, after: int) -> Each:
-        def run(parts):  # type: ignore[no-untyped-def]
+        def run(parts: Iterable[PairsToScore]) -> Iterator[ScoredPairs]:
             for number, result in enumerate(each(parts)):
                 if number == after:
                     raise KeyboardInterrupt

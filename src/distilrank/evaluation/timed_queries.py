@@ -12,7 +12,7 @@ from distilrank.errors import CollectionError
 from distilrank.params import Params
 
 # A server scores no more passages at a time.
-_MOST_PASSAGES = 1000
+MOST_PASSAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def timed_queries(params: Params) -> list[TimedQuery]:
             layout.RUNS, got="candidates of no query in the collection", expected="some", remedy="run `dvc repro`"
         )
     groups = candidates.group_by("query_id", maintain_order=True)
-    return [_timed(group.head(_MOST_PASSAGES)) for _, group in groups]
+    return [_timed(group.head(MOST_PASSAGES)) for _, group in groups]
 
 
 def _timed(candidates: pl.DataFrame) -> TimedQuery:

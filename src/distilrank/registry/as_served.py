@@ -13,14 +13,13 @@ from distilrank.data.collection import Collection
 from distilrank.data.runs import RUN_SCHEMA, found, read_trec
 from distilrank.evaluation.measures import measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, is_reranking, test_set_of
+from distilrank.evaluation.timed_queries import MOST_PASSAGES
 from distilrank.params import Params
 from distilrank.registry.packaged import file_gates
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-# As many as a server finds at once.
-MOST_PASSAGES = 1000
 # After which a model is taken to hang: a slow one takes a fifth of that for each passage.
 _SECONDS, _SECONDS_PER_PASSAGE = 600, 0.1
 Request = dict[str, Any]
