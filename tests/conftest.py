@@ -35,6 +35,11 @@ def pytest_configure() -> None:
     gc.disable()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than the cores: many a test waits for a process, a server or a lock."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
