@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -37,7 +38,7 @@ def pytest_configure() -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than the cores: many a test waits for a process, a server or a lock."""
-    return len(os.sched_getaffinity(0)) + 1
+    return (psutil.cpu_count(logical=False) or 1) + 1
 
 
 def pytest_collection_finish() -> None:
