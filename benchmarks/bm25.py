@@ -21,7 +21,7 @@ from rich.table import Table
 
 from distilrank.evaluation.latency import machine
 from distilrank.retrieval.bm25 import BM25
-from distilrank.sections import Candidates
+from distilrank.sections.data import Candidates
 
 AT_ONCE, DEPTH, OURS, PEER = 10_000, 1_000, "distilrank", "bm25s"
 

@@ -17,16 +17,15 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from distilrank.collection_sections import Beir
 from distilrank.data.collection import Collection
 from distilrank.data.intake import take_in
 from distilrank.data.runs import read_trec, top
-from distilrank.data.sources.beir import BeirSource
+from distilrank.data.sources.beir import Beir
 from distilrank.data.tables import read_qrels
 from distilrank.data.text import Text
 from distilrank.evaluation.measures import means, measure
 from distilrank.retrieval.bm25 import BM25
-from distilrank.sections import Candidates
+from distilrank.sections.data import Candidates
 
 DEPTH = 1000
 PLAIN = Candidates(depth=DEPTH, train_depth=0, k1=0.9, b=0.4)
@@ -92,7 +91,7 @@ def compared(
 
 
 def taken(folder: Path, splits: dict[str, str], directory: Path) -> Collection:
-    take_in(BeirSource(Beir(source="beir", location=str(folder), splits=splits)), directory, None, None)
+    take_in(Beir(source="beir", location=str(folder), splits=splits).opened(), directory, None, None)
     return Collection.read(directory)
 
 

@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.sections import Backbone
+from distilrank.sections.data import Backbone
 
 WORDS, MEAN_LENGTH, AT_ONCE = 300_000, 55, 20_000
 PARAMS = Path(__file__).parents[1] / "presets" / "aws-api-docs.yaml"

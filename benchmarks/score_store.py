@@ -25,14 +25,12 @@ from distilrank.data.ragged import RaggedIds
 from distilrank.data.tokenizer import SpecialTokens
 from distilrank.data.tokens import TokenStore
 from distilrank.evaluation.latency import machine
-from distilrank.scoring.collected import write_scores
-from distilrank.scoring.fill import fill
-from distilrank.scoring.labelling import write_labels
-from distilrank.scoring.labels import FILE
+from distilrank.labels.labels import FILE, write_labels
+from distilrank.scoring.missing import fill
+from distilrank.scoring.parts import PairsToScore, ScoredPairs
 from distilrank.scoring.plan import KnownPairs, Plan
-from distilrank.scoring.scores import scan_scores
+from distilrank.scoring.scores import scan_scores, write_scores
 from distilrank.scoring.store import ScoreStore
-from distilrank.scoring.work import PairsToScore, ScoredPairs
 from distilrank.workers.local import in_this_process
 from distilrank.workers.work import Work
 

@@ -25,33 +25,30 @@ from rich.console import Console
 from rich.table import Table
 from sentence_transformers import CrossEncoder
 
-from distilrank.collection_sections import AwsApiDocs
 from distilrank.conversion.export import export_model
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.batches import batches_by_length
 from distilrank.data.collection import Collection
 from distilrank.data.intake import take_in
 from distilrank.data.query_ranges import query_ranges
-from distilrank.data.sources.aws_api_docs import AwsApiDocsSource
+from distilrank.data.sources.aws_api_docs import AwsApiDocs
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import pairs_of
 from distilrank.evaluation.latency import machine
-from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained
+from distilrank.labels.labels import FILE, read_labels, scores_of, write_labels
 from distilrank.rankers.base import SPECIAL_TOKENS
+from distilrank.rankers.cat.params import CatParams
 from distilrank.rankers.inputs import ragged_ids, stored_batch
+from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
 from distilrank.retrieval.bm25 import BM25
 from distilrank.scoring.batch_size import measured_tokens_per_batch
-from distilrank.scoring.collected import write_scores
-from distilrank.scoring.fill import fill
-from distilrank.scoring.fingerprint import scorer_of
-from distilrank.scoring.labelling import write_labels
-from distilrank.scoring.labels import FILE, read_labels, scores_of
+from distilrank.scoring.missing import fill
+from distilrank.scoring.parts import PairsToScore, ScoredPairs, begin_scoring
 from distilrank.scoring.plan import KnownPairs, Plan
-from distilrank.scoring.scores import scan_scores
-from distilrank.scoring.store import ScoreStore
-from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
-from distilrank.sections import Backbone, Candidates, CatRanker, Tokens
+from distilrank.scoring.scores import scan_scores, write_scores
+from distilrank.scoring.store import ScoreStore, scorer_of
+from distilrank.sections.data import Backbone, Candidates, Tokens
 from distilrank.workers.local import in_this_process
 from distilrank.workers.work import Each, Work
 
@@ -88,7 +85,7 @@ def prepare(directory: Path, asked: argparse.Namespace) -> Task:
     """The embedded collection's first queries, as if drawn by lot, and BM25's best as their negatives."""
     services: Literal["all"] | list[str] = asked.services or "all"
     source = AwsApiDocs(source="aws-api-docs", services=services, minimum_words=12, dev_share=0.02, test_share=0.02)
-    take_in(AwsApiDocsSource(source), directory, None, None)
+    take_in(source.opened(), directory, None, None)
     collection = Collection.read(directory)
     chosen = collection.queries.sample(asked.queries, seed=1).sort("query_id")
     triples = drawn(collection, chosen, asked.negatives)
@@ -107,7 +104,7 @@ def prepare(directory: Path, asked: argparse.Namespace) -> Task:
     if model is None:
         torch.manual_seed(0)
         model = directory / "teacher"
-        params = CatRanker(architecture="cat", layers=asked.layers)
+        params = CatParams(layers=asked.layers)
         begin_ranker(params, pretrained(backbone), LENGTHS, tokenizer).save_pretrained(model)
         copy_tokenizer(backbone, model)
     return Task(triples, dict(chosen.select("query_id", "text").iter_rows()), passages, tokens, model)

@@ -25,7 +25,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from distilrank import layout
+from distilrank.artifacts import layout
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.evaluation.latency import machine

@@ -17,15 +17,15 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from distilrank.dvc_files import LOCK, keep, mend
+from distilrank.artifacts.dvc_files import LOCK, keep, mend
+from distilrank.artifacts.working_tree import alone_in_working_tree
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
-from distilrank.working_tree import alone_in_working_tree
 from flows.command import DVC, run
 from flows.failure import CommandFailed, Kind
 from flows.graph import Graph, costly_stages, default_remote, read_graph, with_all_they_need
 from flows.leash import Leash
-from flows.lock import locked_stages, order_new_stages
+from flows.lock_order import locked_stages, order_new_stages
 from flows.orphans import end_orphans, wait_for_trainings
 from flows.stage import run_stage
 from flows.worker import end_with_worker

@@ -17,9 +17,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from distilrank.dvc_files import mend
+from distilrank.artifacts.dvc_files import mend
+from distilrank.artifacts.layout import METRICS, MODELS, REPORT
 from distilrank.errors import InputError
-from distilrank.layout import METRICS, MODELS, REPORT
 from flows.building import AT_ONCE, FLOW_RUN, PAUSES, at_work, build_stages, failed, may_pass
 from flows.command import run
 from flows.failure import CommandFailed

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from distilrank.artifacts import WORK
-from distilrank.locks import taken
+from distilrank.artifacts.locks import taken
+from distilrank.artifacts.work import WORK
 from flows.leash import GRACE
 
 # The process of the run, in the environment of all that it starts.

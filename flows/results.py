@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from distilrank.evaluation.by_teacher import MEASURE, by_teacher
-from distilrank.evaluation.seeds import over_seeds
 from distilrank.evaluation.tasks import title_of
+from distilrank.results.by_teacher import MEASURE, by_teacher
+from distilrank.results.seeds import over_seeds
 
 # A line of `distilrank register`.
 ENTRY = re.compile(r"(?P<name>\S+) (?P<version>\d+) (?P<state>new|known|rolled-back) (?P<run>\S.*)")

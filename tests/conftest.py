@@ -12,9 +12,9 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from distilrank.config.params import Params
+from distilrank.config.params_file import read_params
 from distilrank.data.backbone import locate_backbone
-from distilrank.params import Params
-from distilrank.params_file import read_params
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.tokenize import tokenize

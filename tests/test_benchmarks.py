@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from tests.conftest import DATASETS, ROOT, Command
 from tests.rankers.tiny import save_tiny_ranker
 
-from distilrank import layout
+from distilrank.artifacts import layout
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.serving.logged_model import log_ranker
 

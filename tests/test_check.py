@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 from tests.conftest import ROOT, Command
 
-from distilrank import layout
-from distilrank.artifacts import whole_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
 from distilrank.check import check
+from distilrank.config.params import Params
+from distilrank.config.params_file import read_params
 from distilrank.errors import BackboneError, CollectionError, NotThere, ParamsError
-from distilrank.params import Params
-from distilrank.params_file import read_params
 from distilrank.stages.collect import collect
 
 Changed = Callable[..., Params]

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import ROOT
 
-from distilrank import layout
+from distilrank.artifacts import layout
 
 PACKAGE = ROOT / "src" / "distilrank"
 STAGES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]

@@ -16,12 +16,12 @@ from moto.server import ThreadedMotoServer
 from ruamel.yaml import YAML
 from tests.conftest import ROOT, Command
 
-from distilrank.cli import app
+from distilrank.cli.main import app
 from distilrank.data.collection import Collection
 from distilrank.data.given_runs import given_candidates
 from distilrank.errors import InputError
 from distilrank.registry.packaged import PICKLES
-from distilrank.sections import FileElsewhere
+from distilrank.sections.base import FileElsewhere
 
 CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]

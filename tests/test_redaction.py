@@ -15,10 +15,10 @@ from flows.leash import Leash
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from distilrank.artifacts import read_manifest, whole_directory
+from distilrank.artifacts.directories import new_directory, whole_directory
+from distilrank.artifacts.manifest import read_manifest
 from distilrank.data import downloads
 from distilrank.errors import DownloadError
-from distilrank.new_directory import new_directory
 from distilrank.redaction import redacted, without_secrets
 
 PRINTED = st.characters(exclude_categories=("Z", "C"))

@@ -18,7 +18,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.numpy import save_file
 
-from distilrank.artifacts import digest, sha256_of, whole_directory
+from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.files import sha256_of
+from distilrank.artifacts.manifest import digest
 from distilrank.errors import InputError
 from distilrank.mlflow_client import connect
 from distilrank.tracking import find_run, log_test_metrics, stage_run

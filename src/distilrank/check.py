@@ -3,23 +3,23 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from distilrank import layout
-from distilrank.artifacts import MANIFEST, read_manifest
-from distilrank.collection_sections import IR_DATASETS, AwsApiDocs, Beir, Located, ParquetTables
-from distilrank.collection_sections import Collection as CollectionSection
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import MANIFEST, read_manifest
+from distilrank.config.models import Student, Teacher
+from distilrank.config.params import PARAMS_FILE, Params
 from distilrank.data.backbone import locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 from distilrank.data.downloads import is_remote
+from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
 from distilrank.errors import CollectionError, InputError, NotThere
-from distilrank.params import PARAMS_FILE, Params
 from distilrank.redaction import without_secrets
-from distilrank.sections import Backbone, FileElsewhere, GivenTriples, Section, Student, Teacher, TkRanker
+from distilrank.sections.base import FileElsewhere, Section
+from distilrank.sections.data import Backbone, GivenTriples
 
 _TEST = "test"
 # What the queries of a split are for, and how to come by some.
@@ -65,9 +65,8 @@ class _Place:
 
 
 def _places(params: Params) -> Iterator[_Place]:
-    if isinstance(params.collection, Located):
-        used = _dumped(params.collection)
-        yield _Place("collection.location", params.collection.location, layout.COLLECTION, used, True)
+    for key, place in params.collection.places.items():
+        yield _Place(f"collection.{key}", place, layout.COLLECTION, _dumped(params.collection), True)
     for number, run in enumerate(params.candidates.runs):
         yield _file(f"candidates.runs.{number}", run, layout.CANDIDATES, params.candidates)
     if isinstance(params.triples, GivenTriples):
@@ -76,10 +75,8 @@ def _places(params: Params) -> Iterator[_Place]:
         yield _file(f"imports.{name}", one, layout.LABELS / name, one)
     for entry in _entries(params):
         ranker = entry.section.ranker
-        if isinstance(ranker, TkRanker) and ranker.glove:
-            for model in entry.models:
-                used = {"ranker": _dumped(ranker)}
-                yield _Place(f"{entry.name}.ranker.glove.path", ranker.glove.path, layout.MODELS / model, used)
+        for (key, file), model in product(ranker.files.items(), entry.models):
+            yield _Place(f"{entry.name}.ranker.{key}", file, layout.MODELS / model, {"ranker": _dumped(ranker)})
 
 
 def _file(entry: str, file: FileElsewhere, output: Path, section: Section) -> _Place:
@@ -105,34 +102,10 @@ def _known_splits(params: Params) -> set[str] | None:
     section = params.collection
     if _is_made(layout.COLLECTION, _dumped(section)):
         return set(Collection.read(layout.COLLECTION).queries["split"])
-    splits = _splits_to_come(section)
+    splits = section.splits_to_come()
     if splits and section.dev_share and TRAIN in splits:
         return splits | {DEV}
     return splits
-
-
-def _splits_to_come(section: CollectionSection) -> set[str] | None:
-    """Those that a collection will have, as far as its params and its small files here tell."""
-    if isinstance(section, AwsApiDocs):
-        return None  # shares of what it holds
-    if isinstance(section, ParquetTables):
-        return _splits_of_table(Path(section.location) / "queries.parquet")
-    if not isinstance(section, Beir) or "splits" in section.model_fields_set:
-        return set(section.splits)
-    folder = Path(section.location) / "qrels"
-    if not folder.is_dir():
-        return None
-    return {split for split, name in section.splits.items() if any(folder.glob(f"{name}.tsv*"))}
-
-
-def _splits_of_table(queries: Path) -> set[str] | None:
-    if not queries.is_file():
-        return None
-    try:
-        found = pl.scan_parquet(queries).select("split").unique().collect()
-    except pl.exceptions.PolarsError:
-        return None  # what is wrong with it, `collect` says
-    return set(found["split"].drop_nulls())
 
 
 def _check_splits(params: Params, splits: set[str]) -> None:
@@ -174,7 +147,7 @@ def _entries(params: Params) -> Iterator[_Entry]:
 def _check_rankers(params: Params) -> None:
     """Raises BackboneError where a ranker cannot be begun on what it is to start from; makes no weights."""
     # Heavy, and not needed to find a misspelt path.
-    from distilrank.rankers.architectures import check_fits, pretrained_config
+    from distilrank.rankers.loading import check_fits, pretrained_config
 
     tokenizer = TextTokenizer(locate_description(params.backbone))
     for entry in _entries(params):
@@ -185,7 +158,7 @@ def _check_rankers(params: Params) -> None:
                 if backbone != params.backbone:
                     refuse_other_vocabulary(folder, tokenizer)
                 # Word vectors of its own take no layers of a backbone's, and minutes to read.
-                if not (isinstance(ranker, TkRanker) and ranker.glove):
+                if not ranker.files:
                     check_fits(ranker, pretrained_config(folder), params.tokens, tokenizer)
 
 

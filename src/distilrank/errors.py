@@ -34,6 +34,10 @@ class ParamsError(InputError):
     """params.yaml is absent, not YAML, or holds a value that is out of its range."""
 
 
+class ExtensionError(InputError):
+    """An entry point that another package brings cannot be used."""
+
+
 class MissingInput(InputError):
     """A file or directory that a stage reads is not there, or not whole."""
 

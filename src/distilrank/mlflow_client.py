@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from distilrank.artifacts.locks import alone_in
 from distilrank.errors import InputError, RefusedCredentials, Unreachable
-from distilrank.locks import alone_in
 from distilrank.network_errors import is_no_answer, is_refusal
 from distilrank.redaction import redacted
 

@@ -18,8 +18,9 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
-from distilrank.artifacts import digest, read_manifest, sha256_of, write_text
-from distilrank.dvc_files import LOCK
+from distilrank.artifacts.dvc_files import LOCK
+from distilrank.artifacts.files import sha256_of, write_text
+from distilrank.artifacts.manifest import digest, read_manifest
 from distilrank.mlflow_client import connect, tracking_uri
 from distilrank.redaction import redacted
 

@@ -13,9 +13,15 @@ from transformers import AutoConfig, AutoModel
 from distilrank.conversion.export import export_model
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.errors import CheckpointError, InputError
-from distilrank.rankers.architectures import begin_ranker, load_ranker
+from distilrank.rankers.base import Ranker
+from distilrank.rankers.cat.params import CatParams
+from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.inputs import text_batch
-from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Ranker, TkRanker, Tokens
+from distilrank.rankers.loading import begin_ranker, load_ranker
+from distilrank.rankers.prettr.params import PrettrParams
+from distilrank.rankers.tk.params import TkParams
+from distilrank.sections.data import Tokens
 
 LENGTHS = Tokens(query_length=10, passage_length=24)
 SIZE = {
@@ -75,7 +81,7 @@ def test_dot_is_a_sentence_transformer(
     model: Path, backbone: Path, pooling: str, dimension: int | None, normalise: bool
 ) -> None:
     made = {"architecture": "dot", "layers": 2, "pooling": pooling, "dimension": dimension, "normalise": normalise}
-    params = DotRanker.model_validate(made)
+    params = DotParams.model_validate(made)
     begun(model, backbone, params)
     export_model(model, model.parent / "exported")
     other = SentenceTransformer(str(model.parent / "exported"), device="cpu")
@@ -91,8 +97,8 @@ def test_an_export_leaves_out_the_scale_and_its_manifest_tells_it(
 ) -> None:
     scaled = {"normalise": True, "scale": 20.0, "learn_scale": learned}
     kinds: dict[str, Ranker] = {
-        "dot": DotRanker.model_validate({"architecture": "dot", "layers": 2, "pooling": "mean", **scaled}),
-        "colbert": ColbertRanker.model_validate({"architecture": "colbert", "layers": 2, "dimension": 12, **scaled}),
+        "dot": DotParams.model_validate({"architecture": "dot", "layers": 2, "pooling": "mean", **scaled}),
+        "colbert": ColbertParams.model_validate({"architecture": "colbert", "layers": 2, "dimension": 12, **scaled}),
     }
     begun(model, backbone, kinds[architecture])
     exported = model.parent / "exported"
@@ -109,7 +115,7 @@ def test_an_export_leaves_out_the_scale_and_its_manifest_tells_it(
 @pytest.mark.parametrize("normalise", [False, True])
 @pytest.mark.parametrize("expand_queries", [False, True])
 def test_colbert_is_a_multi_vector_encoder(model: Path, backbone: Path, normalise: bool, expand_queries: bool) -> None:
-    params = ColbertRanker(
+    params = ColbertParams(
         architecture="colbert", layers=2, dimension=12, normalise=normalise, expand_queries=expand_queries
     )
     begun(model, backbone, params)
@@ -125,7 +131,7 @@ def test_colbert_is_a_multi_vector_encoder(model: Path, backbone: Path, normalis
     [("bert", "cls"), ("bert", "pooler"), ("distilbert", "cls"), ("albert", "pooler"), ("roberta", "pooler")],
 )
 def test_cat_is_a_cross_encoder_with_raw_scores(model: Path, backbone: Path, family: str, pooling: str) -> None:
-    begun(model, backbone, CatRanker.model_validate({"architecture": "cat", "layers": 2, "pooling": pooling}), family)
+    begun(model, backbone, CatParams.model_validate({"architecture": "cat", "layers": 2, "pooling": pooling}), family)
     export_model(model, model.parent / "exported")
     other = CrossEncoder(str(model.parent / "exported"), device="cpu")
     own = scores(model, QUERIES, PASSAGES)
@@ -136,26 +142,28 @@ def test_cat_is_a_cross_encoder_with_raw_scores(model: Path, backbone: Path, fam
 @pytest.mark.parametrize(
     "params",
     [
-        TkRanker(architecture="tk"),
-        PrettrRanker(architecture="prettr", layers=2, join_layer=1),
-        ColbertRanker(architecture="colbert", layers=2, query_masks=8),
+        TkParams(architecture="tk"),
+        PrettrParams(architecture="prettr", layers=2, join_layer=1),
+        ColbertParams(architecture="colbert", layers=2, query_masks=8),
     ],
 )
 def test_what_no_other_library_knows_is_refused(model: Path, backbone: Path, params: Ranker) -> None:
     begun(model, backbone, params)
-    with pytest.raises(CheckpointError, match=r"expected one that .* know: dot, cat, or colbert without query_masks"):
+    with pytest.raises(
+        CheckpointError, match=r"expected one that .* know, such as dot, cat, or colbert without query_masks"
+    ):
         export_model(model, model.parent / "exported")
     assert [path.name for path in model.parent.iterdir()] == ["model"]
 
 
 def test_an_existing_target_is_refused(model: Path, backbone: Path) -> None:
-    begun(model, backbone, CatRanker(architecture="cat", layers=1))
+    begun(model, backbone, CatParams(architecture="cat", layers=1))
     with pytest.raises(InputError, match="got an existing path, expected a new directory"):
         export_model(model, model)
 
 
 def test_an_export_names_its_source(model: Path, backbone: Path) -> None:
-    begun(model, backbone, CatRanker(architecture="cat", layers=1))
+    begun(model, backbone, CatParams(architecture="cat", layers=1))
     export_model(model, model.parent / "exported")
     manifest = json.loads((model.parent / "exported" / "manifest.json").read_text())
     assert list(manifest["inputs"]) == [str(model / "model.safetensors")]

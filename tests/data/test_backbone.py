@@ -13,7 +13,7 @@ import pytest
 
 from distilrank.data.backbone import FILES, locate_backbone, locate_description
 from distilrank.errors import BackboneError
-from distilrank.sections import Backbone
+from distilrank.sections.data import Backbone
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONTENTS = {name: f"the content of {name}".encode() for name in FILES}
@@ -69,7 +69,7 @@ def fetch(
     model: str, sha256: str, hub: str, home: Path, environment: dict[str, str], how: str = "locate_backbone"
 ) -> subprocess.CompletedProcess[str]:
     code = (
-        f"import sys; from distilrank.data.backbone import {how}; from distilrank.params import Backbone; "
+        f"import sys; from distilrank.data.backbone import {how}; from distilrank.sections.data import Backbone; "
         f"print({how}(Backbone(model=sys.argv[1], sha256=sys.argv[2])))"
     )
     return subprocess.run(

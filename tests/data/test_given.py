@@ -15,7 +15,8 @@ from distilrank.data.given_runs import given_candidates
 from distilrank.data.given_triples import write_given_triples
 from distilrank.data.runs import ranked
 from distilrank.errors import CollectionError, ScoreError
-from distilrank.sections import FileElsewhere, GivenTriples
+from distilrank.sections.base import FileElsewhere
+from distilrank.sections.data import GivenTriples
 
 
 @pytest.fixture

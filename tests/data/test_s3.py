@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
-from distilrank.artifacts import write_json
+from distilrank.artifacts.files import write_json
 from distilrank.data import downloads
 from distilrank.data.downloads import cache, fetched
 from distilrank.errors import DownloadError

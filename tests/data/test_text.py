@@ -11,15 +11,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from distilrank.collection_sections import ParquetTables, TrecFiles
 from distilrank.data import text as text_module
 from distilrank.data.given_runs import read_given_run
-from distilrank.data.sources.parquet import ParquetSource
-from distilrank.data.sources.trec import TrecSource
+from distilrank.data.sources.parquet import ParquetSource, ParquetTables
+from distilrank.data.sources.trec import TrecFiles, TrecSource
 from distilrank.data.tables import read_passages, read_qrels, read_queries
 from distilrank.data.text import Text, json_objects, separated, whole_table
 from distilrank.errors import CollectionError
-from distilrank.sections import FileElsewhere
+from distilrank.sections.base import FileElsewhere
 
 KEYS = {"_id": "passage_id", "title": "title", "text": "text"}
 

@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 from transformers import AutoTokenizer
 
-from distilrank import layout
+from distilrank.artifacts import layout
+from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
 from distilrank.data.tokens import TokenStore, write_ragged
 from distilrank.errors import BackboneError, MissingInput
-from distilrank.params import Params
 
 
 def test_tokenising_again_gives_the_stored_ids(project: Path, tiny_params: Params, backbone: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from distilrank.data.triples import pairs_of, sample_triples
 from distilrank.errors import CollectionError
-from distilrank.sections import Triples
+from distilrank.sections.data import Triples
 
 QRELS = pl.DataFrame({"query_id": ["q", "q", "r"], "passage_id": ["p1", "p2", "p3"], "relevance": [1, 2, 1]})
 CANDIDATES = pl.DataFrame(

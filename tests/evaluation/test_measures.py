@@ -9,7 +9,7 @@ from tests.conftest import DATASETS
 
 from distilrank.data.runs import ranked, read_trec, write_trec
 from distilrank.evaluation.measures import means, measure
-from distilrank.measuring_sections import MEASURES
+from distilrank.sections.measuring import MEASURES
 
 DEEP_LEARNING = DATASETS / "msmarco-dl19-dl20"
 # nDCG@10 with all grades, from the README of the test collections.

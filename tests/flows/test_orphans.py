@@ -10,7 +10,7 @@ import pytest
 from flows.orphans import RUN_BY, end_orphans, wait_for_trainings
 from tests.servers import wait_for
 
-from distilrank.stages.alone import alone_with
+from distilrank.artifacts.locks import alone_with
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 

@@ -23,7 +23,8 @@ KILLS = 20
 STEP = """
 import sys, time
 from pathlib import Path
-from distilrank.artifacts import digest, whole_directory
+from distilrank.artifacts.manifest import digest
+from distilrank.artifacts.directories import whole_directory
 
 output, *inputs = map(Path, sys.argv[1:])
 with whole_directory(output, "step", {}, inputs) as draft:

@@ -19,35 +19,40 @@ from transformers import (
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers import base
-from distilrank.rankers.architectures import begin_ranker, pretrained
-from distilrank.rankers.base import TokenBatch
-from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Ranker, TkRanker, Tokens
+from distilrank.rankers.base import Ranker, TokenBatch
+from distilrank.rankers.cat.params import CatParams
+from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.dot.params import DotParams
+from distilrank.rankers.loading import begin_ranker, pretrained
+from distilrank.rankers.prettr.params import PrettrParams
+from distilrank.rankers.tk.params import TkParams
+from distilrank.sections.data import Tokens
 
 # In float16 two sums of the same numbers may fall on neighbouring values.
 EXACT, STORED_IN_HALF = 1e-5, 2e-4
 LENGTHS = Tokens(query_length=12, passage_length=24)
 PARAMS: dict[str, Ranker] = {
-    "cat": CatRanker(architecture="cat", layers=3),
-    "prettr": PrettrRanker(architecture="prettr", layers=3, join_layer=1),
-    "colbert": ColbertRanker(architecture="colbert", layers=3, dimension=16),
-    "dot": DotRanker(architecture="dot", layers=3, pooling="cls"),
-    "tk": TkRanker(architecture="tk"),
+    "cat": CatParams(architecture="cat", layers=3),
+    "prettr": PrettrParams(architecture="prettr", layers=3, join_layer=1),
+    "colbert": ColbertParams(architecture="colbert", layers=3, dimension=16),
+    "dot": DotParams(architecture="dot", layers=3, pooling="cls"),
+    "tk": TkParams(architecture="tk"),
 }
 OPTIONS: dict[str, Ranker] = PARAMS | {
-    "cat-pooler": CatRanker(architecture="cat", layers=3, pooling="pooler"),
-    "colbert-normalised": ColbertRanker(architecture="colbert", layers=3, dimension=16, normalise=True),
-    "colbert-scaled": ColbertRanker(
+    "cat-pooler": CatParams(architecture="cat", layers=3, pooling="pooler"),
+    "colbert-normalised": ColbertParams(architecture="colbert", layers=3, dimension=16, normalise=True),
+    "colbert-scaled": ColbertParams(
         architecture="colbert", layers=3, dimension=16, normalise=True, scale=20.0, learn_scale=True
     ),
-    "colbert-expanded": ColbertRanker(architecture="colbert", layers=3, dimension=16, expand_queries=True),
-    "colbert-masks": ColbertRanker(architecture="colbert", layers=3, dimension=16, query_masks=2),
-    "prettr-masks": PrettrRanker(architecture="prettr", layers=3, join_layer=1, query_masks=3),
-    "dot-mean": DotRanker(architecture="dot", layers=3, pooling="mean"),
-    "dot-cosine": DotRanker(architecture="dot", layers=3, pooling="mean", normalise=True, scale=20.0),
-    "dot-scaled": DotRanker(
+    "colbert-expanded": ColbertParams(architecture="colbert", layers=3, dimension=16, expand_queries=True),
+    "colbert-masks": ColbertParams(architecture="colbert", layers=3, dimension=16, query_masks=2),
+    "prettr-masks": PrettrParams(architecture="prettr", layers=3, join_layer=1, query_masks=3),
+    "dot-mean": DotParams(architecture="dot", layers=3, pooling="mean"),
+    "dot-cosine": DotParams(architecture="dot", layers=3, pooling="mean", normalise=True, scale=20.0),
+    "dot-scaled": DotParams(
         architecture="dot", layers=3, pooling="mean", dimension=8, normalise=True, scale=20.0, learn_scale=True
     ),
-    "dot-projected": DotRanker(architecture="dot", layers=3, pooling="mean", dimension=8),
+    "dot-projected": DotParams(architecture="dot", layers=3, pooling="mean", dimension=8),
 }
 
 # Weights large enough that tokens, positions and segments all tell in the scores.

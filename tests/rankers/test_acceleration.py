@@ -10,7 +10,7 @@ from tests.rankers.examples import FAMILIES, OPTIONS, assert_close, begun, rows,
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import InputError
 from distilrank.rankers.acceleration import VARIABLE, Acceleration
-from distilrank.rankers.architectures import load_ranker, pretrained
+from distilrank.rankers.loading import load_ranker, pretrained
 from distilrank.rankers.transformer import TransformerRanker
 
 Save = Callable[[str, str], Path]

@@ -20,7 +20,12 @@ from transformers import AutoModel, BertConfig, RobertaPreLayerNormConfig
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError, MissingInput
-from distilrank.rankers.architectures import (
+from distilrank.rankers.cat.params import CatParams
+from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.dot.params import DotParams
+from distilrank.rankers.first_token import FirstTokenReader
+from distilrank.rankers.halves import split
+from distilrank.rankers.loading import (
     begin_ranker,
     check_fits,
     load_ranker,
@@ -29,11 +34,11 @@ from distilrank.rankers.architectures import (
     trained,
     trained_config,
 )
-from distilrank.rankers.first_token import FirstTokenReader
-from distilrank.rankers.halves import split
+from distilrank.rankers.params import RankerParams
+from distilrank.rankers.prettr.params import PrettrParams
+from distilrank.rankers.tk.params import TkParams
 from distilrank.rankers.transformer import TransformerRanker
-from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, TkRanker, Tokens
-from distilrank.sections import Ranker as RankerParams
+from distilrank.sections.data import Tokens
 
 PAIRS = (rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2))
 
@@ -73,7 +78,7 @@ def test_the_first_token_alone_scores_as_the_whole_last_layer(
     """Where a family has another build, or no pooler, nothing is left out: there is nothing to compare."""
     if pooling == "pooler" and not pretrained_config(family).model_type.startswith(("bert", "roberta")):
         pytest.skip("no pooler of BERT's build")
-    ranker = small_ranker(CatRanker(architecture="cat", layers=3, pooling=pooling), family, tokenizer).eval()
+    ranker = small_ranker(CatParams(architecture="cat", layers=3, pooling=pooling), family, tokenizer).eval()
     kind = pretrained_config(family).model_type
     assert FirstTokenReader.reads(ranker.backbone) is (kind in ("bert", "electra", "roberta"))
     with torch.inference_mode():
@@ -103,7 +108,7 @@ def test_two_halves_compute_what_the_whole_computes(family: Path, join: int) -> 
 
 def test_a_ranker_keeps_the_weights_of_the_lower_layers(family: Path, tokenizer: TextTokenizer) -> None:
     source = pretrained(family)
-    ranker = begin_ranker(CatRanker(architecture="cat", layers=2), source, LENGTHS, tokenizer)
+    ranker = begin_ranker(CatParams(architecture="cat", layers=2), source, LENGTHS, tokenizer)
     assert isinstance(ranker, TransformerRanker)
     assert ranker.backbone.config.num_hidden_layers == 2
     weights, own = source.state_dict(), ranker.backbone.state_dict()
@@ -122,7 +127,7 @@ def test_weights_in_half_precision_are_taken_up_in_float32(tokenizer: TextTokeni
 
 def test_more_layers_than_the_backbone_has_are_refused(folders: dict[str, Path], tokenizer: TextTokenizer) -> None:
     with pytest.raises(BackboneError, match="got 4 layers, expected at least 5"):
-        check_fits(CatRanker(architecture="cat", layers=5), pretrained_config(folders["bert"]), LENGTHS, tokenizer)
+        check_fits(CatParams(architecture="cat", layers=5), pretrained_config(folders["bert"]), LENGTHS, tokenizer)
 
 
 # RoBERTa numbers its 64 positions from 2 on.
@@ -145,7 +150,7 @@ def test_a_head_on_a_pooler_that_is_not_there_is_refused(name: str, tokenizer: T
     folder = saved_backbone(name, tmp_path)
     with pytest.raises(BackboneError, match=rf"backbone {name}: got no pooler, .*; set pooling: cls"):
         check_fits(
-            CatRanker(architecture="cat", layers=2, pooling="pooler"), pretrained_config(folder), LENGTHS, tokenizer
+            CatParams(architecture="cat", layers=2, pooling="pooler"), pretrained_config(folder), LENGTHS, tokenizer
         )
 
 
@@ -154,7 +159,7 @@ def test_a_teacher_with_fewer_layers_than_its_student_is_refused(
 ) -> None:
     small_ranker(PARAMS["cat"], folders["bert"], tokenizer).save_pretrained(tmp_path)
     with pytest.raises(BackboneError, match="got 3 layers, expected at least 4"):
-        check_fits(CatRanker(architecture="cat", layers=4), trained_config(tmp_path), LENGTHS, tokenizer)
+        check_fits(CatParams(architecture="cat", layers=4), trained_config(tmp_path), LENGTHS, tokenizer)
 
 
 def test_a_ranker_that_reads_texts_apart_needs_positions_for_the_longer_alone(
@@ -174,8 +179,8 @@ def test_a_ranker_that_reads_texts_apart_needs_positions_for_the_longer_alone(
     ("params", "query_length", "passage_length"),
     [
         # [CLS] query [SEP] 10 masks; and the same with passage [SEP] behind.
-        (ColbertRanker(architecture="colbert", layers=1, query_masks=10), 52, 24),
-        (PrettrRanker(architecture="prettr", layers=2, join_layer=1, query_masks=10), 12, 39),
+        (ColbertParams(architecture="colbert", layers=1, query_masks=10), 52, 24),
+        (PrettrParams(architecture="prettr", layers=2, join_layer=1, query_masks=10), 12, 39),
     ],
     ids=["colbert", "prettr"],
 )
@@ -193,7 +198,7 @@ def test_a_pooler_that_the_teacher_did_not_train_is_refused(
     folders: dict[str, Path], tokenizer: TextTokenizer, tmp_path: Path
 ) -> None:
     small_ranker(PARAMS["cat"], folders["bert"], tokenizer).save_pretrained(tmp_path)
-    params = CatRanker(architecture="cat", layers=2, pooling="pooler")
+    params = CatParams(architecture="cat", layers=2, pooling="pooler")
     with pytest.raises(BackboneError, match=r"pooler.*: got no such weight"):
         begin_ranker(params, trained(tmp_path), LENGTHS, tokenizer)
 
@@ -212,7 +217,7 @@ def test_a_teacher_that_is_not_built_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "params", [DotRanker(architecture="dot", layers=1, pooling="cls"), TkRanker(architecture="tk")], ids=["dot", "tk"]
+    "params", [DotParams(architecture="dot", layers=1, pooling="cls"), TkParams(architecture="tk")], ids=["dot", "tk"]
 )
 def test_a_tokenizer_with_more_word_pieces_than_embeddings_is_refused(
     params: RankerParams, tokenizer: TextTokenizer, tmp_path: Path

@@ -21,7 +21,7 @@ from tests.rankers.examples import (
 )
 
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.prettr import PrettrRanker
+from distilrank.rankers.prettr.model import PrettrRanker
 
 Matrix = npt.NDArray[np.float64]
 CLS, SEP, MASK = 101, 102, 103

@@ -18,11 +18,12 @@ from tests.rankers.examples import (
 )
 
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained, trained
 from distilrank.rankers.base import Ranker, TokenBatch
+from distilrank.rankers.cat.params import CatParams
+from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained, trained
+from distilrank.rankers.params import RankerParams
 from distilrank.rankers.transformer import TransformerRanker
-from distilrank.sections import CatRanker, ColbertRanker
-from distilrank.sections import Ranker as RankerParams
 
 CLS, SEP = 101, 102
 NO_TOKENS = TokenBatch(torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, 1, dtype=torch.bool))
@@ -126,7 +127,7 @@ def test_a_pair_is_framed_as_cls_query_sep_passage_sep(bert: Path, tokenizer: Te
 
 
 def test_it_starts_from_the_backbones_lower_layers(backbone: Path, tokenizer: TextTokenizer) -> None:
-    ranker = begin_ranker(CatRanker(architecture="cat", layers=2), pretrained(backbone), LENGTHS, tokenizer)
+    ranker = begin_ranker(CatParams(architecture="cat", layers=2), pretrained(backbone), LENGTHS, tokenizer)
     assert isinstance(ranker, TransformerRanker)
     weights = load_file(backbone / "model.safetensors")
     own = dict(ranker.backbone.named_parameters())
@@ -140,7 +141,7 @@ def test_a_student_starts_from_a_trained_teacher(bert: Path, tokenizer: TextToke
     assert isinstance(teacher, TransformerRanker)
     torch.nn.init.normal_(teacher.backbone.embeddings.word_embeddings.weight)
     teacher.save_pretrained(tmp_path)
-    params = ColbertRanker(architecture="colbert", layers=2)
+    params = ColbertParams(architecture="colbert", layers=2)
     student = begin_ranker(params, trained(tmp_path), LENGTHS, tokenizer)
     assert isinstance(student, TransformerRanker)
     taught = teacher.backbone.state_dict()

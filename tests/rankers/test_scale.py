@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from distilrank.data.tokenizer import TextTokenizer
+from distilrank.losses import MarginMSE
 from distilrank.rankers.base import Ranker
-from distilrank.sections import ColbertRanker, DotRanker, Training
+from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.dot.params import DotParams
+from distilrank.sections.training import Training
 from distilrank.training.learning_rates import parameter_groups
-from distilrank.training.losses import MarginMSE
 
-DOT = DotRanker(architecture="dot", layers=2, pooling="mean", normalise=True)
-COLBERT = ColbertRanker(architecture="colbert", layers=2, dimension=16, normalise=True)
+DOT = DotParams(architecture="dot", layers=2, pooling="mean", normalise=True)
+COLBERT = ColbertParams(architecture="colbert", layers=2, dimension=16, normalise=True)
 SCALED = {"scale": 20.0, "learn_scale": True}
 # A teacher's margins of four triples, and a pair of scores that have each.
 MARGINS = torch.tensor([9.0, 12.0, -6.0, 10.0])
@@ -58,7 +60,7 @@ def test_a_normalised_dot_scores_by_cosine(bert: Path, tokenizer: TextTokenizer)
 
 @pytest.mark.parametrize("params", [DOT, COLBERT])
 def test_the_scale_is_the_querys_so_that_stored_passages_are_of_length_one(
-    params: DotRanker | ColbertRanker, bert: Path, tokenizer: TextTokenizer
+    params: DotParams | ColbertParams, bert: Path, tokenizer: TextTokenizer
 ) -> None:
     ranker = small_ranker(params.model_copy(update=SCALED), bert, tokenizer)
     batch = rows(3, 5, width=5, seed=1)
@@ -71,7 +73,7 @@ def test_the_scale_is_the_querys_so_that_stored_passages_are_of_length_one(
 @pytest.mark.parametrize("params", [DOT, COLBERT])
 @pytest.mark.parametrize("learned", [True, False])
 def test_by_margin_mse_it_learns_margins_that_no_cosine_reaches(
-    params: DotRanker | ColbertRanker, learned: bool, bert: Path, tokenizer: TextTokenizer
+    params: DotParams | ColbertParams, learned: bool, bert: Path, tokenizer: TextTokenizer
 ) -> None:
     ranker = small_ranker(params.model_copy(update=SCALED | {"learn_scale": learned}), bert, tokenizer).train()
     optimizer = torch.optim.Adam(ranker.parameters(), lr=3e-3)
@@ -112,4 +114,4 @@ def test_a_scale_that_is_too_small_is_learned(bert: Path, tokenizer: TextTokeniz
 @pytest.mark.parametrize("change", [{"scale": 0.0}, {"scale": -1.0}, {"learn_scale": 2.0}])
 def test_a_scale_is_above_zero(change: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match=next(iter(change))):
-        DotRanker.model_validate(DOT.model_dump() | change)
+        DotParams.model_validate(DOT.model_dump() | change)

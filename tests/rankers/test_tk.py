@@ -10,13 +10,13 @@ import pytest
 import torch
 from tests.rankers.examples import LENGTHS, begun, rows, saved_backbone
 
-from distilrank.artifacts import sha256_of
+from distilrank.artifacts.files import sha256_of
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained
 from distilrank.rankers.base import Ranker
-from distilrank.rankers.tk import TkRanker
-from distilrank.sections import Glove, Training
-from distilrank.sections import TkRanker as TkParams
+from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
+from distilrank.rankers.tk.model import TkRanker
+from distilrank.rankers.tk.params import Glove, TkParams
+from distilrank.sections.training import Training
 from distilrank.training.learning_rates import parameter_groups
 
 Matrix = npt.NDArray[np.float64]

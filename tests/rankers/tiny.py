@@ -8,8 +8,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from distilrank.rankers.architectures import ARCHITECTURES
 from distilrank.rankers.base import RankerConfig
+from distilrank.rankers.table import ARCHITECTURES
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "create", "delete", "list", "a", "the", "bucket", "fleet", "of", "table"]
 RANKERS = {

@@ -17,11 +17,11 @@ from tests.rankers.tiny import save_tiny_ranker
 from tests.registry.timed import write_latency
 from tests.servers import free_port, server
 
-from distilrank import layout
-from distilrank.artifacts import whole_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.config.params import Params
+from distilrank.config.params_file import read_params
 from distilrank.data.runs import RUN_SCHEMA, write_trec
-from distilrank.params import Params
-from distilrank.params_file import read_params
 from distilrank.retrieval.dense import DenseIndex
 
 QUERIES = 40

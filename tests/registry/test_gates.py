@@ -6,11 +6,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from distilrank.measuring_sections import NoWorse, Promotion
-from distilrank.params import Params
+from distilrank.config.params import Params
 from distilrank.registry.clean_process import Answered, is_quick_enough, loads, made_up_requests, not_tried
 from distilrank.registry.gates import Comparison, Gate, compared, is_no_worse, reaches_floors
 from distilrank.registry.packaged import holds_no_pickle, is_small_enough
+from distilrank.sections.measuring import NoWorse, Promotion
 
 RULE = NoWorse(task="rerank", measure="nDCG@10", margin=0.05, p_value=0.05)
 MEANS = {

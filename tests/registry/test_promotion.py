@@ -11,13 +11,13 @@ from mlflow import MlflowClient
 from tests.registry.conftest import PASSAGES, Built
 from tests.registry.versions import MODEL, aliases, crowned, decision_of, name_of, refusals
 
-from distilrank import layout
+from distilrank.artifacts import layout
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import InputError
 from distilrank.evaluation.measures import means, measure
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.inputs import text_batch
+from distilrank.rankers.loading import load_ranker
 from distilrank.registry.places import Places, crown
 from distilrank.registry.promotion import promote
 from distilrank.registry.register import register

@@ -11,12 +11,12 @@ from mlflow import MlflowClient
 from tests.registry.conftest import Built, dvc_digest
 from tests.registry.versions import MODEL, aliases, name_of
 
-from distilrank import layout
+from distilrank.artifacts import layout
+from distilrank.artifacts.working_tree import alone_in_working_tree
 from distilrank.errors import MissingInput, ParamsError
 from distilrank.registry.names import registered_name
 from distilrank.registry.promotion import promote
 from distilrank.registry.register import register
-from distilrank.working_tree import alone_in_working_tree
 
 COMMAND = [sys.executable, "-c", "from distilrank.cli import main; main()"]
 

@@ -8,9 +8,9 @@ from mlflow import MlflowClient
 from tests.registry.conftest import ARCHITECTURES, INDEXED, Built
 from tests.registry.timed import write_latency
 
-from distilrank import layout
+from distilrank.artifacts import layout
 from distilrank.errors import MissingInput
-from distilrank.rankers.dot import DotRanker
+from distilrank.rankers.dot.model import DotRanker
 from distilrank.registry.clean_process import answered_alone, loads, made_up_requests
 from distilrank.registry.promotion import promote
 from distilrank.registry.register import register

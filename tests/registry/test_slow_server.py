@@ -13,7 +13,8 @@ from tests.registry.conftest import Built
 from tests.registry.proxy import Proxy, proxy_of
 from tests.servers import free_port, server
 
-from distilrank import layout, mlflow_client
+from distilrank import mlflow_client
+from distilrank.artifacts import layout
 from distilrank.errors import RefusedCredentials, Unreachable
 from distilrank.mlflow_client import Limits
 from distilrank.registry.register import register

@@ -1,7 +1,8 @@
 """What `latency` writes."""
 
-from distilrank import layout
-from distilrank.artifacts import digest, write_json
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import write_json
+from distilrank.artifacts.manifest import digest
 
 
 def write_latency(models: list[str], indexed: list[str], median: float = 5.0, machine: str = "a machine") -> None:

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from tests.registry.conftest import Built
 
-from distilrank.params import Params
+from distilrank.config.params import Params
 from distilrank.registry.promotion import Decision, promote
 from distilrank.registry.register import register
 

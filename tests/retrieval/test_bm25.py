@@ -11,7 +11,7 @@ import Stemmer
 
 from distilrank.errors import CollectionError
 from distilrank.retrieval.bm25 import BM25
-from distilrank.sections import Candidates
+from distilrank.sections.data import Candidates
 
 TEXTS = ["red apple pie", "green apple", "blue sky blue water", "red red wine"]
 PARAMS = Candidates(depth=4, train_depth=4, k1=0.9, b=0.4)

@@ -7,19 +7,19 @@ import polars as pl
 import pytest
 import torch
 
-from distilrank import layout
+from distilrank.artifacts import layout
+from distilrank.config.params import Params
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError, ScoreError
-from distilrank.params import Params
-from distilrank.rankers.architectures import begin_ranker, pretrained
 from distilrank.rankers.base import Ranker
+from distilrank.rankers.cat.params import CatParams
+from distilrank.rankers.dot.params import DotParams
+from distilrank.rankers.loading import begin_ranker, pretrained
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import encode_vectors
 from distilrank.scoring.pairs import rerank
-from distilrank.sections import CatRanker as CatParams
-from distilrank.sections import DotRanker as DotParams
 
 IDS = pl.Series([f"p{number:03}" for number in range(200)])
 

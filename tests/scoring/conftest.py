@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 import torch
 
-from distilrank import layout
+from distilrank.artifacts import layout
+from distilrank.config.params import Params
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.params import Params
-from distilrank.rankers.architectures import begin_ranker, pretrained
-from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
-from distilrank.sections import CatRanker as CatParams
+from distilrank.rankers.cat.params import CatParams
+from distilrank.rankers.loading import begin_ranker, pretrained
+from distilrank.scoring.parts import PairsToScore, ScoredPairs, begin_scoring
 from distilrank.workers.local import in_this_process
 from distilrank.workers.work import Work
 

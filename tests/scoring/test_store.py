@@ -11,23 +11,21 @@ import pytest
 import torch
 from tests.scoring.conftest import Counting, Each, saved_teacher
 
-from distilrank import layout
+from distilrank.artifacts import layout
+from distilrank.config.params import Params
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import pairs_of
 from distilrank.errors import ScoreError
-from distilrank.params import Params
-from distilrank.rankers.architectures import load_ranker
-from distilrank.scoring.collected import write_scores
-from distilrank.scoring.fill import fill
-from distilrank.scoring.fingerprint import fingerprint_of, scorer_of
-from distilrank.scoring.labelling import write_labels
+from distilrank.labels.labels import write_labels
+from distilrank.rankers.loading import load_ranker
+from distilrank.scoring.missing import fill
 from distilrank.scoring.pairs import rerank
+from distilrank.scoring.parts import PairsToScore, ScoredPairs
 from distilrank.scoring.plan import KnownPairs, Plan
-from distilrank.scoring.scores import scan_scores
-from distilrank.scoring.store import ScoreStore, digest_of_pairs
-from distilrank.scoring.work import PairsToScore, ScoredPairs
+from distilrank.scoring.scores import scan_scores, write_scores
+from distilrank.scoring.store import ScoreStore, digest_of_pairs, fingerprint_of, scorer_of
 
 
 class Scored(NamedTuple):

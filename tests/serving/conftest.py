@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 from tests.rankers.tiny import save_tiny_ranker
 
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch
+from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import one_vector
 from distilrank.serving.logged_model import log_ranker

@@ -10,7 +10,7 @@ import pytest
 from mlflow.pyfunc import get_model_dependencies
 from tests.serving.conftest import PASSAGES, QUERY, scores_of
 
-from distilrank.rankers.dot import DotRanker
+from distilrank.rankers.dot.model import DotRanker
 from distilrank.serving.own_code import requirements, serving_files
 
 

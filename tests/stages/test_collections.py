@@ -7,16 +7,16 @@ import polars as pl
 import pytest
 from tests.conftest import DATASETS
 
-from distilrank import layout
-from distilrank.artifacts import read_manifest
-from distilrank.collection_table import show_collection
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import read_manifest
+from distilrank.cli.collection_table import show_collection
+from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.tables import read_qrels
 from distilrank.data.text import Text
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import means, measure
-from distilrank.params import Params
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.tokenize import tokenize

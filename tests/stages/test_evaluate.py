@@ -8,15 +8,15 @@ import polars as pl
 import pytest
 import torch
 
-from distilrank import layout
-from distilrank.artifacts import whole_directory
-from distilrank.cli import app
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.cli.main import app
+from distilrank.config.params import Params
 from distilrank.data.runs import read_trec
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.errors import ScoreError
-from distilrank.params import Params
-from distilrank.rankers.architectures import begin_ranker, load_ranker, pretrained
 from distilrank.rankers.base import Ranker
+from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.evaluate import evaluate

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
-from distilrank import layout
-from distilrank.artifacts import digest, read_manifest
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import digest, read_manifest
+from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.errors import MissingInput, ParamsError
-from distilrank.params import Params
-from distilrank.scoring.labels import read_labels, scores_of
+from distilrank.labels.labels import read_labels, scores_of
 from distilrank.scoring.scores import scan_scores
 from distilrank.stages.begun import untrained
 from distilrank.stages.distil import distil
@@ -40,12 +40,12 @@ TRAINING = {
     "steps": 2, "batch_size": 4, "learning_rate": 1e-4, "warmup_share": 0.0, "validate_every": 2, "patience": None,
     "seed": 1,
 }  # fmt: skip
-LOSSES = {
-    "cat": "margin-mse",
-    "prettr": "mse",
-    "colbert": "listwise-kl",
-    "dot": "weighted-ranknet",
-    "tk": "mse-ranknet",
+LOSSES: dict[str, dict[str, Any]] = {
+    "cat": {"name": "margin-mse"},
+    "prettr": {"name": "mse"},
+    "colbert": {"name": "listwise-kl", "temperature": 2.0},
+    "dot": {"name": "weighted-ranknet"},
+    "tk": {"name": "mse-ranknet"},
 }
 
 
@@ -53,7 +53,7 @@ def params_of_all(tiny: Params) -> Params:
     """Each architecture a teacher, all five an ensemble, each a student of it; two negatives a triple."""
     drawn = {"count": 16, "negatives": 2, "negatives_from": 10, "seed": 7}
     teachers = {
-        f"{name}_teacher": {"ranker": ranker, "loss": "ranknet", "training": TRAINING, "triples": drawn}
+        f"{name}_teacher": {"ranker": ranker, "loss": {"name": "ranknet"}, "training": TRAINING, "triples": drawn}
         for name, ranker in RANKERS.items()
     }
     students = {
@@ -61,9 +61,7 @@ def params_of_all(tiny: Params) -> Params:
             "ranker": ranker,
             "start": "backbone",
             "loss": LOSSES[name],
-            "control_loss": "infonce" if name == "dot" else "ranknet",
-            "temperature": 2.0 if name == "colbert" else None,
-            "control_temperature": 0.05 if name == "dot" else None,
+            "control_loss": {"name": "infonce", "temperature": 0.05} if name == "dot" else {"name": "ranknet"},
             "training": TRAINING | ({"part_learning_rates": {"kernels": 1e-2}} if name == "tk" else {}),
         }
         for name, ranker in RANKERS.items()

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from tests.conftest import DATASETS, ROOT, Command
 from tests.test_pipeline import clone
 
-from distilrank.params import Params
+from distilrank.config.params import Params
 from distilrank.stages.collect import collect
 from distilrank.stages.import_scores import import_scores
 

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from tests.conftest import Command
 
-from distilrank import layout
-from distilrank.artifacts import whole_directory
-from distilrank.scoring.labels import FILE
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.labels.labels import FILE
 
 Learn = Callable[..., str]
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from tests.conftest import ROOT, Command
 
-from distilrank.cli import app
+from distilrank.cli.main import app
 from distilrank.data.collection import SCHEMAS
 from distilrank.scoring.scores import scan_scores
 

@@ -12,10 +12,10 @@ from transformers import BertConfig, BertModel
 from distilrank.data.ragged import RaggedIds
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.rankers.architectures import begin_ranker
 from distilrank.rankers.base import Ranker
-from distilrank.sections import Ranker as RankerParams
-from distilrank.sections import Tokens
+from distilrank.rankers.loading import begin_ranker
+from distilrank.rankers.params import RankerParams
+from distilrank.sections.data import Tokens
 
 Begin = Callable[[RankerParams], Ranker]
 QUERIES, PASSAGES = 4, 9

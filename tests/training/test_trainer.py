@@ -13,15 +13,17 @@ from tests.training.conftest import Begin
 from transformers import TrainingArguments
 
 from distilrank.data.tokens import TokenStore
+from distilrank.losses import InfoNCE, MarginMSE, RankNet
 from distilrank.rankers.base import Ranker, TokenBatch
-from distilrank.sections import DotRanker, TkRanker, Training
-from distilrank.sections import Ranker as RankerParams
+from distilrank.rankers.dot.params import DotParams
+from distilrank.rankers.params import RankerParams
+from distilrank.rankers.tk.params import TkParams
+from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
-from distilrank.training.losses import InfoNCE, MarginMSE, RankNet
 from distilrank.training.trainer import RankerTrainer, TrainingTask, train
 
-TK = TkRanker(architecture="tk", layers=1)
-DOT = DotRanker(architecture="dot", layers=1, pooling="mean")
+TK = TkParams(architecture="tk", layers=1)
+DOT = DotParams(architecture="dot", layers=1, pooling="mean")
 PARAMS = Training(
     steps=6, batch_size=3, learning_rate=1e-3, part_learning_rates={"kernels": 1e-2, "embeddings": 1e-4},
     warmup_share=0.5, validate_every=2, patience=1, seed=1,
@@ -33,7 +35,9 @@ def task(begin: Begin, triples: pl.DataFrame, tokens: TokenStore) -> TrainingTas
     """TK by InfoNCE, its parts at rates of their own; every validation better than the one before."""
     better = iter(range(100))
     triples_of = dataset(triples, tokens, None)
-    return TrainingTask(lambda: begin(TK), PARAMS, InfoNCE(0.1), triples_of, lambda _: {"rerank": next(better) / 100})
+    return TrainingTask(
+        lambda: begin(TK), PARAMS, InfoNCE(temperature=0.1), triples_of, lambda _: {"rerank": next(better) / 100}
+    )
 
 
 def dataset(triples: pl.DataFrame, tokens: TokenStore, scores: "np.ndarray | None") -> TripleDataset:

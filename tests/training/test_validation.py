@@ -12,13 +12,16 @@ from tests.training.conftest import PASSAGES, QUERIES, Begin
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
 from distilrank.rankers.base import Ranker, TokenBatch
-from distilrank.sections import ColbertRanker, DotRanker, TkRanker, Validation
-from distilrank.sections import Ranker as RankerParams
+from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.dot.params import DotParams
+from distilrank.rankers.params import RankerParams
+from distilrank.rankers.tk.params import TkParams
+from distilrank.sections.training import Validation
 from distilrank.training.validation import DevValidation
 
-DOT = DotRanker(architecture="dot", layers=1, pooling="mean", dimension=4)
-TK = TkRanker(architecture="tk", layers=1)
-COLBERT = ColbertRanker(architecture="colbert", layers=1, dimension=4)
+DOT = DotParams(architecture="dot", layers=1, pooling="mean", dimension=4)
+TK = TkParams(architecture="tk", layers=1)
+COLBERT = ColbertParams(architecture="colbert", layers=1, dimension=4)
 # Query i has passage 2i; its candidates are the three passages after that one.
 RELEVANT = {query: 2 * query for query in range(QUERIES)}
 CANDIDATES = {query: [(2 * query + place) % PASSAGES for place in (1, 2, 3)] for query in range(QUERIES)}

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.workers.work import begin_doubling
 
 from distilrank.errors import ScoreError, WorkerError
-from distilrank.workers.placed import workers
+from distilrank.workers.pool import workers
 from distilrank.workers.work import Each, Work, Workplace
 
 PARTS = [number for number in range(40) if number != 13]

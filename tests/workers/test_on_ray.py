@@ -13,14 +13,14 @@ import pytest
 from tests.conftest import ROOT
 from tests.scoring.conftest import saved_teacher
 
-from distilrank import layout
+from distilrank.artifacts import layout
+from distilrank.config.params import Params
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import pairs_of
 from distilrank.errors import WorkerError
-from distilrank.params import Params
-from distilrank.scoring.work import PairsToScore, ScoredPairs, begin_scoring
+from distilrank.scoring.parts import PairsToScore, ScoredPairs, begin_scoring
 from distilrank.workers.local import in_this_process
-from distilrank.workers.placed import workers
+from distilrank.workers.pool import workers
 from distilrank.workers.work import Work, Workplace
 
 ray = pytest.importorskip("ray")

@@ -3,27 +3,23 @@
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 from transformers import AutoModel
 
+from distilrank.artifacts.directories import new_directory
 from distilrank.conversion.checkpoint import Checkpoint
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import CheckpointError
-from distilrank.new_directory import new_directory
-from distilrank.rankers.architectures import begin_ranker
+from distilrank.rankers.architecture import PublishedFacts, WrongFact
 from distilrank.rankers.base import Ranker
-from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, Tokens
-from distilrank.sections import Ranker as RankerParams
+from distilrank.rankers.loading import begin_ranker
+from distilrank.rankers.params import RankerParams
+from distilrank.rankers.table import ARCHITECTURES
+from distilrank.sections.data import Tokens
 
 # Modules by their published names, and by ours.
 COMPRESSOR, CLASSIFIER = "compressor.", "_classification_layer."
 OWN_MODULES = {"projection.": COMPRESSOR, "head.": CLASSIFIER}
-IMPORTABLE = ["dot", "colbert", "cat", "prettr"]
-# PreTTR's class has this as its default, which its config.json need not repeat.
-JOIN_LAYER = 3
-# What these two were trained with behind each query.
-QUERY_MASKS = 8
 
 
 def import_model(source: Path, target: Path, architecture: str, query_length: int, passage_length: int) -> None:
@@ -38,11 +34,12 @@ def import_model(source: Path, target: Path, architecture: str, query_length: in
     Raises CheckpointError for weights that are unknown, missing, or of another shape, and for an existing target;
     BackboneError where the backbone has too few positions.
     """
-    if architecture not in IMPORTABLE:
+    importable = [name for name in ARCHITECTURES if ARCHITECTURES[name].is_published]
+    if architecture not in importable:
         raise CheckpointError(
             f"architecture '{architecture}'",
             got="an architecture without a published layout",
-            expected=f"one of {IMPORTABLE}",
+            expected=f"one of {importable}",
             remedy="name the checkpoint's own",
         )
     checkpoint = Checkpoint.read(source)
@@ -60,38 +57,21 @@ def import_model(source: Path, target: Path, architecture: str, query_length: in
 def _params(architecture: str, checkpoint: Checkpoint, layers: int) -> RankerParams:
     compressor = checkpoint.weights.get(f"{COMPRESSOR}weight")
     dimension = None if compressor is None else len(compressor)
-    match architecture:
-        case "dot":
-            return DotRanker(architecture="dot", layers=layers, pooling="cls", dimension=dimension)
-        case "colbert":
-            return ColbertRanker(
-                architecture="colbert", layers=layers, dimension=dimension or 1, query_masks=QUERY_MASKS
-            )
-        case "cat":
-            # Published CATs read the pooler of every backbone that has one.
-            pooled = any(name.startswith(f"{_prefix(checkpoint)}pooler.") for name in checkpoint.weights)
-            return CatRanker(architecture="cat", layers=layers, pooling="pooler" if pooled else "cls")
-        case _:
-            return _prettr_params(checkpoint, layers)
-
-
-def _prettr_params(checkpoint: Checkpoint, layers: int) -> PrettrRanker:
-    join = checkpoint.config.get("join_layer_idx", JOIN_LAYER)
+    pooled = any(name.startswith(f"{_prefix(checkpoint)}pooler.") for name in checkpoint.weights)
     try:
-        return PrettrRanker(architecture="prettr", layers=layers, join_layer=join, query_masks=QUERY_MASKS)
-    except ValidationError as error:
+        return ARCHITECTURES[architecture].published(PublishedFacts(layers, dimension, pooled, checkpoint.config))
+    except WrongFact as error:
         raise CheckpointError(
             checkpoint.source / "config.json",
-            got=f"join_layer_idx {join!r}",
-            expected=f"a number from 1 to {layers - 1}, below the {layers} layers",
-            remedy="correct join_layer_idx",
+            got=error.got,
+            expected=error.expected,
+            remedy=f"correct {error.key}",
         ) from error
 
 
 def _take_weights(ranker: Ranker, architecture: str, checkpoint: Checkpoint) -> None:
     own = {_published_name(name, _prefix(checkpoint)): weight for name, weight in ranker.state_dict().items()}
-    if architecture == "prettr":
-        # Its linear layer has no bias.
+    if not ARCHITECTURES[architecture].published_head_has_bias:
         own.pop(f"{CLASSIFIER}bias").zero_()
     given = {
         name: weight for name, weight in checkpoint.weights.items() if name in own or not _unread(name, checkpoint)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from distilrank.artifacts import sha256_of
+from distilrank.artifacts.files import sha256_of
 from distilrank.errors import BackboneError
-from distilrank.sections import Backbone
+from distilrank.sections.data import Backbone
 
 # The name, in params.yaml, of the model that comes with this package's dependencies.
 BUNDLED = "minilm"

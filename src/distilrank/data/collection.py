@@ -8,7 +8,7 @@ from typing import Self
 import polars as pl
 import pyarrow.parquet as pq
 
-from distilrank.artifacts import built
+from distilrank.artifacts.files import built
 
 # Any other split is a test set: `test`, or several by names of their own.
 TRAIN, DEV, UNLABELLED = "train", "dev", "unlabelled"

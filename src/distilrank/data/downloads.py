@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from distilrank.artifacts import read_json, write_json
+from distilrank.artifacts.files import read_json, write_json
+from distilrank.artifacts.locks import alone_in
 from distilrank.data.remote import Interrupted, opened
 from distilrank.errors import DownloadError, NotThere, Unreachable
-from distilrank.locks import alone_in
 from distilrank.progress import progress
 from distilrank.redaction import redacted
 

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 import polars as pl
 
-from distilrank.artifacts import built
+from distilrank.artifacts.files import built
 from distilrank.errors import CollectionError
 
 Ended = Literal["dropped", "left out", "kept"]

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from distilrank.collection_sections import IR_DATASETS
 from distilrank.data.collection import Collection
 from distilrank.data.files import text_of
 from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, finite, others, ranked
 from distilrank.data.sources.from_ir_datasets import rows_of
+from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.text import Text, columns_of, separated, whole_table
 from distilrank.errors import CollectionError
-from distilrank.sections import FileElsewhere
+from distilrank.sections.base import FileElsewhere
 
 TREC = ("query_id", "q0", "passage_id", "rank", "score", "tag")
 TOP_1000 = ("query_id", "passage_id", "query", "passage")

@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from distilrank.collection_sections import IR_DATASETS
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.files import text_of
 from distilrank.data.sources.from_ir_datasets import rows_of
+from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.text import separated
 from distilrank.errors import CollectionError
 from distilrank.progress import progress
-from distilrank.sections import GivenTriples
+from distilrank.sections.data import GivenTriples
 
 COLUMNS = ("query_id", "positive_id", "negative_id")
 _AT_ONCE = 500_000

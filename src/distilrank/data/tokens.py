@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from distilrank.artifacts import built
+from distilrank.artifacts.files import built
 from distilrank.data.npy import growing_array
 from distilrank.data.ragged import RaggedIds, Rows, StoredTexts, TripleRows
 from distilrank.data.tokenizer import TOKENIZER_FILES, SpecialTokens, TextTokenizer

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from distilrank.errors import CollectionError
-from distilrank.sections import Triples
+from distilrank.sections.data import Triples
 
 # In the directory of triples: they, and the candidates of unlabelled queries in their form.
 TRIPLES, UNLABELLED = "triples.parquet", "unlabelled.parquet"

@@ -1,1 +1,1 @@
-"""Measures, latency and the report."""
+"""Measures, tests of significance, and times: nothing here knows of params or of files."""

@@ -6,7 +6,7 @@ import ir_measures
 import polars as pl
 
 from distilrank.data.runs import SCORE, finite
-from distilrank.measuring_sections import MEASURES
+from distilrank.sections.measuring import MEASURES
 
 
 def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) -> pl.DataFrame:

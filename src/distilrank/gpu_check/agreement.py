@@ -10,14 +10,14 @@ from torch import Tensor
 from distilrank.data.ragged import StoredTexts
 from distilrank.gpu_check.bench import Bench, Differs
 from distilrank.gpu_check.shapes import MINILM, TINY, random_ranker, random_texts
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
-from distilrank.rankers.colbert import ColbertRanker
+from distilrank.rankers.colbert.model import ColbertRanker
 from distilrank.rankers.inputs import stored_batch
+from distilrank.rankers.loading import load_ranker
+from distilrank.rankers.params import RankerParams
 from distilrank.rankers.precision import autocast, float32_products
-from distilrank.rankers.prettr import PrettrRanker
-from distilrank.sections import Precision
-from distilrank.sections import Ranker as RankerParams
+from distilrank.rankers.prettr.model import PrettrRanker
+from distilrank.sections.training import Precision
 
 GROUP = "agreement"
 
@@ -122,7 +122,7 @@ def compare_batches(ranker: Ranker, texts: StoredTexts, params: RankerParams) ->
     wider = ranker(_widened(queries, 3), _widened(passages, 5))
     apart = max(_apart(other, together) for other in (alone, backwards.flip(0), wider))
     spread = float(together.std())
-    allowed = STORED_IN_HALF if params.architecture == "prettr" else TOLERANCES["float32"].scores
+    allowed = STORED_IN_HALF if params.stored_in_half else TOLERANCES["float32"].scores
     if not apart <= allowed:
         raise Differs(f"scores {apart:.1e} apart, {allowed:.0e} allowed")
     if not spread > 50 * allowed:

@@ -20,11 +20,11 @@ from distilrank.gpu_check.meter import repeated_rate
 from distilrank.gpu_check.shapes import MINILM, TINY, Shape, random_texts
 from distilrank.gpu_check.speed import paired, saved_models
 from distilrank.rankers.acceleration import VARIABLE
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import stored_batch
+from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.pair_scores import StoredPairs, pair_scores
 from distilrank.rankers.token_budget import fastest_budget
-from distilrank.sections import Precision
+from distilrank.sections.training import Precision
 
 GROUP, USUAL = "choices", "as usual"
 Values = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distilrank.artifacts import write_json, write_text
+from distilrank.artifacts.files import write_json, write_text
 from distilrank.errors import InputError
 from distilrank.gpu_check.findings import Finding, Findings, Outcome
 

@@ -20,7 +20,7 @@ from distilrank.gpu_check.speed import (
     training_triples,
 )
 from distilrank.rankers.precision import float32_products
-from distilrank.sections import Precision
+from distilrank.sections.training import Precision
 
 GROUP = "peer"
 # Its default, and what fills a card.

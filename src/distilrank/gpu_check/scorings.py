@@ -46,12 +46,11 @@ def _score(
         if find_spec(module) is None:
             raise NotChecked(f"{module} is not installed")
     from distilrank.data.query_ranges import query_ranges
-    from distilrank.scoring.fill import fill
-    from distilrank.scoring.fingerprint import scorer_of
+    from distilrank.scoring.missing import fill
     from distilrank.scoring.pairs import score_pairs
+    from distilrank.scoring.parts import begin_scoring
     from distilrank.scoring.plan import KnownPairs, Plan
-    from distilrank.scoring.store import ScoreStore
-    from distilrank.scoring.work import begin_scoring
+    from distilrank.scoring.store import ScoreStore, scorer_of
 
     directory = bench.scratch / needed
     tokens, triples = _store_and_triples(bench, directory)

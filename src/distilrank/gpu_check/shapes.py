@@ -13,10 +13,10 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from torch import nn
 
 from distilrank.data.ragged import RaggedIds, StoredTexts
-from distilrank.rankers.architectures import ARCHITECTURES
 from distilrank.rankers.base import Ranker, RankerConfig
-from distilrank.sections import CatRanker, ColbertRanker, DotRanker, PrettrRanker, TkRanker, Tokens
-from distilrank.sections import Ranker as RankerParams
+from distilrank.rankers.params import RankerParams
+from distilrank.rankers.table import ARCHITECTURES
+from distilrank.sections.data import Tokens
 
 PAD, UNKNOWN, CLS, SEP, MASK = range(5)
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -39,15 +39,11 @@ class Shape:
     lengths: Tokens = _PAPERS
 
     def rankers(self) -> dict[str, RankerParams]:
-        """Every architecture, with both poolings where there are two."""
+        """Every architecture, in all that it can compute."""
         return {
-            "cat, [CLS]": CatRanker(architecture="cat", layers=self.layers),
-            "cat, pooler": CatRanker(architecture="cat", layers=self.layers, pooling="pooler"),
-            "prettr": PrettrRanker(architecture="prettr", layers=self.layers, join_layer=self.layers // 2),
-            "colbert": ColbertRanker(architecture="colbert", layers=self.layers, dimension=min(128, self.width)),
-            "dot, [CLS]": DotRanker(architecture="dot", layers=self.layers, pooling="cls"),
-            "dot, mean": DotRanker(architecture="dot", layers=self.layers, pooling="mean"),
-            "tk": TkRanker(architecture="tk"),
+            name: params
+            for architecture in ARCHITECTURES.values()
+            for name, params in architecture.examples(self.layers, self.width).items()
         }
 
 
@@ -74,7 +70,7 @@ def random_ranker(shape: Shape, params: RankerParams, dropout: float = 0.0, seed
     table = {"vocab_size": shape.vocabulary, "hidden_size": shape.width}
     config = RankerConfig(
         ranker=params.model_dump(),
-        backbone=table if params.architecture == "tk" else bert,
+        backbone=bert if params.has_transformer else table,
         query_length=shape.lengths.query_length,
         passage_length=shape.lengths.passage_length,
         cls_token_id=CLS,
@@ -83,8 +79,8 @@ def random_ranker(shape: Shape, params: RankerParams, dropout: float = 0.0, seed
         mask_token_id=MASK,
     )
     torch.manual_seed(seed)
-    ranker = ARCHITECTURES[params.architecture](config)
-    if isinstance(head := getattr(ranker, "head", None), nn.Linear) and params.architecture != "tk":
+    ranker = ARCHITECTURES[params.architecture].ranker()(config)
+    if isinstance(head := getattr(ranker, "head", None), nn.Linear) and params.has_transformer:
         nn.init.normal_(head.weight, std=2 * shape.width**-0.5)
     ranker.train(False)
     return ranker

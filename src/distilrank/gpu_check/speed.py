@@ -14,14 +14,14 @@ from distilrank.gpu_check.bench import Bench
 from distilrank.gpu_check.findings import OURS, Rate
 from distilrank.gpu_check.meter import Memory, finish, operations, peak, repeated_rate
 from distilrank.gpu_check.shapes import Shape, random_ranker, random_texts, save_tokenizer
-from distilrank.rankers.architectures import load_ranker
+from distilrank.losses import MarginMSE
 from distilrank.rankers.base import SPECIAL_TOKENS
+from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.pair_scores import StoredPairs, pair_scores
 from distilrank.rankers.precision import autocast, float32_products
 from distilrank.retrieval.vectors import encode_vectors
-from distilrank.sections import Precision, Training
+from distilrank.sections.training import Precision, Training
 from distilrank.training.batches import TripleDataset
-from distilrank.training.losses import MarginMSE
 from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 
 GROUP = "speed"

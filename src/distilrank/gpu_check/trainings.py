@@ -13,11 +13,11 @@ from distilrank.data.ragged import TripleRows
 from distilrank.gpu_check.apart import Lost, Tell, told_apart
 from distilrank.gpu_check.bench import Bench, Differs
 from distilrank.gpu_check.shapes import Shape, random_ranker, random_texts
+from distilrank.losses import MarginMSE
 from distilrank.rankers.base import Ranker
-from distilrank.sections import Precision, Training
-from distilrank.sections import Ranker as RankerParams
+from distilrank.rankers.params import RankerParams
+from distilrank.sections.training import Precision, Training
 from distilrank.training.batches import TripleDataset
-from distilrank.training.losses import MarginMSE
 from distilrank.training.trainer import Observer, TrainingTask, train
 
 GROUP = "training"

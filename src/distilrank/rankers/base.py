@@ -75,6 +75,11 @@ class Ranker(PreTrainedModel):
         """To be called last in every __init__: initialises the weights that are the ranker's own."""
         super().post_init()  # type: ignore[no-untyped-call]  # untyped in transformers
 
+    @property
+    def architecture(self) -> str:
+        """Its name in params.yaml."""
+        return str((self.config.ranker or {})["architecture"])
+
     def on(self, device: torch.device) -> Self:
         """Moves the weights to a device."""
         nn.Module.to(self, device)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from distilrank.sections import ScaledRanker
+from distilrank.rankers.params import ScaledParams
 
 
 class Scale(nn.Module):
@@ -15,7 +15,7 @@ class Scale(nn.Module):
     learning rate means the same share of any scale.
     """
 
-    def __init__(self, params: ScaledRanker) -> None:
+    def __init__(self, params: ScaledParams) -> None:
         super().__init__()
         self._given = params.scale
         if params.learn_scale:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 
+from distilrank.artifacts.locks import alone_in
 from distilrank.data.downloads import cache
-from distilrank.locks import alone_in
 from distilrank.mlflow_client import faults_told, tracking_uri
 
 

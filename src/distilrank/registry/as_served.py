@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import unchanged
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import unchanged
+from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import RUN_SCHEMA, found, read_trec
 from distilrank.evaluation.measures import measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, is_reranking, test_set_of
-from distilrank.evaluation.timed_queries import MOST_PASSAGES
-from distilrank.params import Params
 from distilrank.registry.packaged import file_gates
+from distilrank.results.timed_queries import MOST_PASSAGES
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

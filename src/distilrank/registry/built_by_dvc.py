@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from distilrank.dvc_files import LOCK, mend
+from distilrank.artifacts.dvc_files import LOCK, mend
 from distilrank.errors import MissingInput
 
 

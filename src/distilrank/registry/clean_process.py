@@ -14,14 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from distilrank.config.params import Params
 from distilrank.evaluation import latency
 from distilrank.evaluation.latency import CONCURRENT, SINGLE, TOP_K
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
-from distilrank.evaluation.timed_queries import timed_queries
-from distilrank.measuring_sections import Promotion
-from distilrank.params import Params
 from distilrank.registry import answers_alone
 from distilrank.registry.gates import Gate
+from distilrank.results.timed_queries import timed_queries
+from distilrank.sections.measuring import Promotion
 
 LOADS, LATENCY = "loads in a clean process", "latency"
 SECONDS = 600.0

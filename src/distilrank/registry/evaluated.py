@@ -8,12 +8,12 @@ from typing import Self
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import digest, read_manifest, unchanged
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import digest, read_manifest, unchanged
+from distilrank.config.params import Params
 from distilrank.errors import MissingInput
 from distilrank.evaluation.measures import means
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
-from distilrank.params import Params
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.names import Tag
 from distilrank.registry.times import PREFIX, tags_of_times

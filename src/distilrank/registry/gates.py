@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from distilrank.config.params import Params
 from distilrank.evaluation.significance import non_inferior_p_value, paired_p_value
 from distilrank.evaluation.tasks import is_reranking
-from distilrank.measuring_sections import Floor, NoWorse, relative_floor
-from distilrank.params import Params
 from distilrank.registry.evaluated import Means
 from distilrank.registry.names import Tag
+from distilrank.sections.measuring import Floor, NoWorse, relative_floor
 
 # A difference with a higher p may be chance.
 _CHANCE = 0.05

@@ -3,9 +3,8 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from distilrank.collection_sections import collection_name, unlike_others
+from distilrank.config.params import Params
 from distilrank.errors import InputError, ParamsError
-from distilrank.params import Params
 from distilrank.serving.own_code import CODE_TAG, PACKAGE_TAG
 
 if TYPE_CHECKING:
@@ -52,8 +51,8 @@ def registered_name(params: Params, model: str) -> str:
         raise ParamsError(
             "registry", got=f"model '{model}'", expected=f"one of {params.model_names()}", remedy="name one of these"
         )
-    digits = unlike_others(params.collection)
-    return f"{collection_name(params.collection)}{f'-{digits}' if digits else ''}.{model}"
+    digits = params.collection.unlike_others()
+    return f"{params.collection.called}{f'-{digits}' if digits else ''}.{model}"
 
 
 def version_with(client: "MlflowClient", name: str, alias: Alias) -> "ModelVersion | None":

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from distilrank.artifacts import MANIFEST, faults
-from distilrank.measuring_sections import Promotion
+from distilrank.artifacts.manifest import MANIFEST, faults
 from distilrank.mlflow_client import tracking_uri
 from distilrank.registry.built_by_dvc import digest_now
 from distilrank.registry.clean_process import SECONDS, Answered, Requests, answered_alone, loads, not_tried
 from distilrank.registry.gates import Gate
 from distilrank.registry.names import Tag
+from distilrank.sections.measuring import Promotion
 from distilrank.serving.own_code import package_digest
 
 if TYPE_CHECKING:

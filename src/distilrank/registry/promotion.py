@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from distilrank.config.params import Params
 from distilrank.errors import InputError, ScoreError
 from distilrank.mlflow_client import connect
-from distilrank.params import Params
 from distilrank.redaction import redacted
 from distilrank.registry.alone import alone_with_registry
 from distilrank.registry.as_served import CannotBeMeasured, measured_as_served

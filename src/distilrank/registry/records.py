@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from distilrank.artifacts import read_json, write_json
+from distilrank.artifacts.files import read_json, write_json
 from distilrank.registry.evaluated import MEASURES, Means
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from distilrank import layout
-from distilrank.artifacts import unchanged
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import unchanged
+from distilrank.config.params import Params
 from distilrank.mlflow_client import connect, tracking_uri
-from distilrank.params import Params
 from distilrank.redaction import redacted
 from distilrank.registry.alone import alone_with_registry
 from distilrank.registry.built_by_dvc import BuiltByDvc

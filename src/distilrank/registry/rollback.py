@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from distilrank.config.params import Params
 from distilrank.errors import InputError
 from distilrank.mlflow_client import connect
-from distilrank.params import Params
 from distilrank.registry.alone import alone_with_registry
 from distilrank.registry.clean_process import made_up_requests
 from distilrank.registry.gates import Gate

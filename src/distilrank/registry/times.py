@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from distilrank import layout
-from distilrank.artifacts import digest
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import digest
+from distilrank.config.params import Params
 from distilrank.errors import MissingInput
-from distilrank.evaluation.measured_times import MeasuredTimes
-from distilrank.params import Params
+from distilrank.results.measured_times import MeasuredTimes
 
 PREFIX = "milliseconds"
 MACHINE_TAG = f"{PREFIX}/machine"

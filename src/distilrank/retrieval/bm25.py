@@ -14,7 +14,7 @@ from bm25s.tokenization import Tokenizer
 from distilrank.data.runs import RUN_SCHEMA
 from distilrank.errors import CollectionError
 from distilrank.retrieval.postings import Postings, Scores
-from distilrank.sections import Candidates
+from distilrank.sections.data import Candidates
 
 Found = tuple[npt.NDArray[np.int64], Scores]
 

@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 import polars as pl
 
-from distilrank.artifacts import built
+from distilrank.artifacts.files import built
 from distilrank.data.runs import RUN_SCHEMA, ranked
 from distilrank.data.tokens import rows_of
 from distilrank.errors import ScoreError

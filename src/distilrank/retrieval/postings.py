@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from bm25s.tokenization import Tokenizer
 
-from distilrank.sections import Candidates
+from distilrank.sections.data import Candidates
 
 Rows = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float32]

@@ -11,8 +11,8 @@ from distilrank.data.runs import found, write_trec
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.inputs import text_batch
+from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import encode_vectors, one_vector
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
-from distilrank.artifacts import read_json, write_json
+from distilrank.artifacts.files import read_json, write_json
 from distilrank.data.query_ranges import QueryRange
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import pairs_of

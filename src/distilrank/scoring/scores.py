@@ -1,4 +1,4 @@
-"""Scores of pairs: raw, float32, each pair once."""
+"""A teacher's scores of the pairs that its triples ask for: raw, float32, each pair once, in Parquet parts."""
 
 from pathlib import Path
 
@@ -6,7 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from distilrank.artifacts import built
+from distilrank.artifacts.files import built
+from distilrank.data.query_ranges import QueryRange
+from distilrank.errors import ScoreError
+from distilrank.scoring.plan import KnownPairs
+from distilrank.scoring.store import IDENTITY, ScoreStore
 
 Scores = npt.NDArray[np.float32]
 KEY = ["query_id", "passage_id"]
@@ -16,3 +20,25 @@ def scan_scores(directory: Path) -> pl.LazyFrame:
     """A teacher's scores (query_id, passage_id, score). Raises MissingInput."""
     built(directory / "part-00000.parquet")
     return pl.scan_parquet(sorted(directory.glob("part-*.parquet")))
+
+
+def write_scores(directory: Path, known: KnownPairs, ranges: list[QueryRange], store: ScoreStore) -> int:
+    """Writes what is asked of a store: (query_id, passage_id, score), a part a range, and returns their number.
+
+    Raises ScoreError unless each pair has exactly one score.
+    """
+    total = 0
+    for number, queries in enumerate(ranges):
+        pairs = known.of(queries).select(list(IDENTITY))
+        scores = pairs.join(store.scores(queries), on=list(IDENTITY), how="left", maintain_order="left")
+        missing = scores["score"].null_count()
+        if missing or len(scores) != len(pairs):
+            raise ScoreError(
+                store.directory,
+                got=f"{len(scores)} scores, {missing} of the pairs without one",
+                expected=f"{len(pairs)} scores, one a pair",
+                remedy="delete the directory, to score anew",
+            )
+        scores.select(*KEY, "score").write_parquet(directory / f"part-{number:05}.parquet")
+        total += len(scores)
+    return total

@@ -5,6 +5,8 @@ holds its scorer's fingerprint, so that a foreign one does. A score counts for a
 were scored: ids alone may come to mean another text.
 """
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -16,11 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from distilrank.artifacts import read_json, sha256_of, write_json
+from distilrank.artifacts.files import built, read_json, sha256_of, write_json
+from distilrank.artifacts.locks import alone_in
 from distilrank.data.query_ranges import QueryRange
 from distilrank.errors import ScoreError
-from distilrank.locks import alone_in
-from distilrank.scoring.fingerprint import fingerprint_of
 
 # Beside the stages' outputs, which DVC deletes before it runs a stage.
 ROOT = Path(".store/scores")
@@ -29,6 +30,20 @@ IDENTITY = {"query_id": pl.String, "passage_id": pl.String, "texts": pl.UInt64}
 SCHEMA = {**IDENTITY, "score": pl.Float32}
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"(?P<pairs>[0-9a-f]{16})-(?P<content>[0-9a-f]{16})\.parquet")
+
+
+def scorer_of(model: Path, precision: str) -> dict[str, str]:
+    """Digests of the weights, of config.json, which holds the lengths in tokens, and of the tokenizer; the precision.
+
+    Raises MissingInput.
+    """
+    files = ("model.safetensors", "config.json", "tokenizer.json")
+    return {name: sha256_of(built(model / name)) for name in files} | {"precision": precision}
+
+
+def fingerprint_of(scorer: dict[str, str]) -> str:
+    """64 bits in hexadecimal."""
+    return hashlib.sha256(json.dumps(scorer, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class ScoreStore:

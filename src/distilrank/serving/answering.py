@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from distilrank.data.batches import batches_by_length
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, Ranker
 from distilrank.rankers.inference import tokens_per_batch
 from distilrank.rankers.inputs import ragged_ids, stored_batch, text_batch
+from distilrank.rankers.loading import load_ranker
 
 if TYPE_CHECKING:
     from distilrank.retrieval.dense import DenseIndex

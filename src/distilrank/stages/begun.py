@@ -6,14 +6,15 @@ from pathlib import Path
 
 from transformers import set_seed
 
-from distilrank import layout
+from distilrank.artifacts import layout
+from distilrank.config.models import Student, Teacher
+from distilrank.config.params import BACKBONE, Params, Start
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.params import BACKBONE, Params, Start
-from distilrank.rankers.architectures import begin_ranker, pretrained, pretrained_config, trained
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
-from distilrank.sections import DotRanker, Student, Teacher
+from distilrank.rankers.dot.params import DotParams
+from distilrank.rankers.loading import begin_ranker, pretrained, pretrained_config, trained
 
 
 def begun(params: Params, section: Teacher | Student, layers_of: Path | None) -> Ranker:
@@ -43,7 +44,7 @@ def _backbone(params: Params) -> Ranker:
     """All its layers, mean-pooled, compared by cosine: as models that find similar sentences are made to be used."""
     folder = locate_backbone(params.backbone)
     layers = pretrained_config(folder).num_hidden_layers
-    ranker = DotRanker(architecture="dot", layers=layers, pooling="mean", normalise=True)
+    ranker = DotParams(layers=layers, pooling="mean", normalise=True)
     return _ready(begin_ranker(ranker, pretrained(folder), params.tokens, TextTokenizer(layout.TOKENS)))
 
 

@@ -6,12 +6,12 @@ from functools import partial
 import polars as pl
 import pyarrow.parquet as pq
 
-from distilrank import layout
-from distilrank.artifacts import whole_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.given_runs import given_candidates
 from distilrank.data.runs import RUN_SCHEMA, found, ranked, write_trec
-from distilrank.params import Params
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
 

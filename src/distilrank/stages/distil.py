@@ -4,14 +4,14 @@ from pathlib import Path
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import built
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built
+from distilrank.config.models import Student
+from distilrank.config.params import PARAMS_FILE, Params, control_name, distilled_name, seeded_name
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
 from distilrank.errors import CollectionError, ParamsError
-from distilrank.params import PARAMS_FILE, Params, control_name, distilled_name, seeded_name
-from distilrank.scoring.labels import SCORES, read_labels
-from distilrank.sections import Student
+from distilrank.labels.labels import SCORES, read_labels
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import Lesson, build_model
 
@@ -42,11 +42,11 @@ def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Le
     chosen_by = {"teacher": teacher, "start": section.start}
     # What was published is not labelled by us, and so never of unlabelled queries.
     splits = (TRAIN, UNLABELLED) if params.unlabelled and params.members(teacher) else (TRAIN,)
-    return Lesson(section.loss, section.temperature, read_labels(labels), [labels], chosen_by, start, splits)
+    return Lesson(section.loss, read_labels(labels), [labels], chosen_by, start, splits)
 
 
 def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Path | None = None) -> Lesson:
-    return Lesson(section.control_loss, section.control_temperature, triples, [source], {}, start)
+    return Lesson(section.control_loss, triples, [source], {}, start)
 
 
 def _start(params: Params, name: str, teacher: str) -> Path | None:

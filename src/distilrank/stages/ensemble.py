@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from distilrank import layout
+from distilrank.artifacts import layout
+from distilrank.config.params import Params
 from distilrank.data.query_ranges import QueryRange
-from distilrank.params import Params
-from distilrank.scoring.ensembles import combine, scale_of
+from distilrank.labels.ensembles import combine, scale_of
 from distilrank.scoring.scores import scan_scores
 from distilrank.stages.labelled import label_triples
 

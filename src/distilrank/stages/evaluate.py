@@ -6,18 +6,20 @@ from pathlib import Path
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import built, digest, read_manifest, whole_directory, write_json
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.files import built, write_json
+from distilrank.artifacts.manifest import digest, read_manifest
+from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import found, top, write_trec
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, MissingInput
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
-from distilrank.params import Params
 from distilrank.progress import progress
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker
+from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Vectors, encode_vectors, passage_vectors

@@ -2,16 +2,16 @@
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import sha256_of, whole_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.files import sha256_of
+from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.findings import DroppedIds
 from distilrank.data.query_ranges import query_ranges
-from distilrank.params import Params
-from distilrank.scoring.labelling import refuse_conflicts, write_in_pieces
-from distilrank.scoring.labels import FILE
-from distilrank.scoring.published import PublishedScores, whole_file
-from distilrank.scoring.quality import refuse_inverted
+from distilrank.labels.labels import FILE, refuse_conflicts, write_in_pieces
+from distilrank.labels.quality import refuse_inverted
+from distilrank.labels.score_lines import PublishedScores, whole_file
 
 
 def import_scores(params: Params, name: str) -> dict[str, int]:

@@ -1,9 +1,9 @@
 """index: a dense ranker's vectors of all passages, for nearest-neighbour search."""
 
-from distilrank import layout
-from distilrank.artifacts import whole_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
 from distilrank.data.tokens import TokenStore
-from distilrank.rankers.architectures import load_ranker
+from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import passage_vectors
 

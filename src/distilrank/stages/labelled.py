@@ -6,15 +6,15 @@ from typing import Any
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import built, whole_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.files import built
+from distilrank.config.params import Params
 from distilrank.data.query_ranges import QueryRange, query_ranges
 from distilrank.data.triples import TRIPLES, UNLABELLED
-from distilrank.params import Params
-from distilrank.scoring.labelling import write_in_pieces, write_labels
-from distilrank.scoring.labels import FILE
-from distilrank.scoring.quality import refuse_inverted
-from distilrank.scoring.unlabelled import Thresholds, unlabelled_pieces
+from distilrank.labels.labels import FILE, write_in_pieces, write_labels
+from distilrank.labels.pseudo_labels import Thresholds, unlabelled_pieces
+from distilrank.labels.quality import refuse_inverted
 
 
 def label_triples(

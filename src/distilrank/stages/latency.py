@@ -8,18 +8,19 @@ from functools import partial
 
 import torch
 
-from distilrank import layout
-from distilrank.artifacts import digest, write_json
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import write_json
+from distilrank.artifacts.manifest import digest
+from distilrank.config.params import BACKBONE, Params
 from distilrank.data.collection import Collection
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.evaluation.latency import BEFOREHAND, SINGLE, TOP_K, Times, machine, milliseconds, served
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
-from distilrank.evaluation.timed_queries import TimedQuery, timed_queries
-from distilrank.params import BACKBONE, Params
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.inputs import stored_batch, text_batch
+from distilrank.rankers.loading import load_ranker
+from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.serving.answering import Answering, Request

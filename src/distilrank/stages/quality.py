@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import built, write_json
-from distilrank.params import Params
-from distilrank.scoring.labels import FILE
-from distilrank.scoring.quality import quality as figures_of
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built, write_json
+from distilrank.config.params import Params
+from distilrank.labels.labels import FILE
+from distilrank.labels.quality import quality as figures_of
 
 
 def quality(params: Params) -> None:

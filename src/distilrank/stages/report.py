@@ -1,9 +1,9 @@
 """report: one HTML file with the results, the curves, the scores, the times and examples."""
 
-from distilrank import layout
-from distilrank.artifacts import write_text
-from distilrank.evaluation.report import ReportInputs, write_report
-from distilrank.params import Params
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import write_text
+from distilrank.config.params import Params
+from distilrank.results.report import ReportInputs, write_report
 
 
 def report(params: Params) -> None:

@@ -3,22 +3,21 @@
 Whatever the store of its scores holds already is not scored again.
 """
 
-from distilrank import layout
-from distilrank.artifacts import whole_directory, work_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.work import work_directory
+from distilrank.config.params import Params
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TokenStore
-from distilrank.params import Params
 from distilrank.rankers.device import chosen_device
-from distilrank.scoring.collected import write_scores
-from distilrank.scoring.fill import fill
-from distilrank.scoring.fingerprint import fingerprint_of, scorer_of
+from distilrank.scoring.missing import fill
+from distilrank.scoring.parts import begin_scoring
 from distilrank.scoring.plan import KnownPairs, Plan
-from distilrank.scoring.scores import scan_scores
-from distilrank.scoring.store import ScoreStore
-from distilrank.scoring.work import begin_scoring
+from distilrank.scoring.scores import scan_scores, write_scores
+from distilrank.scoring.store import ScoreStore, fingerprint_of, scorer_of
 from distilrank.stages.labelled import label_triples, pairs_to_score
 from distilrank.stages.record import Track
-from distilrank.workers.placed import workers
+from distilrank.workers.pool import workers
 from distilrank.workers.work import Work, Workplace
 
 

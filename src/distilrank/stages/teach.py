@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import built
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built
+from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.triples import TRIPLES, sample_triples
-from distilrank.params import Params
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import Lesson, build_model
 
@@ -20,5 +20,5 @@ def teach(params: Params, name: str, track: Track) -> None:
         candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
         triples = sample_triples(qrels, candidates, section.triples, f"teachers.{name}.triples")
     draw = {"triples": section.triples.model_dump() if section.triples else None}
-    lesson = Lesson(section.loss, section.temperature, triples, [layout.TRIPLES], draw)
+    lesson = Lesson(section.loss, triples, [layout.TRIPLES], draw)
     build_model(params, name, section, lesson, track)

@@ -3,13 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
-from distilrank import layout
-from distilrank.artifacts import whole_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.data.tokens import write_ragged
-from distilrank.params import Params
 from distilrank.progress import progress
 
 

@@ -8,23 +8,25 @@ from typing import Any
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import built, whole_directory, work_directory, write_json
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.files import built, write_json
+from distilrank.artifacts.locks import alone_with
+from distilrank.artifacts.work import work_directory
+from distilrank.config.models import Student, Teacher
+from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_other_vocabulary
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
-from distilrank.params import Params
-from distilrank.rankers.architectures import check_fits, pretrained_config, trained_config
+from distilrank.labels.labels import scores_of
+from distilrank.losses.base import Loss
 from distilrank.rankers.device import chosen_device
-from distilrank.scoring.labels import scores_of
-from distilrank.sections import Student, Teacher
-from distilrank.stages.alone import alone_with
+from distilrank.rankers.loading import check_fits, pretrained_config, trained_config
 from distilrank.stages.begun import begun
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
-from distilrank.training.losses import loss_for
 from distilrank.training.trainer import TrainingTask, train
 from distilrank.training.validation import DevValidation
 
@@ -35,8 +37,7 @@ class Lesson:
     params chose them; the trained ranker whose layers it starts from, else the backbone's; and the splits that the
     triples' queries may be of."""
 
-    loss: str
-    temperature: float | None
+    loss: Loss
     triples: pl.DataFrame
     inputs: list[Path]
     chosen_by: Mapping[str, Any]
@@ -51,8 +52,7 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
     used = {
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),
-        "loss": lesson.loss,
-        "temperature": lesson.temperature,
+        "loss": lesson.loss.model_dump(),
         **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
         "backbone": (section.backbone or params.backbone).model_dump(),
@@ -93,7 +93,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
     begin = partial(begun, params, section, lesson.start)
-    return TrainingTask(begin, section.training, loss_for(lesson.loss, lesson.temperature), dataset, validate)
+    return TrainingTask(begin, section.training, lesson.loss, dataset, validate)
 
 
 def _refuse_other_queries(lesson: Lesson, collection: Collection) -> None:

@@ -2,15 +2,16 @@
 
 import polars as pl
 
-from distilrank import layout
-from distilrank.artifacts import built, whole_directory
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.files import built
+from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.collection import UNLABELLED as UNLABELLED_SPLIT
 from distilrank.data.given_triples import write_given_triples
 from distilrank.data.triples import TRIPLES, UNLABELLED, sample_triples
 from distilrank.errors import CollectionError
-from distilrank.params import Params
-from distilrank.sections import GivenTriples
+from distilrank.sections.data import GivenTriples
 
 
 def triples(params: Params) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from distilrank.rankers.base import Ranker
-from distilrank.sections import Training
+from distilrank.sections.training import Training
 
 
 def parameter_groups(ranker: Ranker, params: Training) -> list[dict[str, Any]]:

@@ -22,18 +22,18 @@ from transformers import (
 )
 from transformers.trainer import TRAINER_STATE_NAME
 
-from distilrank.evaluation.history import History
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.losses import Loss
 from distilrank.progress import Advance, progress
-from distilrank.rankers.architectures import load_ranker
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.device import chosen_device
+from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.precision import float32_products
-from distilrank.sections import Precision, Training
+from distilrank.sections.training import Precision, Training
 from distilrank.training.batches import TripleDataset
+from distilrank.training.history import History
 from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
-from distilrank.training.losses import Loss
 
 # Told of each step's figures as they come: {"loss": ...}, or those of a validation: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]

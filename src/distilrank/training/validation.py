@@ -15,7 +15,7 @@ from distilrank.rankers.inputs import stored_batch
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import encode_vectors, has_one_vector
 from distilrank.scoring.pairs import rerank
-from distilrank.sections import Validation
+from distilrank.sections.training import Validation
 
 # nDCG@10 looks no further.
 _DEPTH_OF_SEARCH = 10

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any
 
 from distilrank.errors import WorkerError
-from distilrank.workers.work import LOSSES, Each, Part, Result, Work
+from distilrank.workers.work import MOST_LOST, Each, Part, Result, Work
 
 # In a worker process: its work, and, from its first part on, what it does to parts.
 _work: Any = None
@@ -87,7 +87,7 @@ class _Processes:
 
     def _begin_again(self) -> None:
         self._losses += 1
-        if self._losses > LOSSES:
+        if self._losses > MOST_LOST:
             raise WorkerError(
                 "worker processes",
                 got=f"the loss of one, {self._losses} times without a part done",

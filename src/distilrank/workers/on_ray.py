@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distilrank.errors import WorkerError
-from distilrank.workers.work import LOSSES, Each, Part, Result, Work, Workplace
+from distilrank.workers.work import MOST_LOST, Each, Part, Result, Work, Workplace
 
 # A cluster that grows on demand may take minutes.
 _SECONDS_TO_START = 600
@@ -109,7 +109,7 @@ class _Actors:
 
     def _replace(self, error: Exception) -> None:
         self._losses += 1
-        if self._losses > LOSSES:
+        if self._losses > MOST_LOST:
             raise WorkerError(
                 "Ray",
                 got=f"the loss of a worker, {self._losses} times without a part done ({error})",

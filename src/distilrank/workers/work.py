@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 Each = Callable[[Iterable[Part]], Iterator[Result]]
 
 # How often workers may be lost, and begun again, without a part done in between.
-LOSSES = 3
+MOST_LOST = 3
 
 
 @dataclass(frozen=True)

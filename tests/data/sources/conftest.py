@@ -12,16 +12,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 from tests.data.small import PASSAGES, QRELS, QUERIES
 
-from distilrank.collection_sections import Collection as Section
+from distilrank.config.params import Collection as Section
 from distilrank.data import downloads
 from distilrank.data.collection import Collection
 from distilrank.data.intake import take_in
-from distilrank.data.sources.chosen import chosen_source
 
 
 def assert_holds_it(params: Section, directory: Path, split_names: dict[str, str] | None = None) -> None:
     """The source gives the small collection, whatever its splits are called."""
-    findings = take_in(chosen_source(params), directory, None, None)
+    findings = take_in(params.opened(), directory, None, None)
     collection, names = Collection.read(directory), split_names or {}
     assert findings.found == []
     assert collection.passages.collect().rows() == PASSAGES

@@ -3,8 +3,7 @@
 import polars as pl
 import pytest
 
-from distilrank.collection_sections import AwsApiDocs
-from distilrank.data.sources.aws_api_docs import AwsApiDocsSource, plain_text, words_of
+from distilrank.data.sources.aws_api_docs import AwsApiDocs, AwsApiDocsSource, plain_text, words_of
 from distilrank.errors import CollectionError
 
 FLEETS = AwsApiDocs(source="aws-api-docs", services=["iotfleetwise"], minimum_words=12, dev_share=0.2, test_share=0.2)

@@ -15,9 +15,8 @@ from pydantic import TypeAdapter
 from tests.data.small import PASSAGES, QRELS, QUERIES, lines
 from tests.data.sources.conftest import assert_holds_it
 
-from distilrank.collection_sections import Collection as Section
+from distilrank.config.params import Collection as Section
 from distilrank.data.collection import SCHEMAS
-from distilrank.data.sources.chosen import chosen_source
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.sources.msmarco_passage import CHECKSUMS
 from distilrank.errors import CollectionError, DownloadError
@@ -62,7 +61,7 @@ def test_beir_in_an_archive_on_the_web_with_its_checksum(tmp_path: Path, web: tu
     assert_holds_it(section(**params), tmp_path)
     wrong = {archive.name: "md5:" + "0" * 32}
     with pytest.raises(DownloadError, match="md5"):
-        chosen_source(section(**params | {"checksums": wrong})).qrels()
+        section(**params | {"checksums": wrong}).opened().qrels()
 
 
 def test_beir_below_a_url_and_from_a_mirror(tmp_path: Path, web: tuple[str, Path]) -> None:
@@ -88,10 +87,10 @@ def test_beir_with_splits_of_other_names(tmp_path: Path) -> None:
     params = section(source="beir", location=str(folder), splits=splits)
     assert_holds_it(params, tmp_path, {"test": "dl19"})
     with pytest.raises(DownloadError, match=r"qrels/dl20.tsv: got no such file"):
-        chosen_source(section(source="beir", location=str(folder), splits={"dl20": "dl20"})).qrels()
+        section(source="beir", location=str(folder), splits={"dl20": "dl20"}).opened().qrels()
     shutil.rmtree(folder / "qrels")
     with pytest.raises(CollectionError, match=r"got no qrels, expected some of qrels/train.tsv, qrels/dev.tsv"):
-        chosen_source(section(source="beir", location=str(folder))).qrels()
+        section(source="beir", location=str(folder)).opened().qrels()
 
 
 def test_parquet_tables_from_s3(tmp_path: Path, bucket: Any) -> None:
@@ -145,7 +144,7 @@ def test_trec_documents_have_titles_and_entities(tmp_path: Path) -> None:
     )
     (tmp_path / "d").write_text(f"{document}\n<DOC>\n<DOCNO>e</DOCNO>\nall of it\n</DOC>\n")
     files = {"test": {"queries": "t", "qrels": "r"}}
-    [table] = chosen_source(section(source="trec", location=str(tmp_path), passages="d", splits=files)).passages()
+    [table] = section(source="trec", location=str(tmp_path), passages="d", splits=files).opened().passages()
     assert table.rows() == [("d", "Fish & chips", "one two"), ("e", "", "all of it")]
 
 
@@ -189,7 +188,7 @@ def test_ms_marco_from_its_own_site_and_nists(tmp_path: Path, web: tuple[str, Pa
 def test_ms_marcos_published_checksums_are_held_against_what_comes(tmp_path: Path, web: tuple[str, Path]) -> None:
     address, folder = web
     official(folder)
-    source = chosen_source(section(source="msmarco-passage", location=address, splits=SPLITS))
+    source = section(source="msmarco-passage", location=address, splits=SPLITS).opened()
     with pytest.raises(DownloadError, match=f"expected {CHECKSUMS['qrels.train.tsv'].removeprefix('md5:')}"):
         source.qrels()
 
@@ -218,6 +217,6 @@ def test_a_data_set_of_ir_datasets(tmp_path: Path, registered: str) -> None:
 
 def test_a_data_set_that_ir_datasets_does_not_have(registered: str) -> None:
     with pytest.raises(CollectionError, match="ir_datasets no/such: got no such data set"):
-        list(chosen_source(section(source="ir_datasets:no/such", splits={"test": "test"})).passages())
+        list(section(source="ir_datasets:no/such", splits={"test": "test"}).opened().passages())
     with pytest.raises(CollectionError, match=f"ir_datasets {registered}: got no queries, expected a data set with"):
         list(rows_of(registered, "queries"))

@@ -4,17 +4,52 @@ import hashlib
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import polars as pl
+from pydantic import Field, model_validator
 
-from distilrank.collection_sections import AwsApiDocs
+from distilrank.data.sources.section import CollectionSection
 from distilrank.errors import CollectionError
+from distilrank.sections.base import Share
 
 # "GetDBInstance2" -> Get DB Instance 2
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
 # A hundred services and more have these. All of one in the test would be a third of it.
 _ALWAYS_TRAIN = {"tag resource", "untag resource", "list tags for resource"}
+
+
+class AwsApiDocs(CollectionSection):
+    """The embedded default: the operations of the AWS services that botocore describes."""
+
+    one_of_a_kind: ClassVar[bool] = True
+
+    source: Literal["aws-api-docs"]
+    services: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    minimum_words: int = Field(default=12, ge=1)
+    name: None = None
+    on_error: Literal["fail"] = "fail"
+    exclude_identical_ids: Literal[False] = False
+    dev_share: Share = 0.02
+    dev_queries: None = None
+    test_share: Share = 0.02
+
+    @model_validator(mode="after")
+    def leaves_queries_to_train_on(self) -> Self:
+        if self.dev_share + self.test_share >= 1:
+            raise ValueError("dev_share and test_share leave no training queries: their sum must be below 1")
+        return self
+
+    @property
+    def dev_from_train(self) -> tuple[None, None]:
+        """Its dev queries are drawn from all operations, as the test queries are."""
+        return None, None
+
+    def splits_to_come(self) -> None:
+        """Shares of what it holds."""
+
+    def opened(self) -> "AwsApiDocsSource":
+        return AwsApiDocsSource(self)
 
 
 class AwsApiDocsSource:

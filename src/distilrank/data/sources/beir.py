@@ -1,17 +1,44 @@
 """Collections in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/NAME.tsv."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 import polars as pl
+from pydantic import Field
 
-from distilrank.collection_sections import Beir
 from distilrank.data.files import Files
+from distilrank.data.sources.section import FileName, Located
 from distilrank.data.tables import read_qrels, split_by_qrels
 from distilrank.data.text import json_objects
 from distilrank.errors import CollectionError
+from distilrank.sections.base import SplitName
 
 PASSAGE = {"_id": "passage_id", "title": "title", "text": "text"}
 QUERY = {"_id": "query_id", "text": "text"}
+
+
+class Beir(Located):
+    """BEIR's layout: corpus.jsonl, queries.jsonl, and qrels/NAME.tsv for each split.
+
+    Identical ids are excluded as BEIR's own evaluation does, so that figures can be compared.
+    """
+
+    exclude_identical_ids: bool = True
+
+    source: Literal["beir"]
+    splits: dict[SplitName, FileName] = Field(default={"train": "train", "dev": "dev", "test": "test"})
+
+    def splits_to_come(self) -> set[str] | None:
+        if "splits" in self.model_fields_set:
+            return set(self.splits)
+        folder = Path(self.location) / "qrels"
+        if not folder.is_dir():
+            return None
+        return {split for split, name in self.splits.items() if any(folder.glob(f"{name}.tsv*"))}
+
+    def opened(self) -> "BeirSource":
+        return BeirSource(self)
 
 
 class BeirSource:

@@ -2,15 +2,42 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
+from pydantic import Field, model_validator
 
-from distilrank.collection_sections import IR_DATASETS, IrDataset
 from distilrank.data.collection import SCHEMAS
+from distilrank.data.sources.section import IR_DATASETS, CollectionSection, FileName, word_of
 from distilrank.data.sources.source import PASSAGES_AT_ONCE
 from distilrank.data.tables import of_splits
 from distilrank.errors import CollectionError, DownloadError
+from distilrank.sections.base import SplitName
+
+
+class IrDataset(CollectionSection):
+    """A data set of ir_datasets; `splits` names the data sets below it that have the queries and qrels."""
+
+    source: Annotated[str, Field(pattern=rf"^{IR_DATASETS}.+$")]
+    splits: Annotated[dict[SplitName, FileName], Field(min_length=1)]
+    unlabelled: FileName | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def evaluates_as_beir_does(cls, section: Any) -> Any:
+        is_of_beir = isinstance(section, dict) and str(section.get("source")).startswith(f"{IR_DATASETS}beir/")
+        return {"exclude_identical_ids": True} | section if is_of_beir else section
+
+    @property
+    def called(self) -> str:
+        """Its `name`, else its id."""
+        return self.name or word_of(self.source.removeprefix(IR_DATASETS))
+
+    def splits_to_come(self) -> set[str]:
+        return set(self.splits)
+
+    def opened(self) -> "IrDatasetSource":
+        return IrDatasetSource(self)
 
 
 class IrDatasetSource:

@@ -1,13 +1,15 @@
 """MS MARCO's passages, by the files that Microsoft and NIST publish; any of their forms will do."""
 
 from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import polars as pl
 
-from distilrank.collection_sections import MsMarcoPassage
 from distilrank.data.files import Files
+from distilrank.data.sources.section import Located
 from distilrank.data.tables import of_splits, read_passages, read_qrels, read_queries
 from distilrank.data.text import Text
+from distilrank.sections.base import SplitName
 
 _ALL = "collectionandqueries.tar.gz"
 PASSAGES = ("collection.tar.gz#collection.tsv", "collection.tsv", f"{_ALL}#collection.tsv")
@@ -38,6 +40,25 @@ CHECKSUMS = {
     "2019qrels-pass.txt": "md5:2f4be390198da108f6845c822e5ada14",
     "2020qrels-pass.txt": "md5:0355ccee7509ac0463e8278186cdd8d1",
 }
+
+
+class MsMarcoPassage(Located):
+    """MS MARCO's passages by their official files; `splits` names its query sets."""
+
+    one_of_a_kind: ClassVar[bool] = True
+
+    source: Literal["msmarco-passage"]
+    splits: dict[SplitName, Literal["train", "dev", "dev.small", "trec-dl-2019", "trec-dl-2020"]]
+
+    @property
+    def called(self) -> str:
+        return self.name or self.source
+
+    def splits_to_come(self) -> set[str]:
+        return set(self.splits)
+
+    def opened(self) -> "MsMarcoPassageSource":
+        return MsMarcoPassageSource(self)
 
 
 class MsMarcoPassageSource:

@@ -2,16 +2,37 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distilrank.collection_sections import ParquetTables
 from distilrank.data.collection import SCHEMAS
 from distilrank.data.files import Files
+from distilrank.data.sources.section import Located
 from distilrank.data.sources.source import PASSAGES_AT_ONCE
 from distilrank.errors import CollectionError
+
+
+class ParquetTables(Located):
+    """Your own passages.parquet, queries.parquet and qrels.parquet."""
+
+    source: Literal["parquet"]
+    unlabelled: None = None  # its queries say so themselves
+
+    def splits_to_come(self) -> set[str] | None:
+        queries = Path(self.location) / "queries.parquet"
+        if not queries.is_file():
+            return None
+        try:
+            found = pl.scan_parquet(queries).select("split").unique().collect()
+        except pl.exceptions.PolarsError:
+            return None  # what is wrong with it, `collect` says
+        return set(found["split"].drop_nulls())
+
+    def opened(self) -> "ParquetSource":
+        return ParquetSource(self)
 
 
 class ParquetSource:

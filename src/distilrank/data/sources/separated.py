@@ -1,12 +1,22 @@
 """Tab-separated files of one's own."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import polars as pl
 
-from distilrank.collection_sections import SeparatedFiles
 from distilrank.data.files import Files
+from distilrank.data.sources.section import InFiles
 from distilrank.data.tables import of_splits, read_passages, read_qrels, read_queries
+
+
+class SeparatedFiles(InFiles):
+    """Tab-separated passages (id, text; or id, title, text) and queries (id, text), and qrels."""
+
+    source: Literal["tsv"]
+
+    def opened(self) -> "SeparatedSource":
+        return SeparatedSource(self)
 
 
 class SeparatedSource:

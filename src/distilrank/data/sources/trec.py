@@ -3,12 +3,13 @@
 import html
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import polars as pl
 
-from distilrank.collection_sections import TrecFiles
 from distilrank.data.collection import SCHEMAS
 from distilrank.data.files import Files
+from distilrank.data.sources.section import InFiles
 from distilrank.data.sources.source import PASSAGES_AT_ONCE
 from distilrank.data.tables import of_splits, read_qrels
 from distilrank.data.text import Text
@@ -18,6 +19,15 @@ TITLES = ("TITLE", "HEADLINE", "TI", "HL")
 TEXTS = ("TEXT", "BODY", "ABSTRACT")
 _LONGEST = 10_000_000
 _TAG = re.compile(r"<[^>]*>")
+
+
+class TrecFiles(InFiles):
+    """TREC's own forms: documents in <DOC>, topics in <top>, and qrels."""
+
+    source: Literal["trec"]
+
+    def opened(self) -> "TrecSource":
+        return TrecSource(self)
 
 
 class TrecSource:

@@ -1,0 +1,1 @@
+"""What stages write, and where: whole or absent."""

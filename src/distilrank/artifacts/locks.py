@@ -1,0 +1,63 @@
+"""One process at a time, by locks that die with their process."""
+
+import fcntl
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distilrank.artifacts.work import WORK
+from distilrank.errors import InputError
+
+
+@contextmanager
+def alone_in(folder: Path, waiting: str = "") -> Iterator[None]:
+    """Waits for other processes in the same block, and prints `waiting` if it has to."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if not taken(descriptor):
+            if waiting:
+                print(waiting, flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def taken(descriptor: int, shared: bool = False) -> bool:
+    """Takes the lock on an open file or folder, until that is closed, and tells whether it was to be had at once."""
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def alone_with(directory: Path) -> Iterator[None]:
+    """For a block that makes `directory`: no other process is in such a block of the same directory.
+
+    Raises InputError, which names that process, where one is. A lock counts while its process lives, so that one that
+    was killed leaves nothing to clear away.
+    """
+    file = WORK / f"{'-'.join(directory.parts)}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                directory,
+                got=f"a training of it that still runs ({file.read_text('utf-8') or 'process unknown'})",
+                expected="one training at a time",
+                remedy="wait until it ends, or end that process; what it has done is gone on with",
+            ) from error
+        command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()}: {shlex.join(command)}".encode())
+        yield
+    finally:
+        os.close(descriptor)

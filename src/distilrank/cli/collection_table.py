@@ -1,0 +1,76 @@
+"""What a collection holds, and what was found wrong with it, as tables on a terminal."""
+
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import read_json
+from distilrank.artifacts.manifest import MANIFEST, read_manifest
+from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
+
+
+def show_collection() -> None:
+    """Passages, queries and positives by split, lengths in tokens once there are some, and findings.
+
+    Raises MissingInput.
+    """
+    console = Console()
+    collection = Collection.read(layout.COLLECTION)
+    console.print(_by_split(collection, read_manifest(layout.COLLECTION).counts["passages"]))
+    if (layout.TOKENS / MANIFEST).is_file():
+        console.print(_lengths(read_manifest(layout.TOKENS).counts))
+    findings: list[dict[str, Any]] = read_json(layout.COLLECTION / "findings.json")
+    if findings:
+        console.print(_findings(findings))
+    missing = [split for split in (TRAIN, DEV) if collection.queries_of(split).is_empty()]
+    missing += [] if collection.test_sets() else ["test"]
+    for split in missing:
+        console.print(f"There are no {split} queries: {_NEEDED[split]}")
+
+
+# What cannot be done without the queries of a split.
+_NEEDED = {
+    TRAIN: "nothing can be trained on labels.",
+    DEV: "no training can be validated; set collection.dev_share to move some training queries there.",
+    "test": "nothing can be measured.",
+}
+
+
+def _by_split(collection: Collection, passages: int) -> Table:
+    table = _table(f"{passages:,} passages", "queries", "number", "qrels", "positives a query", "most")
+    for split in [TRAIN, DEV, *collection.test_sets(), UNLABELLED]:
+        queries, qrels = collection.queries_of(split), collection.qrels_of(split)
+        if len(queries):
+            positives = qrels.filter(pl.col("relevance") > 0).group_by("query_id").len()["len"]
+            each = [f"{positives.sum() / len(positives):.2f}", f"{max(positives)}"] if len(positives) else ["", ""]
+            table.add_row(split, f"{len(queries):,}", f"{len(qrels):,}", *each)
+    return table
+
+
+def _lengths(counts: dict[str, int]) -> Table:
+    table = _table("Tokens", "texts", "number", "median", "95 % within", "longest", "cut")
+    for name in ("queries", "passages"):
+        figures = (counts[f"{name} tokens {figure}"] for figure in ("median", "95 % within", "longest"))
+        cut = counts[f"{name} cut"] / counts[name]
+        table.add_row(name, f"{counts[name]:,}", *(f"{figure:,}" for figure in figures), f"{cut:.1%}")
+    return table
+
+
+def _findings(findings: list[dict[str, Any]]) -> Table:
+    table = Table("found", "", "rule", "", "such as", title="Findings")
+    table.columns[0].justify = "right"
+    for one in findings:
+        rule = "error" if one["ended"] == "dropped" else "warning"
+        table.add_row(f"{one['rows']:,}", one["finding"], rule, one["ended"], escape(one["first"]))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(*columns, title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table

@@ -1,0 +1,320 @@
+"""The command line: one command a stage, and what one asks of the result. Each imports what it needs when it runs."""
+
+import gc
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilrank.artifacts import layout
+from distilrank.config.params import Params
+from distilrank.config.params_file import read_params
+from distilrank.errors import InputError
+from distilrank.redaction import redacted
+
+app = typer.Typer(
+    help="Distil slow, strong neural rankers into small, fast ones.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+STAGES = "Stages, in their order: dvc.yaml runs them"
+RESULTS = "Results"
+REGISTRY = "The registry: MLFLOW_TRACKING_URI, else mlflow.db here"
+CHECKPOINTS = "From elsewhere, and to elsewhere"
+Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
+Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, such as dot.")]
+Target = Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")]
+Model = Annotated[str, typer.Argument(help="A trained teacher or student, such as dot-T1.")]
+Dense = Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-T1.")]
+
+
+def main() -> None:
+    """Runs a command: one line, and exit code 2 for a user's mistake, 75 where a server does not answer."""
+    # To look for garbage as often as Python does takes a quarter of the time that importing torch and MLflow takes.
+    gc.set_threshold(200_000)
+    try:
+        app()
+    except InputError as error:
+        print(f"distilrank: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception:  # a fault of ours, or of a library that names the URL it was given
+        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(1)
+
+
+def _say(line: str) -> None:
+    print(f"distilrank: {line}", file=sys.stderr)
+
+
+@app.command()
+def init(
+    preset: Annotated[str, typer.Option(help="A file of presets/, without .yaml, such as paper.")],
+) -> None:
+    """Make a preset the project's params.yaml; params of your own are not overwritten."""
+    from distilrank.config.presets import use_preset
+
+    use_preset(preset)
+
+
+@app.command()
+def check() -> None:
+    """Check params.yaml, and what it names: files, backbones, queries of every kind; mend what a kill left of dvc.lock.
+
+    Nothing is built.
+    """
+    from distilrank.artifacts.dvc_files import mend
+
+    mend(typer.echo)
+    _checked_params()
+
+
+def _checked_params() -> Params:
+    """The params of what may take hours, once all that would fail after them is refused."""
+    from distilrank.check import check as check_all
+
+    params = read_params()
+    check_all(params)
+    return params
+
+
+def _stage(name: str, summary: str) -> None:
+    """A stage that takes nothing but the params: distilrank.stages.<name> has a function of that name."""
+
+    @app.command(name, help=summary, rich_help_panel=STAGES)
+    def run() -> None:
+        getattr(import_module(f"distilrank.stages.{name}"), name)(read_params())
+
+
+@app.command(rich_help_panel=STAGES)
+def collect() -> None:
+    """Read the collection into tables of passages, queries and qrels, and check it."""
+    from distilrank.cli.collection_table import show_collection
+    from distilrank.stages.collect import collect as stage
+
+    stage(read_params())
+    show_collection()
+
+
+_stage("tokenize", "Store the token ids of every query and passage.")
+_stage("candidates", "Find the passages to re-rank for every query: BM25's best, or those given.")
+_stage("triples", "Draw training triples, or take in those given.")
+
+
+@app.command(rich_help_panel=STAGES)
+def teach(teacher: Teacher) -> None:
+    """Train a teacher on labels."""
+    from distilrank.stages.teach import teach as stage
+    from distilrank.tracking import stage_run
+
+    stage(_checked_params(), teacher, stage_run)
+
+
+@app.command(rich_help_panel=STAGES)
+def score(teacher: Teacher) -> None:
+    """Score every pair of the triples with a teacher; what it has ever scored is not scored again."""
+    from distilrank.stages.score import score as stage
+    from distilrank.tracking import stage_run
+
+    stage(read_params(), teacher, stage_run)
+
+
+@app.command("import-scores", rich_help_panel=STAGES)
+def import_scores(name: Annotated[str, typer.Argument(help="An import's name in params.yaml.")]) -> None:
+    """Take in scores that others published, in place of a teacher."""
+    from distilrank.stages.import_scores import import_scores as stage
+
+    counts = stage(read_params(), name)
+    told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
+    typer.echo(f"{layout.LABELS / name}: lines {told}")
+
+
+@app.command(rich_help_panel=STAGES)
+def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in params.yaml, such as T2.")]) -> None:
+    """Join the scores of several teachers into one's."""
+    from distilrank.stages.ensemble import ensemble as stage
+
+    stage(read_params(), name)
+
+
+@app.command(rich_help_panel=STAGES)
+def distil(
+    student: Student,
+    teacher: Annotated[str | None, typer.Option(help="Who teaches it; without one, it is its own control.")] = None,
+    control: Annotated[bool, typer.Option("--control", help="As the teacher's students, but without scores.")] = False,
+    seed: Annotated[int | None, typer.Option(help="One of matrix.seeds; without one, its own.")] = None,
+) -> None:
+    """Train a student, or its control."""
+    from distilrank.stages.distil import distil as stage
+    from distilrank.tracking import stage_run
+
+    stage(_checked_params(), student, teacher, stage_run, control, seed)
+
+
+@app.command(rich_help_panel=STAGES)
+def index(model: Dense) -> None:
+    """Encode all passages with a dense ranker, for nearest-neighbour search."""
+    from distilrank.stages.index import index as stage
+
+    stage(model)
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate() -> None:
+    """Measure every ranker on the test queries."""
+    from distilrank.cli.tables import show_shortfalls
+    from distilrank.results.seeds import over_seeds
+    from distilrank.stages.evaluate import evaluate as stage
+    from distilrank.tracking import log_test_metrics
+
+    params = read_params()
+    metrics = stage(params)
+    show_shortfalls(params, over_seeds(metrics)[0])
+    trained = [*params.model_names(), *params.seeded_names()]
+    log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
+
+
+_stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")
+_stage("latency", "Time every ranker, query by query.")
+_stage("report", "Write the report.")
+
+
+@app.command(rich_help_panel=RESULTS)
+def collection() -> None:
+    """Show what the collection holds, how long its texts are, and what was found wrong with it."""
+    from distilrank.cli.collection_table import show_collection
+
+    show_collection()
+
+
+@app.command(rich_help_panel=RESULTS)
+def results() -> None:
+    """Show the figures of the last evaluation, and where the report is."""
+    from distilrank.cli.tables import show_results
+
+    show_results(read_params())
+
+
+@app.command(rich_help_panel=RESULTS)
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    model: Annotated[str | None, typer.Option(help="A dense ranker; else the first indexed, as taught.")] = None,
+    depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
+) -> None:
+    """Answer a query from a distilled student's index."""
+    indexed = read_params().index_names()
+    name = model or indexed[1]  # after its control, the first indexed student as first taught
+    if name not in indexed:
+        raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")
+    if not query.strip():
+        raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
+    from distilrank.cli.tables import show_hits
+    from distilrank.retrieval.search import search as find
+
+    show_hits(query, name, find(query, layout.MODELS / name, layout.INDEXES / name, layout.COLLECTION, depth))
+
+
+@app.command(rich_help_panel=CHECKPOINTS)
+def retrieve(
+    model: Dense,
+    target: Annotated[Path, typer.Argument(help="The TREC run to write; it must not exist.")],
+    split: Annotated[str, typer.Option(help="Whose queries: train, dev, unlabelled, or a test set.")],
+    depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages a query.")] = 100,
+) -> None:
+    """Write what an index finds for all queries of a split, to be given as candidates."""
+    from distilrank.data.collection import Collection
+    from distilrank.retrieval.search import write_run
+
+    apart = read_params().collection.exclude_identical_ids
+    queries = Collection.read(layout.COLLECTION).queries_of(split)
+    lines = write_run(layout.MODELS / model, layout.INDEXES / model, layout.TOKENS, queries, target, depth, apart)
+    typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")
+
+
+@app.command(rich_help_panel=REGISTRY)
+def register() -> None:
+    """Register every teacher and student that DVC has built, each once."""
+    from distilrank.artifacts.working_tree import with_whoever_started_this
+    from distilrank.registry.register import register as enter
+
+    with with_whoever_started_this(_say):
+        for one in enter(read_params()):
+            typer.echo(f"{one.name} {one.version} {one.state} {one.run}")
+
+
+@app.command(rich_help_panel=REGISTRY)
+def promote(
+    model: Model,
+    version: Annotated[int | None, typer.Option(help="The version to promote, if not the challenger.")] = None,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Why to take one that was rolled back; it is recorded.")
+    ] = None,
+) -> None:
+    """Make a challenger champion if it passes the gates of params.yaml; exit code 1 if it does not."""
+    from distilrank.artifacts.working_tree import with_whoever_started_this
+    from distilrank.cli.tables import show_decision
+    from distilrank.registry.promotion import promote as decide
+
+    with with_whoever_started_this(_say):
+        decision = decide(read_params(), model, version, force)
+    show_decision(decision)
+    if not decision.promoted:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=REGISTRY)
+def rollback(
+    model: Model,
+    to: Annotated[int | None, typer.Option(help="A former champion's version, if not the one before.")] = None,
+) -> None:
+    """Make the previous champion champion again, if it loads; exit code 1 if it does not."""
+    from distilrank.cli.tables import show_rollback
+    from distilrank.registry.rollback import rollback as give_back
+
+    done = give_back(read_params(), model, to)
+    show_rollback(done)
+    if done.refused_by:
+        raise typer.Exit(1)
+
+
+@app.command("import-model", rich_help_panel=CHECKPOINTS)
+def import_model(
+    source: Annotated[Path, typer.Argument(help="A folder with config.json, weights and tokenizer.")],
+    target: Target,
+    architecture: Annotated[str, typer.Option(help="What it is: dot, colbert, cat or prettr.")],
+    query_length: Annotated[
+        int, typer.Option(min=1, max=512, help="Tokens of a query, special ones not counted.")
+    ] = 28,
+    passage_length: Annotated[int, typer.Option(min=1, max=8192, help="Tokens of a passage, likewise.")] = 198,
+) -> None:
+    """Make a ranker of a checkpoint that the authors of arXiv 2010.02666 published."""
+    from distilrank.conversion.published import import_model as convert
+
+    convert(source, target, architecture, query_length, passage_length)
+
+
+@app.command("export-model", rich_help_panel=CHECKPOINTS)
+def export_model(
+    model: Annotated[Path, typer.Argument(help="A trained ranker's directory, such as models/dot-T1.")], target: Target
+) -> None:
+    """Write a dot, colbert or cat ranker for sentence-transformers."""
+    from distilrank.conversion.export import export_model as convert
+
+    convert(model, target)
+
+
+@app.command("export-scores", rich_help_panel=CHECKPOINTS)
+def export_scores(
+    teacher: Annotated[str, typer.Argument(help="A teacher, ensemble or import of params.yaml, such as T1.")],
+    target: Target,
+    licence: Annotated[str, typer.Option(help="Of the scores, as an identifier, such as cc-by-4.0.")] = "unknown",
+    gzip: Annotated[bool, typer.Option("--gzip", help="Compress the text.")] = False,
+) -> None:
+    """Write a teacher's scores as a package for others: text and Parquet, with a data card and checksums."""
+    from distilrank.labels.package import export_scores as export
+
+    read_params().members(teacher)
+    export(layout.LABELS / teacher, target, licence, gzip)

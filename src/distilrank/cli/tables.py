@@ -1,0 +1,156 @@
+"""Results as tables on a terminal."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built
+from distilrank.config.params import Params
+from distilrank.evaluation.tasks import title_of
+from distilrank.registry.gates import Gate
+from distilrank.registry.promotion import Decision
+from distilrank.registry.rollback import Rollback
+from distilrank.results.by_teacher import MEASURE, Scores, by_teacher, figure
+from distilrank.results.expected import GradedTable, graded, not_graded
+from distilrank.results.measured_times import MeasuredTimes
+from distilrank.results.seeds import over_seeds
+from distilrank.results.shortfalls import read_histories, shortfalls
+
+
+def show_results(params: Params) -> None:
+    """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, all over the seeds of each
+    model; of times, and which to measure again; and the report's path. Raises MissingInput.
+    """
+    (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), MeasuredTimes.read()
+    console = Console()
+    titles = {task: title_of(task, next(iter(scores))) for task, scores in metrics.items()}
+    for task, title in titles.items():
+        console.print(_by_teacher(title, metrics[task], deviations[task]))
+    for task, title in titles.items():
+        console.print(_by_ranker(title, metrics[task], deviations[task]))
+    console.print(_times(latency))
+    expected, collection = params.report.expected, params.collection.called
+    for table in graded(expected, collection, metrics):
+        console.print(_graded(table))
+    for sentence in not_graded(expected, collection):
+        console.print(escape(sentence))
+    for times in latency.uneven(params):
+        took = ", ".join(f"{name} took {time:.1f} ms" for name, time in times.items())
+        console.print(
+            f"Measure the times again: {took} a query, though these are built alike. "
+            "Run `dvc repro --force --single-item latency` while nothing else runs here, then `dvc repro`",
+            soft_wrap=True,
+        )
+    show_shortfalls(params, metrics)
+    console.print(f"Report: {layout.REPORT}")
+
+
+def show_shortfalls(params: Params, metrics: Mapping[str, Scores]) -> None:
+    """A line for each taught student that is worse than what it should beat; `metrics` are means over seeds.
+
+    Raises MissingInput.
+    """
+    for shortfall in shortfalls(params, metrics, read_histories(params)):
+        Console().print(f"[bold red]WORSE[/bold red] {escape(str(shortfall))}", soft_wrap=True, highlight=False)
+
+
+def show_hits(query: str, model: str, hits: pl.DataFrame) -> None:
+    """A table of passages (passage_id, score, title, text), best first."""
+    table = Table("", "passage", "score", "text", title=f"{escape(query)}  ({model})", show_lines=True)
+    for rank, hit in enumerate(hits.iter_rows(named=True), 1):
+        text = f"[bold]{escape(hit['title'])}[/bold]\n{escape(hit['text'][:300])}"
+        table.add_row(str(rank), escape(hit["passage_id"]), f"{hit['score']:.2f}", text)
+    Console().print(table)
+
+
+def show_decision(decision: Decision) -> None:
+    """A table of the gates, and what became of the challenger."""
+    whose = f"{decision.name} version {decision.challenger}"
+    _show_gates(whose, decision.gates)
+    if not decision.promoted:
+        _show_refusal(whose, decision.refused_by)
+        return
+    former = f", version {decision.champion} is kept as previous" if decision.champion else ""
+    Console().print(f"{whose} is champion{former}", soft_wrap=True)
+    if (gains := decision.gains) and not gains.is_a_gain:
+        difference = gains.challenger - gains.champion
+        Console().print(
+            f"It gains nothing on version {gains.version} that is more than chance: {difference:+.4f}, "
+            f"p {gains.p_difference:.2g}",
+            soft_wrap=True,
+        )
+
+
+def show_rollback(rollback: Rollback) -> None:
+    """Which version is champion, or a table of the gates that refused the former one."""
+    if rollback.refused_by:
+        whose = f"{rollback.name} version {rollback.champion}"
+        _show_gates(whose, rollback.gates)
+        _show_refusal(whose, rollback.refused_by)
+        return
+    line = f"{rollback.name}: version {rollback.champion} is champion again, in place of version {rollback.former}"
+    Console().print(line, soft_wrap=True)
+
+
+def _show_gates(whose: str, gates: Iterable[Gate]) -> None:
+    table = Table("gate", "", "", title=whose)
+    for gate in gates:
+        table.add_row(gate.gate, "passed" if gate.passed else "[bold]refused[/bold]", escape(gate.why))
+    Console().print(table)
+
+
+def _show_refusal(whose: str, refused_by: Iterable[Gate]) -> None:
+    refused = "; ".join(f"{gate.gate}: {gate.why}" for gate in refused_by)
+    Console().print(f"{whose} is refused by {escape(refused)}", soft_wrap=True)
+
+
+def _by_teacher(title: str, scores: Scores, deviations: Scores) -> Table:
+    columns, rows = by_teacher(scores, deviations)
+    table = _table(title, [MEASURE, *columns])
+    for ranker, values in rows.items():
+        table.add_row(ranker, *values)
+    return table
+
+
+def _by_ranker(title: str, scores: Scores, deviations: Scores) -> Table:
+    measures = list(next(iter(scores.values())))
+    table = _table(title, ["ranker", *measures])
+    for ranker, values in scores.items():
+        apart = deviations.get(ranker, {})
+        table.add_row(ranker, *(figure(values[name], apart.get(name)) for name in measures))
+    return table
+
+
+def _times(latency: MeasuredTimes) -> Table:
+    """Of a request as a server gets it: texts in, scores or hits out."""
+    columns = {f"{kind}, {way}": medians for kind, ways in latency.by_title().items() for way, medians in ways.items()}
+    table = _table(f"Milliseconds a query, on {latency.machine}", ["ranker", *columns])
+    for ranker in dict.fromkeys(ranker for medians in columns.values() for ranker in medians):
+        table.add_row(ranker, *(f"{one[ranker]:.1f}" if ranker in one else "" for one in columns.values()))
+    return table
+
+
+def _graded(graded: GradedTable) -> Table:
+    table = _table(graded.title, ["ranker", "expected", "got", "difference", ""])
+    for row in graded.rows:
+        got = ["", ""] if row.got is None else [f"{row.got:.3f}", f"{row.difference:+.3f}"]
+        table.add_row(row.ranker, f"{row.expected:.3f}", *got, row.grade)
+    return table
+
+
+def _table(title: str, columns: list[str]) -> Table:
+    table = Table(*columns, title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def _read(path: Path) -> Any:
+    return json.loads(built(path).read_text("utf-8"))

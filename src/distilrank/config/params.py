@@ -1,0 +1,330 @@
+"""params.yaml as a whole: its sections, and how they must agree."""
+
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from distilrank.config.models import Ensemble, Matrix, Student, Teacher
+from distilrank.data.sources.section import CollectionSection
+from distilrank.data.sources.table import SOURCES, table_name
+from distilrank.errors import ParamsError
+from distilrank.sections.base import FileElsewhere, ModelName, Section
+from distilrank.sections.data import Backbone, Candidates, GivenTriples, Tokens, Triples, Unlabelled, drawn_or_given
+from distilrank.sections.measuring import MEASURES, Evaluation, Latency, Measure, Promotion, Report, relative_floor
+from distilrank.sections.tables import one_of
+from distilrank.sections.training import Labels, Scoring, Validation
+
+# One of the table's, which the type checker cannot know.
+if TYPE_CHECKING:
+    Collection = CollectionSection
+else:
+    Collection = one_of("source", SOURCES, table_name)
+PARAMS_FILE = Path("params.yaml")
+Entry = TypeVar("Entry")
+# The whole backbone as a dense ranker, among the rankers of the results.
+BACKBONE = "backbone"
+# What stands behind a student's name: for what it begins from, and for a control on a teacher's layers and triples.
+START, CONTROL = "start", "control"
+
+
+class Start(NamedTuple):
+    """What a training begins from: a student's ranker on the layers of a trained teacher, or of its backbone (None)."""
+
+    name: str
+    student: str
+    layers_of: str | None
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    collection: Collection
+    backbone: Backbone
+    tokens: Tokens
+    candidates: Candidates
+    triples: Annotated[
+        Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
+    ]
+    unlabelled: Unlabelled | None
+    teachers: dict[ModelName, Teacher]
+    ensembles: dict[ModelName, Ensemble]
+    imports: dict[ModelName, FileElsewhere]
+    students: Annotated[dict[ModelName, Student], Field(min_length=1)]
+    matrix: Matrix
+    validation: Validation
+    scoring: Scoring
+    labels: Labels
+    evaluation: Evaluation
+    latency: Latency
+    report: Report
+    promotion: Promotion
+
+    @model_validator(mode="after")
+    def names_agree(self) -> Self:
+        names = [*self.label_names(), *self.students]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"teachers, ensembles, imports and students must differ in name; more than one has {twice}"
+            )
+        if taken := {"bm25", "given", BACKBONE, START, CONTROL} & set(names):
+            raise ValueError(f"{min(taken)} names something else in the results: choose another")
+        controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
+        dense = [name for name, student in controls.items() if student.ranker.one_vector]
+        known = (
+            *((f"ensembles.{name}.members", one.members, list(self.teachers)) for name, one in self.ensembles.items()),
+            ("matrix.teachers", self.matrix.teachers, self.label_names()),
+            ("matrix.controls", self.matrix.controls, list(self.students)),
+            ("matrix.controls_per_teacher", self.matrix.controls_per_teacher, list(self.students)),
+            # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
+            ("matrix.indexes", self.matrix.indexes, dense),
+        )
+        for where, given, allowed in known:
+            if strange := [name for name in given if name not in allowed]:
+                what = "dense students with a control" if where == "matrix.indexes" else "entries"
+                raise ValueError(f"{where} may name the {what} {allowed}, not {strange}")
+        return self
+
+    @model_validator(mode="after")
+    def seeds_are_others(self) -> Self:
+        for name, student in self.students.items():
+            if student.training.seed in self.matrix.seeds:
+                raise ValueError(
+                    f"matrix.seeds has {student.training.seed}, by which students.{name} is trained anyway: name others"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def teachers_have_the_layers_that_students_start_from(self) -> Self:
+        pairs = [(name, teacher) for name in self.students for teacher in self.matrix.teachers]
+        for name, teacher in pairs:
+            student, members = self.students[name], self.members(teacher)
+            if student.start == "teacher" and not members:
+                raise ValueError(f"students.{name} cannot start from {teacher}, of which there are scores alone")
+            if not members:
+                continue
+            reason = student.ranker.why_not_from(self.teachers[members[0]].ranker)
+            if student.start == "teacher" and reason:
+                raise ValueError(f"students.{name} cannot start from {teacher}, {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def depths_agree(self) -> Self:
+        every = {"triples": self.triples} | {
+            f"teachers.{name}.triples": one.triples for name, one in self.teachers.items()
+        }
+        draws = [
+            (f"{name}.negatives_from", one.negatives_from) for name, one in every.items() if isinstance(one, Triples)
+        ]
+        depth, train_depth = self.candidates.depth, self.candidates.train_depth
+        for section, needed, where, most in (
+            *((name, needed, "train_depth", train_depth) for name, needed in draws),
+            ("validation.depth", self.validation.depth, "depth", depth),
+            ("evaluation.depth", self.evaluation.depth, "depth", depth),
+        ):
+            if needed > most:
+                raise ValueError(f"{section} is {needed}, beyond candidates.{where}, {most}")
+        return self
+
+    @model_validator(mode="after")
+    def named_rankers_are_there(self) -> Self:
+        known = [self.first_stage(), *self.ranker_names()]
+        named = [name for expected in self.report.expected for name in expected.figures]
+        if strange := [name for name in named if name not in known]:
+            raise ValueError(f"report.expected may name the rankers {known}, not {strange}")
+        known = ["control", *known]
+        floors = [relative_floor(floor) for *_, floor in self.promotion.every_floor()]
+        named = [relative[0] for relative in floors if relative]
+        if strange := [name for name in named if name not in known]:
+            raise ValueError(f"promotion.floors may name the rankers {known}, not {strange}")
+        return self
+
+    @model_validator(mode="after")
+    def named_measures_are_measured(self) -> Self:
+        rule = self.promotion.no_worse
+        named = [
+            *(("promotion.floors", task, one) for task, one, _ in self.promotion.every_floor()),
+            ("promotion.no_worse", rule.task, rule.measure),
+            *(("report.expected", expected.task, expected.measure) for expected in self.report.expected),
+        ]
+        for where, task, measure in named:
+            known = self.measures_of(task.rpartition("/")[2])
+            if measure not in known:
+                raise ValueError(f"{where} may name the measures {known} of {task}, not {measure}, by its depth")
+        return self
+
+    def measures_of(self, kind: str) -> list[Measure]:
+        """The measures that tell rankers apart, in re-ranking or in retrieval: what `kind` says.
+
+        No Recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there.
+        """
+        deepest = self.evaluation.depth - 1 if kind == "rerank" else self.candidates.depth
+        return [one for one in MEASURES if not one.startswith("Recall@") or int(one.partition("@")[2]) <= deepest]
+
+    def minimum_relevance(self, test_set: str) -> int:
+        """Raises ParamsError for a test set that evaluation.minimum_relevance leaves out."""
+        minimum = self.evaluation.minimum_relevance
+        if isinstance(minimum, int):
+            return minimum
+        return _entry(minimum, "evaluation.minimum_relevance", test_set)
+
+    def first_stage(self) -> str:
+        """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
+        return "given" if self.candidates.runs else "bm25"
+
+    def teacher(self, name: str) -> Teacher:
+        return _entry(self.teachers, "teachers", name)
+
+    def ensemble(self, name: str) -> Ensemble:
+        return _entry(self.ensembles, "ensembles", name)
+
+    def imported(self, name: str) -> FileElsewhere:
+        return _entry(self.imports, "imports", name)
+
+    def student(self, name: str) -> Student:
+        return _entry(self.students, "students", name)
+
+    def members(self, teacher: str) -> list[str]:
+        """The trained teachers behind a teacher's name: itself, an ensemble's members, or none behind an import.
+
+        Raises ParamsError.
+        """
+        if teacher in self.ensembles:
+            return self.ensembles[teacher].members
+        known = {**self.teachers, **self.ensembles, **self.imports}
+        return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), FileElsewhere) else [teacher]
+
+    def label_names(self) -> list[str]:
+        """All that triples have labels of: teachers, ensembles and imports."""
+        return [*self.teachers, *self.ensembles, *self.imports]
+
+    def control_of(self, student: str, teacher: str) -> str | None:
+        """The model that differs from `student`, taught by `teacher`, in nothing but the teacher: in its start neither,
+        nor in the labelled triples that it learns from. None where there is no such model.
+        """
+        own = [name for name in self.matrix.controls_per_teacher if self._differ_in_loss_alone(name, student)]
+        if own:
+            return control_name(own[0], teacher)
+        if self.students[student].start == "teacher" or teacher in self.imports:
+            return None
+        return next((name for name in self.matrix.controls if self._differ_in_loss_alone(name, student)), None)
+
+    def control_of_model(self, model: str) -> str | None:
+        """The same of a taught student by its name; None for every other model."""
+        pairs = product(self.students, self.matrix.teachers)
+        return next((self.control_of(*pair) for pair in pairs if distilled_name(*pair) == model), None)
+
+    def start_of(self, student: str, teacher: str) -> Start:
+        """What `student` begins from, taught by `teacher`; students that begin alike share what the first names."""
+        every = (self._start(*pair) for pair in product(self.students, self.matrix.teachers))
+        wanted = self._begun_from(self._start(student, teacher))
+        return next(start for start in every if self._begun_from(start) == wanted)
+
+    def starts(self) -> list[Start]:
+        """What the students begin from, each start once."""
+        return list(dict.fromkeys(self.start_of(*pair) for pair in product(self.students, self.matrix.teachers)))
+
+    def model_names(self) -> list[str]:
+        """The trained models in the order of the report: teachers, then each student after its controls."""
+        return [*self.teachers, *(name for student in self.students for name in self.models_of(student))]
+
+    def ranker_names(self) -> list[str]:
+        """All that scores candidates: the backbone, the teachers, then each student's starts and models."""
+        if "rerank" not in self.evaluation.untrained:
+            return self.model_names()
+        starts = self.starts()
+        students = [
+            name
+            for student in self.students
+            for name in (*(start.name for start in starts if start.student == student), *self.models_of(student))
+        ]
+        return [BACKBONE, *self.teachers, *students]
+
+    def seeded_names(self) -> list[str]:
+        """The models of students and controls that are trained by `matrix.seeds`: measured, and nothing else."""
+        models = [name for student in self.students for name in self.models_of(student)]
+        return [seeded_name(name, seed) for name in models for seed in self.matrix.seeds]
+
+    def built_alike(self) -> list[list[str]]:
+        """The trained models in groups: those of one architecture, with the same settings and backbone."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        entries = {
+            name: self.teachers.get(name) or self.students[name.partition("-")[0]] for name in self.model_names()
+        }
+        for name, entry in entries.items():
+            groups.setdefault((str(entry.ranker), str(entry.backbone or self.backbone)), []).append(name)
+        return list(groups.values())
+
+    def index_names(self) -> list[str]:
+        """The trained models that have an index."""
+        return [
+            name
+            for student in self.matrix.indexes
+            for name in (student, *(distilled_name(student, teacher) for teacher in self.matrix.teachers))
+        ]
+
+    def searched_without_index(self) -> list[str]:
+        """What is to be compared with those that have an index, and has none: starts, the backbone, other controls."""
+        indexed = self.matrix.indexes
+        starts = [BACKBONE, *(start.name for start in self.starts() if start.student in indexed)]
+        controls = [name for name in self.matrix.controls_per_teacher if name in indexed]
+        return [
+            *(starts if "retrieve" in self.evaluation.untrained else []),
+            *(control_name(*pair) for pair in product(controls, self.matrix.teachers)),
+        ]
+
+    def models_of(self, student: str) -> list[str]:
+        """The trained models of one student: its controls, if it has any, then as each teacher taught it."""
+        teachers, matrix = self.matrix.teachers, self.matrix
+        return [
+            *([student] if student in matrix.controls else []),
+            *(control_name(student, teacher) for teacher in teachers if student in matrix.controls_per_teacher),
+            *(distilled_name(student, teacher) for teacher in teachers),
+        ]
+
+    def _differ_in_loss_alone(self, student: str, other: str) -> bool:
+        return _as_control(self.students[student]) == _as_control(self.students[other])
+
+    def _start(self, student: str, teacher: str) -> Start:
+        # As stages/distil.py has it.
+        layers_of = self.members(teacher)[0] if self.students[student].start == "teacher" else None
+        return Start(f"{student}-{START}-{teacher}" if layers_of else f"{student}-{START}", student, layers_of)
+
+    def _begun_from(self, start: Start) -> tuple[object, ...]:
+        student = self.students[start.student]
+        return student.ranker, student.backbone, student.training.seed, start.layers_of
+
+
+def distilled_name(student: str, teacher: str) -> str:
+    """The name of `student` when `teacher` taught it; the bare name is its control."""
+    return f"{student}-{teacher}"
+
+
+def control_name(student: str, teacher: str) -> str:
+    """The name of `student` when it starts and learns as those of `teacher` do, but for the teacher's scores."""
+    return f"{student}-{CONTROL}-{teacher}"
+
+
+def seeded_name(model: str, seed: int) -> str:
+    """The name of `model` when it is trained by a seed of `matrix.seeds`; the bare name is that by its own."""
+    return f"{model}~{seed}"
+
+
+def without_seed(model: str) -> str:
+    return model.partition("~")[0]
+
+
+def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
+    if name not in entries:
+        raise ParamsError(
+            f"{PARAMS_FILE}: {section}",
+            got=f"no entry '{name}'",
+            expected=f"one of {sorted(entries)}",
+            remedy="name one of these, or add the entry",
+        )
+    return entries[name]
+
+
+def _as_control(student: Student) -> dict[str, Any]:
+    return student.model_dump(exclude={"loss"})

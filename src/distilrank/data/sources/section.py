@@ -1,0 +1,123 @@
+"""The section `collection` of params.yaml: what the sections of all sources have."""
+
+import json
+import posixpath
+import re
+from abc import abstractmethod
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from distilrank.data.sources.source import Source
+from distilrank.sections.base import Checksum, Section, Share, SplitName
+
+OnError = Literal["fail", "drop"]
+# What stands before the id of a data set of the library ir_datasets.
+IR_DATASETS = "ir_datasets:"
+FileName = Annotated[str, Field(min_length=1)]
+# How its files are had, what it is called, and what happens to faulty rows does not make it another collection.
+_PASSED_OVER = {"source", "name", "mirrors", "checksums", "on_error"}
+
+
+class CollectionSection(Section):
+    """Which source, and what of it.
+
+    `dev_share` of the training queries are for development where there are no dev queries; where there are more than
+    `dev_queries`, so many are kept. `exclude_identical_ids` leaves the passage by a query's own id out of what is found
+    for it: in ArguAna and Quora that is the query itself. `name` is what the registry and the report call it.
+    """
+
+    # Wherever its files lie, it is the same collection.
+    one_of_a_kind: ClassVar[bool] = False
+
+    source: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
+    on_error: OnError = "fail"
+    exclude_identical_ids: bool = False
+    dev_share: Share | None = None
+    dev_queries: Annotated[int, Field(ge=1)] | None = None
+
+    @abstractmethod
+    def opened(self) -> Source:
+        """Its tables. Raises CollectionError, DownloadError."""
+
+    @abstractmethod
+    def splits_to_come(self) -> set[str] | None:
+        """Those that it will have, as far as the params and small files here tell; None where only reading it can."""
+
+    @property
+    def dev_from_train(self) -> tuple[float | None, int | None]:
+        """The share of training queries that are for development where no others are, and the most to keep."""
+        return self.dev_share, self.dev_queries
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """The folders or archives that it reads, by the keys that name them."""
+        return {}
+
+    @property
+    def called(self) -> str:
+        """Its `name`, else its source."""
+        return self.name or self.source
+
+    def unlike_others(self) -> str:
+        """What tells collections of one name apart: six digits of a digest of the params that are not as they come.
+
+        Empty where all are. With a `name`, its location does not count.
+        """
+        own = self.model_dump(mode="json", exclude=_PASSED_OVER, exclude_defaults=True)
+        location = own.pop("location", None)
+        if location and not (self.one_of_a_kind or self.name):
+            own["location"] = _place(location)
+        return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:6] if own else ""
+
+
+class Located(CollectionSection):
+    """Files below a folder or in an archive, by path or URL; `unlabelled` is a file of queries without qrels."""
+
+    location: str = Field(min_length=1)
+    mirrors: list[str] = Field(default=[])
+    checksums: dict[str, Checksum] = Field(default={})
+    unlabelled: FileName | None = None
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        return {"location": self.location}
+
+    @property
+    def called(self) -> str:
+        """Its `name`, else that of its folder or archive."""
+        path = PurePosixPath(urlsplit(self.location).path)
+        return self.name or word_of(re.sub(r"\.(zip|tar|tgz|tar\.\w+)$", "", path.name)) or self.source
+
+
+class QueryFiles(Section):
+    queries: FileName
+    qrels: FileName
+
+
+class InFiles(Located):
+    """A file of passages, and two files per split."""
+
+    passages: FileName
+    splits: Annotated[dict[SplitName, QueryFiles], Field(min_length=1)]
+
+    def splits_to_come(self) -> set[str]:
+        return set(self.splits)
+
+
+def word_of(name: str) -> str:
+    """A name with nothing but letters, digits, underscores and hyphens."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")
+
+
+def _place(location: str) -> str:
+    """Where it is, however it is spelled, and whoever asks for it."""
+    parts = urlsplit(location)
+    if not parts.netloc:
+        return posixpath.normpath(location)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{posixpath.normpath(parts.path)}"

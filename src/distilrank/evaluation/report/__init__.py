@@ -1,6 +1,0 @@
-"""The report: one HTML file that holds the results, the plots and the configuration, and fetches nothing."""
-
-from distilrank.evaluation.report.inputs import ReportInputs
-from distilrank.evaluation.report.page import write_report
-
-__all__ = ["ReportInputs", "write_report"]

@@ -1,0 +1,1 @@
+"""Labels: what students learn from, and its published form."""

@@ -1,0 +1,74 @@
+"""Triples of queries without qrels: a teacher's scores tell which of their candidates are relevant."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from distilrank.data.query_ranges import QueryRange
+from distilrank.sections.data import Unlabelled
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Scores from which a passage counts as relevant, and up to which it does not."""
+
+    positive_from: float
+    negative_to: float
+
+    @classmethod
+    def of(cls, labels: pl.LazyFrame, params: Unlabelled) -> Self:
+        """Those that the asked shares of the labelled positives and negatives have, as the same teacher scores them."""
+        positive = labels.select(pl.col("positive_score").quantile(1 - params.positive_from))
+        negative = labels.select(pl.col("negative_scores").explode().quantile(params.negative_to))
+        return cls(*(one.collect(engine="streaming").item() for one in (positive, negative)))
+
+
+def triples_from_scores(
+    scores: pl.DataFrame, thresholds: Thresholds, params: Unlabelled, negatives: int
+) -> pl.DataFrame:
+    """Labels, with so many `negatives` each, of each query's best `triples` passages that count as relevant.
+
+    `scores` are query_id, passage_id, score. No passage is a negative twice; where a query has too few for all of its
+    positives, the best go first. Each positive scores higher than its negatives.
+    """
+    lots = pl.Series("lot", np.random.default_rng(params.seed).permutation(len(scores)))
+    ordered = scores.sort("query_id", "passage_id").with_columns(lots)
+    score = pl.col("score")
+    positives = (
+        ordered.filter(score >= thresholds.positive_from)
+        .sort("query_id", "score", "passage_id", descending=[False, True, True])
+        .with_columns(number=pl.int_range(pl.len()).over("query_id"))
+        .filter(pl.col("number") < params.triples)
+        .select("query_id", "number", positive_id="passage_id", positive_score="score")
+    )
+    lowest = positives.group_by("query_id").agg(lowest=pl.col("positive_score").min())
+    drawn = (
+        ordered.join(lowest, on="query_id")
+        .filter((score <= thresholds.negative_to) & (score < pl.col("lowest")))
+        .sort("query_id", "lot")
+    )
+    group = (pl.int_range(pl.len()) // negatives).over("query_id").alias("number")
+    groups = drawn.group_by("query_id", group, maintain_order=True).agg(
+        negative_ids="passage_id", negative_scores="score"
+    )
+    whole = groups.filter(pl.col("negative_ids").list.len() == negatives)
+    joined = positives.join(whole, on=["query_id", "number"], maintain_order="left")
+    return joined.select("query_id", "positive_id", "negative_ids", "positive_score", "negative_scores")
+
+
+def unlabelled_pieces(
+    ranges: list[QueryRange],
+    candidates: pl.LazyFrame,
+    scores_of_range: Callable[[QueryRange], pl.DataFrame],
+    thresholds: Thresholds,
+    params: Unlabelled,
+    negatives: int,
+) -> Iterator[pl.DataFrame]:
+    """Labels of the queries of `candidates` (query_id, ...), a range of them at a time."""
+    for queries in ranges:
+        some = queries.of(candidates).select("query_id").unique().collect()
+        scores = scores_of_range(queries).join(some, on="query_id", how="semi")
+        yield triples_from_scores(scores, thresholds, params, negatives)

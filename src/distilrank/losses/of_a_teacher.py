@@ -1,0 +1,89 @@
+"""Losses that learn from a teacher's scores."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from distilrank.losses.base import Loss, checked, margins
+from distilrank.losses.of_labels import RankNet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class TeacherLoss(Loss):
+    needs_teacher: ClassVar[bool] = True
+
+
+class MarginMSE(TeacherLoss):
+    """Mean over the negatives of ((s+ - s-) - (t+ - t-))^2.
+
+    Hofstätter et al., arXiv 2010.02666, equation 8.
+    """
+
+    name: Literal["margin-mse"] = "margin-mse"
+
+    def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
+        from torch.nn.functional import mse_loss
+
+        return mse_loss(margins(scores), margins(checked(teacher, scores)))
+
+
+class PointwiseMSE(TeacherLoss):
+    """Mean over the positive and the negatives of (s - t)^2.
+
+    Hofstätter et al., arXiv 2010.02666, with a mean in the place of the sum over the two sides.
+    """
+
+    name: Literal["mse"] = "mse"
+
+    def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
+        from torch.nn.functional import mse_loss
+
+        return mse_loss(scores, checked(teacher, scores))
+
+
+class WeightedRankNet(TeacherLoss):
+    """Mean over the negatives of max(t+ - t-, 0) log(1 + exp(s- - s+)).
+
+    Hofstätter et al., arXiv 2010.02666. The weight is 0 where the teacher ranks the negative higher: below
+    0 it would reward the student for ever wider margins.
+    """
+
+    name: Literal["weighted-ranknet"] = "weighted-ranknet"
+
+    def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
+        from torch.nn.functional import softplus
+
+        weights = margins(checked(teacher, scores)).clamp(min=0)
+        return (weights * softplus(-margins(scores))).mean()
+
+
+class MSERankNet(TeacherLoss):
+    """The sum of PointwiseMSE and RankNet: the teacher's scores, and the order that the labels give.
+
+    As in matchmaker, the code of the authors of arXiv 2010.02666.
+    """
+
+    name: Literal["mse-ranknet"] = "mse-ranknet"
+
+    def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
+        return PointwiseMSE()(scores, teacher) + RankNet()(scores)
+
+
+class ListwiseKL(TeacherLoss):
+    """Mean over the queries of T^2 KL(softmax(t / T) || softmax(s / T)), the softmax over a query's passages.
+
+    The distributions are ListNet's top one probabilities (Cao et al., ICML 2007, section 4.2); the temperature, and T^2
+    to keep the gradients' scale, are those of Hinton et al., arXiv 1503.02531, section 2.
+    """
+
+    name: Literal["listwise-kl"] = "listwise-kl"
+    temperature: float = Field(gt=0)
+
+    def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
+        from torch.nn.functional import kl_div
+
+        wanted = (checked(teacher, scores) / self.temperature).log_softmax(1)
+        student = (scores / self.temperature).log_softmax(1)
+        return kl_div(student, wanted, reduction="batchmean", log_target=True) * self.temperature**2

@@ -1,0 +1,43 @@
+"""Losses that need labels alone."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from distilrank.losses.base import Loss, grouped, margins
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class RankNet(Loss):
+    """Mean over the negatives of log(1 + exp(s- - s+)).
+
+    Burges et al., ICML 2005, section 3, where the positive is known to belong above the negative.
+    """
+
+    needs_teacher: ClassVar[bool] = False
+
+    name: Literal["ranknet"] = "ranknet"
+
+    def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
+        from torch.nn.functional import softplus
+
+        return softplus(-margins(scores)).mean()
+
+
+class InfoNCE(Loss):
+    """Mean over the queries of -log softmax(s / T) at the positive; -inf counts as no negative.
+
+    van den Oord et al., arXiv 1807.03748, equation 4, with the passages of the whole batch as negatives (Karpukhin et
+    al., arXiv 2004.04906, section 3.2).
+    """
+
+    needs_teacher: ClassVar[bool] = False
+    in_batch: ClassVar[bool] = True
+
+    name: Literal["infonce"] = "infonce"
+    temperature: float = Field(gt=0)
+
+    def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
+        return -(grouped(scores) / self.temperature).log_softmax(1)[:, 0].mean()

@@ -1,0 +1,27 @@
+"""BERT_CAT as a CrossEncoder."""
+
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import CrossEncoder
+from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import nn
+
+from distilrank.rankers.base import Ranker
+from distilrank.rankers.cat.model import CatRanker
+from distilrank.rankers.sentence_transformers import SCORES, SENTENCE, dense_of, transformer_of
+
+
+def cross_encoder(ranker: Ranker, model: Path) -> CrossEncoder:
+    """With no activation on its raw scores."""
+    assert isinstance(ranker, CatRanker)
+    length = ranker.longest()
+    head = dense_of(ranker.head, SENTENCE, SCORES)
+    if ranker.params.pooling == "pooler":
+        read: dict[str, Any] = {"text": {"method": "forward", "method_output_name": "pooler_output"}}
+        pooled = transformer_of(ranker, model, max_seq_length=length, modality_config=read, module_output_name=SENTENCE)
+        modules = [pooled, head]
+    else:
+        modules = [transformer_of(ranker, model, max_seq_length=length), Pooling(ranker.width, "cls"), head]
+    encoder: CrossEncoder = CrossEncoder(modules=modules, activation_fn=nn.Identity(), device="cpu")
+    return encoder

@@ -1,0 +1,33 @@
+"""ColBERT (Khattab and Zaharia, SIGIR 2020), as in arXiv 2010.02666: one vector per token, compared by MaxSim."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distilrank.rankers.architecture import Architecture, Exported, PublishedFacts
+from distilrank.rankers.colbert.params import ColbertParams
+
+if TYPE_CHECKING:
+    from distilrank.rankers.base import Ranker
+
+
+class Colbert(Architecture):
+    params = ColbertParams
+    is_published = True
+
+    def ranker(self) -> "type[Ranker]":
+        from distilrank.rankers.colbert.model import ColbertRanker
+
+        return ColbertRanker
+
+    def examples(self, layers: int, width: int) -> Mapping[str, ColbertParams]:
+        return {"colbert": ColbertParams(layers=layers, dimension=min(128, width))}
+
+    def exported(self, ranker: "Ranker", model: Path) -> Exported:
+        from distilrank.rankers.colbert.export import multi_vector_encoder
+
+        return multi_vector_encoder(ranker, model) or super().exported(ranker, model)
+
+    def published(self, facts: PublishedFacts) -> ColbertParams:
+        """It was trained with eight [MASK] behind each query."""
+        return ColbertParams(layers=facts.layers, dimension=facts.dimension or 1, query_masks=8)

@@ -1,0 +1,34 @@
+"""ColBERT as a MultiVectorEncoder."""
+
+from pathlib import Path
+
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.base.modules import Normalize
+from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+from torch import nn
+
+from distilrank.rankers.architecture import Exported
+from distilrank.rankers.base import Ranker
+from distilrank.rankers.colbert.model import ColbertRanker
+from distilrank.rankers.sentence_transformers import TOKENS, dense_of, lengths_of, transformer_of
+
+
+def multi_vector_encoder(ranker: Ranker, model: Path) -> Exported | None:
+    """With its normalisation and query expansion; None for one with `query_masks`, which have no place there.
+
+    A scale changes no order, and has no place there either: scores are those of the export times `scale`.
+    """
+    assert isinstance(ranker, ColbertRanker)
+    if ranker.params.query_masks:
+        return None
+    lengths = lengths_of(ranker)
+    if ranker.params.expand_queries:
+        # Its own length takes the place of query_length.
+        expansion = {"strategy": "fixed", "attend": False, "length": lengths.pop("query_length")}
+        transformer = transformer_of(ranker, model, **lengths, query_expansion=expansion)
+    else:
+        transformer = transformer_of(ranker, model, **lengths)
+    normalise = [Normalize(module_input_name=TOKENS)] if ranker.params.normalise else []
+    modules: list[nn.Module] = [transformer, dense_of(ranker.projection, TOKENS), *normalise, MultiVectorMask()]
+    encoder = MultiVectorEncoder(modules=modules, similarity_fn_name="maxsim", device="cpu")
+    return Exported(encoder, {"scale": ranker.scale.value})

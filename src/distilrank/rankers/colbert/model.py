@@ -1,0 +1,60 @@
+"""ColBERT (Khattab and Zaharia, SIGIR 2020), as in arXiv 2010.02666: a vector a token, compared by MaxSim."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize, pad
+
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
+from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.scale import Scale
+from distilrank.rankers.transformer import TransformerRanker
+
+
+class ColbertRanker(TransformerRanker):
+    """Projects every token, [CLS] and [SEP] included. The dot product is not normalised unless the config says so.
+
+    A scale is the query's alone, as that of a dot ranker.
+    """
+
+    def __init__(self, config: RankerConfig) -> None:
+        super().__init__(config)
+        self.params = ColbertParams.model_validate(config.ranker)
+        self.projection = nn.Linear(self.width, self.params.dimension)
+        self.scale = Scale(self.params)
+        self.post_init()
+
+    def encode_queries(self, batch: TokenBatch) -> Encoded:
+        ids, mask, segments = self.framed(batch, masks=self.params.query_masks)
+        if not self.params.expand_queries:
+            return Encoded(self.scale(self._vectors(ids, mask, segments)), mask)
+        # A [MASK] reads the query and is matched, but nothing reads it (section 3.2 of the ColBERT paper).
+        missing = self._query_positions - ids.shape[1]
+        segments, real = pad(segments, (0, missing)), pad(mask, (0, missing))
+        ids = pad(ids, (0, missing)).masked_fill(~real, self.config.mask_token_id or 0)
+        vectors = self._vectors(ids, real, segments, at_padding=True)
+        return Encoded(self.scale(vectors), torch.ones_like(real))
+
+    def encode_passages(self, batch: TokenBatch) -> Encoded:
+        ids, mask, segments = self.framed(batch)
+        return Encoded(self._vectors(ids, mask, segments), mask)
+
+    def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
+        with in_float32(passages):
+            similarities = queries.values.float() @ passages.values.float().transpose(1, 2)
+        lowest = torch.finfo(similarities.dtype).min
+        best = similarities.masked_fill(~passages.mask.unsqueeze(1), lowest).amax(2)
+        return best.masked_fill(~queries.mask, 0).sum(1)
+
+    def longest(self) -> int:
+        return max(self._query_positions, self.config.passage_length + 2)
+
+    def parts(self) -> dict[str, list[nn.Parameter]]:
+        return {"scale": [*self.scale.parameters()]}
+
+    @property
+    def _query_positions(self) -> int:
+        return self.config.query_length + 2 + self.params.query_masks
+
+    def _vectors(self, ids: Tensor, mask: Tensor, segments: Tensor, at_padding: bool = False) -> Tensor:
+        vectors: Tensor = self.projection(self.states(self.backbone, ids, mask, segments, at_padding))
+        return normalize(vectors, dim=2) if self.params.normalise else vectors

@@ -1,0 +1,35 @@
+"""BERT_DOT (arXiv 2010.02666, section 3): one vector per query, one per passage, their dot product."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distilrank.rankers.architecture import Architecture, Exported, PublishedFacts
+from distilrank.rankers.dot.params import DotParams
+
+if TYPE_CHECKING:
+    from distilrank.rankers.base import Ranker
+
+
+class Dot(Architecture):
+    params = DotParams
+    is_published = True
+
+    def ranker(self) -> "type[Ranker]":
+        from distilrank.rankers.dot.model import DotRanker
+
+        return DotRanker
+
+    def examples(self, layers: int, width: int) -> Mapping[str, DotParams]:
+        return {
+            "dot, [CLS]": DotParams(layers=layers, pooling="cls"),
+            "dot, mean": DotParams(layers=layers, pooling="mean"),
+        }
+
+    def exported(self, ranker: "Ranker", model: Path) -> Exported:
+        from distilrank.rankers.dot.export import bi_encoder
+
+        return bi_encoder(ranker, model)
+
+    def published(self, facts: PublishedFacts) -> DotParams:
+        return DotParams(layers=facts.layers, pooling="cls", dimension=facts.dimension)

@@ -1,0 +1,31 @@
+"""BERT_DOT as a SentenceTransformer."""
+
+from pathlib import Path
+
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize
+from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import nn
+
+from distilrank.rankers.architecture import Exported
+from distilrank.rankers.base import Ranker
+from distilrank.rankers.dot.model import DotRanker
+from distilrank.rankers.sentence_transformers import SENTENCE, dense_of, lengths_of, transformer_of
+
+
+def bi_encoder(ranker: Ranker, model: Path) -> Exported:
+    """With its normalisation, and the dot product as its similarity.
+
+    A scale changes no order, and has no place there: scores are those of the export times `scale`.
+    """
+    assert isinstance(ranker, DotRanker)
+    modules: list[nn.Module] = [
+        transformer_of(ranker, model, **lengths_of(ranker)),
+        Pooling(ranker.width, pooling_mode=ranker.params.pooling),
+    ]
+    if isinstance(ranker.projection, nn.Linear):
+        modules.append(dense_of(ranker.projection, SENTENCE))
+    if ranker.params.normalise:
+        modules.append(Normalize())
+    encoder = SentenceTransformer(modules=modules, similarity_fn_name="dot", device="cpu")
+    return Exported(encoder, {"scale": ranker.scale.value})

@@ -1,0 +1,65 @@
+"""A ranker's entry in params.yaml, and what others may ask of it before there is a ranker."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from distilrank.sections.base import Section
+
+
+class RankerParams(Section):
+    """What the entries of all architectures have. Importing an entry's class imports no torch."""
+
+    # It makes one vector per text, which an index can hold.
+    one_vector: ClassVar[bool] = False
+    # It stands on a pretrained transformer, whose layers a student can start from.
+    has_transformer: ClassVar[bool] = True
+    # Its stored passages are rounded to float16, and with them its scores.
+    stored_in_half: ClassVar[bool] = False
+
+    architecture: str
+    layers: int = Field(ge=1)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What may learn at a rate of its own."""
+        return ()
+
+    @property
+    def reads_pooler(self) -> bool:
+        """Whether its backbone keeps its pooler."""
+        return False
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The files that it takes its first weights from in place of a backbone, by the keys that name them."""
+        return {}
+
+    def why_not_from(self, teacher: "RankerParams") -> str | None:
+        """Why it cannot start from the layers of a trained `teacher`; None where it can."""
+        if not teacher.has_transformer:
+            return "which has no transformer"
+        if self.reads_pooler and not teacher.reads_pooler:
+            return "which has no pooler"
+        if self.has_transformer and self.layers > teacher.layers:
+            return f"which has {teacher.layers} layers"
+        if self.files:
+            return f"since its {' and '.join(self.files)} takes their place: set start: backbone"
+        return None
+
+
+class ScaledParams(RankerParams):
+    """Vectors of length 1 where `normalise`, so that products are cosines; scores are `scale` times the products.
+
+    A cosine reaches from -1 to 1, and a teacher's margins are about 10: without a scale they are out of its reach.
+    Where `learn_scale`, `scale` is what it starts at, and the part `scale` may have a learning rate of its own.
+    """
+
+    normalise: bool = False
+    scale: float = Field(gt=0, default=1.0)
+    learn_scale: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return ("scale",) if self.learn_scale else ()

@@ -1,0 +1,62 @@
+"""What exports to sentence-transformers share: the transformer, its lengths and tokenizer, and linear layers."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers.base.modules import Dense, Transformer
+from tokenizers.processors import TemplateProcessing
+from torch import nn
+from transformers import PreTrainedTokenizerFast
+
+from distilrank.rankers.base import SPECIAL_TOKENS
+from distilrank.rankers.transformer import TransformerRanker
+
+SINGLE = SPECIAL_TOKENS - 1
+# What modules read and write there.
+SENTENCE = "sentence_embedding"
+TOKENS = "token_embeddings"
+SCORES = "scores"
+
+
+def lengths_of(ranker: TransformerRanker) -> dict[str, int]:
+    query, passage = ranker.config.query_length + SINGLE, ranker.config.passage_length + SINGLE
+    return {"query_length": query, "document_length": passage, "max_seq_length": max(query, passage)}
+
+
+def transformer_of(ranker: TransformerRanker, model: Path, **settings: Any) -> Transformer:
+    with tempfile.TemporaryDirectory() as folder:
+        ranker.backbone.save_pretrained(folder)
+        tokenizer_of(ranker, model).save_pretrained(folder)
+        transformer: Transformer = Transformer(folder, **settings)
+    # Loading gives a backbone without a pooler a random one.
+    transformer.model = ranker.backbone
+    return transformer
+
+
+def tokenizer_of(ranker: TransformerRanker, model: Path) -> PreTrainedTokenizerFast:
+    """The ranker's tokenizer, made to frame texts as the ranker does, whatever the backbone's family does."""
+    segments = bool(ranker.segment_inputs(torch.empty(0)))
+    inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if segments else [])]
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(model, model_input_names=inputs)
+    second = int(segments)
+    cls, sep = str(tokenizer.cls_token), str(tokenizer.sep_token)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{cls} $A {sep}",
+        pair=f"{cls} $A {sep} $B:{second} {sep}:{second}",
+        special_tokens=[(cls, ranker.config.cls_token_id), (sep, ranker.config.sep_token_id)],
+    )
+    return tokenizer
+
+
+def dense_of(linear: nn.Linear, read: str, write: str | None = None) -> Dense:
+    return Dense(
+        linear.in_features,
+        linear.out_features,
+        activation_function=nn.Identity(),
+        init_weight=linear.weight.detach(),
+        init_bias=linear.bias.detach(),
+        module_input_name=read,
+        module_output_name=write,
+    )

@@ -1,0 +1,20 @@
+"""The table of architectures. Another package adds one as an entry point of the group `distilrank.rankers`."""
+
+from distilrank.rankers.architecture import Architecture
+from distilrank.rankers.cat import Cat
+from distilrank.rankers.colbert import Colbert
+from distilrank.rankers.dot import Dot
+from distilrank.rankers.prettr import Prettr
+from distilrank.rankers.tk import Tk
+from distilrank.sections.tables import Table
+
+ARCHITECTURES: Table[Architecture] = Table(
+    "distilrank.rankers",
+    {
+        "cat": Cat(),
+        "prettr": Prettr(),
+        "colbert": Colbert(),
+        "dot": Dot(),
+        "tk": Tk(),
+    },
+)

@@ -1,0 +1,34 @@
+"""The paper's table in brief, from nothing but the metrics: a row a student, a column a teacher."""
+
+from collections.abc import Mapping
+
+from distilrank.config.params import CONTROL, START
+
+MEASURE = "nDCG@10"
+UNTRAINED, ALONE = "at its start", "no teacher"
+# What the names of params.py say of a student's ranker, before the teacher that had a part in it.
+_COLUMNS = {"": ALONE, CONTROL: ALONE, START: UNTRAINED}
+Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
+
+
+def by_teacher(scores: Scores, deviations: Scores) -> tuple[list[str], dict[str, list[str]]]:
+    """The columns, and by row each column's mean nDCG@10, empty where there is none; with its deviation over seeds.
+
+    All that a student was taught stands in its row, as params.distilled_name names them; any other ranker has its own.
+    Starts and controls of several teachers' students share a cell, in the order of the metrics.
+    """
+    rows: dict[str, dict[str, list[str]]] = {}
+    for ranker, values in scores.items():
+        name, _, rest = ranker.partition("-")
+        column = _COLUMNS.get(rest.partition("-")[0], rest)
+        told = figure(values[MEASURE], deviations.get(ranker, {}).get(MEASURE))
+        rows.setdefault(name, {}).setdefault(column, []).append(told)
+    known = list(dict.fromkeys(column for row in rows.values() for column in row))
+    first = [UNTRAINED] if UNTRAINED in known else []
+    columns = [*first, ALONE, *(column for column in known if column not in (UNTRAINED, ALONE))]
+    return columns, {name: [" / ".join(row.get(column, [])) for column in columns] for name, row in rows.items()}
+
+
+def figure(mean: float, deviation: float | None) -> str:
+    """As in .708 ± .004: over several seeds with the standard deviation."""
+    return f"{mean:.3f}" if deviation is None else f"{mean:.3f} ± {deviation:.3f}"

@@ -1,0 +1,70 @@
+"""Published figures beside those of a run, graded."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of, test_set_of
+from distilrank.sections.measuring import ExpectedFigures
+
+Grade = Literal["within seed noise", "near", "off", "not measured"]
+Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A ranker's figure: expected, got (None where it was not measured), and how far apart they are."""
+
+    ranker: str
+    expected: float
+    got: float | None
+    grade: Grade
+
+    @property
+    def difference(self) -> float | None:
+        return None if self.got is None else self.got - self.expected
+
+
+@dataclass(frozen=True)
+class GradedTable:
+    figures: ExpectedFigures
+    title: str
+    rows: list[Graded]
+
+
+def graded(expected: Sequence[ExpectedFigures], collection: str, metrics: Metrics) -> list[GradedTable]:
+    """A table for each entry of `report.expected` that is for this collection."""
+    sets = sorted({test_set_of(task) for task in metrics})
+    own = [one for one in expected if one.collection == collection]
+    return [GradedTable(one, _title(one), list(_rows(one, metrics, sets))) for one in own]
+
+
+def not_graded(expected: Sequence[ExpectedFigures], collection: str) -> list[str]:
+    """A sentence for each entry of `report.expected` that is for another collection."""
+    others = [one for one in expected if one.collection != collection]
+    return [
+        f"Not graded, for this collection is {collection}: {_title(one)} on {one.collection} ({one.source})."
+        for one in others
+    ]
+
+
+def _title(expected: ExpectedFigures) -> str:
+    how = {RERANK: "re-ranking", RETRIEVE: "searching"}
+    return f"{expected.measure} of {how[expected.task]}: {expected.test_set}"
+
+
+def _rows(expected: ExpectedFigures, metrics: Metrics, sets: list[str]) -> Iterator[Graded]:
+    measured = metrics.get(task_of(expected.test_set, expected.task, sets), {})
+    for ranker, figure in expected.figures.items():
+        got = measured.get(ranker, {}).get(expected.measure)
+        yield Graded(ranker, figure, got, _grade(expected, figure, got))
+
+
+def _grade(expected: ExpectedFigures, figure: float, got: float | None) -> Grade:
+    if got is None:
+        return "not measured"
+    # As printed, so that 0.014 is no more than 0.010 off 0.024.
+    apart = round(abs(got - figure), 6)
+    if apart <= expected.seed_noise:
+        return "within seed noise"
+    return "near" if apart <= expected.near else "off"

@@ -1,0 +1,58 @@
+"""The times that the stage `latency` wrote: by kind of task, ranker, and how it was asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built, read_json
+from distilrank.config.params import Params
+from distilrank.errors import MissingInput
+from distilrank.evaluation.latency import BEFOREHAND, CONCURRENT, SINGLE, Times, uneven_times
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
+
+
+@dataclass(frozen=True)
+class MeasuredTimes:
+    """Milliseconds, of re-ranking `depth` passages and of finding `top_k`, for one client and for `clients` at once.
+
+    `measured` are the digests of the models and indexes that were timed.
+    """
+
+    machine: str
+    depth: int
+    top_k: int
+    queries: int
+    clients: int
+    measured: Mapping[str, str]
+    milliseconds: Mapping[str, Mapping[str, Mapping[str, Times]]]
+
+    @classmethod
+    def read(cls) -> Self:
+        """Raises MissingInput."""
+        told = read_json(built(layout.LATENCY))
+        try:
+            return cls(**told)
+        except TypeError as error:
+            raise MissingInput(
+                layout.LATENCY, got="times of another form", expected="those of requests", remedy="run `dvc repro`"
+            ) from error
+
+    def medians(self, task: str, how: str) -> dict[str, float]:
+        """By ranker; none for candidates that were given, since nobody knows what they took."""
+        ways = self.milliseconds[task.rpartition("/")[2]]
+        return {ranker: times[how]["median"] for ranker, times in ways.items() if how in times}
+
+    def by_title(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Medians by what was asked for, how, and ranker: the columns of a table."""
+        kinds = {f"re-rank {self.depth}": RERANK, f"find {self.top_k}": RETRIEVE}
+        ways = {SINGLE: "one at a time", CONCURRENT: f"{self.clients} at once", BEFOREHAND: BEFOREHAND}
+        every = {
+            kind: {way: medians for how, way in ways.items() if (medians := self.medians(task, how))}
+            for kind, task in kinds.items()
+        }
+        return {kind: columns for kind, columns in every.items() if columns}
+
+    def uneven(self, params: Params, task: str = RERANK) -> list[dict[str, float]]:
+        """The times by model of models built alike that differ too much to be true."""
+        return uneven_times(self.medians(task, SINGLE), params.built_alike())

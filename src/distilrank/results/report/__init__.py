@@ -1,0 +1,6 @@
+"""The report: one HTML file that holds the results, the plots and the configuration, and fetches nothing."""
+
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.page import write_report
+
+__all__ = ["ReportInputs", "write_report"]

@@ -1,0 +1,84 @@
+"""The report's first lines: of the student that the dev queries chose, and of all that were taught.
+
+The test queries choose nothing here: the best of several on them would look better than it is, and its p smaller.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.results.report.gains import Gain, Gains
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.matrix_table import MatrixTable
+from distilrank.results.report.rankers import ReportedRanker
+from distilrank.results.report.results import PRIMARY, effectiveness
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A taught student beside its teacher and its control, by nDCG@10 on the first test set.
+
+    `yardstick` is the teacher (of an ensemble the member that the dev queries chose; where only scores were imported,
+    what found the candidates). A gain is None where there is no control, or no index; `times_as_fast` where a time is
+    not known, or cannot be trusted.
+    """
+
+    yardstick: ReportedRanker
+    yardstick_value: float
+    student: ReportedRanker
+    student_value: float
+    dev_value: float
+    gain: Gain | None
+    gain_in_search: Gain | None
+    times_as_fast: float | None
+    # Of all taught students, by what re-ranking nDCG@10 says of them: gain, loss, unclear, or without a control.
+    verdicts: dict[str, list[str]]
+
+
+def headline(inputs: ReportInputs, gains: Mapping[str, Gains], table: MatrixTable) -> Headline:
+    """`table` is that of re-ranking the first test set."""
+    taught = [ranker for ranker in inputs.rankers if ranker.role == "taught"]
+    student = max(taught, key=lambda ranker: _on_dev(inputs, ranker))
+    yardstick = _yardstick(inputs, student)
+    search = inputs.primary.removesuffix(RERANK) + RETRIEVE
+    return Headline(
+        yardstick,
+        effectiveness(inputs, yardstick),
+        student,
+        effectiveness(inputs, student),
+        _on_dev(inputs, student),
+        gains[inputs.primary].get((student.name, PRIMARY)),
+        gains.get(search, {}).get((student.name, PRIMARY)),
+        _times_as_fast(table, yardstick, student),
+        _verdicts(taught, gains[inputs.primary]),
+    )
+
+
+def _on_dev(inputs: ReportInputs, ranker: ReportedRanker) -> float:
+    """nDCG@10 of re-ranking for the dev queries, which all rankers do, of the weights that were kept."""
+    return inputs.histories[ranker.name].at_best(RERANK)
+
+
+def _yardstick(inputs: ReportInputs, student: ReportedRanker) -> ReportedRanker:
+    by_name = {ranker.name: ranker for ranker in inputs.rankers}
+    members = [by_name[name] for name in inputs.params.members(student.teacher or "")]
+    if not members:
+        return by_name[inputs.params.first_stage()]
+    return max(members, key=lambda ranker: _on_dev(inputs, ranker))
+
+
+def _times_as_fast(table: MatrixTable, slow: ReportedRanker, fast: ReportedRanker) -> float | None:
+    """By the times in the table, which are those of one client at a server."""
+    rows = table.row_of(slow), table.row_of(fast)
+    if any(row.is_uneven or row.milliseconds is None for row in rows):
+        return None
+    of_slow, of_fast = (row.milliseconds or 0.0 for row in rows)
+    return of_slow / of_fast if of_fast else None
+
+
+def _verdicts(taught: list[ReportedRanker], gains: Gains) -> dict[str, list[str]]:
+    verdicts: dict[str, list[str]] = {"gain": [], "loss": [], "unclear": [], "no control": []}
+    for ranker in taught:
+        gain = gains.get((ranker.name, PRIMARY))
+        verdicts[gain.verdict if gain else "no control"].append(ranker.name)
+    return verdicts

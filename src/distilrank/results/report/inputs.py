@@ -1,0 +1,103 @@
+"""What the report is made from: the outputs of finished stages, read from their places in the layout."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built
+from distilrank.artifacts.manifest import read_manifest
+from distilrank.config.params import Params, without_seed
+from distilrank.data.collection import Collection
+from distilrank.data.runs import read_trec
+from distilrank.evaluation.tasks import primary
+from distilrank.results.measured_times import MeasuredTimes
+from distilrank.results.report.rankers import ReportedRanker, reported_rankers
+from distilrank.results.seeds import Figures, over_seeds
+from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
+from distilrank.training.history import History
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """All that the report shows.
+
+    metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean, over the seeds of a ranker that has
+    several, whose standard deviations are `deviations`; measures: the values per query, over seeds as well (ranker,
+    task, query_id, measure, value); runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant)
+    of the test queries; triples: how many each model learned from; labels: as the stage `quality` writes them. Runs,
+    times and histories are by its own seed.
+    """
+
+    params: Params
+    rankers: list[ReportedRanker]
+    collection: Collection
+    metrics: Figures
+    deviations: Figures
+    measures: pl.DataFrame
+    runs: dict[str, pl.DataFrame]
+    latency: MeasuredTimes
+    histories: dict[str, History]
+    triples: dict[str, int]
+    labels: dict[str, Any]
+
+    @property
+    def primary(self) -> str:
+        """The task that rankers are compared by."""
+        return primary(self.metrics)
+
+    @property
+    def shortfalls(self) -> list[Shortfall]:
+        """Taught students that are worse than what they should beat."""
+        return shortfalls(self.params, self.metrics, self.histories)
+
+    @property
+    def uneven_times(self) -> list[dict[str, float]]:
+        """Median milliseconds by model, of models built alike that differ too much to be true."""
+        return self.latency.uneven(self.params)
+
+    @classmethod
+    def read(cls, params: Params) -> Self:
+        """Reads the outputs of the stages from the working directory. Raises MissingInput."""
+        rankers = reported_rankers(params)
+        collection = Collection.read(layout.COLLECTION)
+        relevant = relevant_passages(collection, params)
+        return cls(
+            params,
+            rankers,
+            collection,
+            *over_seeds(_read_json(layout.METRICS)),
+            measures_over_seeds(pl.read_parquet(built(layout.RUNS / "measures.parquet"))),
+            {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
+            MeasuredTimes.read(),
+            read_histories(params),
+            {name: read_manifest(layout.MODELS / name).counts["triples"] for name in params.model_names()},
+            _read_json(layout.LABEL_QUALITY),
+        )
+
+
+def relevant_passages(collection: Collection, params: Params) -> pl.DataFrame:
+    """The pairs (query_id, passage_id) of test queries that count as relevant."""
+    sets = [(collection.qrels_of(name), params.minimum_relevance(name)) for name in collection.test_sets()]
+    relevant = [qrels.filter(pl.col("relevance") >= minimum) for qrels, minimum in sets]
+    return pl.concat(relevant).select("query_id", "passage_id")
+
+
+def _read_run(ranker: str, relevant: pl.DataFrame) -> pl.DataFrame:
+    run = read_trec(built(layout.RUNS / f"{ranker}.rerank.trec"))
+    judged = run.join(relevant.with_columns(relevant=True), on=["query_id", "passage_id"], how="left")
+    return judged.with_columns(pl.col("relevant").fill_null(False))
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(built(path).read_text("utf-8"))
+
+
+def measures_over_seeds(measures: pl.DataFrame) -> pl.DataFrame:
+    """The mean over the seeds of each ranker's values, query by query: (ranker, task, query_id, measure, value)."""
+    of_ranker = measures.with_columns(pl.col("ranker").map_elements(without_seed, pl.String))
+    keys = ["ranker", "task", "query_id", "measure"]
+    return of_ranker.group_by(keys, maintain_order=True).agg(pl.col("value").mean())

@@ -1,0 +1,60 @@
+"""The labels that students learn from, as the stage `quality` found them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from distilrank.results.report.histograms import Limits, axis, fill, frame
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.rankers import ReportedRanker
+from distilrank.results.report.svg import INK, MUTED, as_svg, colour_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """A teacher's labels; `ranker` None: an ensemble or an import. Spreads are mean and standard deviation."""
+
+    name: str
+    ranker: ReportedRanker | None
+    triples: int
+    negative_margins: float
+    positive: tuple[float, float]
+    negative: tuple[float, float]
+    margin: tuple[float, float]
+    drawn: Markup
+
+
+@dataclass(frozen=True)
+class LabelQuality:
+    """A row a teacher, on one axis of margins; and of each two teachers how far they agree."""
+
+    rows: list[Row]
+    margin_axis: Markup
+    agreement: list[dict[str, Any]]
+
+
+def label_quality(inputs: ReportInputs) -> LabelQuality:
+    teachers: dict[str, dict[str, Any]] = inputs.labels["teachers"]
+    edges = [edge for figures in teachers.values() for edge in figures["histogram"]["edges"]]
+    limits = (min(edges), max(edges))
+    rankers = {ranker.name: ranker for ranker in inputs.rankers if ranker.role == "teacher"}
+    rows = [_row(name, rankers.get(name), figures, limits) for name, figures in teachers.items()]
+    return LabelQuality(rows, axis("margins of labels", limits), inputs.labels["agreement"])
+
+
+def _row(name: str, ranker: ReportedRanker | None, figures: dict[str, Any], limits: Limits) -> Row:
+    positive, negative, margin = (
+        (figures[kind]["mean"], figures[kind]["deviation"]) for kind in ("positive", "negative", "margin")
+    )
+    drawn = _draw(name, ranker, figures["histogram"], limits)
+    return Row(name, ranker, figures["triples"], figures["negative_margins"], positive, negative, margin, drawn)
+
+
+def _draw(name: str, ranker: ReportedRanker | None, histogram: dict[str, list[float]], limits: Limits) -> Markup:
+    figure, axes = frame(limits)
+    axes.axvline(0, color=MUTED, linewidth=0.8, dashes=(2, 2))
+    counts, edges = np.array(histogram["counts"], np.float64), np.array(histogram["edges"])
+    fill(axes, counts, edges, colour_of(ranker) if ranker else INK)
+    return as_svg(figure, f"Margins of the labels of {name}")

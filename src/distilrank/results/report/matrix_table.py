@@ -1,0 +1,145 @@
+"""The paper's table: a row a student, and for each measure a column at its start, one without a teacher, one a teacher.
+
+As Table 2 of arXiv 2010.02666, with what training began from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from distilrank.config.models import Student
+from distilrank.evaluation.latency import SINGLE
+from distilrank.evaluation.tasks import title_of
+from distilrank.results.report.gains import MEASURES, Gain, Gains
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.rankers import ReportedRanker
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean, over seeds with its deviation; if taught, its gain; of a control that is another student's, its name."""
+
+    value: float
+    deviation: float | None
+    gain: Gain | None
+    is_best: bool
+    borrowed_from: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What finds candidates, a teacher or a student; by measure the columns: at the start, without a teacher, one a
+    teacher. A column holds no cell, or one, or, where teachers' students differ in start or control, several.
+    """
+
+    name: str
+    description: str
+    # Lends its colour to the row.
+    ranker: ReportedRanker
+    cells: dict[str, list[list[Cell]]]
+    # The median of its models' times, as a server answers one client; it is uneven where these differ too much to be
+    # true.
+    milliseconds: float | None
+    is_uneven: bool
+
+
+@dataclass(frozen=True)
+class MatrixTable:
+    title: str
+    is_timed: bool
+    references: list[Row]
+    students: list[Row]
+
+    def row_of(self, ranker: ReportedRanker) -> Row:
+        return next(row for row in (*self.references, *self.students) if row.name == (ranker.student or ranker.name))
+
+
+def matrix_tables(inputs: ReportInputs, gains: Mapping[str, Gains]) -> dict[str, MatrixTable]:
+    """By task, the rankers that were measured in it, and the task's gains."""
+    return {task: _table(inputs, task, gains[task]) for task in inputs.metrics}
+
+
+def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
+    measured = {ranker.name: ranker for ranker in inputs.rankers if ranker.name in inputs.metrics[task]}
+    references = [_reference(inputs, task, ranker) for ranker in measured.values() if ranker.student is None]
+    names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
+    students = [_student(inputs, task, name, measured, gains) for name in names]
+    return MatrixTable(
+        title_of(task, inputs.params.first_stage()), bool(inputs.latency.medians(task, SINGLE)), references, students
+    )
+
+
+def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
+    empty: list[list[Cell]] = [[] for _ in inputs.params.matrix.teachers]
+    cells = {
+        name: [[], [Cell(inputs.metrics[task][ranker.name][name], None, None, False, None)], *empty]
+        for name in MEASURES
+    }
+    return Row(ranker.name, ranker.description, ranker, cells, *_time(inputs, task, [ranker]))
+
+
+def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, ReportedRanker], gains: Gains) -> Row:
+    own = [ranker for ranker in measured.values() if ranker.student == student]
+    taught = [ranker for ranker in own if ranker.role == "taught"]
+    by_teacher = {ranker.teacher: [ranker] for ranker in taught}
+    # A control of its own that no taught one can be compared with is shown all the same.
+    alone = [*(ranker.control for ranker in taught), *(ranker.name for ranker in own if ranker.role == "control")]
+    columns = [
+        _known(measured, [ranker.start for ranker in taught]),
+        _known(measured, alone),
+        *(by_teacher.get(teacher, []) for teacher in inputs.params.matrix.teachers),
+    ]
+    return Row(
+        student,
+        _described(inputs.params.students[student]),
+        next(iter(taught), own[0]),
+        {measure: _cells(inputs, task, measure, student, columns, gains) for measure in MEASURES},
+        *_time(inputs, task, own),
+    )
+
+
+def _known(measured: dict[str, ReportedRanker], names: list[str | None]) -> list[ReportedRanker]:
+    return [measured[name] for name in dict.fromkeys(names) if name in measured]
+
+
+def _described(student: Student) -> str:
+    start = ["from its teacher's layers"] if student.start == "teacher" else []
+    return ", ".join([student.ranker.architecture, str(student.loss), *start])
+
+
+def _cells(
+    inputs: ReportInputs,
+    task: str,
+    measure: str,
+    student: str,
+    columns: list[list[ReportedRanker]],
+    gains: Gains,
+) -> list[list[Cell]]:
+    def value(ranker: ReportedRanker) -> float:
+        return inputs.metrics[task][ranker.name][measure]
+
+    known = [value(ranker) for column in columns for ranker in column]
+    return [
+        [
+            Cell(
+                value(ranker),
+                inputs.deviations[task].get(ranker.name, {}).get(measure),
+                gains.get((ranker.name, measure)),
+                len(known) > 1 and value(ranker) == max(known),
+                ranker.student if ranker.student != student else None,
+            )
+            for ranker in column
+        ]
+        for column in columns
+    ]
+
+
+def _time(inputs: ReportInputs, task: str, rankers: list[ReportedRanker]) -> tuple[float | None, bool]:
+    """The median of their milliseconds, and whether one is too far from those built alike.
+
+    No time for candidates that were given: nobody knows what they took.
+    """
+    medians = inputs.latency.medians(task, SINGLE)
+    times = [medians[ranker.name] for ranker in rankers if ranker.name in medians]
+    uneven = {name for models in inputs.latency.uneven(inputs.params, task) for name in models}
+    return median(times) if times else None, any(ranker.name in uneven for ranker in rankers)

@@ -1,0 +1,79 @@
+"""The page itself: what is on it."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from distilrank.data.collection import DEV, TRAIN
+from distilrank.evaluation.tasks import title_of
+from distilrank.results.expected import graded, not_graded
+from distilrank.results.report.comparisons import uncompared, unequal
+from distilrank.results.report.configuration import configuration
+from distilrank.results.report.examples import choose_examples
+from distilrank.results.report.formats import FILTERS
+from distilrank.results.report.gains import MEASURES, gains_in
+from distilrank.results.report.headline import headline
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.label_quality import label_quality
+from distilrank.results.report.matrix_table import matrix_tables
+from distilrank.results.report.results import results_table
+from distilrank.results.report.score_distributions import score_distributions
+from distilrank.results.report.tradeoff import tradeoff
+from distilrank.results.report.training_curves import training_curves
+
+MEANINGS = {
+    "nDCG": "nDCG@k is 1 when the relevant passages stand first, less the lower they stand, 0 when none is in the k",
+    "MRR": "MRR@k averages one over the rank of the first relevant passage",
+    "MAP": "MAP averages the precision at each relevant passage",
+    "Recall": "Recall@k is the share of the relevant passages that are among the first k",
+}
+# After the figure of a taught student, by what is known of its difference from its control.
+MARKS = {"gain": "▲", "loss": "▼", "unclear": ""}
+
+
+def write_report(inputs: ReportInputs) -> str:
+    """The report as one HTML document that fetches nothing; the same inputs give the same bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= FILTERS
+    gains = {task: gains_in(inputs, task) for task in inputs.metrics}
+    table, by_teacher = results_table(inputs, gains), matrix_tables(inputs, gains)
+    collection, name = inputs.collection, inputs.params.collection.called
+    return environment.get_template("template.html.jinja").render(
+        inputs=inputs,
+        params=inputs.params,
+        architectures=list(dict.fromkeys(one.ranker.architecture for one in inputs.params.students.values())),
+        passages=len(collection.passage_ids()),
+        queries={split: len(collection.queries_of(split)) for split in (TRAIN, DEV)},
+        test_queries={name: len(collection.queries_of(name)) for name in collection.test_sets()},
+        headline=headline(inputs, gains, by_teacher[inputs.primary]),
+        matrix_tables=by_teacher,
+        compared={task: len(found) for task, found in gains.items()},
+        uncompared=uncompared(inputs),
+        unequal=unequal(inputs),
+        measures=MEASURES,
+        marks=MARKS,
+        table=table,
+        titles={task: title_of(task, inputs.params.first_stage()) for task in inputs.metrics},
+        expected=graded(inputs.params.report.expected, name, inputs.metrics),
+        not_graded=not_graded(inputs.params.report.expected, name),
+        meanings=_meanings([measure for measures in table.tasks.values() for measure in measures]),
+        training_curves=training_curves(inputs),
+        score_distributions=score_distributions(inputs),
+        tradeoff=tradeoff(inputs),
+        times=inputs.latency.by_title(),
+        label_quality=label_quality(inputs),
+        examples=choose_examples(inputs),
+        configuration=configuration(inputs.params),
+    )
+
+
+def _meanings(measures: list[str]) -> list[str]:
+    kinds = {measure.split("@")[0] for measure in measures}
+    return [meaning for kind, meaning in MEANINGS.items() if kind in kinds]

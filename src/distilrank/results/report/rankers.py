@@ -1,0 +1,112 @@
+"""The rankers of a report: their order, what each is, and the one colour that each has everywhere."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from distilrank.config.params import BACKBONE, Params, control_name, distilled_name
+
+Role = Literal["baseline", "teacher", "start", "control", "taught"]
+# Distinct for the colour-blind (Okabe and Ito); the stylesheet holds the colours.
+HUES = 6
+
+
+@dataclass(frozen=True)
+class ReportedRanker:
+    """A ranker, its place in the order, what it is, and the colour that CSS gives it.
+
+    An architecture's students have one hue, lighter without a teacher and lightest at the start, each further taught
+    one darker. Teachers are black, then grey. `control` and `start` name the rankers that a taught one is compared
+    with, if there are such.
+    """
+
+    number: int
+    name: str
+    role: Role
+    description: str
+    colour: str
+    student: str | None = None
+    teacher: str | None = None
+    control: str | None = None
+    start: str | None = None
+
+    @property
+    def is_student(self) -> bool:
+        return self.role in ("control", "taught")
+
+
+def reported_rankers(params: Params) -> list[ReportedRanker]:
+    """What finds candidates, the backbone, the teachers, then each student after its starts and its controls.
+
+    This is the order of every table and plot.
+    """
+    first_stage = params.first_stage()
+    description = "lexical, not trained" if first_stage == "bm25" else "the run that was given"
+    described = [
+        {"name": first_stage, "role": "baseline", "description": description, "colour": "var(--faint)"},
+        {
+            "name": BACKBONE,
+            "role": "baseline",
+            "description": "all its layers, mean-pooled, cosine, not trained",
+            "colour": "var(--muted)",
+        },
+        *_teachers(params),
+        *_students(params),
+    ]
+    measured = [first_stage, *params.ranker_names()]
+    shown = [fields for fields in described if fields["name"] in measured]
+    return [ReportedRanker(number, **fields) for number, fields in enumerate(shown)]
+
+
+def _teachers(params: Params) -> Iterator[dict[str, Any]]:
+    for number, (name, teacher) in enumerate(params.teachers.items()):
+        joined = [ensemble for ensemble, entry in params.ensembles.items() if name in entry.members]
+        description = ", ".join(
+            ["teacher", teacher.ranker.architecture, str(teacher.loss), *(f"in {one}" for one in joined)]
+        )
+        colour = _shade("var(--ink)", max(100 - 30 * number, 40), "var(--paper)")
+        yield {"name": name, "role": "teacher", "description": description, "colour": colour}
+
+
+def _students(params: Params) -> Iterator[dict[str, Any]]:
+    kinds = [student.ranker.architecture for student in params.students.values()]
+    hues = {kind: f"var(--hue-{number % HUES})" for number, kind in enumerate(dict.fromkeys(kinds))}
+    taught = dict.fromkeys(hues, 0)
+    for name, student in params.students.items():
+        kind = student.ranker.architecture
+        yield from _untaught(params, name, hues[kind])
+        for teacher in params.matrix.teachers:
+            # From the hue itself to half as dark at most, evenly.
+            most = kinds.count(kind) * len(params.matrix.teachers) - 1
+            yield {
+                "name": distilled_name(name, teacher),
+                "role": "taught",
+                "description": f"{kind}, taught by {teacher}, {student.loss}",
+                "colour": _shade(hues[kind], 100 - taught[kind] * min(35, 50 // max(most, 1))),
+                "student": name,
+                "teacher": teacher,
+                "control": params.control_of(name, teacher),
+                "start": params.start_of(name, teacher).name,
+            }
+            taught[kind] += 1
+
+
+def _untaught(params: Params, name: str, hue: str) -> Iterator[dict[str, Any]]:
+    """A student's starts and its controls."""
+    student = params.students[name]
+    kind, alone = student.ranker.architecture, f"no teacher, {student.control_loss}"
+    for start in params.starts():
+        if start.student == name:
+            source = f"on layers of {start.layers_of}, " if start.layers_of else ""
+            description, colour = f"{kind}, {source}not trained", _shade(hue, 40, "var(--paper)")
+            yield {"name": start.name, "role": "start", "description": description, "colour": colour, "student": name}
+    controls = {name: f"{kind}, {alone}"} if name in params.matrix.controls else {}
+    for teacher in params.matrix.teachers if name in params.matrix.controls_per_teacher else []:
+        controls[control_name(name, teacher)] = f"{kind}, start and triples of {teacher}'s, {alone}"
+    for control, description in controls.items():
+        colour = _shade(hue, 65, "var(--paper)")
+        yield {"name": control, "role": "control", "description": description, "colour": colour, "student": name}
+
+
+def _shade(colour: str, percent: int, towards: str = "var(--far)") -> str:
+    return colour if percent == 100 else f"color-mix(in oklab, {colour} {percent}%, {towards})"

@@ -1,0 +1,58 @@
+"""Every measure of every ranker."""
+
+from dataclasses import dataclass
+
+from distilrank.evaluation.latency import SINGLE
+from distilrank.results.report.gains import Gain, Gains
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.rankers import ReportedRanker
+
+# The measure that rankers are compared by where one must do.
+PRIMARY = "nDCG@10"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ranker's line of the tables: values, gain and time by task, none where there are none."""
+
+    ranker: ReportedRanker
+    values: dict[str, list[float]]
+    gains: dict[str, Gain]
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Tasks with their measures, in the order of the metrics file, and a row a ranker."""
+
+    tasks: dict[str, list[str]]
+    rows: list[Row]
+
+
+def results_table(inputs: ReportInputs, gains: dict[str, Gains]) -> Table:
+    tasks = {task: _measures_of(by_ranker) for task, by_ranker in inputs.metrics.items()}
+    times = {task: inputs.latency.medians(task, SINGLE) for task in tasks}
+    rows = [
+        Row(
+            ranker,
+            {task: _values(inputs, task, ranker, measures) for task, measures in tasks.items()},
+            {task: found[ranker.name, PRIMARY] for task, found in gains.items() if (ranker.name, PRIMARY) in found},
+            {task: medians[ranker.name] for task, medians in times.items() if ranker.name in medians},
+        )
+        for ranker in inputs.rankers
+    ]
+    return Table(tasks, rows)
+
+
+def effectiveness(inputs: ReportInputs, ranker: ReportedRanker) -> float:
+    """Mean nDCG@10 of re-ranking the first test set."""
+    return inputs.metrics[inputs.primary][ranker.name][PRIMARY]
+
+
+def _values(inputs: ReportInputs, task: str, ranker: ReportedRanker, measures: list[str]) -> list[float]:
+    known = inputs.metrics[task].get(ranker.name)
+    return [known[measure] for measure in measures] if known else []
+
+
+def _measures_of(by_ranker: dict[str, dict[str, float]]) -> list[str]:
+    return list(dict.fromkeys(measure for values in by_ranker.values() for measure in values))

@@ -1,0 +1,123 @@
+"""How scores and margins are spread: models score in ranges of their own, and margins are what a student learns.
+
+As the figure of score distributions in arXiv 2010.02666.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+from distilrank.results.report.histograms import BINS, Limits, Values, axis, fill, frame, limits_of, outline
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.rankers import ReportedRanker
+from distilrank.results.report.svg import INK, MUTED, as_svg, colour_of
+
+KEY = ["query_id", "passage_id"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of positives and negatives, and positive less negative within each query; `ranker` None: an ensemble."""
+
+    name: str
+    ranker: ReportedRanker | None
+    positives: Values
+    negatives: Values
+    margins: Values
+
+    @property
+    def colour(self) -> str:
+        return colour_of(self.ranker) if self.ranker else INK
+
+    @property
+    def spreads(self) -> list[tuple[float, float] | None]:
+        """Mean and standard deviation of positives, negatives and margins; None where there are none."""
+        groups = (self.positives, self.negatives, self.margins)
+        return [(float(group.mean()), float(group.std())) if len(group) else None for group in groups]
+
+
+@dataclass(frozen=True)
+class Row:
+    model: Scores
+    scores: Markup
+    margins: Markup
+
+
+@dataclass(frozen=True)
+class ScoreDistributions:
+    """A row a model, all on one axis of scores and one of margins, which are drawn once."""
+
+    rows: list[Row]
+    score_axis: Markup
+    margin_axis: Markup
+
+
+def score_distributions(inputs: ReportInputs) -> ScoreDistributions:
+    """Of the re-ranked candidates: teachers, ensembles of them, students; a taught one with its teacher's margins."""
+    models = _models(inputs)
+    score_limits = limits_of([side for model in models.values() for side in (model.positives, model.negatives)])
+    # Controls, which no teacher holds to a scale, may reach beyond.
+    compared = [model for model in models.values() if model.ranker is None or model.ranker.role != "control"]
+    margin_limits = limits_of([model.margins for model in compared])
+    rows = [
+        Row(model, _draw_scores(model, score_limits), _draw_margins(model, _teacher_of(model, models), margin_limits))
+        for model in models.values()
+    ]
+    return ScoreDistributions(rows, axis("scores", score_limits), axis("margins", margin_limits))
+
+
+def _models(inputs: ReportInputs) -> dict[str, Scores]:
+    models = [
+        _scores(ranker.name, ranker, inputs.runs[ranker.name])
+        for ranker in inputs.rankers
+        if ranker.role not in ("baseline", "start")
+    ]
+    teachers = [model for model in models if model.ranker and model.ranker.role == "teacher"]
+    ensembles = [
+        _scores(name, None, _combined([inputs.runs[member] for member in ensemble.members], ensemble.combine))
+        for name, ensemble in inputs.params.ensembles.items()
+        # z-mean scales by the training pairs' scores, which are not at hand.
+        if ensemble.combine != "z-mean"
+    ]
+    return {model.name: model for model in [*teachers, *ensembles, *models]}
+
+
+def _combined(runs: list[pl.DataFrame], how: Literal["mean", "median"]) -> pl.DataFrame:
+    score = pl.col("score").mean() if how == "mean" else pl.col("score").median()
+    return pl.concat(runs).group_by(*KEY, "relevant", maintain_order=True).agg(score)
+
+
+def _scores(name: str, ranker: ReportedRanker | None, run: pl.DataFrame) -> Scores:
+    positives, negatives = run.filter(pl.col("relevant")), run.filter(~pl.col("relevant"))
+    pairs = positives.join(negatives, on="query_id", maintain_order="left_right")
+    margins = pairs["score"] - pairs["score_right"]
+    return Scores(name, ranker, positives["score"].to_numpy(), negatives["score"].to_numpy(), margins.to_numpy())
+
+
+def _teacher_of(model: Scores, models: dict[str, Scores]) -> Scores | None:
+    return models.get(model.ranker.teacher or "") if model.ranker else None
+
+
+def _draw_scores(model: Scores, limits: Limits) -> Markup:
+    figure, axes = frame(limits)
+    edges = np.linspace(*limits, BINS + 1)
+    fill(axes, _counts(model.positives, edges), edges, model.colour)
+    outline(axes, _counts(model.negatives, edges), edges)
+    return as_svg(figure, f"Scores of {model.name}: positive and negative passages")
+
+
+def _draw_margins(model: Scores, teacher: Scores | None, limits: Limits) -> Markup:
+    figure, axes = frame(limits)
+    edges = np.linspace(*limits, BINS + 1)
+    axes.axvline(0, color=MUTED, linewidth=0.8, dashes=(2, 2))
+    fill(axes, _counts(model.margins, edges), edges, model.colour)
+    if teacher:
+        outline(axes, _counts(teacher.margins, edges), edges)
+    return as_svg(figure, f"Margins of {model.name}" + (f", and of {teacher.name}" if teacher else ""))
+
+
+def _counts(values: Values, edges: Values) -> Values:
+    return np.histogram(values, edges)[0].astype(np.float64)

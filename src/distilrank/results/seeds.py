@@ -1,0 +1,31 @@
+"""Figures of models that were trained by several seeds, taken together: means, and standard deviations."""
+
+from collections.abc import Mapping
+from statistics import fmean, stdev
+
+from distilrank.config.params import without_seed
+
+Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
+Figures = dict[str, dict[str, dict[str, float]]]
+
+
+def over_seeds(metrics: Metrics) -> tuple[Figures, Figures]:
+    """Means over the seeds of each ranker, and standard deviations of those measured with several."""
+    means: Figures = {}
+    deviations: Figures = {}
+    for task, by_model in metrics.items():
+        grouped: dict[str, list[Mapping[str, float]]] = {}
+        for model, values in by_model.items():
+            grouped.setdefault(without_seed(model), []).append(values)
+        by_ranker = {ranker: _by_measure(models) for ranker, models in grouped.items()}
+        means[task] = {name: {one: fmean(seen) for one, seen in values.items()} for name, values in by_ranker.items()}
+        deviations[task] = {
+            name: {one: stdev(seen) for one, seen in values.items()}
+            for name, values in by_ranker.items()
+            if len(grouped[name]) > 1
+        }
+    return means, deviations
+
+
+def _by_measure(models: list[Mapping[str, float]]) -> dict[str, list[float]]:
+    return {measure: [values[measure] for values in models] for measure in models[0]}

@@ -1,0 +1,88 @@
+"""Taught students that are worse than what they should beat: their control, their start, what finds the candidates."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from statistics import fmean
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built
+from distilrank.config.params import Params, distilled_name
+from distilrank.evaluation.tasks import title_of
+from distilrank.training.history import History
+
+MEASURE = "nDCG@10"
+ADVICE = "docs/troubleshooting.md"
+# A loss whose last fifth is below this share of the fifth before it was still falling.
+_FALLING = 0.95
+Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> mean
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """A taught student below others in mean nDCG@10; `below` has these by what they are to it, as name and value."""
+
+    title: str
+    ranker: str
+    value: float
+    below: dict[str, tuple[str, float]]
+    causes: list[str]
+
+    def __str__(self) -> str:
+        others = ", ".join(f"{what} {name} ({value:.3f})" for what, (name, value) in self.below.items())
+        causes = f" Likely: {'; '.join(self.causes)}." if self.causes else ""
+        return f"{self.title}: {self.ranker} ({self.value:.3f}) is worse than {others}.{causes} See {ADVICE}"
+
+
+def read_histories(params: Params) -> dict[str, History]:
+    """How each trained model's training went. Raises MissingInput."""
+    files = {name: layout.MODELS / name / "history.json" for name in params.model_names()}
+    return {name: History(**json.loads(built(file).read_text("utf-8"))) for name, file in files.items()}
+
+
+def shortfalls(params: Params, metrics: Mapping[str, Scores], histories: Mapping[str, History]) -> list[Shortfall]:
+    """Of every task and taught student; by means over seeds where there are several. `histories` are by model."""
+    found = (
+        _shortfall(params, title_of(task, params.first_stage()), scores, pair, histories)
+        for task, scores in metrics.items()
+        for pair in product(params.students, params.matrix.teachers)
+        if distilled_name(*pair) in scores
+    )
+    return [one for one in found if one.below]
+
+
+def _shortfall(
+    params: Params, title: str, scores: Scores, pair: tuple[str, str], histories: Mapping[str, History]
+) -> Shortfall:
+    name = distilled_name(*pair)
+    value = scores[name][MEASURE]
+    others = {
+        "its control": params.control_of(*pair),
+        "what it starts from,": params.start_of(*pair).name,
+        "what found its candidates,": params.first_stage(),
+    }
+    known = {what: (other, scores[other][MEASURE]) for what, other in others.items() if other and other in scores}
+    # What is no less to the third decimal, as figures are shown, is not worth a word.
+    below = {what: other for what, other in known.items() if round(value, 3) < round(other[1], 3)}
+    return Shortfall(title, name, value, below, list(_causes(params, scores, pair, histories)) if below else [])
+
+
+def _causes(params: Params, scores: Scores, pair: tuple[str, str], histories: Mapping[str, History]) -> Iterator[str]:
+    """What the figures themselves tell of why."""
+    student, teacher = pair
+    control = params.control_of(student, teacher)
+    members = [name for name in params.members(teacher) if name in scores]
+    best = max((scores[name][MEASURE] for name in members), default=None)
+    if best is not None and control and control in scores and best <= scores[control][MEASURE]:
+        yield f"its teacher {teacher} ({best:.3f}) is no better than the control, so train the teacher longer"
+    if best is not None and best <= scores[params.first_stage()][MEASURE]:
+        yield f"its teacher {teacher} ({best:.3f}) is no better than {params.first_stage()}"
+    history = histories.get(distilled_name(*pair))
+    if history and _still_falling([loss for _, loss in history.loss]):
+        yield "its loss was still falling when its training ended, so give it more steps"
+
+
+def _still_falling(losses: list[float]) -> bool:
+    fifth = len(losses) // 5
+    return fifth > 0 and fmean(losses[-fifth:]) < _FALLING * fmean(losses[-2 * fifth : -fifth])

@@ -1,0 +1,91 @@
+"""Filling a store: every part of a plan scored by workers, written as it comes, with figures on the way."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from distilrank.data.tokens import TokenStore
+from distilrank.errors import ScoreError
+from distilrank.progress import progress
+from distilrank.scoring.batch_size import WORTH_MEASURING, measured_tokens_per_batch
+from distilrank.scoring.parts import PairsToScore, ScoredPairs
+from distilrank.scoring.plan import Plan
+from distilrank.scoring.scores import KEY
+from distilrank.scoring.speed import Figures
+from distilrank.scoring.store import ScoreStore
+from distilrank.sections.training import Precision
+from distilrank.workers.work import Each
+
+# How far a score may move between batches, kernels and machines, as a share of 1 + its size.
+_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 0.1}
+Log = Callable[[int, dict[str, float]], None]
+
+
+def fill(
+    store: ScoreStore,
+    plan: Plan,
+    each: Each[PairsToScore, ScoredPairs],
+    tokens: TokenStore,
+    precision: Precision,
+    what: str,
+    log: Log = lambda _step, _values: None,
+) -> None:
+    """Scores what is planned and not yet stored; `log` is told the figures, by the pairs done, as parts come.
+
+    Raises ScoreError for a score that is not finite, or a store whose scores are no longer the scorer's.
+    """
+    _check_held(plan.sample_of_held(), each, tokens, precision, store.directory)
+    missing = plan.missing_parts(store)
+    if not missing:
+        return
+    measure = plan.pairs >= WORTH_MEASURING
+    budget = measured_tokens_per_batch(each, _some(missing), tokens, precision) if measure else None
+
+    def parts() -> Iterator[PairsToScore]:
+        for name, part in missing.items():
+            yield PairsToScore.cut(name, pl.read_parquet(part), tokens, precision, budget)
+
+    done = plan.pairs - sum(_rows(part) for part in missing.values())
+    figures, began = Figures(), time.perf_counter()
+    try:
+        with progress(what, plan.pairs, done) as advance:
+            for scored in each(parts()):
+                store.add(scored.name, scored.pairs.with_columns(score=pl.Series(scored.scores)))
+                figures.add(len(scored.pairs), scored.tokens, scored.padded_tokens, time.perf_counter() - began)
+                advance(len(scored.pairs), str(figures))
+                log(done + figures.pairs, figures.values())
+    finally:
+        store.log({"run": what, "ended": round(time.time()), **figures.values()})
+
+
+def _check_held(
+    held: pl.DataFrame, each: Each[PairsToScore, ScoredPairs], tokens: TokenStore, precision: Precision, store: Path
+) -> None:
+    """Scores some stored pairs again: other code, or another library, may have come to score differently."""
+    if held.is_empty():
+        return
+    (again,) = each([PairsToScore.cut("held", held.select(KEY), tokens, precision, None)])
+    stored = held["score"].to_numpy()
+    far = np.abs(again.scores - stored) > _TOLERANCE[precision] * (1 + np.abs(stored))
+    if far.any():
+        first = held.row(int(far.argmax()), named=True)
+        raise ScoreError(
+            store,
+            got=f"score {first['score']:.4g} of query '{first['query_id']}' and passage '{first['passage_id']}'",
+            expected=f"{again.scores[far.argmax()]:.4g}, as the teacher scores now",
+            remedy="delete the directory, to score anew",
+        )
+
+
+def _some(parts: dict[str, Path]) -> pl.DataFrame:
+    """The pairs of up to eight parts, which are of different lengths."""
+    files = list(parts.values())
+    return pl.concat(pl.read_parquet(file) for file in files[:: max(1, len(files) // 8)])
+
+
+def _rows(part: Path) -> int:
+    rows: int = pl.scan_parquet(part).select(pl.len()).collect().item()
+    return rows

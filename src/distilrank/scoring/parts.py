@@ -1,0 +1,56 @@
+"""A scorer's work on parts: what a worker is handed, and what it gives back."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from distilrank.data.tokens import TokenStore
+from distilrank.rankers.loading import load_ranker
+from distilrank.scoring.pairs import score_pairs
+from distilrank.scoring.scores import Scores
+from distilrank.sections.training import Precision
+
+
+@dataclass(frozen=True)
+class PairsToScore:
+    """Pairs (query_id, passage_id), the tokens of their texts alone, and how to score them. `name` comes back."""
+
+    name: str
+    pairs: pl.DataFrame
+    tokens: TokenStore
+    precision: Precision
+    tokens_per_batch: int | None
+
+    @classmethod
+    def cut(
+        cls, name: str, pairs: pl.DataFrame, tokens: TokenStore, precision: Precision, budget: int | None
+    ) -> "PairsToScore":
+        """With just what the pairs need of `tokens`."""
+        return cls(name, pairs, tokens.subset(pairs["query_id"], pairs["passage_id"]), precision, budget)
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """A part's pairs with their scores (pairs,), the tokens read for them, and the worker's seconds."""
+
+    name: str
+    pairs: pl.DataFrame
+    scores: Scores
+    tokens: int
+    padded_tokens: int
+    seconds: float
+
+
+def begin_scoring(model: Path) -> Callable[[PairsToScore], ScoredPairs]:
+    """Loads the ranker in `model`, and gives what scores parts with it."""
+    ranker = load_ranker(model)
+
+    def score(part: PairsToScore) -> ScoredPairs:
+        began = time.perf_counter()
+        scored = score_pairs(ranker, part.tokens, part.pairs, part.precision, part.tokens_per_batch)
+        return ScoredPairs(part.name, part.pairs, *scored, time.perf_counter() - began)
+
+    return score

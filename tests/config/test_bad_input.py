@@ -1,0 +1,483 @@
+"""A user's mistake: exit code 2, one line that says what, where and what to do, and nothing written."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.conftest import ROOT, Command
+
+from distilrank.cli.main import main
+from distilrank.data.collection import SCHEMAS
+
+TINY = (ROOT / "tests" / "params.tiny.yaml").read_text()
+
+
+@pytest.fixture
+def refused(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs a command in a project with these params and gives back the one line of its refusal.
+
+    In this process, because there are many: a process of its own spends a second on its start.
+    """
+
+    def run(params: str | None, *words: str) -> str:
+        if params is not None:
+            (tmp_path / "params.yaml").write_text(params)
+        before = sorted(tmp_path.rglob("*"))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["distilrank", *words])
+        for name in set(os.environ) - set(environment):
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert ended.value.code == 2, printed.err
+        assert printed.out == ""
+        assert len(printed.err.splitlines()) == 1, printed.err
+        assert sorted(tmp_path.rglob("*")) == before
+        return printed.err
+
+    return run
+
+
+def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path, command: Command) -> None:
+    done = command(tmp_path, "distilrank", "collect")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "distilrank: params.yaml: got no such file, expected the parameters; run from the root of the project"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "expected"),
+    [
+        ("minimum_words: 12", "minimum_word: 12", r"collection.aws-api-docs.minimum_word: got an unknown key"),
+        ("depth: 20", "depth: many", "params.yaml: candidates.depth: got 'many'.*valid integer"),
+        ("depth: 20", "depth: 0", "params.yaml: candidates.depth: got 0.*greater than or equal to 1"),
+        ("evaluation: {depth: 10", "evaluation: {depth: 9", "evaluation.depth: got 9.*greater than or equal to 10"),
+        ("  dot:\n", "  bm25:\n", "bm25 names something else in the results"),
+        ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
+        ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
+        (
+            "{nDCG@10: 0.01}",
+            "{Recall@20: 0.01}",
+            "promotion.floors may name the measures .*'MAP'] of rerank, not Recall@20",
+        ),
+        (
+            "examples: 3",
+            "examples: 3, expected: [{collection: x, task: retrieve, measure: Recall@100, source: x, seed_noise: .1, "
+            "near: .1, figures: {bm25: 1}}]",
+            "report.expected may name the measures .*'Recall@20'] of retrieve, not Recall@100, by its depth",
+        ),
+        (
+            "patience: null",
+            "patience: 2",
+            "patience, 2, cannot run out before the last of 3 validations: set at most 1",
+        ),
+        (
+            "warmup_share: 0.0, validate_every: 2, patience: null",
+            "warmup_share: 0.0, validate_every: 2, patience: 1",
+            "teachers.T1b.training: .*patience, 1, cannot run out before the last of 1 validations: set null",
+        ),
+        ("seeds: []", "seeds: [2, 1]", "matrix.seeds has 1, by which students.dot is trained anyway: name others"),
+        ("seeds: []", "seeds: [2, 2]", r"matrix: .*each entry must stand once; they are \[2, 2\]"),
+        ("passages: 100}", "passages: 0}", "validation.passages: got 0.*greater than or equal to 1"),
+        ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.train_depth, 20"),
+        (
+            "  tk:\n",
+            "  T2:\n",
+            r"teachers, ensembles, imports and students must differ in name; more than one has \['T2'\]",
+        ),
+        (
+            "architecture: tk",
+            "architecture: kt",
+            "students.tk.ranker.architecture: got 'kt', expected one of 'cat', 'p",
+        ),
+        ("members: [T1, T1b]", "members: [T1, T3]", r"ensembles.T2.members may name .*'T1', 'T1b'\], not \['T3'\]"),
+        ("members: [T1, T1b]", "members: [T1, T1]", "each member must stand once"),
+        ("teachers: [T1, T2]", "teachers: [T1, dot]", r"matrix.teachers may name .*'T1', 'T1b', 'T2'\], not \['dot'\]"),
+        ("teachers: [T1, T2]", "teachers: [T1, T1]", "matrix: .*each entry must stand once"),
+        ("controls: [dot]", "controls: [tod]", r"matrix.controls may name .*'dot', 'tk'\], not \['tod'\]"),
+        ("indexes: [dot]", "indexes: [tk]", r"may name the dense students with a control \['dot'\], not \['tk'\]"),
+        (
+            "loss: {name: weighted-ranknet}",
+            "loss: {name: listwise-kl}",
+            "students.tk.loss.listwise-kl.temperature: got nothing",
+        ),
+        (
+            "control_loss: {name: ranknet}",
+            "control_loss: {name: infonce}",
+            "students.dot.control_loss.infonce.temperature: got nothing",
+        ),
+        (
+            "control_loss: {name: ranknet}",
+            "control_loss: {name: infonce, temperature: 0}",
+            "students.dot.control_loss.infonce.temperature: got 0, expected .*greater than 0",
+        ),
+        ("  dot:\n", "  start:\n", "start names something else in the results"),
+        ("controls_per_teacher: []", "controls_per_teacher: [tod]", r"controls_per_teacher may name .* not \['tod'\]"),
+        ("minimum_relevance: 1}", "minimum_relevance: 1, untrained: [retrieve]}", "name rerank as well"),
+        (
+            "pooling: mean}\n    start: backbone",
+            "pooling: mean, scale: 0}\n    start: backbone",
+            "students.dot.ranker.dot.scale: got 0.*greater than 0",
+        ),
+        (
+            "loss: {name: weighted-ranknet}",
+            "loss: {name: mse}\n    temperature: 2.0",
+            "only infonce and listwise-kl take one, not mse",
+        ),
+        (
+            "loss: {name: weighted-ranknet}",
+            "loss: {name: ranknet}",
+            "students.tk.loss.name: got 'ranknet', expected one of 'margin-mse'",
+        ),
+        ("imports: {}", "imports: {T9: {location: x, checksum: abc}}", "imports.T9.checksum: got 'abc'"),
+        ("imports: {}", "imports: {T1: {location: x, checksum: null}}", r"more than one has \['T1'\]"),
+        (
+            "labels: {most_negative_margins: 1.0}",
+            "labels: {most_negative_margins: 2.0}",
+            "most_negative_margins: got 2.0",
+        ),
+        ("negatives: 1", "negatives: 11", "negatives is 11, more than negatives_from, 10"),
+        (
+            "negatives_from: 8",
+            "negatives_from: 21",
+            "T1b.triples.negatives_from is 21, beyond candidates.train_depth",
+        ),
+        (
+            "learning_rate: 1e-3",
+            "learning_rate: 1e-3, part_learning_rates: {kernel: 0.1}",
+            r"part_learning_rates of tk may name \['kernels', 'embeddings'\], not \['kernel'\]",
+        ),
+        (
+            "architecture: tk",
+            "architecture: prettr, layers: 3, join_layer: 3",
+            "join_layer must be below layers, 3",
+        ),
+        (
+            "report: {examples: 3}",
+            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: MAP, source: x, seed_noise: .1, "
+            "near: .2, figures: {T9: .5}}]}",
+            r"report.expected may name the rankers \['bm25', 'backbone', 'T1'.*not \['T9'\]",
+        ),
+        (
+            "report: {examples: 3}",
+            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: MAP, source: x, seed_noise: .2, "
+            "near: .1, figures: {T1: .5}}]}",
+            "near is 0.1, below seed_noise, 0.2",
+        ),
+        (
+            "report: {examples: 3}",
+            "report: {examples: 3, expected: [{task: rerank, measure: MAP, source: x, seed_noise: .1, near: .2, "
+            "figures: {T1: .5}}]}",
+            "report.expected.0.collection: got nothing, expected this key",
+        ),
+        ("report: {examples: 3}", "", "params.yaml: report: got nothing, expected this key"),
+        ("report: {examples: 3}", "report: [", "got no YAML"),
+        ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: got an unknown key"),
+    ],
+)
+def test_params(refused: Callable[..., str], change: str, to: str, expected: str) -> None:
+    assert change in TINY
+    assert re.search(expected, refused(TINY.replace(change, to, 1), "collect"))
+
+
+def test_no_params_at_all(refused: Callable[..., str]) -> None:
+    assert "params.yaml: got no such file" in refused(None, "collect")
+
+
+def test_a_collection_that_is_empty(refused: Callable[..., str]) -> None:
+    line = refused(TINY.replace("minimum_words: 12", "minimum_words: 100000"), "collect")
+    assert "table passages: got an empty table" in line
+
+
+def test_a_backbone_with_another_sha256(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data" / "collection", tmp_path / "data" / "collection")
+    line = refused(re.sub(r"sha256: \w{5}", "sha256: 00000", TINY), "tokenize")
+    assert re.search("backbone minilm: got sha256 53aa5.* expected 00000", line)
+
+
+def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data" / "collection", tmp_path / "data" / "collection")
+    line = refused(TINY.replace("model: minilm", "model: no/../where"), "tokenize")
+    assert "backbone no/../where: got" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["tokenize", "candidates", "triples", "teach T1", "score T1", "ensemble T2", "distil dot", "index dot", "evaluate",
+     "quality", "latency", "report", "search anything", "results", "export-scores T1 package"],
+)  # fmt: skip
+def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
+    assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
+
+
+def without(split: str, collection: Path) -> None:
+    """Takes the queries of a split out of a collection."""
+    for name in ("queries", "qrels"):
+        table = pl.read_parquet(collection / f"{name}.parquet")
+        table.filter(pl.col("split") != split).write_parquet(collection / f"{name}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("split", "words", "expected"),
+    [
+        ("test", "evaluate", "got no test queries, expected some; .*collection.splits"),
+        ("test", "teach T1", "got no test queries, expected some, .*collection.splits"),
+        ("dev", "teach T1", "got no dev queries, expected some, .*collection.dev_share"),
+    ],
+)
+def test_a_split_without_queries(
+    refused: Callable[..., str], prepared: Path, tmp_path: Path, split: str, words: str, expected: str
+) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    without(split, tmp_path / "data" / "collection")
+    assert re.search(expected, refused(TINY, *words.split()))
+
+
+def test_a_test_set_without_a_minimum_relevance(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    line = refused(TINY.replace("minimum_relevance: 1", "minimum_relevance: {dl19: 2}"), "evaluate")
+    assert "evaluation.minimum_relevance: got no entry 'test', expected one of ['dl19']" in line
+
+
+def test_more_layers_than_the_backbone_has(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    line = refused(TINY.replace("architecture: cat, layers: 2", "architecture: cat, layers: 7"), "teach", "T1")
+    assert "got 6 layers, expected at least 7" in line
+
+
+def test_a_device_that_is_not_there(refused: Callable[..., str], prepared: Path, tmp_path: Path,
+                                    environment: dict[str, str]) -> None:  # fmt: skip
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    environment["DISTILRANK_DEVICE"] = "tpu"
+    try:
+        assert "DISTILRANK_DEVICE: got 'tpu', expected cpu, or cuda" in refused(TINY, "teach", "T1")
+    finally:
+        environment["DISTILRANK_DEVICE"] = "cpu"
+
+
+def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
+    assert "params.yaml: teachers: got no entry 'T2', expected one of ['T1', 'T1b']" in refused(TINY, "teach", "T2")
+    assert "imports: got no entry 'T9'" in refused(TINY, "import-scores", "T9")
+    assert "teachers, ensembles and imports: got no entry 'T3'" in refused(TINY, "distil", "dot", "--teacher", "T3")
+
+
+def test_a_student_cannot_start_from_scores_alone(refused: Callable[..., str]) -> None:
+    params = TINY.replace("imports: {}", "imports: {T9: {location: x, checksum: null}}").replace("[T1, T2]", "[T1, T9]")
+    line = refused(params.replace("start: backbone", "start: teacher", 1), "check")
+    assert "students.dot cannot start from T9, of which there are scores alone" in line
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("1\t0\tnobody\ta\tb\n", "scores.tsv:1: got query_id 'nobody'"),
+        ("1\tnan\tq\ta\tb\n", "scores.tsv:1: got neg_score 'nan'"),
+        ("1\t0\tq\ta\n", "Row #1: Expected 5 columns, got 4"),
+        ("1\t0\tq\ta\tb", "a last line without its end"),
+    ],
+)
+def test_published_scores_with_a_fault(
+    refused: Callable[..., str], prepared: Path, tmp_path: Path, line: str, expected: str
+) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    (tmp_path / "scores.tsv").write_text(line)
+    params = TINY.replace("imports: {}", "imports: {T9: {location: scores.tsv, checksum: null}}")
+    assert expected in refused(params, "import-scores", "T9")
+
+
+@pytest.mark.parametrize(("variable", "value"), [("DISTILRANK_WORKERS", "0"), ("DISTILRANK_GPUS_PER_WORKER", "some")])
+def test_workers_that_cannot_be(
+    refused: Callable[..., str], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setitem(environment, variable, value)
+    assert f"{variable}: got '{value}', expected a" in refused(TINY, "score", "T1")
+
+
+def own_tables(directory: Path, **changes: pl.DataFrame) -> str:
+    """Writes a collection of one's own, with some tables changed, and gives back the params that read it."""
+    tables = {
+        "passages": pl.DataFrame({"passage_id": ["a", "b"], "title": ["", ""], "text": ["one", "two"]}),
+        "queries": pl.DataFrame(
+            {"query_id": ["q", "r", "s"], "text": ["one?", "two?", "one!"], "split": ["train", "dev", "test"]}
+        ),
+        "qrels": pl.DataFrame(
+            {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, 1, 1],
+             "split": ["train", "dev", "test"]}
+        ),
+    }  # fmt: skip
+    folder = directory / "collections" / "own"
+    folder.mkdir(parents=True)
+    for name in SCHEMAS:
+        (tables | changes)[name].write_parquet(folder / f"{name}.parquet")
+    section = "collection:\n  source: parquet\n  location: collections/own\n"
+    return section + TINY[TINY.index("backbone:") :]
+
+
+def test_ones_own_collection_is_read(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "params.yaml").write_text(own_tables(tmp_path))
+    done = command(tmp_path, "distilrank", "collect")
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(tmp_path / "data/collection/passages.parquet")["passage_id"].to_list() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"passages": {"passage_id": ["a", "a"], "title": ["", ""], "text": ["x", "y"]}},
+         "got 1 passages with an id that another has .the first: 'a'..* expected none; .*on_error to drop"),
+        ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "zebra"], "relevance": [1, 1, 1],
+                    "split": ["train", "dev", "test"]}}, "1 qrels of passages that are not there .*'zebra'"),
+        ({"qrels": {"query_id": ["q", "r", "s"], "passage_id": ["a", "b", "a"], "relevance": [1, None, 1],
+                    "split": ["train", "dev", "test"]}}, "1 qrels without a relevance .*'r'"),
+        ({"queries": {"query_id": ["q"], "question": ["x"]}}, "queries.parquet.*question.*expected"),
+    ],
+)  # fmt: skip
+def test_ones_own_collection_with_a_fault(
+    refused: Callable[..., str], tmp_path: Path, changes: dict[str, dict[str, list[object]]], expected: str
+) -> None:
+    params = own_tables(tmp_path, **{name: pl.DataFrame(table) for name, table in changes.items()})
+    assert re.search(expected, refused(params, "collect"))
+
+
+def test_a_table_that_is_missing(refused: Callable[..., str], tmp_path: Path) -> None:
+    params = own_tables(tmp_path)
+    (tmp_path / "collections/own/qrels.parquet").unlink()
+    assert "qrels.parquet: got no such file" in refused(params, "collect")
+
+
+def test_a_file_that_is_no_parquet(refused: Callable[..., str], tmp_path: Path) -> None:
+    params = own_tables(tmp_path)
+    (tmp_path / "collections/own/qrels.parquet").write_text("query-id\tcorpus-id\tscore\n")
+    assert re.search("qrels.parquet: got .*expected a Parquet file", refused(params, "collect"))
+
+
+def in_beir_layout(directory: Path, corpus: bytes = b'{"_id": "a", "text": "one"}\n') -> str:
+    """Writes a collection in BEIR's layout and gives back the params that read it."""
+    folder = directory / "collections" / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_bytes(corpus)
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "one?"}\n')
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\ta\t1\n")
+    return "collection: {source: beir, location: collections/beir}\n" + TINY[TINY.index("backbone:") :]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "expected"),
+    [
+        (
+            b'{"_id": "a", "text": "one"}\n[]\n',
+            r"corpus.jsonl:2: got \[\], which is no object, expected an object with",
+        ),
+        (b'{"_id": "a", "text": "caf\xe9"}\n', "corpus.jsonl:1: got the byte 0xe9, which is not UTF-8"),
+        (b'{"_id": "a\\tb", "text": "one"}\n', "1 passages with an id that is empty or holds white space"),
+        (b'{"_id": "a\\u0000", "text": "one"}\n', "1 passages with an id that is empty or holds white space"),
+        (b"", "corpus.jsonl: got an empty file"),
+        (b"x" * 11_000_000, "corpus.jsonl:1: got more than 10,000,000 bytes"),
+    ],
+)
+def test_a_collection_in_beirs_layout_with_a_fault(
+    refused: Callable[..., str], tmp_path: Path, corpus: bytes, expected: str
+) -> None:
+    assert re.search(expected, refused(in_beir_layout(tmp_path, corpus), "collect"))
+
+
+def test_a_directory_where_a_file_should_be(refused: Callable[..., str], tmp_path: Path) -> None:
+    params = in_beir_layout(tmp_path)
+    (tmp_path / "collections/beir/corpus.jsonl").unlink()
+    (tmp_path / "collections/beir/corpus.jsonl").mkdir()
+    assert "corpus.jsonl: got a directory, expected a file" in refused(params, "collect")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(refused: Callable[..., str], tmp_path: Path) -> None:
+    params = in_beir_layout(tmp_path)
+    (tmp_path / "collections/beir/corpus.jsonl").chmod(0)
+    assert "corpus.jsonl: got Permission denied" in refused(params, "collect")
+
+
+def test_s3_without_credentials(
+    refused: Callable[..., str], tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in environment if name.startswith("AWS_")]:
+        monkeypatch.delitem(environment, name)
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "none", "AWS_CONFIG_FILE": "none"}
+    for name, value in (nowhere | {"DISTILRANK_CACHE": str(tmp_path.parent / "cache")}).items():
+        monkeypatch.setitem(environment, name, value)
+    params = in_beir_layout(tmp_path).replace("location: collections/beir", "location: s3://team/beir")
+    assert "s3://team/beir/queries.jsonl: got no AWS credentials" in refused(params, "collect")
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (
+            "{source: beer}",
+            "collection.source: got 'beer', expected one of 'aws-api-docs', 'parquet', 'beir', 'msmarco-p",
+        ),
+        ("{location: x}", "collection.source: got nothing, expected one of"),
+        ("{source: beir, location: x, splits: {unlabelled: x}}", "unlabelled queries have no qrels"),
+        ("{source: beir, location: x, splits: {DL19: x}}", "collection.beir.splits.DL19"),
+        (
+            "{source: msmarco-passage, location: x, splits: {dl19: trec-dl-2018}}",
+            "expected 'train', 'dev', 'dev.small'",
+        ),
+        ("{source: beir, location: x, checksums: {a: abc}}", "checksums.a: got 'abc'"),
+        ("{source: tsv, location: x, passages: x, splits: {test: {queries: x}}}", "splits.test.qrels: got nothing"),
+        ("{source: tsv, location: x, passages: x, splits: {}}", "splits: got {}"),
+        ("{source: beir, location: ftp://x/y}", "ftp://x/y/queries.jsonl: got the scheme 'ftp', expected https"),
+        ("{source: beir, location: nowhere}", "nowhere: got no such folder"),
+    ],
+)
+def test_sources(refused: Callable[..., str], tmp_path: Path, section: str, expected: str) -> None:
+    assert expected in refused(f"collection: {section}\n" + TINY[TINY.index("backbone:") :], "collect")
+
+
+@pytest.mark.parametrize(
+    ("triples", "expected"),
+    [
+        (
+            "{location: x, checksum: null, columns: names, count: null}",
+            "triples.columns: got 'names', expected 'ids' or",
+        ),
+        ("{count: 2}", "triples.negatives: got nothing"),
+        ("{location: nowhere, checksum: null, columns: ids, count: null}", "nowhere: got no such file"),
+    ],
+)
+def test_given_triples(
+    refused: Callable[..., str], prepared: Path, tmp_path: Path, triples: str, expected: str
+) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    params = re.sub(r"^triples: .*$", f"triples: {triples}", TINY, flags=re.MULTILINE)
+    assert expected in refused(params, "triples")
+
+
+def test_a_preset_over_params_of_ones_own(refused: Callable[..., str], tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    assert "params.yaml: got params of your own" in refused(TINY, "init", "--preset", "paper")
+    assert "preset: got 'papers', expected one of ['ablation'" in refused(TINY, "init", "--preset", "papers")
+
+
+@pytest.mark.parametrize(
+    ("teacher", "expected"),
+    [
+        ("architecture: cat, layers: 2", "students.dot cannot start from T1, which has 2 layers"),
+        ("architecture: tk", "students.dot cannot start from T1, which has no transformer"),
+    ],
+)
+def test_a_start_that_the_teacher_cannot_give(refused: Callable[..., str], teacher: str, expected: str) -> None:
+    deeper = TINY.replace(
+        "layers: 1, pooling: mean}\n    start: backbone", "layers: 3, pooling: mean}\n    start: teacher"
+    )
+    assert deeper != TINY
+    assert expected in refused(deeper.replace("architecture: cat, layers: 2", teacher), "check")
