@@ -76,5 +76,5 @@ def test_modules_import(interpreter: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     imported, without = json.loads(done.stdout)
     assert not {"distilrank", "flows", "infra"} & set(without.values()), without
-    expected = {"cli", "params", "data.tokens", "data.collection", "workers.local", "gpu_check.command"}
+    expected = {"cli.main", "config.params", "data.tokens", "data.collection", "workers.local", "gpu_check.command"}
     assert {f"distilrank.{module}" for module in expected} <= set(imported), without

@@ -155,7 +155,7 @@ def test_what_commands_print_is_told_without_secrets() -> None:
 
 def test_an_error_that_nobody_foresaw_tells_no_secret(tmp_path: Path) -> None:
     code = f"""
-import distilrank.cli as cli
+import distilrank.cli.main as cli
 @cli.app.command()
 def fails() -> None:
     raise ValueError("{SECRET}")

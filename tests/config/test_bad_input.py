@@ -132,8 +132,8 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         (
             "loss: {name: weighted-ranknet}",
-            "loss: {name: mse}\n    temperature: 2.0",
-            "only infonce and listwise-kl take one, not mse",
+            "loss: {name: mse, temperature: 2.0}",
+            "students.tk.loss.mse.temperature: got an unknown key",
         ),
         (
             "loss: {name: weighted-ranknet}",

@@ -37,7 +37,7 @@ def save_tiny_ranker(directory: Path, architecture: str, seed: int = 0) -> Path:
         cls_token_id=1, sep_token_id=2, pad_token_id=0, mask_token_id=3,
     )  # fmt: skip
     torch.manual_seed(seed)
-    ARCHITECTURES[architecture](config).save_pretrained(directory)
+    ARCHITECTURES[architecture].ranker()(config).save_pretrained(directory)
     tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.save(str(directory / "tokenizer.json"))

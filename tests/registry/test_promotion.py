@@ -23,7 +23,7 @@ from distilrank.registry.promotion import promote
 from distilrank.registry.register import register
 from distilrank.registry.rollback import rollback
 
-COMMAND = [sys.executable, "-c", "from distilrank.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from distilrank.cli.main import main; main()"]
 
 
 def retrained(built: Built, seed: int, mean: float) -> None:

@@ -18,7 +18,7 @@ from distilrank.registry.names import registered_name
 from distilrank.registry.promotion import promote
 from distilrank.registry.register import register
 
-COMMAND = [sys.executable, "-c", "from distilrank.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from distilrank.cli.main import main; main()"]
 
 
 def test_each_model_becomes_a_version_once(built: Built, client: MlflowClient, tracker: str) -> None:

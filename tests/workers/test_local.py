@@ -110,7 +110,7 @@ def test_a_number_that_is_none_is_refused(value: str, monkeypatch: pytest.Monkey
 def test_workers_end_with_a_process_that_is_killed(deaths: Path, tmp_path: Path) -> None:
     work(tmp_path)
     script = (
-        "import time; from pathlib import Path; from distilrank.workers.placed import *;"
+        "import time; from pathlib import Path; from distilrank.workers.pool import *;"
         "from tests.workers.work import begin_doubling\n"
         "if __name__ == '__main__':\n"
         f" with workers(Work(begin_doubling, Path({str(tmp_path / 'work')!r})), Workplace.chosen()) as each:\n"

@@ -119,7 +119,7 @@ def test_without_ray_the_message_says_how_to_install_it(tmp_path: Path) -> None:
         " def find_spec(cls, name, *rest): return None if name == 'ray' else PathFinder.find_spec(name, *rest)\n"
         "sys.meta_path = [one for one in sys.meta_path if one is not PathFinder] + [NoRay]\n"
         "sys.argv = ['distilrank', 'score', 'T1']\n"
-        "from distilrank.cli import main; main()\n"
+        "from distilrank.cli.main import main; main()\n"
     )
     (tmp_path / "params.yaml").write_text((ROOT / "tests" / "params.tiny.yaml").read_text())
     environment = os.environ | {"DISTILRANK_RAY_ADDRESS": "auto"}

@@ -1,10 +1,17 @@
 """Rankers as directories that sentence-transformers reads: a bi-encoder, a cross-encoder, a multi-vector encoder."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distilrank.artifacts.directories import new_directory
+from distilrank.errors import CheckpointError
+from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.table import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from distilrank.rankers.sentence_transformers import Exported
 
 
 def export_model(model: Path, target: Path) -> None:
@@ -18,7 +25,22 @@ def export_model(model: Path, target: Path) -> None:
     MissingInput.
     """
     ranker = load_ranker(model).cpu()
-    exported = ARCHITECTURES[ranker.architecture].exported(ranker, model)
+    exported = _exported(ranker, model)
     used = {"model": model.name, **exported.told}
     with new_directory(target, "export-model", used, model / "model.safetensors") as directory:
         exported.model.save(str(directory), create_model_card=False)
+
+
+def _exported(ranker: Ranker, model: Path) -> "Exported":
+    architecture = ARCHITECTURES[ranker.architecture]
+    made: Exported | None = None
+    if architecture.can_be_exported:
+        made = import_module(f"{type(architecture).__module__}.export").exported(ranker, model)
+    if made is None:
+        raise CheckpointError(
+            model,
+            got=f"a ranker {ranker.config.ranker}",
+            expected="one that other libraries know, such as dot, cat, or colbert without query_masks",
+            remedy="export another model",
+        )
+    return made

@@ -85,5 +85,5 @@ def _trained(model: Path) -> str:
     ranker, training = used["ranker"], used["training"]
     return (
         f"{ranker['architecture']} on {used['backbone']['model']}, {ranker['layers']} layers, "
-        f"trained with {used['loss']} for at most {training['steps']} steps of {training['batch_size']}"
+        f"trained with {used['loss']['name']} for at most {training['steps']} steps of {training['batch_size']}"
     )

@@ -1,8 +1,10 @@
 """What exports to sentence-transformers share: the transformer, its lengths and tokenizer, and linear layers."""
 
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from sentence_transformers.base.modules import Dense, Transformer
@@ -18,6 +20,20 @@ SINGLE = SPECIAL_TOKENS - 1
 SENTENCE = "sentence_embedding"
 TOKENS = "token_embeddings"
 SCORES = "scores"
+
+
+class Saved(Protocol):
+    """A model of sentence-transformers."""
+
+    def save(self, path: str, *, create_model_card: bool) -> None: ...
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A ranker for another library; `told` stands in the manifest beside it."""
+
+    model: Saved
+    told: Mapping[str, float] = field(default_factory=dict)
 
 
 def lengths_of(ranker: TransformerRanker) -> dict[str, int]:

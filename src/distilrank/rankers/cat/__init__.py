@@ -1,10 +1,9 @@
 """BERT_CAT (Nogueira and Cho, arXiv 1901.04085): query and passage joined."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilrank.rankers.architecture import Architecture, Exported, PublishedFacts
+from distilrank.rankers.architecture import Architecture, PublishedFacts
 from distilrank.rankers.cat.params import CatParams
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
 class Cat(Architecture):
     params = CatParams
+    can_be_exported = True
     is_published = True
 
     def ranker(self) -> "type[Ranker]":
@@ -22,11 +22,6 @@ class Cat(Architecture):
 
     def examples(self, layers: int, width: int) -> Mapping[str, CatParams]:
         return {"cat, [CLS]": CatParams(layers=layers), "cat, pooler": CatParams(layers=layers, pooling="pooler")}
-
-    def exported(self, ranker: "Ranker", model: Path) -> Exported:
-        from distilrank.rankers.cat.export import cross_encoder
-
-        return Exported(cross_encoder(ranker, model))
 
     def published(self, facts: PublishedFacts) -> CatParams:
         """Published CATs read the pooler of every backbone that has one."""

@@ -9,10 +9,10 @@ from torch import nn
 
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.cat.model import CatRanker
-from distilrank.rankers.sentence_transformers import SCORES, SENTENCE, dense_of, transformer_of
+from distilrank.rankers.sentence_transformers import SCORES, SENTENCE, Exported, dense_of, transformer_of
 
 
-def cross_encoder(ranker: Ranker, model: Path) -> CrossEncoder:
+def exported(ranker: Ranker, model: Path) -> Exported:
     """With no activation on its raw scores."""
     assert isinstance(ranker, CatRanker)
     length = ranker.longest()
@@ -24,4 +24,4 @@ def cross_encoder(ranker: Ranker, model: Path) -> CrossEncoder:
     else:
         modules = [transformer_of(ranker, model, max_seq_length=length), Pooling(ranker.width, "cls"), head]
     encoder: CrossEncoder = CrossEncoder(modules=modules, activation_fn=nn.Identity(), device="cpu")
-    return encoder
+    return Exported(encoder)

@@ -1,10 +1,9 @@
 """ColBERT (Khattab and Zaharia, SIGIR 2020), as in arXiv 2010.02666: one vector per token, compared by MaxSim."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilrank.rankers.architecture import Architecture, Exported, PublishedFacts
+from distilrank.rankers.architecture import Architecture, PublishedFacts
 from distilrank.rankers.colbert.params import ColbertParams
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
 class Colbert(Architecture):
     params = ColbertParams
+    can_be_exported = True
     is_published = True
 
     def ranker(self) -> "type[Ranker]":
@@ -22,11 +22,6 @@ class Colbert(Architecture):
 
     def examples(self, layers: int, width: int) -> Mapping[str, ColbertParams]:
         return {"colbert": ColbertParams(layers=layers, dimension=min(128, width))}
-
-    def exported(self, ranker: "Ranker", model: Path) -> Exported:
-        from distilrank.rankers.colbert.export import multi_vector_encoder
-
-        return multi_vector_encoder(ranker, model) or super().exported(ranker, model)
 
     def published(self, facts: PublishedFacts) -> ColbertParams:
         """It was trained with eight [MASK] behind each query."""

@@ -7,13 +7,12 @@ from sentence_transformers.base.modules import Normalize
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from torch import nn
 
-from distilrank.rankers.architecture import Exported
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.colbert.model import ColbertRanker
-from distilrank.rankers.sentence_transformers import TOKENS, dense_of, lengths_of, transformer_of
+from distilrank.rankers.sentence_transformers import TOKENS, Exported, dense_of, lengths_of, transformer_of
 
 
-def multi_vector_encoder(ranker: Ranker, model: Path) -> Exported | None:
+def exported(ranker: Ranker, model: Path) -> Exported | None:
     """With its normalisation and query expansion; None for one with `query_masks`, which have no place there.
 
     A scale changes no order, and has no place there either: scores are those of the export times `scale`.

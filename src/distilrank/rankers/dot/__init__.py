@@ -1,10 +1,9 @@
 """BERT_DOT (arXiv 2010.02666, section 3): one vector per query, one per passage, their dot product."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilrank.rankers.architecture import Architecture, Exported, PublishedFacts
+from distilrank.rankers.architecture import Architecture, PublishedFacts
 from distilrank.rankers.dot.params import DotParams
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
 class Dot(Architecture):
     params = DotParams
+    can_be_exported = True
     is_published = True
 
     def ranker(self) -> "type[Ranker]":
@@ -25,11 +25,6 @@ class Dot(Architecture):
             "dot, [CLS]": DotParams(layers=layers, pooling="cls"),
             "dot, mean": DotParams(layers=layers, pooling="mean"),
         }
-
-    def exported(self, ranker: "Ranker", model: Path) -> Exported:
-        from distilrank.rankers.dot.export import bi_encoder
-
-        return bi_encoder(ranker, model)
 
     def published(self, facts: PublishedFacts) -> DotParams:
         return DotParams(layers=facts.layers, pooling="cls", dimension=facts.dimension)

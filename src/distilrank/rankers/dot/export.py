@@ -7,13 +7,12 @@ from sentence_transformers.base.modules import Normalize
 from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import nn
 
-from distilrank.rankers.architecture import Exported
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.dot.model import DotRanker
-from distilrank.rankers.sentence_transformers import SENTENCE, dense_of, lengths_of, transformer_of
+from distilrank.rankers.sentence_transformers import SENTENCE, Exported, dense_of, lengths_of, transformer_of
 
 
-def bi_encoder(ranker: Ranker, model: Path) -> Exported:
+def exported(ranker: Ranker, model: Path) -> Exported:
     """With its normalisation, and the dot product as its similarity.
 
     A scale changes no order, and has no place there: scores are those of the export times `scale`.
