@@ -44,7 +44,7 @@ def main() -> None:
     uri = f"models:/{asked.name}@champion"
     model = mlflow.pyfunc.load_model(uri)
     kinds = {f"re-rank {DEPTH}": rerank_requests(asked.queries)}
-    if model.unwrap_python_model().answering.index is not None:
+    if model.unwrap_python_model().model.index is not None:
         kinds[f"find {TOP_K}"] = find_requests(asked.queries)
     table = Table("", "", "p50, ms", "p99, ms", title=f"{asked.name}, {asked.queries} queries, {machine()}")
     with serving(uri) as ask:

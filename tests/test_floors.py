@@ -13,6 +13,7 @@ FLOORS = [
     {"registry", "tracking"},
     {"mlflow_client", "serving"},
     {"results"},
+    {"model"},
     {"config"},
     {"training", "conversion", "labels"},
     {"scoring"},

@@ -196,7 +196,7 @@ def test_a_fresh_clone_restores_every_stage(
     server.stop()
     assert "Running stage" not in said
     assert (project / "dvc.lock").read_bytes() == (by_repro / "dvc.lock").read_bytes()
-    for file in ("models/dot-T1/model.safetensors", "report/report.html", "indexes/dot/index.faiss"):
+    for file in ("models/dot-T1/model.safetensors", "report/report.html", "indexes/dot/vectors.npy"):
         assert (project / file).read_bytes() == (by_repro / file).read_bytes()
 
 

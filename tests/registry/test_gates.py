@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -110,6 +111,11 @@ def test_what_may_run_when_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     assert gate("config.json", b"{}").passed
     assert gate("MLmodel", b"flavors:").passed
+    np.save(tmp_path / "numbers.npy", np.ones(3))
+    assert holds_no_pickle(tmp_path).passed
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    assert gate("other.npy", (tmp_path / "objects.npy").read_bytes()).figures["refused"] == ["objects.npy", "other.npy"]
+    (tmp_path / "objects.npy").unlink()
     assert gate("served_ranker.py", b"import mlflow").passed
     assert not gate("other.py", b"import mlflow").passed
     assert not gate("model.bin", b"weights").passed

@@ -17,6 +17,7 @@ from distilrank.rankers.cat.params import CatParams
 from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.loading import begin_ranker, pretrained
 from distilrank.retrieval.dense import DenseIndex
+from distilrank.retrieval.kinds import Hnsw
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import encode_vectors
 from distilrank.scoring.pairs import rerank
@@ -86,3 +87,38 @@ def test_a_ranker_without_one_vector_a_passage_cannot_be_indexed(
     cat = begin_ranker(params, pretrained(backbone), tiny_params.tokens, TextTokenizer(layout.TOKENS))
     with pytest.raises(InputError, match="index a dense ranker"):
         encode_vectors(cat.encode_passages, tokens.passages, np.arange(3), 0, torch.device("cpu"))
+
+
+def test_an_approximate_index_finds_most_of_the_best_and_gives_their_exact_scores(tmp_path: Path) -> None:
+    passages, queries = random_vectors(2_000, 1), random_vectors(50, 2)
+    ids, query_ids = pl.Series([f"p{number:04}" for number in range(2_000)]), pl.Series([f"q{n}" for n in range(50)])
+    DenseIndex.build(passages, ids, Hnsw(links=16)).write(tmp_path)
+    index = DenseIndex.read(tmp_path)
+    run = index.search(query_ids, queries, 10)
+    exact = DenseIndex.build(passages, ids).search(query_ids, queries, 10)
+    assert len(run.join(exact, on=["query_id", "passage_id"])) >= 0.95 * len(exact)
+    products = dict(zip(ids, queries[7] @ passages.T, strict=True))
+    found = run.filter(pl.col("query_id") == "q7")
+    np.testing.assert_allclose(
+        found["score"].to_numpy(), [products[passage] for passage in found["passage_id"]], rtol=1e-5
+    )
+    np.testing.assert_array_equal(index.vectors(pl.Series(["p0007"])), passages[[7]])
+
+
+def test_an_approximate_index_is_the_same_each_time_it_is_built(tmp_path: Path) -> None:
+    passages = random_vectors(2_000, 1)
+    ids = pl.Series([f"p{number:04}" for number in range(2_000)])
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        DenseIndex.build(passages, ids, Hnsw()).write(tmp_path / name)
+    files = [sorted((tmp_path / name).iterdir()) for name in ("one", "other")]
+    assert [file.read_bytes() for file in files[0]] == [file.read_bytes() for file in files[1]]
+
+
+def test_an_approximate_index_that_finds_fewer_gives_those(tmp_path: Path) -> None:
+    """All that a graph of so few vectors does not reach is left out, not made up."""
+    passages, queries = random_vectors(5, 1), random_vectors(2, 2)
+    ids = IDS[:5]
+    run = DenseIndex.build(passages, ids, Hnsw(links=2)).search(pl.Series(["a", "b"]), queries, 10)
+    assert set(run["passage_id"]) <= set(ids)
+    assert not run.select("query_id", "passage_id").is_duplicated().any()

@@ -40,15 +40,15 @@ def write_untrained(params: Params, backbone: Path) -> None:
         torch.manual_seed(len(name))
         source, tokenizer = pretrained(backbone), TextTokenizer(layout.TOKENS)
         ranker = params.students[name.removesuffix("-T3")].ranker
-        write(name, begin_ranker(ranker, source, params.tokens, tokenizer))
+        write(params, name, begin_ranker(ranker, source, params.tokens, tokenizer))
 
 
-def write(name: str, ranker: Ranker) -> None:
+def write(params: Params, name: str, ranker: Ranker) -> None:
     with whole_directory(layout.MODELS / name, "a test", {"of": "this file"}, []) as draft:
         ranker.save_pretrained(draft.path)
         copy_tokenizer(layout.TOKENS, draft.path)
     if name.startswith("dot"):
-        index(name)
+        index(params, name)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_ranker_whose_scores_are_not_finite_is_refused(params: Params, name: s
         for parameter in ranker.parameters():
             parameter.fill_(torch.nan)
     with pytest.raises(ScoreError, match=refusal):
-        write(name, ranker)
+        write(params, name, ranker)
         evaluate(params)
     assert json.loads(layout.METRICS.read_text()) == before
 

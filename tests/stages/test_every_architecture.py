@@ -115,7 +115,7 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     for student in params.students:
         distil(params, student, "T2", track)
     for name in ("dot", "dot-T2"):
-        index(name)
+        index(params, name)
     metrics = evaluate(params)
     latency(params)
     quality(params)
@@ -163,7 +163,7 @@ def labels_are_the_mean_of_normalised_scores(params: Params) -> None:
 
 def test_the_vectors_of_another_model_are_not_evaluated(params: Params) -> None:
     distil(params, "dot", None, track)
-    index("dot")
+    index(params, "dot")
     other = params.model_dump()
     other["students"]["dot"]["training"]["seed"] = 2
     distil(Params.model_validate(other), "dot", None, track)
@@ -267,7 +267,7 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
         for seed in (None, 2, 3):
             distil(params, "dot", teacher, track, seed=seed)
     for name in ("dot", "dot-T1b"):
-        index(name)
+        index(params, name)
     metrics = evaluate(params)
     latency(params)
     quality(params)

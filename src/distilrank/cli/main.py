@@ -159,7 +159,7 @@ def index(model: Dense) -> None:
     """Encode all passages with a dense ranker, for nearest-neighbour search."""
     from distilrank.stages.index import index as stage
 
-    stage(model)
+    stage(read_params(), model)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -212,9 +212,11 @@ def search(
     if not query.strip():
         raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
     from distilrank.cli.tables import show_hits
-    from distilrank.retrieval.search import search as find
+    from distilrank.model import Model
+    from distilrank.results.search import search as find
 
-    show_hits(query, name, find(query, layout.MODELS / name, layout.INDEXES / name, layout.COLLECTION, depth))
+    loaded = Model.load(layout.MODELS / name, layout.INDEXES / name)
+    show_hits(query, name, find(query, loaded, layout.COLLECTION, depth))
 
 
 @app.command(rich_help_panel=CHECKPOINTS)
@@ -226,11 +228,13 @@ def retrieve(
 ) -> None:
     """Write what an index finds for all queries of a split, to be given as candidates."""
     from distilrank.data.collection import Collection
-    from distilrank.retrieval.search import write_run
+    from distilrank.model import Model
+    from distilrank.results.search import write_run
 
     apart = read_params().collection.exclude_identical_ids
     queries = Collection.read(layout.COLLECTION).queries_of(split)
-    lines = write_run(layout.MODELS / model, layout.INDEXES / model, layout.TOKENS, queries, target, depth, apart)
+    loaded = Model.load(layout.MODELS / model, layout.INDEXES / model)
+    lines = write_run(loaded, model, layout.TOKENS, queries, target, depth, apart)
     typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")
 
 

@@ -10,6 +10,7 @@ from distilrank.config.models import Ensemble, Matrix, Student, Teacher
 from distilrank.data.sources.section import CollectionSection
 from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
+from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
 from distilrank.sections.base import FileElsewhere, ModelName, Section
 from distilrank.sections.data import Backbone, Candidates, GivenTriples, Tokens, Triples, Unlabelled, drawn_or_given
 from distilrank.sections.measuring import MEASURES, Evaluation, Latency, Measure, Promotion, Report, relative_floor
@@ -18,8 +19,10 @@ from distilrank.sections.training import Labels, Scoring, Validation
 
 # One of the table's, which the type checker cannot know.
 if TYPE_CHECKING:
+    AnyIndex = IndexKind
     Collection = CollectionSection
 else:
+    AnyIndex = one_of("kind", INDEX_KINDS)
     Collection = one_of("source", SOURCES, table_name)
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
@@ -53,6 +56,7 @@ class Params(Section):
     imports: dict[ModelName, FileElsewhere]
     students: Annotated[dict[ModelName, Student], Field(min_length=1)]
     matrix: Matrix
+    index: AnyIndex = Flat()
     validation: Validation
     scoring: Scoring
     labels: Labels

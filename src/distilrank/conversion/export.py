@@ -32,7 +32,7 @@ def export_model(model: Path, target: Path) -> None:
 
 
 def _exported(ranker: Ranker, model: Path) -> "Exported":
-    architecture = ARCHITECTURES[ranker.architecture]
+    architecture = ARCHITECTURES[ranker.params.architecture]
     made: Exported | None = None
     if architecture.can_be_exported:
         made = import_module(f"{type(architecture).__module__}.export").exported(ranker, model)

@@ -10,6 +10,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError
+from distilrank.rankers.params import RankerParams
 
 # [CLS] and [SEP] come on top of the stored tokens of a query and a passage.
 SPECIAL_TOKENS = 3
@@ -70,15 +71,12 @@ class Ranker(PreTrainedModel):
     config_class = RankerConfig
     base_model_prefix = ""
     config: RankerConfig
+    # Its entry in params.yaml.
+    params: RankerParams
 
     def post_init(self) -> None:
         """To be called last in every __init__: initialises the weights that are the ranker's own."""
         super().post_init()  # type: ignore[no-untyped-call]  # untyped in transformers
-
-    @property
-    def architecture(self) -> str:
-        """Its name in params.yaml."""
-        return str((self.config.ranker or {})["architecture"])
 
     def on(self, device: torch.device) -> Self:
         """Moves the weights to a device."""

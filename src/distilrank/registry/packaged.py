@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 # What a model's files may be: nothing that is executed when it is read.
-HARMLESS = {".safetensors", ".json", ".txt", ".yaml", ".parquet", ".faiss"}
+HARMLESS = {".safetensors", ".json", ".txt", ".yaml", ".parquet", ".faiss", ".npy"}
 NAMED_BY_MLFLOW = {"MLmodel", "registered_model_meta"}
 # But for the code that serves it, which stands apart from what it reads: `logged_model.py` puts it there.
 SERVED_RANKER, CODE = "served_ranker.py", "code"
@@ -95,6 +96,16 @@ def _faults(part: Path) -> list[str]:
 def _is_harmless(file: Path, model: Path) -> bool:
     place = file.relative_to(model)
     is_code = file.suffix == ".py" and (place.parts[0] == CODE or str(place) == SERVED_RANKER)
+    if file.suffix == ".npy" and not _is_of_numbers(file):
+        return False
     with file.open("rb") as content:
         known = is_code or file.suffix in HARMLESS or file.name in NAMED_BY_MLFLOW
         return known and not content.read(4).startswith(PICKLES)
+
+
+def _is_of_numbers(array: Path) -> bool:
+    """Whether an .npy file holds no Python objects, which would be pickled."""
+    try:
+        return not np.load(array, mmap_mode="r", allow_pickle=False).dtype.hasobject
+    except ValueError:
+        return False

@@ -43,14 +43,9 @@ def passage_vectors(ranker: Ranker, texts: StoredTexts, whose: str) -> Vectors:
         return encode_vectors(ranker.encode_passages, texts.passages, rows, texts.pad, ranker.device, advance)
 
 
-def has_one_vector(encoded: Encoded) -> bool:
-    """Whether each row is encoded as one vector."""
-    return encoded.values.ndim == 3 and encoded.values.shape[1] == 1
-
-
 def one_vector(encoded: Encoded) -> Vectors:
     """Vectors (rows, width). Raises InputError where a row is encoded as anything but one vector."""
-    if not has_one_vector(encoded):
+    if encoded.values.ndim != 3 or encoded.values.shape[1] != 1:
         raise InputError(
             "nearest-neighbour search",
             got=f"encodings of shape {tuple(encoded.values.shape)}",

@@ -7,6 +7,7 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from distilrank.model import Model
 from distilrank.serving.answering import Answer, Answering, NotAnswered, Request
 
 
@@ -15,7 +16,8 @@ class ServedRanker(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         index = context.artifacts.get("index")
-        self.answering = Answering.load(Path(context.artifacts["ranker"]), Path(index) if index else None)
+        self.model = Model.load(Path(context.artifacts["ranker"]), Path(index) if index else None)
+        self.answering = Answering(self.model)
 
     def predict(self, model_input: list[Request]) -> list[Answer]:  # type: ignore[override]  # MLflow allows it without a context
         """MLflow reads the signature from these types; MlflowException is answered with status 400."""

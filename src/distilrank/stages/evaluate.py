@@ -1,7 +1,6 @@
 """evaluate: every ranker on the test queries, re-ranking candidates and, with an index, searching all passages."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -12,18 +11,18 @@ from distilrank.artifacts.files import built, write_json
 from distilrank.artifacts.manifest import digest, read_manifest
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
-from distilrank.data.runs import found, top, write_trec
+from distilrank.data.runs import top, write_trec
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, MissingInput
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
+from distilrank.model import Model
 from distilrank.progress import progress
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.reranking import rerank_stored
-from distilrank.retrieval.vectors import Vectors, encode_vectors, passage_vectors
-from distilrank.scoring.pairs import rerank
+from distilrank.retrieval.vectors import passage_vectors
 from distilrank.stages.begun import untrained
 
 Run = tuple[str, str, pl.DataFrame]
@@ -72,28 +71,19 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
     best = top(candidates, params.evaluation.depth)
     yield params.first_stage(), RERANK, best
     yield params.first_stage(), RETRIEVE, candidates
-    begun = untrained(params)
-    for name in params.ranker_names():
+    begun, tokenizer, query_ids = untrained(params), TextTokenizer(layout.TOKENS), qrels["query_id"].unique().sort()
+    for name in (*params.ranker_names(), *params.seeded_names()):
         ranker = begun[name]() if name in begun else load_ranker(layout.MODELS / name)
-        if index := _searched(params, name, ranker, tokens):
-            query_ids = qrels["query_id"].unique().sort()
-            vectors = _query_vectors(ranker, tokens, query_ids)
-            yield name, RERANK, rerank_stored(ranker, query_ids, vectors, index, best)
-            search, apart = partial(index.search, query_ids, vectors), params.collection.exclude_identical_ids
-            yield name, RETRIEVE, found(search, params.candidates.depth, apart)
-        else:
-            yield name, RERANK, _reranked(name, ranker, tokens, best)
-    for name in params.seeded_names():
-        yield name, RERANK, _reranked(name, load_ranker(layout.MODELS / name), tokens, best)
+        model = Model(ranker, tokenizer, _index(params, name, ranker, tokens))
+        with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
+            yield name, RERANK, model.rerank(tokens, best, advance)
+        if model.index:
+            depth, apart = params.candidates.depth, params.collection.exclude_identical_ids
+            yield name, RETRIEVE, model.retrieve(tokens, query_ids, depth, apart)
 
 
-def _reranked(name: str, ranker: Ranker, tokens: TokenStore, candidates: pl.DataFrame) -> pl.DataFrame:
-    with progress(f"test pairs re-ranked by {name}", len(candidates)) as advance:
-        return rerank(ranker, tokens, candidates, advance)
-
-
-def _searched(params: Params, name: str, ranker: Ranker, tokens: TokenStore) -> DenseIndex | None:
-    """The vectors that a ranker searches, if it does: those of its index, or made for once."""
+def _index(params: Params, name: str, ranker: Ranker, tokens: TokenStore) -> DenseIndex | None:
+    """What a ranker searches, if it does: its index, or exact vectors made for once."""
     if name in params.index_names():
         return DenseIndex.read(layout.INDEXES / name)
     if name in params.searched_without_index():
@@ -109,8 +99,3 @@ def _index_of(model: Path) -> Path:
             index, got="the vectors of another model", expected=f"those of {model}", remedy="build it with `dvc repro`"
         )
     return index
-
-
-def _query_vectors(ranker: Ranker, tokens: TokenStore, query_ids: pl.Series) -> Vectors:
-    rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
-    return encode_vectors(ranker.encode_queries, tokens.queries, rows, pad, ranker.device)

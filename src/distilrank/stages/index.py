@@ -2,16 +2,18 @@
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
+from distilrank.config.params import Params
 from distilrank.data.tokens import TokenStore
 from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import passage_vectors
 
 
-def index(name: str) -> None:
+def index(params: Params, name: str) -> None:
     model = layout.MODELS / name
     tokens = TokenStore.open(layout.TOKENS)
     vectors = passage_vectors(load_ranker(model), tokens.texts, name)
-    with whole_directory(layout.INDEXES / name, f"distilrank index {name}", {}, [layout.TOKENS, model]) as draft:
-        DenseIndex.build(vectors, tokens.passage_ids).write(draft.path)
+    used = {"index": params.index.model_dump()}
+    with whole_directory(layout.INDEXES / name, f"distilrank index {name}", used, [layout.TOKENS, model]) as draft:
+        DenseIndex.build(vectors, tokens.passage_ids, params.index).write(draft.path)
         draft.counts |= {"passages": len(vectors), "dimensions": vectors.shape[1]}

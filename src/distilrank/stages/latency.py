@@ -6,19 +6,15 @@ Beside it, under a name of its own, stands the time of re-ranking passages that 
 from collections.abc import Callable
 from functools import partial
 
-import torch
-
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_json
 from distilrank.artifacts.manifest import digest
 from distilrank.config.params import BACKBONE, Params
 from distilrank.data.collection import Collection
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.data.tokens import TokenStore
 from distilrank.evaluation.latency import BEFOREHAND, SINGLE, TOP_K, Times, machine, milliseconds, served
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
-from distilrank.rankers.base import Ranker
-from distilrank.rankers.inputs import stored_batch, text_batch
+from distilrank.model import Model
 from distilrank.rankers.loading import load_ranker
 from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
@@ -39,8 +35,8 @@ def latency(params: Params) -> None:
     models = {name: partial(load_ranker, layout.MODELS / name) for name in params.model_names()}
     for name, load in (backbone | models).items():
         index = DenseIndex.read(layout.INDEXES / name) if name in params.index_names() else None
-        answering = Answering(load(), tokenizer, index)
-        beforehand = milliseconds(_reranker(answering.ranker, queries), len(queries))
+        model = Model(load(), tokenizer, index)
+        answering, beforehand = Answering(model), milliseconds(_reranker(model, queries), len(queries))
         requests = [Request(query=query.text, passages=query.passages) for query in queries]
         times[RERANK][name] = _served(params, answering, requests) | {BEFOREHAND: beforehand}
         if index:
@@ -76,22 +72,7 @@ def _served(params: Params, answering: Answering, requests: list[Request]) -> di
     return served(lambda number: answering.answer([requests[number]]), len(requests), params.latency.clients)
 
 
-def _reranker(ranker: Ranker, queries: list[TimedQuery]) -> Callable[[int], object]:
+def _reranker(model: Model, queries: list[TimedQuery]) -> Callable[[int], object]:
     """Re-ranks query i's candidates, whose passages are encoded here, before the clock runs."""
-    tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
-    length, pad = ranker.config.query_length, tokens.special_tokens.pad
-
-    with torch.inference_mode():
-        encoded = [
-            ranker.encode_passages(
-                stored_batch(tokens.passages, tokens.passage_rows(query.passage_ids), pad).to(ranker.device)
-            )
-            for query in queries
-        ]
-
-    @torch.inference_mode()
-    def answer(number: int) -> object:
-        query = ranker.encode_queries(text_batch([queries[number].text], length, tokenizer).to(ranker.device))
-        return ranker.interact(query.repeat(len(queries[number].passages)), encoded[number]).tolist()
-
-    return answer
+    encoded = [model.encode(query.passages) for query in queries]
+    return lambda number: model.score_encoded(queries[number].text, encoded[number]).tolist()

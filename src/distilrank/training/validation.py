@@ -2,7 +2,6 @@
 
 import numpy as np
 import polars as pl
-import torch
 
 from distilrank.data.collection import DEV, Collection
 from distilrank.data.ragged import Rows
@@ -11,9 +10,8 @@ from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.rankers.base import Ranker
-from distilrank.rankers.inputs import stored_batch
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vectors import encode_vectors, has_one_vector
+from distilrank.retrieval.vectors import encode_vectors
 from distilrank.scoring.pairs import rerank
 from distilrank.sections.training import Validation
 
@@ -49,7 +47,7 @@ class DevValidation:
 
     def __call__(self, ranker: Ranker) -> dict[str, float]:
         figures = {RERANK: self._ndcg(rerank(ranker, self._tokens, self._candidates))}
-        if self._passage_ids is not None and self._is_dense(ranker, self._passage_ids):
+        if self._passage_ids is not None and ranker.params.one_vector:
             figures[RETRIEVE] = self._ndcg(self._search(ranker, self._passage_ids))
         return figures
 
@@ -57,14 +55,6 @@ class DevValidation:
         relevant = self._qrels.filter(pl.col("relevance") > 0)["passage_id"]
         every = self._tokens.passage_ids
         return pl.concat([relevant, every.gather(_draw(len(every), drawn))]).unique().sort()
-
-    @torch.inference_mode()
-    def _is_dense(self, ranker: Ranker, passage_ids: pl.Series) -> bool:
-        rows = self._tokens.passage_rows(passage_ids)
-        # The longest: of a text of one token, any ranker might make one vector.
-        longest = rows[[np.argmax(self._tokens.passages.lengths(rows))]]
-        batch = stored_batch(self._tokens.passages, longest, self._tokens.special_tokens.pad)
-        return has_one_vector(ranker.encode_passages(batch.to(ranker.device)))
 
     def _search(self, ranker: Ranker, passage_ids: pl.Series) -> pl.DataFrame:
         store, pad, device = self._tokens, self._tokens.special_tokens.pad, ranker.device

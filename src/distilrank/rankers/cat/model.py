@@ -12,6 +12,8 @@ from distilrank.rankers.transformer import TransformerRanker
 class CatRanker(TransformerRanker):
     """Nothing can be computed before query and passage meet: encoding passes the token ids through."""
 
+    params: CatParams
+
     def __init__(self, config: RankerConfig) -> None:
         params = CatParams.model_validate(config.ranker)
         super().__init__(config, pooler=params.pooling == "pooler")

@@ -16,6 +16,8 @@ class ColbertRanker(TransformerRanker):
     A scale is the query's alone, as that of a dot ranker.
     """
 
+    params: ColbertParams
+
     def __init__(self, config: RankerConfig) -> None:
         super().__init__(config)
         self.params = ColbertParams.model_validate(config.ranker)

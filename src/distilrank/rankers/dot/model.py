@@ -16,6 +16,8 @@ class DotRanker(TransformerRanker):
     A scale is the query's alone: passage vectors that were normalised are of length 1 wherever they are stored.
     """
 
+    params: DotParams
+
     def __init__(self, config: RankerConfig) -> None:
         super().__init__(config)
         self.params = DotParams.model_validate(config.ranker)

@@ -18,6 +18,8 @@ class PrettrRanker(TransformerRanker):
     is what any query would have made of it.
     """
 
+    params: PrettrParams
+
     def __init__(self, config: RankerConfig) -> None:
         super().__init__(config)
         self.params = PrettrParams.model_validate(config.ranker)

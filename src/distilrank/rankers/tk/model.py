@@ -29,6 +29,8 @@ class TkRanker(Ranker):
     The config's `backbone` is the size of the embeddings' table: vocab_size, hidden_size.
     """
 
+    params: TkParams
+
     def __init__(self, config: RankerConfig) -> None:
         super().__init__(config)
         self.params = TkParams.model_validate(config.ranker)

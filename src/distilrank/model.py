@@ -1,0 +1,139 @@
+"""A trained ranker as others use it: texts in, scores, vectors or hits out."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from pydantic import BaseModel
+
+from distilrank.data.batches import batches_by_length
+from distilrank.data.runs import found
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokens import TokenStore
+from distilrank.errors import InputError
+from distilrank.progress import Advance
+from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, Ranker, TokenBatch
+from distilrank.rankers.inference import tokens_per_batch
+from distilrank.rankers.inputs import ragged_ids, stored_batch, text_batch
+from distilrank.rankers.loading import load_ranker
+from distilrank.retrieval.reranking import rerank_stored
+from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors, one_vector
+from distilrank.scoring.pairs import rerank
+
+if TYPE_CHECKING:
+    from distilrank.retrieval.dense import DenseIndex
+
+
+class Hit(BaseModel):
+    """A passage that was found, and its score: raw, higher is better."""
+
+    passage_id: str
+    score: float
+
+
+class Model:
+    """A ranker with its tokenizer and, where it has one, its index.
+
+    Texts are cut at the ranker's lengths. Scores are raw float32; those of different rankers have different ranges.
+    """
+
+    def __init__(self, ranker: Ranker, tokenizer: TextTokenizer, index: "DenseIndex | None" = None) -> None:
+        self.ranker, self.tokenizer, self.index = ranker, tokenizer, index
+
+    @classmethod
+    def load(cls, directory: Path, index: Path | None = None) -> Self:
+        """From a ranker's directory, and its index's if it has one. Raises MissingInput."""
+        return cls(load_ranker(directory), TextTokenizer(directory), _read(index) if index else None)
+
+    @torch.inference_mode()
+    def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The scores (passages,) of passages for a query, in their order."""
+        batch = text_batch([query], self.ranker.config.query_length, self.tokenizer).to(self.ranker.device)
+        encoded = self.ranker.encode_queries(batch)
+        tokens = ragged_ids(passages, self.ranker.config.passage_length, self.tokenizer)
+        lengths = tokens.lengths(np.arange(len(passages))) + batch.ids.shape[1] + SPECIAL_TOKENS
+        scores = np.zeros(len(passages), np.float32)
+        for rows in batches_by_length(lengths, tokens_per_batch(self.ranker.device)):
+            some = stored_batch(tokens, rows, self.tokenizer.special_tokens.pad).to(self.ranker.device)
+            scores[rows] = self._interact(encoded, self.ranker.encode_passages(some))
+        return scores
+
+    @torch.inference_mode()
+    def encode(self, passages: Sequence[str]) -> Encoded:
+        """What can be computed of passages, and stored, before any query is known."""
+        return self.ranker.encode_passages(self._batch(passages, self.ranker.config.passage_length))
+
+    @torch.inference_mode()
+    def score_encoded(self, query: str, passages: Encoded) -> npt.NDArray[np.float32]:
+        """The scores (passages,) for a query of passages that `encode` encoded."""
+        encoded = self.ranker.encode_queries(self._batch([query], self.ranker.config.query_length))
+        return self._interact(encoded, passages)
+
+    def encode_queries(self, queries: Sequence[str]) -> Vectors:
+        """Vectors (queries, width). Raises InputError for a ranker that makes more than one vector per text."""
+        return self._vectors(self.ranker.encode_queries, queries, self.ranker.config.query_length)
+
+    def encode_passages(self, passages: Sequence[str]) -> Vectors:
+        """Vectors (passages, width). Raises InputError for a ranker that makes more than one vector per text."""
+        return self._vectors(self.ranker.encode_passages, passages, self.ranker.config.passage_length)
+
+    @torch.inference_mode()
+    def search(self, query: str, k: int = 10) -> list[Hit]:
+        """The best `k` passages of the index, best first. Raises InputError for a model without an index."""
+        encoded = self.ranker.encode_queries(self._batch([query], self.ranker.config.query_length))
+        best = self._indexed().best(one_vector(encoded), k)
+        return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
+
+    def rerank(self, tokens: TokenStore, candidates: pl.DataFrame, advance: Advance = lambda _: None) -> pl.DataFrame:
+        """A run: the candidates (query_id, passage_id) of stored texts, scored from the index where there is one."""
+        if self.index is None:
+            return rerank(self.ranker, tokens, candidates, advance)
+        query_ids = candidates["query_id"].unique().sort()
+        vectors = self._stored_queries(tokens, query_ids)
+        run = rerank_stored(self.ranker, query_ids, vectors, self.index, candidates)
+        advance(len(run))
+        return run
+
+    def retrieve(
+        self, tokens: TokenStore, query_ids: pl.Series, depth: int, exclude_identical_ids: bool = False
+    ) -> pl.DataFrame:
+        """A run: the best `depth` passages of each stored query. Raises InputError for a model without an index."""
+        search = partial(self._indexed().search, query_ids, self._stored_queries(tokens, query_ids))
+        return found(search, depth, exclude_identical_ids)
+
+    def _interact(self, query: Encoded, passages: Encoded) -> npt.NDArray[np.float32]:
+        scores: npt.NDArray[np.float32] = (
+            self.ranker.interact(query.repeat(len(passages.values)), passages).cpu().numpy()
+        )
+        return scores
+
+    def _batch(self, texts: Sequence[str], length: int) -> TokenBatch:
+        return text_batch(texts, length, self.tokenizer).to(self.ranker.device)
+
+    def _vectors(self, encode: Encode, texts: Sequence[str], length: int) -> Vectors:
+        tokens = ragged_ids(texts, length, self.tokenizer)
+        pad = self.tokenizer.special_tokens.pad
+        return encode_vectors(encode, tokens, np.arange(len(texts)), pad, self.ranker.device)
+
+    def _stored_queries(self, tokens: TokenStore, query_ids: pl.Series) -> Vectors:
+        rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
+        return encode_vectors(self.ranker.encode_queries, tokens.queries, rows, pad, self.ranker.device)
+
+    def _indexed(self) -> "DenseIndex":
+        if self.index is None:
+            raise InputError(
+                "search", got="a model without an index", expected="one with an index", remedy="load it with its index"
+            )
+        return self.index
+
+
+def _read(index: Path) -> "DenseIndex":
+    """Faiss is imported for models that have an index."""
+    from distilrank.retrieval.dense import DenseIndex
+
+    return DenseIndex.read(index)

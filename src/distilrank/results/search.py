@@ -1,0 +1,43 @@
+"""What a dense model finds: the passages of one query, or a run of many."""
+
+from pathlib import Path
+
+import polars as pl
+
+from distilrank.data.collection import Collection
+from distilrank.data.runs import write_trec
+from distilrank.data.tokens import TokenStore
+from distilrank.errors import InputError
+from distilrank.model import Model
+
+
+def search(query: str, model: Model, collection: Path, depth: int) -> pl.DataFrame:
+    """The best passages (passage_id, score, title, text), best first. Raises MissingInput."""
+    hits = pl.DataFrame([hit.model_dump() for hit in model.search(query, depth)])
+    passages = Collection.read(collection).passages.join(hits.lazy(), on="passage_id", how="semi").collect()
+    return hits.join(passages, on="passage_id", how="left", maintain_order="left")
+
+
+def write_run(
+    model: Model,
+    name: str,
+    tokens: Path,
+    queries: pl.DataFrame,
+    target: Path,
+    depth: int,
+    exclude_identical_ids: bool = False,
+) -> int:
+    """Writes the best `depth` passages of each query as a TREC run by `name`, and returns the number of its lines.
+
+    Raises MissingInput, and InputError where there are no queries, or `target` exists.
+    """
+    if queries.is_empty():
+        raise InputError("retrieve", got="no queries", expected="a split that has some", remedy="name another --split")
+    if target.exists():
+        raise InputError(target, got="an existing path", expected="a new file", remedy="name another target")
+    run = model.retrieve(TokenStore.open(tokens), queries["query_id"], depth, exclude_identical_ids)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.partial")
+    write_trec(run, draft, name)
+    draft.rename(target)
+    return len(run)

@@ -1,0 +1,89 @@
+"""How passage vectors are searched. Another package adds a kind as an entry point of the group `distilrank.indexes`."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from distilrank.sections.base import Section
+from distilrank.sections.tables import Table
+
+if TYPE_CHECKING:
+    import faiss
+
+    from distilrank.retrieval.vectors import Vectors
+
+
+class IndexKind(Section):
+    """An entry `index` of params.yaml. Importing it imports no Faiss."""
+
+    kind: str
+
+    @abstractmethod
+    def built(self, vectors: "Vectors") -> "faiss.Index | None":
+        """A Faiss index by inner product over vectors (passages, width); None where these are searched themselves."""
+
+    @abstractmethod
+    def rows(
+        self, index: "faiss.Index | None", vectors: "Vectors", queries: "Vectors", depth: int
+    ) -> npt.NDArray[np.int64]:
+        """The rows (queries, depth) that it finds for each query, -1 where it finds fewer."""
+
+
+class Flat(IndexKind):
+    """Exact: every vector is compared."""
+
+    kind: Literal["flat"] = "flat"
+
+    def built(self, vectors: "Vectors") -> None:
+        return None
+
+    def rows(
+        self, index: "faiss.Index | None", vectors: "Vectors", queries: "Vectors", depth: int
+    ) -> npt.NDArray[np.int64]:
+        import faiss
+
+        found: npt.NDArray[np.int64] = faiss.knn(queries, vectors, depth, metric=faiss.METRIC_INNER_PRODUCT)[1]
+        return found
+
+
+class Hnsw(IndexKind):
+    """Approximate: a graph of neighbours (Malkov and Yashunin, arXiv 1603.09320), over vectors as float16.
+
+    More `links` per vector and wider searches, while it is built and for a query, find more and take longer.
+    """
+
+    kind: Literal["hnsw"] = "hnsw"
+    links: int = Field(ge=2, default=32)
+    build_width: int = Field(ge=1, default=200)
+    search_width: int = Field(ge=1, default=128)
+
+    def built(self, vectors: "Vectors") -> Any:
+        import faiss
+
+        index = faiss.index_factory(vectors.shape[1], f"HNSW{self.links},SQfp16", faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = self.build_width  # type: ignore[attr-defined]  # not in Faiss's stubs
+        index.train(vectors)
+        # By one thread, since several link the graph in another order each time.
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)
+        try:
+            index.add(vectors)
+        finally:
+            faiss.omp_set_num_threads(threads)
+        return index
+
+    def rows(
+        self, index: "faiss.Index | None", vectors: "Vectors", queries: "Vectors", depth: int
+    ) -> npt.NDArray[np.int64]:
+        import faiss
+
+        assert index is not None
+        width = faiss.SearchParametersHNSW(efSearch=max(self.search_width, depth))  # type: ignore[attr-defined]  # likewise
+        found: npt.NDArray[np.int64] = index.search(queries, depth, params=width)[1]
+        return found
+
+
+INDEX_KINDS: Table[type[IndexKind]] = Table("distilrank.indexes", {"flat": Flat, "hnsw": Hnsw})
