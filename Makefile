@@ -10,7 +10,7 @@ export DO_NOT_TRACK = 1
 # Bytecode is what makes torch and transformers start quickly.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo stack stack-down paper ablation test lint gpu-check gpu-bundle constraints clean
+.PHONY: help setup demo stack stack-down paper ablation test test-fast lint gpu-check gpu-bundle constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,6 +43,9 @@ ablation: setup  ## compare three losses on three students
 
 test: setup lint  ## lint, check types and run the tests
 	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
+
+test-fast: setup  ## run the tests that take seconds: all but whole pipelines, servers and kills
+	pytest --numprocesses auto --dist loadfile -m "not slow"
 
 lint: setup
 	ruff check

@@ -46,34 +46,18 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-# Files that take minutes begin first, so that processes that share the tests end together.
-# The Makefile keeps xdist from an order of its own.
-LONGEST = [
-    "test_pipeline.py",
-    "test_promotion.py",
-    "test_random_kills.py",
-    "test_interruption.py",
-    "test_registry.py",
-    "test_deployments.py",
-    "test_stack.py",
-    "test_every_architecture.py",
-    "test_distil.py",
-    "test_remote.py",
-    "test_imported_teacher.py",
-    "test_unlabelled.py",
-    "test_tracking.py",
-    "test_gpu_bundle.py",
-    "test_command.py",
-    "test_benchmarks.py",
-    "test_evaluate.py",
-    "test_worker.py",
-    "test_promote_flow.py",
-    "test_other_pythons.py",
-]
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    """What takes longest begins first, so that the processes that share the tests end together.
+
+    The Makefile keeps xdist from an order of its own.
+    """
+    items.sort(key=_seconds, reverse=True)
+
+
+def _seconds(item: pytest.Item) -> int:
+    """What a file says of itself: `slow(seconds)`, on one core."""
+    slow = item.get_closest_marker("slow")
+    return int(slow.args[0]) if slow else 0
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from distilrank.artifacts import layout
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.serving.logged_model import log_ranker
 
+pytestmark = pytest.mark.slow(40)
+
 # Arguments that make it small, and what it prints then.
 SMALLEST: dict[str, tuple[list[str], list[str]]] = {
     "bm25.py": (["--passages", "300", "--queries", "5"], ["300 passages", "distilrank", "bm25s", "ratio"]),

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow(40)
+
 # Wheels that are small. What needs torch, MLflow or Prefect is checked by its types alone.
 INSTALLED = ("numpy", "polars", "pyarrow", "pydantic", "rich", "typer", "ruamel-yaml", "requests", "tokenizers")
 # What is not installed there has no types: what is made of it may be anything.

@@ -23,6 +23,8 @@ from distilrank.errors import InputError
 from distilrank.registry.packaged import PICKLES
 from distilrank.sections.base import FileElsewhere
 
+pytestmark = pytest.mark.slow(400)
+
 CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
 TIMED = ["bm25", "backbone", *MODELS]

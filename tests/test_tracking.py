@@ -25,6 +25,8 @@ from distilrank.errors import InputError
 from distilrank.mlflow_client import connect
 from distilrank.tracking import find_run, log_test_metrics, stage_run
 
+pytestmark = pytest.mark.slow(40)
+
 WORK = Path(".work/train-T1/0123456789abcdef")
 PARAMS = {"ranker": {"architecture": "cat", "layers": 2}, "training": {"steps": 30}, "teacher": None}
 TRAINING = """

@@ -12,6 +12,8 @@ import pytest
 from tests.flows.project import SLEEPING, Project, Server, a_worker, begun, environment, running, start
 from tests.servers import wait_for
 
+pytestmark = pytest.mark.slow(90)
+
 # Where browsers find the server, which the worker knows by another address.
 PAGES = "https://prefect.example"
 DEPLOYMENTS = ["distil/local", "distil/nightly", "promote/local", "score/local"]

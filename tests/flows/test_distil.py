@@ -12,6 +12,8 @@ from tests.conftest import ROOT
 from tests.flows.project import SLEEPING, Project, Server, running
 from tests.servers import wait_for
 
+pytestmark = pytest.mark.slow(60)
+
 STAGES = {"collect", "left", "right", "distil@dot-T1", "distil@dot-T2", "evaluate"}
 
 FAILING = """

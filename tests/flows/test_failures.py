@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.flows.project import Project
 from tests.servers import wait_for
 
+pytestmark = pytest.mark.slow(30)
+
 # What the flow once looked for in a stage's output.
 WORDS = "Connection refused; CUDA out of memory; is busy, it is being blocked by; exited with 75"
 PIPELINE = f"""

@@ -12,6 +12,8 @@ from tests.servers import wait_for
 
 from distilrank.artifacts.locks import alone_with
 
+pytestmark = pytest.mark.slow(20)
+
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 

@@ -16,6 +16,8 @@ import pytest
 from ruamel.yaml import YAML
 from tests.flows.project import Project, Server
 
+pytestmark = pytest.mark.slow(200)
+
 Start = Callable[[], "subprocess.Popen[bytes]"]
 Way = Callable[[int], None]
 KILLS = 20

@@ -12,6 +12,8 @@ from moto.server import ThreadedMotoServer
 from tests.conftest import ROOT
 from tests.flows.project import Project, Server
 
+pytestmark = pytest.mark.slow(60)
+
 # Each run of a command leaves a line outside the project.
 PIPELINE = """
 stages:

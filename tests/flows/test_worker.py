@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.flows.project import SLEEPING, Project, Server, a_worker, begun, running, start
 from tests.servers import wait_for
+
+pytestmark = pytest.mark.slow(30)
 
 
 def test_a_killed_worker_ends_its_training_and_the_next_goes_on(

@@ -11,6 +11,8 @@ import torch
 
 from distilrank.gpu_check.command import GROUPS
 
+pytestmark = pytest.mark.slow(60)
+
 COMMAND = Path(sys.executable).with_name("distilrank-gpu-check")
 # With two at once, the threads of shapes this small would wait for one another.
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}

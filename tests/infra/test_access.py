@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from infra.access import ENVIRONMENT, PORTS, STACK, Access, Ports, StackError
 
+pytestmark = pytest.mark.slow(15)
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

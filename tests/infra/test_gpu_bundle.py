@@ -12,6 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow(30)
+
 BROUGHT = ("polars", "pydantic", "rich", "accelerate")
 ABSENT = ("dvc", "prefect", "mlflow", "faiss", "ray", "pyarrow", "sentence_transformers", "bm25s", "scipy")
 

@@ -17,6 +17,8 @@ from botocore.exceptions import ClientError
 from tests.conftest import ROOT
 from tests.servers import free_port, server
 
+pytestmark = pytest.mark.slow(20)
+
 KEYS = ["plain", "a/b", "a/c.object", "ü n d.é", "%41", "%", "a+b&c?d=e", "files/md5/0a/1b.dir"]
 WRONG = ["../../up", "..", "/leading", "twice//slashed"]
 MANY = 120

@@ -21,6 +21,8 @@ from tests.conftest import ROOT
 from tests.flows.project import Project
 from tests.servers import free_port, wait_for
 
+pytestmark = pytest.mark.slow(90)
+
 PIPELINE = """
 stages:
   collect:

@@ -40,6 +40,8 @@ from distilrank.rankers.tk.params import TkParams
 from distilrank.rankers.transformer import TransformerRanker
 from distilrank.sections.data import Tokens
 
+pytestmark = pytest.mark.slow(25)
+
 PAIRS = (rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2))
 
 

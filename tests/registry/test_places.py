@@ -15,6 +15,8 @@ from distilrank.errors import InputError
 from distilrank.registry.names import Alias, Tag, version_with
 from distilrank.registry.places import Places, crown, give_back, no_longer_challenger
 
+pytestmark = pytest.mark.slow(25)
+
 
 class Killed(BaseException):
     """As a kill ends a process: nothing after it happens."""

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.conftest import ROOT
 from tests.registry.conftest import Built
 
 from distilrank.registry.register import register
+
+pytestmark = pytest.mark.slow(50)
 
 RUN = """
 import sys

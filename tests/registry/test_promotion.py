@@ -23,6 +23,8 @@ from distilrank.registry.promotion import promote
 from distilrank.registry.register import register
 from distilrank.registry.rollback import rollback
 
+pytestmark = pytest.mark.slow(250)
+
 COMMAND = [sys.executable, "-c", "from distilrank.cli.main import main; main()"]
 
 

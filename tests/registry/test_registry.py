@@ -18,6 +18,8 @@ from distilrank.registry.names import registered_name
 from distilrank.registry.promotion import promote
 from distilrank.registry.register import register
 
+pytestmark = pytest.mark.slow(90)
+
 COMMAND = [sys.executable, "-c", "from distilrank.cli.main import main; main()"]
 
 

@@ -15,6 +15,8 @@ from distilrank.registry.clean_process import answered_alone, loads, made_up_req
 from distilrank.registry.promotion import promote
 from distilrank.registry.register import register
 
+pytestmark = pytest.mark.slow(40)
+
 MODEL = "dot-T1"
 
 

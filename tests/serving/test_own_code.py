@@ -13,6 +13,8 @@ from tests.serving.conftest import PASSAGES, QUERY, scores_of
 from distilrank.rankers.dot.model import DotRanker
 from distilrank.serving.own_code import requirements, serving_files
 
+pytestmark = pytest.mark.slow(20)
+
 
 @pytest.mark.parametrize("ranker", ["dot"], indirect=True)
 def test_a_class_that_changed_since_changes_no_model(ranker: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:

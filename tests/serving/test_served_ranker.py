@@ -19,6 +19,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
 from tests.serving.conftest import IDS, PASSAGES, QUERY, scores_of
 
+pytestmark = pytest.mark.slow(25)
+
 REQUESTS = [{"query": QUERY, "passages": PASSAGES}, {"query": "list", "passages": []}]
 NOT_ANSWERED = {
     "got no words": {"query": "  ", "passages": ["a"]},

@@ -23,6 +23,8 @@ from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
 from distilrank.stages.tokenize import tokenize
 
+pytestmark = pytest.mark.slow(25)
+
 
 def of_students(tiny: Params, **changes: Any) -> Params:
     """The tiny params without a teacher; re-ranking is 25 deep, search 110."""

@@ -29,6 +29,8 @@ from distilrank.stages.report import report
 from distilrank.stages.score import score
 from distilrank.stages.teach import teach
 
+pytestmark = pytest.mark.slow(140)
+
 RANKERS: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
     "prettr": {"architecture": "prettr", "layers": 2, "join_layer": 1},

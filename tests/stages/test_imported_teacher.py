@@ -14,6 +14,8 @@ from distilrank.config.params import Params
 from distilrank.stages.collect import collect
 from distilrank.stages.import_scores import import_scores
 
+pytestmark = pytest.mark.slow(80)
+
 MINI = DATASETS / "msmarco-teacher-mini"
 # Its ten queries, all for training, as splits of our own.
 SPLITS = {"train": range(6), "dev": range(6, 8), "dl19": [8], "dl20": [9]}

@@ -18,6 +18,8 @@ import torch
 from safetensors.torch import load_file
 from tests.conftest import Command
 
+pytestmark = pytest.mark.slow(200)
+
 TEACH = ("distilrank", "teach", "T1")
 SCORE = ("distilrank", "score", "T1")
 DISTIL = ("distilrank", "distil", "dot", "--teacher", "T1")

@@ -23,6 +23,8 @@ from distilrank.workers.local import in_this_process
 from distilrank.workers.pool import workers
 from distilrank.workers.work import Work, Workplace
 
+pytestmark = pytest.mark.slow(30)
+
 ray = pytest.importorskip("ray")
 
 
