@@ -5,15 +5,16 @@ import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distilrank.artifacts import layout
-from distilrank.config.params import Params
-from distilrank.config.params_file import read_params
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
+
+if TYPE_CHECKING:
+    from distilrank.config.params import Params
 
 app = typer.Typer(
     help="Distil slow, strong neural rankers into small, fast ones.",
@@ -72,11 +73,17 @@ def check() -> None:
     _checked_params()
 
 
-def _checked_params() -> Params:
+def _params() -> "Params":
+    from distilrank.config.params_file import read_params
+
+    return read_params()
+
+
+def _checked_params() -> "Params":
     """The params of what may take hours, once all that would fail after them is refused."""
     from distilrank.check import check as check_all
 
-    params = read_params()
+    params = _params()
     check_all(params)
     return params
 
@@ -86,7 +93,7 @@ def _stage(name: str, summary: str) -> None:
 
     @app.command(name, help=summary, rich_help_panel=STAGES)
     def run() -> None:
-        getattr(import_module(f"distilrank.stages.{name}"), name)(read_params())
+        getattr(import_module(f"distilrank.stages.{name}"), name)(_params())
 
 
 @app.command(rich_help_panel=STAGES)
@@ -95,7 +102,7 @@ def collect() -> None:
     from distilrank.cli.collection_table import show_collection
     from distilrank.stages.collect import collect as stage
 
-    stage(read_params())
+    stage(_params())
     show_collection()
 
 
@@ -119,7 +126,7 @@ def score(teacher: Teacher) -> None:
     from distilrank.stages.score import score as stage
     from distilrank.tracking import stage_run
 
-    stage(read_params(), teacher, stage_run)
+    stage(_params(), teacher, stage_run)
 
 
 @app.command("import-scores", rich_help_panel=STAGES)
@@ -127,7 +134,7 @@ def import_scores(name: Annotated[str, typer.Argument(help="An import's name in 
     """Take in scores that others published, in place of a teacher."""
     from distilrank.stages.import_scores import import_scores as stage
 
-    counts = stage(read_params(), name)
+    counts = stage(_params(), name)
     told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
     typer.echo(f"{layout.LABELS / name}: lines {told}")
 
@@ -137,7 +144,7 @@ def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in par
     """Join the scores of several teachers into one's."""
     from distilrank.stages.ensemble import ensemble as stage
 
-    stage(read_params(), name)
+    stage(_params(), name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -159,7 +166,7 @@ def index(model: Dense) -> None:
     """Encode all passages with a dense ranker, for nearest-neighbour search."""
     from distilrank.stages.index import index as stage
 
-    stage(read_params(), model)
+    stage(_params(), model)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -170,7 +177,7 @@ def evaluate() -> None:
     from distilrank.stages.evaluate import evaluate as stage
     from distilrank.tracking import log_test_metrics
 
-    params = read_params()
+    params = _params()
     metrics = stage(params)
     show_shortfalls(params, over_seeds(metrics)[0])
     trained = [*params.model_names(), *params.seeded_names()]
@@ -195,7 +202,7 @@ def results() -> None:
     """Show the figures of the last evaluation, and where the report is."""
     from distilrank.cli.tables import show_results
 
-    show_results(read_params())
+    show_results(_params())
 
 
 @app.command(rich_help_panel=RESULTS)
@@ -205,7 +212,7 @@ def search(
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
     """Answer a query from a distilled student's index."""
-    indexed = read_params().index_names()
+    indexed = _params().index_names()
     name = model or indexed[1]  # after its control, the first indexed student as first taught
     if name not in indexed:
         raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")
@@ -231,7 +238,7 @@ def retrieve(
     from distilrank.model import Model
     from distilrank.results.search import write_run
 
-    apart = read_params().collection.exclude_identical_ids
+    apart = _params().collection.exclude_identical_ids
     queries = Collection.read(layout.COLLECTION).queries_of(split)
     loaded = Model.load(layout.MODELS / model, layout.INDEXES / model)
     lines = write_run(loaded, model, layout.TOKENS, queries, target, depth, apart)
@@ -245,7 +252,7 @@ def register() -> None:
     from distilrank.registry.register import register as enter
 
     with with_whoever_started_this(_say):
-        for one in enter(read_params()):
+        for one in enter(_params()):
             typer.echo(f"{one.name} {one.version} {one.state} {one.run}")
 
 
@@ -263,7 +270,7 @@ def promote(
     from distilrank.registry.promotion import promote as decide
 
     with with_whoever_started_this(_say):
-        decision = decide(read_params(), model, version, force)
+        decision = decide(_params(), model, version, force)
     show_decision(decision)
     if not decision.promoted:
         raise typer.Exit(1)
@@ -278,7 +285,7 @@ def rollback(
     from distilrank.cli.tables import show_rollback
     from distilrank.registry.rollback import rollback as give_back
 
-    done = give_back(read_params(), model, to)
+    done = give_back(_params(), model, to)
     show_rollback(done)
     if done.refused_by:
         raise typer.Exit(1)
@@ -320,5 +327,5 @@ def export_scores(
     """Write a teacher's scores as a package for others: text and Parquet, with a data card and checksums."""
     from distilrank.labels.package import export_scores as export
 
-    read_params().members(teacher)
+    _params().members(teacher)
     export(layout.LABELS / teacher, target, licence, gzip)

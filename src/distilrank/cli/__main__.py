@@ -1,0 +1,6 @@
+"""python -m distilrank.cli, where the command is not on the path."""
+
+from distilrank.cli.main import main
+
+if __name__ == "__main__":
+    main()
