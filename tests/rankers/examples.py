@@ -19,41 +19,36 @@ from transformers import (
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers import base
-from distilrank.rankers.base import Ranker, TokenBatch
-from distilrank.rankers.cat.params import CatParams
+from distilrank.rankers.base import TokenBatch
 from distilrank.rankers.colbert.params import ColbertParams
 from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.loading import begin_ranker, pretrained
+from distilrank.rankers.params import RankerParams
 from distilrank.rankers.prettr.params import PrettrParams
-from distilrank.rankers.tk.params import TkParams
+from distilrank.rankers.table import ARCHITECTURES
 from distilrank.sections.data import Tokens
 
 # In float16 two sums of the same numbers may fall on neighbouring values.
 EXACT, STORED_IN_HALF = 1e-5, 2e-4
 LENGTHS = Tokens(query_length=12, passage_length=24)
-PARAMS: dict[str, Ranker] = {
-    "cat": CatParams(architecture="cat", layers=3),
-    "prettr": PrettrParams(architecture="prettr", layers=3, join_layer=1),
-    "colbert": ColbertParams(architecture="colbert", layers=3, dimension=16),
-    "dot": DotParams(architecture="dot", layers=3, pooling="cls"),
-    "tk": TkParams(architecture="tk"),
-}
-OPTIONS: dict[str, Ranker] = PARAMS | {
-    "cat-pooler": CatParams(architecture="cat", layers=3, pooling="pooler"),
-    "colbert-normalised": ColbertParams(architecture="colbert", layers=3, dimension=16, normalise=True),
-    "colbert-scaled": ColbertParams(
-        architecture="colbert", layers=3, dimension=16, normalise=True, scale=20.0, learn_scale=True
-    ),
-    "colbert-expanded": ColbertParams(architecture="colbert", layers=3, dimension=16, expand_queries=True),
-    "colbert-masks": ColbertParams(architecture="colbert", layers=3, dimension=16, query_masks=2),
-    "prettr-masks": PrettrParams(architecture="prettr", layers=3, join_layer=1, query_masks=3),
-    "dot-mean": DotParams(architecture="dot", layers=3, pooling="mean"),
-    "dot-cosine": DotParams(architecture="dot", layers=3, pooling="mean", normalise=True, scale=20.0),
-    "dot-scaled": DotParams(
-        architecture="dot", layers=3, pooling="mean", dimension=8, normalise=True, scale=20.0, learn_scale=True
-    ),
-    "dot-projected": DotParams(architecture="dot", layers=3, pooling="mean", dimension=8),
-}
+# The first example of every architecture in the table, and all of them, for a backbone of three layers.
+EXAMPLES = {name: dict(one.examples(layers=3, width=16)) for name, one in ARCHITECTURES.items()}
+PARAMS: dict[str, RankerParams] = {name: next(iter(examples.values())) for name, examples in EXAMPLES.items()}
+OTHERS = {name: params for examples in EXAMPLES.values() for name, params in list(examples.items())[1:]}
+OPTIONS: dict[str, RankerParams] = (
+    PARAMS
+    | EVERY_EXAMPLE
+    | {
+        "colbert-normalised": ColbertParams(layers=3, dimension=16, normalise=True),
+        "colbert-scaled": ColbertParams(layers=3, dimension=16, normalise=True, scale=20.0, learn_scale=True),
+        "colbert-expanded": ColbertParams(layers=3, dimension=16, expand_queries=True),
+        "colbert-masks": ColbertParams(layers=3, dimension=16, query_masks=2),
+        "prettr-masks": PrettrParams(layers=3, join_layer=1, query_masks=3),
+        "dot-cosine": DotParams(layers=3, pooling="mean", normalise=True, scale=20.0),
+        "dot-scaled": DotParams(layers=3, pooling="mean", dimension=8, normalise=True, scale=20.0, learn_scale=True),
+        "dot-projected": DotParams(layers=3, pooling="mean", dimension=8),
+    }
+)
 
 # Weights large enough that tokens, positions and segments all tell in the scores.
 _RANGE = {"initializer_range": 0.2}
@@ -83,7 +78,7 @@ def saved_backbone(family: str, directory: Path, dtype: torch.dtype = torch.floa
     return directory
 
 
-def begun(params: Ranker, source: PreTrainedModel, tokenizer: TextTokenizer) -> base.Ranker:
+def begun(params: RankerParams, source: PreTrainedModel, tokenizer: TextTokenizer) -> base.Ranker:
     """A ranker whose head is as large as its backbone's weights."""
     torch.manual_seed(1)
     ranker = begin_ranker(params, source, LENGTHS, tokenizer).eval()
@@ -92,7 +87,7 @@ def begun(params: Ranker, source: PreTrainedModel, tokenizer: TextTokenizer) -> 
     return ranker
 
 
-def small_ranker(params: Ranker, backbone: Path, tokenizer: TextTokenizer) -> base.Ranker:
+def small_ranker(params: RankerParams, backbone: Path, tokenizer: TextTokenizer) -> base.Ranker:
     return begun(params, pretrained(backbone), tokenizer)
 
 
@@ -129,5 +124,5 @@ def assert_close(got: Tensor, expected: Tensor, tolerance: float) -> None:
     torch.testing.assert_close(got, expected, atol=tolerance, rtol=tolerance)
 
 
-def tolerance_of(params: Ranker) -> float:
+def tolerance_of(params: RankerParams) -> float:
     return STORED_IN_HALF if params.architecture == "prettr" else EXACT

@@ -31,12 +31,12 @@ def save(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Save:
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "electra", "electra-projected"])
-@pytest.mark.parametrize("option", ["cat", "cat-pooler", "colbert-expanded", "dot-mean", "prettr"])
+@pytest.mark.parametrize("option", ["cat", "cat, pooler", "colbert-expanded", "dot, mean", "prettr"])
 @torch.inference_mode()
 def test_packed_sequences_score_as_padded_ones_do(
     option: str, family: str, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if option == "cat-pooler" and family.startswith("electra"):
+    if option == "cat, pooler" and family.startswith("electra"):
         pytest.skip("ELECTRA has no pooler")
     directory = save(option, family)
     expected = load_ranker(directory)(*PAIRS)
@@ -56,7 +56,7 @@ def test_packed_sequences_score_as_padded_ones_do(
 def test_a_backbone_that_cannot_be_packed_scores_as_before(
     family: str, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = save("dot-mean", family)
+    directory = save("dot, mean", family)
     expected = load_ranker(directory)(*PAIRS)
     monkeypatch.setenv(VARIABLE, "attention=packed")
     assert_close(load_ranker(directory)(*PAIRS), expected, 1e-5)
@@ -74,7 +74,7 @@ def test_packed_attention_trains_as_padded_does(save: Save, monkeypatch: pytest.
     assert_close(gradients[1], gradients[0], 1e-4)
 
 
-@pytest.mark.parametrize("option", ["cat", "dot-mean", "prettr"])
+@pytest.mark.parametrize("option", ["cat", "dot, mean", "prettr"])
 @torch.inference_mode()
 def test_compiled_layers_score_as_others_do(option: str, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = save(option, "bert")

@@ -17,6 +17,7 @@ from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.errors import MissingInput, ParamsError
 from distilrank.labels.labels import read_labels, scores_of
+from distilrank.rankers.table import ARCHITECTURES
 from distilrank.scoring.scores import scan_scores
 from distilrank.stages.begun import untrained
 from distilrank.stages.distil import distil
@@ -37,6 +38,12 @@ RANKERS: dict[str, dict[str, Any]] = {
     "colbert": {"architecture": "colbert", "layers": 1, "dimension": 16, "normalise": True, "expand_queries": True},
     "dot": {"architecture": "dot", "layers": 1, "pooling": "cls", "dimension": 32, "normalise": True, "scale": 20.0},
     "tk": {"architecture": "tk"},
+}
+# Those that no options are chosen for here, as their first example is.
+RANKERS |= {
+    name: next(iter(one.examples(layers=1, width=384).values())).model_dump()
+    for name, one in ARCHITECTURES.items()
+    if name not in RANKERS
 }
 TRAINING = {
     "steps": 2, "batch_size": 4, "learning_rate": 1e-4, "warmup_share": 0.0, "validate_every": 2, "patience": None,
@@ -62,7 +69,7 @@ def params_of_all(tiny: Params) -> Params:
         name: {
             "ranker": ranker,
             "start": "backbone",
-            "loss": LOSSES[name],
+            "loss": LOSSES.get(name, {"name": "margin-mse"}),
             "control_loss": {"name": "infonce", "temperature": 0.05} if name == "dot" else {"name": "ranknet"},
             "training": TRAINING | ({"part_learning_rates": {"kernels": 1e-2}} if name == "tk" else {}),
         }
