@@ -37,7 +37,7 @@ PARAMS: dict[str, RankerParams] = {name: next(iter(examples.values())) for name,
 OTHERS = {name: params for examples in EXAMPLES.values() for name, params in list(examples.items())[1:]}
 OPTIONS: dict[str, RankerParams] = (
     PARAMS
-    | EVERY_EXAMPLE
+    | OTHERS
     | {
         "colbert-normalised": ColbertParams(layers=3, dimension=16, normalise=True),
         "colbert-scaled": ColbertParams(layers=3, dimension=16, normalise=True, scale=20.0, learn_scale=True),
