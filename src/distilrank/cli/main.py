@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from distilrank.artifacts import layout
+from distilrank.config.named_by_dvc import refuse_absent_keys
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
+from distilrank.config.presets import DEFAULT, use_preset
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
 
@@ -52,12 +54,24 @@ def _say(line: str) -> None:
 
 @app.command()
 def init(
-    preset: Annotated[str, typer.Option(help="A file of presets/, without .yaml, such as paper.")],
+    preset: Annotated[str, typer.Option(help="A file of presets/, without .yaml, such as paper.")] = DEFAULT,
 ) -> None:
-    """Make a preset the project's params.yaml; params of your own are not overwritten."""
-    from distilrank.config.presets import use_preset
-
+    """Write params.yaml: the defaults, or those with what a preset changes; params of your own are not overwritten."""
     use_preset(preset)
+
+
+@app.command("params")
+def params_reference(
+    section: Annotated[
+        str | None, typer.Argument(help="One section, such as students; all where none is named.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/params.md.")] = False,
+) -> None:
+    """Explain every key of params.yaml: what it takes, its default, its meaning."""
+    from distilrank.cli.params_reference import as_markdown, as_text
+    from distilrank.config.reference import reference
+
+    typer.echo((as_markdown if markdown else as_text)(reference(section)), nl=False)
 
 
 @app.command()
@@ -77,6 +91,7 @@ def _checked_params() -> Params:
     from distilrank.check import check as check_all
 
     params = read_params()
+    refuse_absent_keys()
     check_all(params)
     return params
 
