@@ -181,8 +181,14 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "figures: {T1: .5}}]}",
             "report.expected.0.collection: got nothing, expected this key",
         ),
-        ("backbone:\n", "", "params.yaml: model: got an unknown key"),
+        (
+            "matrix: {teachers: [T1, T2], controls: [dot], controls_per_teacher: [], indexes: [dot], seeds: []}",
+            "",
+            "params.yaml: matrix: got nothing, expected this key",
+        ),
         ("report: {examples: 3}", "report: [", "got no YAML"),
+        # As DVC refuses it.
+        ("imports: {}", "imports: {T9: {location: x, mirrors: [https://y], checksum: null}}", "got no YAML"),
         ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: got an unknown key"),
     ],
 )
@@ -450,7 +456,7 @@ def test_sources(refused: Callable[..., str], tmp_path: Path, section: str, expe
             "{location: x, checksum: null, columns: names, count: null}",
             "triples.columns: got 'names', expected 'ids' or",
         ),
-        ("{count: 2}", "triples.negatives: got nothing"),
+        ("{location: x}", "triples.checksum: got nothing"),
         ("{location: nowhere, checksum: null, columns: ids, count: null}", "nowhere: got no such file"),
     ],
 )

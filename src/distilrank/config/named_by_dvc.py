@@ -17,7 +17,7 @@ def refuse_absent_keys() -> None:
         return
     from ruamel.yaml import YAML
 
-    yaml = YAML(typ="safe", pure=True)
+    yaml = YAML(typ="safe")
     values = yaml.load(PARAMS_FILE)
     text = DVC_FILE.read_text("utf-8")
     for key in dict.fromkeys([*_dependencies(yaml.load(text)), *_variables(text)]):
