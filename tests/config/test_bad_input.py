@@ -420,7 +420,7 @@ def test_s3_without_credentials(
     nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "none", "AWS_CONFIG_FILE": "none"}
     for name, value in (nowhere | {"DISTILRANK_CACHE": str(tmp_path.parent / "cache")}).items():
         monkeypatch.setitem(environment, name, value)
-    params = in_beir_layout(tmp_path).replace("location: collections/beir", "location: s3://team/beir")
+    params = in_beir_layout(tmp_path).replace("location: collections/beir", "location: 's3://team/beir'")
     assert "s3://team/beir/queries.jsonl: got no AWS credentials" in refused(params, "collect")
 
 
@@ -441,7 +441,7 @@ def test_s3_without_credentials(
         ("{source: beir, location: x, checksums: {a: abc}}", "checksums.a: got 'abc'"),
         ("{source: tsv, location: x, passages: x, splits: {test: {queries: x}}}", "splits.test.qrels: got nothing"),
         ("{source: tsv, location: x, passages: x, splits: {}}", "splits: got {}"),
-        ("{source: beir, location: ftp://x/y}", "ftp://x/y/queries.jsonl: got the scheme 'ftp', expected https"),
+        ('{source: beir, location: "ftp://x/y"}', "ftp://x/y/queries.jsonl: got the scheme 'ftp', expected https"),
         ("{source: beir, location: nowhere}", "nowhere: got no such folder"),
     ],
 )
