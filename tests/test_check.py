@@ -15,6 +15,7 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.check import check
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
+from distilrank.config.presets import use_preset
 from distilrank.errors import BackboneError, CollectionError, NotThere, ParamsError
 from distilrank.stages.collect import collect
 
@@ -57,7 +58,9 @@ def test_params_that_can_be_built_pass_and_nothing_is_written(changed: Changed) 
 
 @pytest.mark.parametrize("name", ["ablation", "aws-api-docs", "beir", "paper"])
 def test_presets_on_the_bundled_backbone_pass(name: str, changed: Changed) -> None:
-    check(read_params(ROOT / "presets" / f"{name}.yaml"))
+    Path("presets").symlink_to(ROOT / "presets")
+    use_preset(name)
+    check(read_params())
 
 
 @pytest.mark.parametrize(

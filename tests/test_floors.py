@@ -27,6 +27,7 @@ FLOORS = [
 ]
 LIGHT = [
     "distilrank.cli.main",
+    "distilrank.cli.params_reference",
     "distilrank.config.params_file",
     "distilrank.artifacts.directories",
     "distilrank.tracking",

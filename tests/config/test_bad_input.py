@@ -181,8 +181,14 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "figures: {T1: .5}}]}",
             "report.expected.0.collection: got nothing, expected this key",
         ),
-        ("report: {examples: 3}", "", "params.yaml: report: got nothing, expected this key"),
+        (
+            "matrix: {teachers: [T1, T2], controls: [dot], controls_per_teacher: [], indexes: [dot], seeds: []}",
+            "",
+            "params.yaml: matrix: got nothing, expected this key",
+        ),
         ("report: {examples: 3}", "report: [", "got no YAML"),
+        # As DVC refuses it.
+        ("imports: {}", "imports: {T9: {location: x, mirrors: [https://y], checksum: null}}", "got no YAML"),
         ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: got an unknown key"),
     ],
 )
@@ -414,7 +420,7 @@ def test_s3_without_credentials(
     nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "none", "AWS_CONFIG_FILE": "none"}
     for name, value in (nowhere | {"DISTILRANK_CACHE": str(tmp_path.parent / "cache")}).items():
         monkeypatch.setitem(environment, name, value)
-    params = in_beir_layout(tmp_path).replace("location: collections/beir", "location: s3://team/beir")
+    params = in_beir_layout(tmp_path).replace("location: collections/beir", "location: 's3://team/beir'")
     assert "s3://team/beir/queries.jsonl: got no AWS credentials" in refused(params, "collect")
 
 
@@ -435,7 +441,7 @@ def test_s3_without_credentials(
         ("{source: beir, location: x, checksums: {a: abc}}", "checksums.a: got 'abc'"),
         ("{source: tsv, location: x, passages: x, splits: {test: {queries: x}}}", "splits.test.qrels: got nothing"),
         ("{source: tsv, location: x, passages: x, splits: {}}", "splits: got {}"),
-        ("{source: beir, location: ftp://x/y}", "ftp://x/y/queries.jsonl: got the scheme 'ftp', expected https"),
+        ('{source: beir, location: "ftp://x/y"}', "ftp://x/y/queries.jsonl: got the scheme 'ftp', expected https"),
         ("{source: beir, location: nowhere}", "nowhere: got no such folder"),
     ],
 )
@@ -450,7 +456,7 @@ def test_sources(refused: Callable[..., str], tmp_path: Path, section: str, expe
             "{location: x, checksum: null, columns: names, count: null}",
             "triples.columns: got 'names', expected 'ids' or",
         ),
-        ("{count: 2}", "triples.negatives: got nothing"),
+        ("{location: x}", "triples.checksum: got nothing"),
         ("{location: nowhere, checksum: null, columns: ids, count: null}", "nowhere: got no such file"),
     ],
 )

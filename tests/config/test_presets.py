@@ -1,28 +1,130 @@
 """Presets: each is whole and right, and takes the place of another, never of a user's own params."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from tests.conftest import ROOT
 
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
-from distilrank.config.presets import use_preset
+from distilrank.config.presets import DEFAULT, preset_texts, use_preset
 from distilrank.data.sources.msmarco_passage import MsMarcoPassage
+from distilrank.errors import InputError
 
-PRESETS = {file.stem: read_params(file) for file in (ROOT / "presets").glob("*.yaml")}
-
-
-def test_the_default_params_are_a_preset() -> None:
-    assert (ROOT / "params.yaml").read_text() == (ROOT / "presets" / "aws-api-docs.yaml").read_text()
+TEXTS = preset_texts(ROOT / "presets")
 
 
-def test_presets_replace_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "presets").symlink_to(ROOT / "presets")
+def loaded(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = YAML(typ="safe").load(text)
+    return values
+
+
+PRESETS = {name: Params.model_validate(loaded(text)) for name, text in TEXTS.items()}
+
+
+@pytest.fixture
+def presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of presets of a project without params: the working directory."""
     monkeypatch.chdir(tmp_path)
-    for name, params in PRESETS.items():
+    folder = Path("presets")
+    folder.mkdir()
+    for file in (ROOT / "presets").iterdir():
+        (folder / file.name).write_text(file.read_text())
+    return folder
+
+
+def test_params_yaml_is_what_init_writes(presets: Path) -> None:
+    """Where this fails: `distilrank init`."""
+    use_preset()
+    assert Path("params.yaml").read_text() == (ROOT / "params.yaml").read_text()
+
+
+def test_presets_replace_one_another_and_never_a_users_own(presets: Path) -> None:
+    for name, text in TEXTS.items():
         use_preset(name)
-        assert read_params() == params
+        assert Path("params.yaml").read_text() == text
+        assert read_params() == PRESETS[name]
+    Path("params.yaml").write_text(f"{text}# mine\n")
+    with pytest.raises(InputError, match=r"params.yaml: got params of your own"):
+        use_preset(DEFAULT)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_preset_is_read_with_ease(name: str) -> None:
+    """The same sections in the same order, lines of 120 columns, comments in one column where lines are short."""
+    assert [*loaded(TEXTS[name])] == [*loaded(TEXTS[DEFAULT])]
+    assert all(len(line) <= 120 for line in TEXTS[name].splitlines())
+    behind = [line.index(" # ") for line in TEXTS[name].splitlines() if " # " in line]
+    assert min(behind) >= 26
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS.keys() - {DEFAULT}))
+def test_a_preset_holds_what_differs_from_the_defaults(name: str) -> None:
+    defaults = loaded(TEXTS[DEFAULT])
+    for section, own in loaded((ROOT / "presets" / f"{name}.yaml").read_text()).items():
+        assert own != defaults[section]
+        if section not in {"teachers", "students", "collection", "triples"}:
+            same = [
+                key for key in own if isinstance(defaults[section], dict) and own[key] == defaults[section].get(key)
+            ]
+            assert same == [], section
+
+
+def test_a_preset_is_laid_over_the_defaults(presets: Path) -> None:
+    """Key by key; entries and sections of another kind whole; with the comments of both."""
+    (presets / "mine.yaml").write_text(
+        """\
+# What it is for.
+
+triples: {location: mine.tsv, checksum: null, columns: ids}
+
+imports:
+  T3: {location: scores.tsv, checksum: null}
+
+teachers:
+  A:
+    ranker: {architecture: cat, layers: 2}
+    training: {steps: 10, learning_rate: 1e-4, validate_every: 10}
+
+matrix:
+  teachers: [A, T3]
+  seeds: [7]               # lucky
+
+candidates:
+  # as measured
+  k1: 0.9
+  depth: 50
+
+collection:
+  minimum_words: 3
+"""
+    )
+    use_preset("mine")
+    text = Path("params.yaml").read_text()
+    values, defaults = loaded(text), loaded(TEXTS[DEFAULT])
+    assert [*values] == [*defaults]
+    assert values["triples"] == {"location": "mine.tsv", "checksum": None, "columns": "ids"}
+    assert values["teachers"].keys() == {"A"}
+    assert values["imports"].keys() == {"T3"}
+    assert values["students"] == defaults["students"]
+    assert values["matrix"] == defaults["matrix"] | {"teachers": ["A", "T3"], "seeds": [7]}
+    assert [*values["candidates"]] == [*defaults["candidates"]]
+    assert values["candidates"] == defaults["candidates"] | {"k1": 0.9, "depth": 50}
+    assert values["collection"] == defaults["collection"] | {"minimum_words": 3}
+    lines = text.splitlines()
+    assert lines[0] == "# What it is for."
+    assert "  seeds: [7]               # lucky" in lines
+    assert "  depth: 50                # passages per query" in lines
+    assert lines[lines.index("  k1: 0.9") - 1] == "  # as measured"
+    assert "  precision: float32       # or tf32, or bfloat16, on a GPU" in lines
+
+
+def test_presets_are_looked_for_at_the_root_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"presets/aws-api-docs.yaml: got no such file.*root of the project"):
+        use_preset()
 
 
 def architectures(params: Params) -> set[str]:

@@ -77,7 +77,3 @@ def test_other_rankers_only_re_rank(params: RankerParams, validating: Validating
 
 def test_search_can_be_left_out(validating: Validating, begin: Begin) -> None:
     assert validating(Validation(passages=None))(begin(DOT).eval()).keys() == {"rerank"}
-
-
-def test_all_dev_queries_up_to_500_are_asked_unless_the_params_say_otherwise() -> None:
-    assert Validation().queries == 500

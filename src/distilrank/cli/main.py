@@ -53,12 +53,28 @@ def _say(line: str) -> None:
 
 @app.command()
 def init(
-    preset: Annotated[str, typer.Option(help="A file of presets/, without .yaml, such as paper.")],
+    preset: Annotated[
+        str | None, typer.Option(help="A file of presets/, without .yaml, such as paper; else the defaults.")
+    ] = None,
 ) -> None:
-    """Make a preset the project's params.yaml; params of your own are not overwritten."""
-    from distilrank.config.presets import use_preset
+    """Write params.yaml: the defaults, or those with what a preset changes; params of your own are not overwritten."""
+    from distilrank.config.presets import DEFAULT, use_preset
 
-    use_preset(preset)
+    use_preset(preset or DEFAULT)
+
+
+@app.command("params")
+def params_reference(
+    section: Annotated[
+        str | None, typer.Argument(help="One section, such as students; all where none is named.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/params.md.")] = False,
+) -> None:
+    """Explain every key of params.yaml: what it takes, its default, its meaning."""
+    from distilrank.cli.params_reference import as_markdown, as_text
+    from distilrank.config.reference import reference
+
+    typer.echo((as_markdown if markdown else as_text)(reference(section)), nl=False)
 
 
 @app.command()
@@ -82,8 +98,10 @@ def _params() -> "Params":
 def _checked_params() -> "Params":
     """The params of what may take hours, once all that would fail after them is refused."""
     from distilrank.check import check as check_all
+    from distilrank.config.named_by_dvc import refuse_absent_keys
 
     params = _params()
+    refuse_absent_keys()
     check_all(params)
     return params
 

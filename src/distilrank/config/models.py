@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from distilrank.losses.base import Loss
+from distilrank.losses.of_a_teacher import MarginMSE
+from distilrank.losses.of_labels import RankNet
 from distilrank.losses.table import LOSSES
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
@@ -25,13 +27,22 @@ else:
 
 
 class Teacher(Section):
-    """Trained on labels: the students' triples, or a draw of its own; from a backbone of its own, or everybody's."""
+    """A ranker trained on labels."""
 
     ranker: AnyRanker
+    """Its architecture, and what that one takes."""
+
     backbone: Backbone | None = None
-    loss: LabelLoss
+    """One of its own, with the vocabulary of everybody's. null: everybody's."""
+
+    loss: LabelLoss = RankNet()
+    """What it learns by."""
+
     training: Training
+    """How it is trained."""
+
     triples: Triples | None = None
+    """A draw of its own. null: the students' triples."""
 
     @model_validator(mode="after")
     def names_parts_of_its_ranker(self) -> Self:
@@ -40,10 +51,13 @@ class Teacher(Section):
 
 
 class Ensemble(Section):
-    """Several teachers as one: the mean of their scores, of their z-normalised scores, or the median."""
+    """Several teachers as one."""
 
     members: Annotated[list[ModelName], Field(min_length=2)]
+    """Entries of `teachers`. Students that start from a teacher take the first one's layers."""
+
     combine: Literal["mean", "z-mean", "median"]
+    """Of their scores; z-mean: of their z-normalised scores."""
 
     @model_validator(mode="after")
     def counts_each_member_once(self) -> Self:
@@ -53,14 +67,25 @@ class Ensemble(Section):
 
 
 class Student(Section):
-    """Learns a teacher's margins by `loss`; its control, which differs in nothing else, labels by `control_loss`."""
+    """A ranker that each teacher of the matrix teaches, and its control, which differs in the loss alone."""
 
     ranker: AnyRanker
+    """Its architecture, and what that one takes."""
+
     backbone: Backbone | None = None
-    start: Literal["backbone", "teacher"]
-    loss: TeacherLoss
-    control_loss: LabelLoss
+    """One of its own, with the vocabulary of everybody's. null: everybody's."""
+
+    start: Literal["backbone", "teacher"] = "backbone"
+    """Whose layers it starts from; of a teacher the lower ones."""
+
+    loss: TeacherLoss = MarginMSE()
+    """What it learns a teacher's scores by."""
+
+    control_loss: LabelLoss = RankNet()
+    """What its control learns labels by."""
+
     training: Training
+    """How both are trained."""
 
     @model_validator(mode="after")
     def names_parts_of_its_ranker(self) -> Self:
@@ -69,18 +94,24 @@ class Student(Section):
 
 
 class Matrix(Section):
-    """Which of these meet: who teaches every student, which students have a control, which are indexed.
-
-    `controls` start from the backbone and learn from the collection's triples: one serves all teachers whose students
-    do so too. `controls_per_teacher` start where each teacher's students start, and learn from the labelled part of
-    their triples. Every student and control is trained by each of `seeds` as well as by its own.
-    """
+    """Which of these meet."""
 
     teachers: Annotated[list[ModelName], Field(min_length=1)]
-    controls: list[ModelName]
-    controls_per_teacher: list[ModelName]
+    """Teachers, ensembles and imports: each teaches every student."""
+
+    controls: list[ModelName] = Field(default=[])
+    """Students that are also trained without a teacher, from the backbone, on the collection's triples. One control
+    serves all teachers whose students start and learn so too."""
+
+    controls_per_teacher: list[ModelName] = Field(default=[])
+    """The same, once per teacher: each starts where that teacher's students start, and learns from the labelled part
+    of their triples."""
+
     indexes: Annotated[list[ModelName], Field(min_length=1)]
-    seeds: list[Annotated[int, Field(ge=0)]]
+    """Dense students, with a control, that search all passages."""
+
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
+    """More seeds that every student and control is trained by, for means and deviations."""
 
     @model_validator(mode="after")
     def names_each_once(self) -> Self:

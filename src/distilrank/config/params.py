@@ -44,26 +44,47 @@ class Params(Section):
     """The whole of params.yaml."""
 
     collection: Collection
+    """Which passages, queries and qrels."""
+
     backbone: Backbone
-    tokens: Tokens
-    candidates: Candidates
+
+    tokens: Tokens = Tokens()
+
+    candidates: Candidates = Candidates()
+
     triples: Annotated[
         Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
-    ]
-    unlabelled: Unlabelled | None
-    teachers: dict[ModelName, Teacher]
-    ensembles: dict[ModelName, Ensemble]
-    imports: dict[ModelName, FileElsewhere]
+    ] = Triples()
+    """What rankers learn from: drawn, or given where there is a `location`."""
+
+    unlabelled: Unlabelled | None = None
+
+    teachers: dict[ModelName, Teacher] = Field(default={})
+
+    ensembles: dict[ModelName, Ensemble] = Field(default={})
+
+    imports: dict[ModelName, FileElsewhere] = Field(default={})
+    """Scores that others published, which teach in the place of a teacher."""
+
     students: Annotated[dict[ModelName, Student], Field(min_length=1)]
+
     matrix: Matrix
     index: AnyIndex = Flat()
-    validation: Validation
-    scoring: Scoring
-    labels: Labels
-    evaluation: Evaluation
-    latency: Latency
-    report: Report
-    promotion: Promotion
+    """How passage vectors are searched."""
+
+    validation: Validation = Validation()
+
+    scoring: Scoring = Scoring()
+
+    labels: Labels = Labels()
+
+    evaluation: Evaluation = Evaluation()
+
+    latency: Latency = Latency()
+
+    report: Report = Report()
+
+    promotion: Promotion = Promotion()
 
     @model_validator(mode="after")
     def names_agree(self) -> Self:

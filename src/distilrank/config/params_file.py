@@ -12,7 +12,7 @@ from distilrank.errors import ParamsError
 
 def read_params(path: Path = PARAMS_FILE) -> Params:
     """Reads and checks params.yaml. Raises ParamsError."""
-    # YAML 1.2, as DVC reads it: 7e-6 is a number.
+    # As DVC reads it: YAML 1.2, where 7e-6 is a number, by libyaml, which wants a URL in brackets to be quoted.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -21,7 +21,7 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
             path, got="no such file", expected="the parameters", remedy="run from the root of the project"
         )
     try:
-        values = YAML(typ="safe", pure=True).load(path)
+        values = YAML(typ="safe").load(path)
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(path, got=f"no YAML ({error})", expected="valid YAML", remedy="mend the file") from error
     try:

@@ -26,6 +26,7 @@ class Loss(Section):
     in_batch: ClassVar[bool] = False
 
     name: str
+    """Which one."""
 
     @abstractmethod
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor": ...

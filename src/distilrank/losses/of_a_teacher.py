@@ -79,7 +79,9 @@ class ListwiseKL(TeacherLoss):
     """
 
     name: Literal["listwise-kl"] = "listwise-kl"
+
     temperature: float = Field(gt=0)
+    """T: what scores are divided by."""
 
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
         from torch.nn.functional import kl_div

@@ -37,7 +37,9 @@ class InfoNCE(Loss):
     in_batch: ClassVar[bool] = True
 
     name: Literal["infonce"] = "infonce"
+
     temperature: float = Field(gt=0)
+    """T: what scores are divided by."""
 
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
         return -(grouped(scores) / self.temperature).log_softmax(1)[:, 0].mean()

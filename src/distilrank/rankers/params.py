@@ -19,7 +19,10 @@ class RankerParams(Section):
     stored_in_half: ClassVar[bool] = False
 
     architecture: str
+    """Which one."""
+
     layers: int = Field(ge=1)
+    """Transformer layers: the backbone's or the teacher's lowest."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -50,15 +53,19 @@ class RankerParams(Section):
 
 
 class ScaledParams(RankerParams):
-    """Vectors of length 1 where `normalise`, so that products are cosines; scores are `scale` times the products.
+    """Scores are products of vectors, times a scale.
 
     A cosine reaches from -1 to 1, and a teacher's margins are about 10: without a scale they are out of its reach.
-    Where `learn_scale`, `scale` is what it starts at, and the part `scale` may have a learning rate of its own.
     """
 
     normalise: bool = False
+    """Whether vectors have length 1, so that products are cosines."""
+
     scale: float = Field(gt=0, default=1.0)
+    """What products are multiplied by; where `learn_scale`, at the start."""
+
     learn_scale: bool = False
+    """Whether the scale is learned. It may then have a learning rate of its own."""
 
     @property
     def parts(self) -> tuple[str, ...]:

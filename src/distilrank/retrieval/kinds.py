@@ -50,15 +50,18 @@ class Flat(IndexKind):
 
 
 class Hnsw(IndexKind):
-    """Approximate: a graph of neighbours (Malkov and Yashunin, arXiv 1603.09320), over vectors as float16.
-
-    More `links` per vector and wider searches, while it is built and for a query, find more and take longer.
-    """
+    """Approximate: a graph of neighbours (Malkov and Yashunin, arXiv 1603.09320), over vectors as float16."""
 
     kind: Literal["hnsw"] = "hnsw"
+
     links: int = Field(ge=2, default=32)
+    """Of each vector. More find more, and take more time and memory."""
+
     build_width: int = Field(ge=1, default=200)
+    """How many neighbours are looked at for each vector that is added. More find more, and take longer to build."""
+
     search_width: int = Field(ge=1, default=128)
+    """How many neighbours are looked at for a query. More find more, and take longer."""
 
     def built(self, vectors: "Vectors") -> Any:
         import faiss

@@ -1,6 +1,6 @@
 """The base of every section of params.yaml, and the kinds of values that several have."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -11,20 +11,33 @@ def labelled_split(name: str) -> str:
     return name
 
 
+def text_like(pattern: str, words: str) -> Any:
+    """Text of a pattern, and what `distilrank params` calls it."""
+    return Field(pattern=pattern, json_schema_extra={"words": words})
+
+
 Share = Annotated[float, Field(gt=0, lt=1)]
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
+ModelName = Annotated[str, text_like(r"^[A-Za-z][A-Za-z0-9_]*$", "name")]
+Checksum = Annotated[str, text_like(r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$", "md5:... or sha256:...")]
+Sha256 = Annotated[str, text_like(r"^[0-9a-f]{64}$", "64 hexadecimal digits")]
 # Any other than train and dev is a test set: `test`, or several that are measured apart, such as dl19 and dl20.
-SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$"), AfterValidator(labelled_split)]
+SplitName = Annotated[str, text_like(r"^[a-z][a-z0-9-]*$", "split"), AfterValidator(labelled_split)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    """What stands under a key. The text below a field is its meaning, which `distilrank params` prints."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class FileElsewhere(Section):
-    """A file by its path or URL, and others that have the same file. By its `checksum` DVC sees that it changed."""
+    """A file, by its path or URL."""
 
     location: str = Field(min_length=1)
+    """A path, `https://` or `s3://`; a file in an archive stands behind a `#`."""
+
     mirrors: list[str] = Field(default=[])
+    """Other locations of the same file, tried in turn."""
+
     checksum: Checksum | None
+    """By it DVC sees that the file changed. null: it is not checked."""

@@ -4,39 +4,65 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from distilrank.sections.base import FileElsewhere, Section, Share
+from distilrank.sections.base import FileElsewhere, Section, Sha256, Share
 
 
 class Backbone(Section):
+    """The pretrained transformer that rankers start from. All have one vocabulary."""
+
     model: str = Field(min_length=1)
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    """`minilm`, which is bundled; or a Hugging Face id; or a folder."""
+
+    sha256: Sha256 | None
+    """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
 
 
 class Tokens(Section):
-    query_length: int = Field(ge=1, le=512)
-    passage_length: int = Field(ge=1, le=8192)
+    """How much of a text is read."""
+
+    query_length: int = Field(ge=1, le=512, default=16)
+    """Word pieces kept of a query."""
+
+    passage_length: int = Field(ge=1, le=8192, default=24)
+    """Word pieces kept of a passage."""
 
 
 class Candidates(Section):
-    """BM25's best `depth` passages a query, `train_depth` a training query; `runs` take its place where they are given.
+    """The passages to re-rank: BM25's best, or those of given runs."""
 
-    A run is a TREC file, or a file of MS MARCO's form: query_id, passage_id, query, passage. BM25 takes `boats` and
-    `boat` for one term by a `stemmer`, Snowball's.
-    """
+    depth: int = Field(ge=1, le=1000, default=100)
+    """Passages per query."""
 
-    depth: int = Field(ge=1, le=1000)
-    train_depth: int = Field(ge=0, le=1000)
-    k1: float = Field(gt=0)
-    b: float = Field(ge=0, le=1)
+    train_depth: int = Field(ge=0, le=1000, default=30)
+    """Passages per training query."""
+
+    k1: float = Field(gt=0, default=1.5)
+    """BM25's saturation of term frequencies."""
+
+    b: float = Field(ge=0, le=1, default=0.75)
+    """BM25's share of the length normalisation."""
+
     stemmer: Literal["english"] | None = None
+    """Snowball's stemmer, by which `boats` and `boat` are one term. null: words as they are."""
+
     runs: list[FileElsewhere] = Field(default=[])
+    """Runs that take BM25's place for their queries: in TREC's form, or query_id, passage_id, query, passage."""
 
 
 class Triples(Section):
-    count: int = Field(ge=1)
-    negatives: int = Field(ge=1)
-    negatives_from: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    """Training triples, drawn: a positive by the qrels, negatives from the candidates."""
+
+    count: int = Field(ge=1, default=3200)
+    """How many are drawn."""
+
+    negatives: int = Field(ge=1, default=1)
+    """Negatives of each triple, at most `negatives_from`."""
+
+    negatives_from: int = Field(ge=1, default=30)
+    """Negatives are drawn from so many of the best candidates, at most `candidates.train_depth`."""
+
+    seed: int = Field(ge=0, default=42)
+    """Of the draw."""
 
     @model_validator(mode="after")
     def has_enough_negatives(self) -> Self:
@@ -46,27 +72,32 @@ class Triples(Section):
 
 
 class GivenTriples(FileElsewhere):
-    """MS MARCO's: a query, a passage that is relevant, one that is not; their ids or their texts, tab-separated.
-
-    The first `count`, or all.
-    """
+    """Triples of a file in MS MARCO's form, tab-separated: a query, a relevant passage, one that is not."""
 
     columns: Literal["ids", "texts"]
-    count: Annotated[int, Field(ge=1)] | None
+    """Whether the file has ids or texts."""
+
+    count: Annotated[int, Field(ge=1)] | None = None
+    """The first so many. null: all."""
 
 
 class Unlabelled(Section):
-    """Triples of queries without qrels, by a teacher's scores of their best `depth` candidates.
-
-    Relevant is what scores as the share `positive_from` of the labelled positives do, or higher; not relevant what
-    scores as the share `negative_to` of the labelled negatives do, or lower.
-    """
+    """Triples of queries without qrels, by a teacher's scores of their candidates."""
 
     depth: int = Field(ge=2, le=1000)
+    """Candidates per query that the teacher scores."""
+
     triples: int = Field(ge=1)
+    """Triples per query, at most."""
+
     positive_from: Share
+    """Relevant is what scores as this share of the labelled positives do, or higher."""
+
     negative_to: Share
+    """Not relevant is what scores as this share of the labelled negatives do, or lower."""
+
     seed: int = Field(ge=0)
+    """Of the draw."""
 
 
 def drawn_or_given(triples: Any) -> str:

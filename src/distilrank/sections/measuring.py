@@ -17,14 +17,16 @@ Floor = float | Annotated[str, Field(pattern=f"^{RELATIVE_FLOOR.pattern}$")]
 
 
 class Evaluation(Section):
-    """`minimum_relevance` counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name.
+    """What is measured on the test queries."""
 
-    `untrained` are the tasks at which the backbone and the students' starts are measured too.
-    """
+    depth: int = Field(ge=10, default=20)
+    """Candidates per query that are re-ranked, at most `candidates.depth`."""
 
-    depth: int = Field(ge=10)
-    minimum_relevance: Relevance | dict[SplitName, Relevance]
+    minimum_relevance: Relevance | dict[SplitName, Relevance] = 1
+    """What counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name."""
+
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
+    """Tasks at which the backbone and the students' starts are measured too."""
 
     @model_validator(mode="after")
     def searches_with_what_it_re_ranks_with(self) -> Self:
@@ -34,26 +36,41 @@ class Evaluation(Section):
 
 
 class Latency(Section):
-    """How many test queries are timed, and how many clients ask at once where several do."""
+    """The times of a request as a server gets it, alone and among others."""
 
-    queries: int = Field(ge=1)
+    queries: int = Field(ge=1, default=20)
+    """Test queries that are timed."""
+
     clients: int = Field(default=4, ge=1)
+    """How many ask at once, where several do."""
 
 
 class ExpectedFigures(Section):
-    """Published means of one measure by ranker; a run is within their seed noise, near them, or off.
-
-    Of one collection, by the name that versions in the registry begin with: a run on another is not graded.
-    """
+    """Published means of one measure; a run's figures are within their seed noise, near them, or off."""
 
     collection: str = Field(min_length=1)
+    """The name that its versions in the registry begin with. A run on another is not graded."""
+
     test_set: SplitName = "test"
+    """Whose queries they are means over."""
+
     task: Literal["rerank", "retrieve"]
+    """What the rankers did."""
+
     measure: Measure
+    """What the figures are."""
+
     source: str
+    """Where they are published."""
+
     seed_noise: float = Field(gt=0)
+    """How far off a figure may be by seeds alone."""
+
     near: float = Field(gt=0)
+    """How far off a figure may be to count as near: `seed_noise` or more."""
+
     figures: Annotated[dict[str, float], Field(min_length=1)]
+    """The means, by the name of a ranker in the results."""
 
     @model_validator(mode="after")
     def near_is_beyond_noise(self) -> Self:
@@ -63,24 +80,38 @@ class ExpectedFigures(Section):
 
 
 class NoWorse(Section):
-    """Than a champion in a measure, by `margin` or more: a paired test's p is below `p_value`."""
+    """A paired test that a challenger is not worse than a champion."""
 
-    task: str
-    measure: Measure
-    margin: float = Field(gt=0)
-    p_value: float = Field(gt=0, lt=1)
+    task: str = "rerank"
+    """rerank or retrieve; behind a test set and a slash where there are several."""
+
+    measure: Measure = "nDCG@10"
+    """What is compared, query by query."""
+
+    margin: float = Field(gt=0, default=0.01)
+    """How much less is worse."""
+
+    p_value: float = Field(gt=0, lt=1, default=0.05)
+    """The test's p must be below it."""
 
 
 class Promotion(Section):
-    """What a model must be to be served: measures by task, milliseconds (median) to re-rank, megabytes to load.
+    """What a challenger must be to become champion: `distilrank promote`."""
 
-    A floor for searching holds for models that have an index.
-    """
+    floors: dict[str, dict[Measure, Floor | list[Floor]]] = Field(
+        default={"rerank": {"nDCG@10": ["bm25", "control"]}, "retrieve": {"nDCG@10": ["bm25", "control"]}}
+    )
+    """By task and measure: a number, or a ranker's figure (`bm25`, `bm25 + .02`); `control` is the model's own control.
+    Those for searching hold for models that have an index."""
 
-    floors: dict[str, dict[Measure, Floor | list[Floor]]]
-    no_worse: NoWorse
-    milliseconds: float = Field(gt=0)
-    megabytes: float = Field(gt=0)
+    no_worse: NoWorse = NoWorse()
+    """Than the champion, and the best one so far."""
+
+    milliseconds: float = Field(gt=0, default=1000)
+    """To re-rank the candidates of a query, at most (median)."""
+
+    megabytes: float = Field(gt=0, default=200)
+    """Of model and index, at most."""
 
     def every_floor(self) -> list[tuple[str, Measure, Floor]]:
         """By task and measure."""
@@ -99,5 +130,10 @@ def relative_floor(floor: Floor) -> tuple[str, float] | None:
 
 
 class Report(Section):
-    examples: int = Field(ge=1)
+    """What the report shows besides the results."""
+
+    examples: int = Field(ge=1, default=10)
+    """Queries that are shown with what rankers found."""
+
     expected: list[ExpectedFigures] = Field(default=[])
+    """Published figures, by which a run is graded."""

@@ -12,19 +12,31 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 class Training(Section):
-    """`part_learning_rates` are those of parts of a ranker that learn at a rate of their own.
-
-    After `patience` validations in a row that are no better than the best a training ends early; null: never.
-    """
+    """A training by AdamW, whose rate falls linearly after the warm-up."""
 
     steps: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    """Batches that it learns from: a multiple of `validate_every`."""
+
+    batch_size: int = Field(ge=1, default=16)
+    """Triples per step."""
+
     learning_rate: LearningRate
+    """The highest, at the end of the warm-up."""
+
     part_learning_rates: dict[str, LearningRate] = Field(default={})
-    warmup_share: float = Field(ge=0, lt=1)
+    """Rates of parts of the ranker: `scale` where it learns, and `kernels` and `embeddings` of tk."""
+
+    warmup_share: float = Field(ge=0, lt=1, default=0.1)
+    """Share of the steps in which the rate rises."""
+
     validate_every: int = Field(ge=1)
+    """Steps from one validation to the next."""
+
     patience: Annotated[int, Field(ge=1)] | None = None
-    seed: int = Field(ge=0)
+    """It ends early after so many validations in a row that are no better than the best. null: never."""
+
+    seed: int = Field(ge=0, default=1)
+    """Of new weights, dropout and the order of triples."""
 
     @model_validator(mode="after")
     def ends_on_a_validation(self) -> Self:
@@ -45,26 +57,33 @@ class Training(Section):
 
 
 class Validation(Section):
-    """While training, on a sample of the dev queries: nDCG@10 of re-ranking the best `depth` candidates.
+    """What chooses the step that is kept: nDCG@10 on dev queries, the mean of re-ranking and, if dense, searching."""
 
-    A dense ranker also searches a sample of passages: those relevant to these queries, and `passages` drawn from all.
-    The step with the best mean of both is kept. Where `passages` is null, re-ranking alone decides.
-    """
+    queries: int = Field(ge=1, default=100)
+    """Dev queries, drawn; all where there are fewer."""
 
-    queries: int = Field(ge=1, default=500)
     depth: int = Field(ge=1, default=20)
-    passages: Annotated[int, Field(ge=1)] | None = 2000
+    """Candidates per query that are re-ranked, at most `candidates.depth`."""
+
+    passages: Annotated[int, Field(ge=1)] | None = 1000
+    """Passages drawn for dense rankers, which search these and the relevant ones. null: they re-rank only."""
 
 
 class Scoring(Section):
-    """`precision` is that of a teacher's matrix products; `pairs_at_once` bounds memory, whatever there is to score."""
+    """How teachers score pairs."""
 
-    precision: Precision
-    pairs_per_part: int = Field(ge=1)
-    pairs_at_once: int = Field(ge=1)
+    precision: Precision = "float32"
+    """Of matrix products. tf32 and bfloat16 are for GPUs."""
+
+    pairs_per_part: int = Field(ge=1, default=1024)
+    """What a killed scoring loses at most, per worker."""
+
+    pairs_at_once: int = Field(ge=1, default=2_000_000)
+    """What is planned and joined in memory at once: it bounds memory, whatever there is to score."""
 
 
 class Labels(Section):
-    """Labels with a larger share of negative margins than `most_negative_margins` are refused."""
+    """When a teacher's labels are refused."""
 
-    most_negative_margins: float = Field(ge=0, le=1)
+    most_negative_margins: float = Field(ge=0, le=1, default=0.4)
+    """The largest share of triples that a teacher may rank the wrong way round."""

@@ -25,14 +25,24 @@ class AwsApiDocs(CollectionSection):
     one_of_a_kind: ClassVar[bool] = True
 
     source: Literal["aws-api-docs"]
+
     services: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
+    """AWS services as boto3 spells them, such as ec2 and s3."""
+
     minimum_words: int = Field(default=12, ge=1)
+    """Operations described in fewer are left out."""
+
+    dev_share: Share = 0.02
+    """Share of the operations that are dev queries."""
+
+    test_share: Share = 0.02
+    """Share of the operations that are test queries."""
+
+    # What other sources may choose.
     name: None = None
     on_error: Literal["fail"] = "fail"
     exclude_identical_ids: Literal[False] = False
-    dev_share: Share = 0.02
     dev_queries: None = None
-    test_share: Share = 0.02
 
     @model_validator(mode="after")
     def leaves_queries_to_train_on(self) -> Self:

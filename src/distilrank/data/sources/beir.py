@@ -19,15 +19,15 @@ QUERY = {"_id": "query_id", "text": "text"}
 
 
 class Beir(Located):
-    """BEIR's layout: corpus.jsonl, queries.jsonl, and qrels/NAME.tsv for each split.
-
-    Identical ids are excluded as BEIR's own evaluation does, so that figures can be compared.
-    """
-
-    exclude_identical_ids: bool = True
+    """BEIR's layout: corpus.jsonl, queries.jsonl, and qrels/NAME.tsv for each split."""
 
     source: Literal["beir"]
+
+    # As BEIR's own evaluation does, so that figures can be compared.
+    exclude_identical_ids: bool = True
+
     splits: dict[SplitName, FileName] = Field(default={"train": "train", "dev": "dev", "test": "test"})
+    """Each split's NAME in qrels/. Without this key, those of the three that are there."""
 
     def splits_to_come(self) -> set[str] | None:
         if "splits" in self.model_fields_set:

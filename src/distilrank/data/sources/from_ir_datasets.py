@@ -12,15 +12,19 @@ from distilrank.data.sources.section import IR_DATASETS, CollectionSection, File
 from distilrank.data.sources.source import PASSAGES_AT_ONCE
 from distilrank.data.tables import of_splits
 from distilrank.errors import CollectionError, DownloadError
-from distilrank.sections.base import SplitName
+from distilrank.sections.base import SplitName, text_like
 
 
 class IrDataset(CollectionSection):
-    """A data set of ir_datasets; `splits` names the data sets below it that have the queries and qrels."""
+    """A data set of ir_datasets, whose id stands behind the colon."""
 
-    source: Annotated[str, Field(pattern=rf"^{IR_DATASETS}.+$")]
+    source: Annotated[str, text_like(rf"^{IR_DATASETS}.+$", f"{IR_DATASETS}ID")]
+
     splits: Annotated[dict[SplitName, FileName], Field(min_length=1)]
+    """train, dev, and test sets of any name: the data set below it with the queries and qrels of each."""
+
     unlabelled: FileName | None = None
+    """The data set below it with queries without qrels."""
 
     @model_validator(mode="before")
     @classmethod

@@ -43,12 +43,14 @@ CHECKSUMS = {
 
 
 class MsMarcoPassage(Located):
-    """MS MARCO's passages by their official files; `splits` names its query sets."""
+    """MS MARCO's passages by their official files."""
 
     one_of_a_kind: ClassVar[bool] = True
 
     source: Literal["msmarco-passage"]
+
     splits: dict[SplitName, Literal["train", "dev", "dev.small", "trec-dl-2019", "trec-dl-2020"]]
+    """train, dev, and test sets of any name: the query set of each."""
 
     @property
     def called(self) -> str:

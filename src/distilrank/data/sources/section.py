@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from distilrank.data.sources.source import Source
-from distilrank.sections.base import Checksum, Section, Share, SplitName
+from distilrank.sections.base import Checksum, Section, Share, SplitName, text_like
 
 OnError = Literal["fail", "drop"]
 # What stands before the id of a data set of the library ir_datasets.
@@ -24,22 +24,28 @@ _PASSED_OVER = {"source", "name", "mirrors", "checksums", "on_error"}
 
 
 class CollectionSection(Section):
-    """Which source, and what of it.
-
-    `dev_share` of the training queries are for development where there are no dev queries; where there are more than
-    `dev_queries`, so many are kept. `exclude_identical_ids` leaves the passage by a query's own id out of what is found
-    for it: in ArguAna and Quora that is the query itself. `name` is what the registry and the report call it.
-    """
+    """Which source, and what of it."""
 
     # Wherever its files lie, it is the same collection.
     one_of_a_kind: ClassVar[bool] = False
 
     source: str
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
+    """Which one."""
+
+    name: Annotated[str, text_like(r"^[A-Za-z0-9_-]+$", "name")] | None = None
+    """What the registry and the report call it. null: by its source, data set, folder or archive."""
+
     on_error: OnError = "fail"
+    """What becomes of faulty rows. drop: they are left out, and listed in data/collection/dropped.tsv."""
+
     exclude_identical_ids: bool = False
+    """Whether the passage by a query's own id is never found for it: in ArguAna and Quora that is the query itself."""
+
     dev_share: Share | None = None
+    """Share of the training queries that are for development, where there are no dev queries."""
+
     dev_queries: Annotated[int, Field(ge=1)] | None = None
+    """Dev queries that are kept, where there are more. null: all."""
 
     @abstractmethod
     def opened(self) -> Source:
@@ -77,12 +83,19 @@ class CollectionSection(Section):
 
 
 class Located(CollectionSection):
-    """Files below a folder or in an archive, by path or URL; `unlabelled` is a file of queries without qrels."""
+    """Files below a folder or in an archive."""
 
     location: str = Field(min_length=1)
+    """The folder or archive: a path, `https://` or `s3://`."""
+
     mirrors: list[str] = Field(default=[])
+    """Other locations with the same files, tried in turn."""
+
     checksums: dict[str, Checksum] = Field(default={})
+    """By the names of the files that are downloaded."""
+
     unlabelled: FileName | None = None
+    """A file of queries without qrels."""
 
     @property
     def places(self) -> Mapping[str, str]:
@@ -96,15 +109,23 @@ class Located(CollectionSection):
 
 
 class QueryFiles(Section):
+    """A split's files."""
+
     queries: FileName
+    """The file of queries."""
+
     qrels: FileName
+    """The file of qrels."""
 
 
 class InFiles(Located):
     """A file of passages, and two files per split."""
 
     passages: FileName
+    """The file of passages."""
+
     splits: Annotated[dict[SplitName, QueryFiles], Field(min_length=1)]
+    """train, dev, and test sets of any name: the files of each."""
 
     def splits_to_come(self) -> set[str]:
         return set(self.splits)

@@ -6,10 +6,11 @@ from distilrank.rankers.params import RankerParams
 
 
 class CatParams(RankerParams):
-    """BERT_CAT: `pooling` is what the linear head reads, [CLS] or the backbone's pooler."""
+    """BERT_CAT: one transformer over query and passage, joined."""
 
     architecture: Literal["cat"] = "cat"
     pooling: Literal["cls", "pooler"] = "cls"
+    """What the linear head reads: [CLS], or the backbone's pooler."""
 
     @property
     def reads_pooler(self) -> bool:

@@ -8,13 +8,15 @@ from distilrank.rankers.params import ScaledParams
 
 
 class ColbertParams(ScaledParams):
-    """ColBERT: vectors of `dimension`.
-
-    Queries are filled up with [MASK], which nothing reads, where `expand_queries`. `query_masks` is how many others,
-    which are read, stand behind each query, as the paper's published ColBERT was trained.
-    """
+    """ColBERT: one vector per token; for each of the query's the highest product, summed."""
 
     architecture: Literal["colbert"] = "colbert"
+
     dimension: int = Field(ge=1, default=128)
+    """Of its vectors."""
+
     expand_queries: bool = False
+    """Whether queries are filled up with [MASK], which nothing reads."""
+
     query_masks: int = Field(ge=0, default=0)
+    """How many [MASK] that are read stand behind each query. The paper's published ColBERT was trained with some."""

@@ -8,10 +8,14 @@ from distilrank.rankers.params import ScaledParams
 
 
 class DotParams(ScaledParams):
-    """BERT_DOT: one vector, of the backbone's width or projected to `dimension`."""
+    """BERT_DOT: one vector per text, and one product."""
 
     one_vector: ClassVar[bool] = True
 
     architecture: Literal["dot"] = "dot"
+
     pooling: Literal["cls", "mean"]
+    """The vector is that of [CLS], or the mean of all."""
+
     dimension: Annotated[int, Field(ge=1)] | None = None
+    """What the vector is projected to. null: it has the backbone's width."""

@@ -8,17 +8,19 @@ from distilrank.rankers.params import RankerParams
 
 
 class PrettrParams(RankerParams):
-    """PreTTR: the layers below `join_layer` read query and passage apart, those from it on read them joined.
-
-    `query_masks` is how many [MASK] stand behind each query, as the paper's published PreTTR was trained.
-    """
+    """PreTTR: the lower layers read query and passage apart, the upper ones joined."""
 
     stored_in_half: ClassVar[bool] = True
 
     architecture: Literal["prettr"] = "prettr"
+
     layers: int = Field(ge=2)
+
     join_layer: int = Field(ge=1)
+    """The layer from which on they are read joined, below `layers`."""
+
     query_masks: int = Field(ge=0, default=0)
+    """How many [MASK] stand behind each query. The paper's published PreTTR was trained with some."""
 
     @model_validator(mode="after")
     def joins_below_the_top(self) -> Self:

@@ -1,29 +1,36 @@
 """TK's entry in params.yaml."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from distilrank.rankers.params import RankerParams
-from distilrank.sections.base import Section
+from distilrank.sections.base import Section, Sha256
 
 
 class Glove(Section):
-    """A text file of word vectors: a word and its numbers a line. By its digest DVC sees that it changed."""
+    """A text file of word vectors: a word and its numbers per line."""
 
     path: str = Field(min_length=1)
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Where it is."""
+
+    sha256: Sha256
+    """By it DVC sees that the file changed."""
 
 
 class TkParams(RankerParams):
-    """TK: small transformer layers over word embeddings, the backbone's or those of a GloVe text file."""
+    """TK: small transformer layers over word embeddings, and kernels over cosines."""
 
     has_transformer: ClassVar[bool] = False
 
     architecture: Literal["tk"] = "tk"
+
     layers: int = Field(ge=1, default=2)
+    """Transformer layers of its own."""
+
     glove: Glove | None = None
+    """Word embeddings of a GloVe text file. null: the backbone's."""
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -1,0 +1,54 @@
+"""The keys of params.yaml that dvc.yaml names. They must stand there: DVC knows no defaults, and fails without them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from distilrank.config.params import PARAMS_FILE, Params
+from distilrank.errors import ParamsError
+
+DVC_FILE = Path("dvc.yaml")
+
+
+def refuse_absent_keys() -> None:
+    """Raises ParamsError for the first key that dvc.yaml, where there is one, names and params.yaml lacks."""
+    if not DVC_FILE.is_file():
+        return
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe")
+    values = yaml.load(PARAMS_FILE)
+    text = DVC_FILE.read_text("utf-8")
+    for key in dict.fromkeys([*_dependencies(yaml.load(text)), *_variables(text)]):
+        if not _stands(key, values):
+            section = key.partition(".")[0]
+            raise ParamsError(
+                f"{PARAMS_FILE}: {key}",
+                got="nothing",
+                expected=f"this key, which {DVC_FILE} names",
+                remedy=f"add it, as `distilrank params {section}` tells, or write all anew with `distilrank init`",
+            )
+
+
+def _dependencies(graph: Any) -> Iterator[str]:
+    """What stages depend on, up to an entry's name: `teachers.${item.teacher}` is teachers."""
+    for stage in graph["stages"].values():
+        for key in stage.get("params", []):
+            if isinstance(key, str):
+                yield key.partition("${")[0].rstrip(".")
+
+
+def _variables(text: str) -> Iterator[str]:
+    """What stands for itself in the graph: `${matrix.teachers}`."""
+    for key in re.findall(r"\$\{([\w.]+)", text):
+        if key.partition(".")[0] in Params.model_fields:
+            yield key
+
+
+def _stands(key: str, values: Any) -> bool:
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True

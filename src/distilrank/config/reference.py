@@ -1,0 +1,147 @@
+"""What each key of params.yaml takes and means, as the types of the sections tell it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from inspect import get_annotations
+from typing import Any, get_args, get_origin
+
+from pydantic import Tag
+from pydantic.fields import FieldInfo
+
+from distilrank.config.kinds import any_of, as_yaml, in_words
+from distilrank.config.params import PARAMS_FILE, Params
+from distilrank.errors import ParamsError
+from distilrank.sections.base import Section
+
+# A section, and its name in the choice of several; empty where there is no choice.
+Choices = Mapping[type[Section], str]
+_OF_SEVERAL: Mapping[Any, str] = {dict: ".NAME", list: ".N"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key: what may stand there, and what does where it is left out; None where it may not be."""
+
+    name: str
+    kind: str
+    default: str | None
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """The keys of a section, or of some of a choice; `of` names these, and is empty where there is no choice."""
+
+    of: list[str]
+    about: str
+    keys: list[Key]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands at a path, such as `students.NAME.ranker`. Where the same is told at another path, that is `see`."""
+
+    path: str
+    required: bool
+    about: str
+    parts: list[Part]
+    see: str = ""
+
+
+def reference(section: str | None = None) -> list[Entry]:
+    """Of all of params.yaml, or of one of its sections. Raises ParamsError."""
+    if section is not None and section not in Params.model_fields:
+        raise ParamsError(
+            f"{PARAMS_FILE}: {section}",
+            got="no such section",
+            expected=f"one of {', '.join(Params.model_fields)}",
+            remedy="name one of these",
+        )
+    told: dict[type[Section], str] = {}
+    fields = {name: field for name, field in Params.model_fields.items() if section in (None, name)}
+    return [entry for name, field in fields.items() for entry in _entries(name, field, told)]
+
+
+def _entries(path: str, field: FieldInfo, told: dict[type[Section], str]) -> Iterator[Entry]:
+    """What stands under a key, then under the keys in it. `told` is where each section is told of."""
+    choices = dict(_choices(field.annotation))
+    if not choices:
+        return
+    is_nested = "." in path
+    path += _OF_SEVERAL.get(get_origin(field.annotation), "")
+    first = next(iter(choices))
+    if told.get(first) == path:  # several of a choice have this key of the class that they come from
+        return
+    own = "" if len(choices) > 1 else _about(first)
+    about = own or _line(field.description) if is_nested else _line(field.description) or own
+    if choices.keys() <= told.keys():
+        yield Entry(path, field.is_required(), about, [], see=told[first])
+        return
+    told |= dict.fromkeys(choices, path)
+    yield Entry(path, field.is_required(), about, list(_parts(choices)))
+    for section in choices:
+        for name, inner in section.model_fields.items():
+            yield from _entries(f"{path}.{name}", inner, told)
+
+
+def _choices(annotation: Any, tag: str = "") -> Iterator[tuple[type[Section], str]]:
+    """The sections in a type, each with its tag."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation, tag
+        return
+    arguments = get_args(annotation)
+    tag = next((one.tag for one in arguments if isinstance(one, Tag)), tag)
+    for argument in arguments:
+        yield from _choices(argument, tag)
+
+
+def _parts(choices: Choices) -> Iterator[Part]:
+    """The keys by who has them: all of a choice, some, then each."""
+    by_owners: dict[tuple[str, ...], list[type[Section]]] = {}
+    for base in dict.fromkeys(base for choice in choices for base in reversed(choice.__mro__)):
+        if issubclass(base, Section) and base is not Section:
+            owners = tuple(name for choice, name in choices.items() if issubclass(choice, base))
+            by_owners.setdefault(owners, []).append(base)
+    for owners, bases in sorted(by_owners.items(), key=lambda one: -len(one[0])):
+        keys = [key for base in bases for key in _keys(base, choices)]
+        is_shared = len(owners) > 1
+        about = "" if len(owners) == len(choices) else _about(bases[-1])
+        if keys or not is_shared:
+            yield Part([name for name in owners if name], about, keys)
+
+
+def _keys(section: type[Section], choices: Choices) -> Iterator[Key]:
+    schema = section.model_json_schema()
+    for name in get_annotations(section):
+        if name not in section.model_fields:
+            continue
+        field, described = section.model_fields[name], schema["properties"][name]
+        kind = in_words(described)
+        if _tells_apart(name, choices):
+            if section in choices:
+                continue
+            kind = any_of([*choices.values()])
+        elif "const" in described or kind == "null":
+            kind = f"only {kind}"
+        default = None if field.is_required() else as_yaml(described["default"])
+        yield Key(name, kind, default, _meaning(section, name))
+
+
+def _tells_apart(name: str, choices: Choices) -> bool:
+    """Whether a choice is made by this key."""
+    fields = ((choice.model_fields.get(name), tag) for choice, tag in choices.items())
+    return any(field is not None and get_args(field.annotation) == (tag,) for field, tag in fields)
+
+
+def _meaning(section: type[Section], name: str) -> str:
+    """Its own, or that of the field which it narrows."""
+    fields = (base.model_fields.get(name) for base in section.__mro__ if issubclass(base, Section))
+    return next((_line(field.description) for field in fields if field and field.description), "")
+
+
+def _about(section: type[Section]) -> str:
+    return _line((section.__doc__ or "").partition("\n\n")[0])
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
