@@ -20,6 +20,7 @@ class IndexKind(Section):
     """An entry `index` of params.yaml. Importing it imports no Faiss."""
 
     kind: str
+    """Which one."""
 
     @abstractmethod
     def built(self, vectors: "Vectors") -> "faiss.Index | None":
