@@ -58,9 +58,10 @@ gpu-check: setup  ## check that rankers compute rightly on this machine's card, 
 gpu-bundle: setup  ## write the archive that brings this check to a machine without a network
 	python -m infra.gpu_bundle
 
-constraints:  ## compile constraints.txt from pyproject.toml, without the CUDA wheels that a CPU build of torch does not need
-	uv pip compile pyproject.toml --extra cpu --extra dev --python-version 3.11 --upgrade --quiet --no-annotate \
-		--no-header | grep -vE '^(nvidia-|cuda-|triton)' > constraints.txt
+# For Python 3.11 to 3.13, by markers; without the CUDA wheels that a CPU build of torch does not need.
+constraints:  ## compile constraints.txt from pyproject.toml, all upgraded
+	uv pip compile pyproject.toml --universal --extra cpu --extra dev --python-version 3.11 --upgrade --quiet \
+		--no-annotate --no-header | grep -vE '^(nvidia-|cuda-|triton)' > constraints.txt
 
 clean:  ## remove what the pipeline made; DVC's cache and .venv stay
 	rm -rf .work data models scores labels indexes evaluation report dvc.lock mlflow.db mlruns
