@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from distilrank.artifacts import layout
+from distilrank.config.derived import index_names, model_names, seeded_names
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.errors import InputError
@@ -173,7 +174,7 @@ def evaluate() -> None:
     params = read_params()
     metrics = stage(params)
     show_shortfalls(params, over_seeds(metrics)[0])
-    trained = [*params.model_names(), *params.seeded_names()]
+    trained = [*model_names(params), *seeded_names(params)]
     log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
 
 
@@ -205,7 +206,7 @@ def search(
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
     """Answer a query from a distilled student's index."""
-    indexed = read_params().index_names()
+    indexed = index_names(read_params())
     name = model or indexed[1]  # after its control, the first indexed student as first taught
     if name not in indexed:
         raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")

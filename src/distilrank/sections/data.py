@@ -31,6 +31,10 @@ class Candidates(Section):
     stemmer: Literal["english"] | None = None
     runs: list[FileElsewhere] = Field(default=[])
 
+    def first_stage(self) -> str:
+        """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
+        return "given" if self.runs else "bm25"
+
 
 class Triples(Section):
     count: int = Field(ge=1)

@@ -7,8 +7,10 @@ from pathlib import Path
 from transformers import set_seed
 
 from distilrank.artifacts import layout
+from distilrank.config.derived import Start, starts
 from distilrank.config.models import Student, Teacher
-from distilrank.config.params import BACKBONE, Params, Start
+from distilrank.config.names import BACKBONE
+from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Ranker
@@ -29,7 +31,7 @@ def begun(params: Params, section: Teacher | Student, layers_of: Path | None) ->
 def untrained(params: Params) -> Mapping[str, Callable[[], Ranker]]:
     """By their names in the results, what makes each ranker that was not trained, ready to score."""
     return {BACKBONE: partial(_backbone, params)} | {
-        start.name: partial(_start, params, start) for start in params.starts()
+        start.name: partial(_start, params, start) for start in starts(params)
     }
 
 

@@ -7,7 +7,8 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.config.models import Student
-from distilrank.config.params import PARAMS_FILE, Params, control_name, distilled_name, seeded_name
+from distilrank.config.names import control_name, distilled_name, seeded_name
+from distilrank.config.params import PARAMS_FILE, Params
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
 from distilrank.errors import CollectionError, ParamsError

@@ -10,6 +10,14 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built, write_json
 from distilrank.artifacts.manifest import digest, read_manifest
+from distilrank.config.derived import (
+    index_names,
+    measures_of,
+    model_names,
+    ranker_names,
+    searched_without_index,
+    seeded_names,
+)
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import found, top, write_trec
@@ -45,8 +53,8 @@ def evaluate(params: Params) -> Metrics:
     relevance = {name: params.minimum_relevance(name) for name in sets}
     every = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     candidates = every.join(qrels.lazy(), on="query_id", how="semi").collect()
-    models = [layout.MODELS / name for name in (*params.model_names(), *params.seeded_names())]
-    indexes = [_index_of(layout.MODELS / name) for name in params.index_names()]
+    models = [layout.MODELS / name for name in (*model_names(params), *seeded_names(params))]
+    indexes = [_index_of(layout.MODELS / name) for name in index_names(params)]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
     metrics: Metrics = {}
     tables = []
@@ -56,7 +64,7 @@ def evaluate(params: Params) -> Metrics:
             for name in sets:
                 task, judged = task_of(name, kind, sets), collection.qrels_of(name)
                 values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name]).filter(
-                    pl.col("measure").is_in(params.measures_of(kind))
+                    pl.col("measure").is_in(measures_of(params, kind))
                 )
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
                 metrics.setdefault(task, {})[ranker] = means(values)
@@ -70,10 +78,10 @@ def evaluate(params: Params) -> Metrics:
 def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: pl.DataFrame) -> Iterator[Run]:
     """Runs by ranker and kind of task: the candidates themselves, then each ranker's, trained or not."""
     best = top(candidates, params.evaluation.depth)
-    yield params.first_stage(), RERANK, best
-    yield params.first_stage(), RETRIEVE, candidates
+    yield params.candidates.first_stage(), RERANK, best
+    yield params.candidates.first_stage(), RETRIEVE, candidates
     begun = untrained(params)
-    for name in params.ranker_names():
+    for name in ranker_names(params):
         ranker = begun[name]() if name in begun else load_ranker(layout.MODELS / name)
         if index := _searched(params, name, ranker, tokens):
             query_ids = qrels["query_id"].unique().sort()
@@ -83,7 +91,7 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
             yield name, RETRIEVE, found(search, params.candidates.depth, apart)
         else:
             yield name, RERANK, _reranked(name, ranker, tokens, best)
-    for name in params.seeded_names():
+    for name in seeded_names(params):
         yield name, RERANK, _reranked(name, load_ranker(layout.MODELS / name), tokens, best)
 
 
@@ -94,9 +102,9 @@ def _reranked(name: str, ranker: Ranker, tokens: TokenStore, candidates: pl.Data
 
 def _searched(params: Params, name: str, ranker: Ranker, tokens: TokenStore) -> DenseIndex | None:
     """The vectors that a ranker searches, if it does: those of its index, or made for once."""
-    if name in params.index_names():
+    if name in index_names(params):
         return DenseIndex.read(layout.INDEXES / name)
-    if name in params.searched_without_index():
+    if name in searched_without_index(params):
         return DenseIndex.build(passage_vectors(ranker, tokens.texts, name), tokens.passage_ids)
     return None
 

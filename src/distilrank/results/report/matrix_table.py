@@ -65,7 +65,10 @@ def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
     students = [_student(inputs, task, name, measured, gains) for name in names]
     return MatrixTable(
-        title_of(task, inputs.params.first_stage()), bool(inputs.latency.medians(task, SINGLE)), references, students
+        title_of(task, inputs.params.candidates.first_stage()),
+        bool(inputs.latency.medians(task, SINGLE)),
+        references,
+        students,
     )
 
 
