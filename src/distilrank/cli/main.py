@@ -67,17 +67,28 @@ def check() -> None:
 
     Nothing is built.
     """
+    from distilrank.artifacts.code_file import refuse_stale_code
     from distilrank.artifacts.dvc_files import mend
-
-    mend(typer.echo)
-    _checked_params()
-
-
-def _checked_params() -> Params:
-    """The params of what may take hours, once all that would fail after them is refused."""
     from distilrank.check import check as check_all
 
-    params = read_params()
+    mend(typer.echo)
+    refuse_stale_code()
+    check_all(read_params())
+
+
+def _params_for(stage: str) -> Params:
+    """The params, where the stage's code is that of code.yaml, by which DVC knows what its result was made by."""
+    from distilrank.artifacts.code_file import refuse_stale_code
+
+    refuse_stale_code(stage)
+    return read_params()
+
+
+def _checked_params_for(stage: str) -> Params:
+    """The same for what may take hours, once all that would fail after them is refused."""
+    from distilrank.check import check as check_all
+
+    params = _params_for(stage)
     check_all(params)
     return params
 
@@ -87,7 +98,7 @@ def _stage(name: str, summary: str) -> None:
 
     @app.command(name, help=summary, rich_help_panel=STAGES)
     def run() -> None:
-        getattr(import_module(f"distilrank.stages.{name}"), name)(read_params())
+        getattr(import_module(f"distilrank.stages.{name}"), name)(_params_for(name))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -96,7 +107,7 @@ def collect() -> None:
     from distilrank.cli.collection_table import show_collection
     from distilrank.stages.collect import collect as stage
 
-    stage(read_params())
+    stage(_params_for("collect"))
     show_collection()
 
 
@@ -111,7 +122,7 @@ def teach(teacher: Teacher) -> None:
     from distilrank.stages.teach import teach as stage
     from distilrank.tracking import stage_run
 
-    stage(_checked_params(), teacher, stage_run)
+    stage(_checked_params_for("teach"), teacher, stage_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -120,7 +131,7 @@ def score(teacher: Teacher) -> None:
     from distilrank.stages.score import score as stage
     from distilrank.tracking import stage_run
 
-    stage(read_params(), teacher, stage_run)
+    stage(_params_for("score"), teacher, stage_run)
 
 
 @app.command("import-scores", rich_help_panel=STAGES)
@@ -128,7 +139,7 @@ def import_scores(name: Annotated[str, typer.Argument(help="An import's name in 
     """Take in scores that others published, in place of a teacher."""
     from distilrank.stages.import_scores import import_scores as stage
 
-    counts = stage(read_params(), name)
+    counts = stage(_params_for("import_scores"), name)
     told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
     typer.echo(f"{layout.LABELS / name}: lines {told}")
 
@@ -138,7 +149,7 @@ def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in par
     """Join the scores of several teachers into one's."""
     from distilrank.stages.ensemble import ensemble as stage
 
-    stage(read_params(), name)
+    stage(_params_for("ensemble"), name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -152,14 +163,16 @@ def distil(
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 
-    stage(_checked_params(), student, teacher, stage_run, control, seed)
+    stage(_checked_params_for("distil"), student, teacher, stage_run, control, seed)
 
 
 @app.command(rich_help_panel=STAGES)
 def index(model: Dense) -> None:
     """Encode all passages with a dense ranker, for nearest-neighbour search."""
+    from distilrank.artifacts.code_file import refuse_stale_code
     from distilrank.stages.index import index as stage
 
+    refuse_stale_code("index")
     stage(model)
 
 
@@ -171,7 +184,7 @@ def evaluate() -> None:
     from distilrank.stages.evaluate import evaluate as stage
     from distilrank.tracking import log_test_metrics
 
-    params = read_params()
+    params = _params_for("evaluate")
     metrics = stage(params)
     show_shortfalls(params, over_seeds(metrics)[0])
     trained = [*model_names(params), *seeded_names(params)]

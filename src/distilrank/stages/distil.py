@@ -30,7 +30,7 @@ def distil(
         model = control_name(name, teacher) if control else distilled_name(name, teacher)
     if seed is not None:
         section, model = _by_seed(params, section, seed), seeded_name(model, seed)
-    build_model(params, model, section, _lesson(params, name, teacher, control), track)
+    build_model("distil", params, model, section, _lesson(params, name, teacher, control), track)
 
 
 def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Lesson:

@@ -32,7 +32,7 @@ from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Vectors, encode_vectors, passage_vectors
 from distilrank.scoring.pairs import rerank
-from distilrank.stages.begun import untrained
+from distilrank.stages.untrained import untrained
 
 Run = tuple[str, str, pl.DataFrame]
 Metrics = dict[str, dict[str, dict[str, float]]]

@@ -26,7 +26,7 @@ from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.serving.answering import Answering, Request
-from distilrank.stages.begun import untrained
+from distilrank.stages.untrained import untrained
 
 ByTask = dict[str, dict[str, dict[str, Times]]]
 
