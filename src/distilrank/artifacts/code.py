@@ -25,7 +25,10 @@ CONSTRAINTS = Path("constraints.txt")
 # what is made of that stands in config/derived.py, which is not left out.
 LEFT_OUT = {"artifacts/locks.py", "artifacts/work.py", "config/params.py", "errors.py", "progress.py", "redaction.py"}
 # What a stage calls by the params alone, and so imports nowhere.
-_CHOSEN_BY_PARAMS = {"collect": "data/sources/table.py"}
+_CALLED_BY_PARAMS = {
+    "collect": ["data/sources/table.py"],
+    "report": ["data/sources/section.py", "losses/base.py", "sections/data.py"],
+}
 # The libraries that compute behind an import, where that is not one library of the same name.
 _LIBRARIES = {
     "faiss": ["faiss-cpu"],  # or faiss-gpu, which has no pin of its own
@@ -58,9 +61,7 @@ class Code:
 
     def reached(self, stage: str) -> set[Path]:
         """The modules that its digest covers; a package that holds nothing but its docstring is none."""
-        start = [self._package / "stages" / f"{stage}.py"]
-        if stage in _CHOSEN_BY_PARAMS:
-            start.append(self._package / _CHOSEN_BY_PARAMS[stage])
+        start = [self._package / name for name in (f"stages/{stage}.py", *_CALLED_BY_PARAMS.get(stage, []))]
         return {file for file in reached_from(start, self._imports, self._left_out) if self._running(file).body}
 
     def pins(self, files: set[Path]) -> dict[str, str]:
@@ -80,7 +81,7 @@ def libraries(tree: ast.AST) -> set[str]:
 
 
 def _pins(constraints: Path) -> dict[str, str]:
-    return dict(line.split("==") for line in constraints.read_text("utf-8").split())
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", constraints.read_text("utf-8"), re.MULTILINE))
 
 
 def _beside(module: Path, tree: ast.AST) -> set[Path]:
