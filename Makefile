@@ -10,7 +10,7 @@ export DO_NOT_TRACK = 1
 # Bytecode is what makes torch and transformers start quickly.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo stack stack-down paper ablation test test-fast lint gpu-check gpu-bundle constraints clean
+.PHONY: help setup demo stack stack-down paper ablation test test-fast lint lock gpu-check gpu-bundle constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -51,6 +51,9 @@ lint: setup
 	ruff check
 	ruff format --check
 	mypy --num-workers auto src flows infra benchmarks
+
+lock: setup  ## renew code.yaml, by which DVC knows what code each stage depends on
+	python -m distilrank.artifacts.code_file
 
 gpu-check: setup  ## check that rankers compute rightly on this machine's card, and how fast, in some eight minutes
 	distilrank-gpu-check

@@ -17,6 +17,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from distilrank.artifacts.code_file import refuse_stale_code
 from distilrank.artifacts.dvc_files import LOCK, keep, mend
 from distilrank.artifacts.working_tree import alone_in_working_tree
 from distilrank.errors import InputError
@@ -98,6 +99,7 @@ def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool) -> Sta
     tell = get_run_logger().info
     try:
         mend(tell)
+        refuse_stale_code()
         graph = read_graph()
         graph = with_all_they_need(graph, choose(graph))
         if pushing:

@@ -2,7 +2,7 @@
 
 `python -m flows.distil`, from the directory that holds dvc.yaml, runs on the server at PREFECT_API_URL, or without
 one on Prefect's ephemeral server. It ends with exit code 0 if all is built, 1 if a stage failed, 2 if DVC cannot read
-the pipeline.
+the pipeline, or code.yaml is stale.
 """
 
 import json
@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from distilrank.artifacts.code_file import refuse_stale_code
 from distilrank.artifacts.dvc_files import mend
 from distilrank.artifacts.layout import METRICS, MODELS, REPORT
 from distilrank.errors import InputError
@@ -79,7 +80,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         mend(print)
-        read_graph()  # a mistake shows at once, before any server starts
+        # A mistake shows at once, before any server starts.
+        refuse_stale_code()
+        read_graph()
         if not (server := PREFECT_API_URL.value()):
             os.environ[FLOW_RUN] = ""  # the pages of a server that ends with this process are nowhere
             server = start_server()

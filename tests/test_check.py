@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,25 @@ def test_every_training_is_preceded_by_the_check(project: Path, command: Command
         "params.yaml, or name a larger backbone\n"
     )
     assert sorted(project.rglob("*")) == before
+
+
+def test_a_stale_code_yaml_is_refused_by_check_and_by_its_stages(tmp_path: Path, command: Command) -> None:
+    shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", tmp_path / "params.yaml")
+    for name in ("code.yaml", "constraints.txt"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    fresh = (tmp_path / "code.yaml").read_text()
+    assert command(tmp_path, "distilrank", "check").returncode == 0
+    stale = "".join("index: old\n" if line.startswith("index:") else line for line in fresh.splitlines(keepends=True))
+    (tmp_path / "code.yaml").write_text(stale)
+    told = (
+        "distilrank: code.yaml: got digests of other code for index, expected those of the code that is installed "
+        "here; run `make lock`\n"
+    )
+    for words in (["check"], ["index", "dot-T1"]):
+        refused = command(tmp_path, "distilrank", *words)
+        assert (refused.returncode, refused.stderr) == (2, told)
+    other = command(tmp_path, "distilrank", "tokenize")
+    assert "code.yaml" not in other.stderr and "data/collection" in other.stderr
+    renewed = command(tmp_path, sys.executable, "-m", "distilrank.artifacts.code_file")
+    assert renewed.returncode == 0, renewed.stderr
+    assert (tmp_path / "code.yaml").read_text() == fresh

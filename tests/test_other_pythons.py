@@ -1,4 +1,4 @@
-"""Python 3.12 and 3.13: types, and the import of every module that needs no torch, by interpreters of this machine."""
+"""Python 3.12 and 3.13, by interpreters of this machine: types, digests, and every module that needs no torch."""
 
 import json
 import os
@@ -69,6 +69,14 @@ def test_types_hold(interpreter: Path, tmp_path: Path) -> None:
     command += [f"--python-version={version.rpartition('.')[0]}", *LENIENT, "src", "flows", "infra"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_digests_of_code_are_the_same(interpreter: Path, tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / "constraints.txt", tmp_path / "constraints.txt")
+    run = [interpreter, "-m", "distilrank.artifacts.code_file"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(run, cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "code.yaml").read_text() == (ROOT / "code.yaml").read_text()
 
 
 def test_modules_import(interpreter: Path, tmp_path: Path) -> None:

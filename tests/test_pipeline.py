@@ -25,7 +25,9 @@ from distilrank.sections.base import FileElsewhere
 
 pytestmark = pytest.mark.slow(400)
 
-CLONED = ["src", "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "constraints.txt", "dvc.yaml"]
+CLONED = [
+    "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "code.yaml", "constraints.txt", "dvc.yaml",
+]  # fmt: skip
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
 TIMED = ["bm25", "backbone", *MODELS]
 RANKERS = ["bm25", "backbone", "T1", "T1b", "dot-start", "dot", "dot-T1", "dot-T2", "tk-start", "tk-T1", "tk-T2"]
@@ -42,10 +44,7 @@ def clone(directory: Path) -> Path:
     for name in CLONED:
         source, target = ROOT / name, directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        else:
-            shutil.copyfile(source, target)
+        shutil.copyfile(source, target)
     shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", directory / "params.yaml")
     subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
     return directory

@@ -9,6 +9,7 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
+from distilrank.config.derived import models_of
 from distilrank.config.models import Student, Teacher
 from distilrank.config.params import PARAMS_FILE, Params
 from distilrank.data.backbone import locate_description
@@ -141,7 +142,7 @@ def _entries(params: Params) -> Iterator[_Entry]:
             # Of a teacher's layers, what its backbone says of widths and positions is true as well.
             firsts = [params.teachers[params.members(teacher)[0]] for teacher in params.matrix.teachers]
             starts += [first.backbone or params.backbone for first in firsts]
-        yield _Entry(f"students.{name}", student, params.models_of(name), starts)
+        yield _Entry(f"students.{name}", student, models_of(params, name), starts)
 
 
 def _check_rankers(params: Params) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import ROOT
 
+from distilrank.config.derived import control_of, model_names
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.config.presets import DEFAULT, preset_texts, use_preset
@@ -135,7 +136,7 @@ def test_the_paper_is_every_architecture_alone_and_with_a_teacher_and_an_ensembl
     paper = PRESETS["paper"]
     assert architectures(paper) == {"cat", "prettr", "colbert", "dot", "tk"}
     assert paper.matrix.teachers == ["T1", "T2"]
-    assert all(paper.control_of(student, teacher) for student in paper.students for teacher in paper.matrix.teachers)
+    assert all(control_of(paper, student, teacher) for student in paper.students for teacher in paper.matrix.teachers)
     members = [paper.teachers[name] for name in paper.ensembles["T2"].members]
     assert {member.ranker.architecture for member in members} == {"cat"}
     assert len({member.training.seed for member in members}) == len(members) == 3
@@ -159,10 +160,10 @@ def test_ms_marcos_preset_has_the_papers_settings() -> None:
     [table] = [
         one for one in params.report.expected if (one.test_set, one.task, one.measure) == ("dl19", "rerank", "nDCG@10")
     ]
-    assert set(table.figures) == {"bm25", *params.model_names()}
-    assert all(params.control_of(student, "T1") == student for student in params.students)
+    assert set(table.figures) == {"bm25", *model_names(params)}
+    assert all(control_of(params, student, "T1") == student for student in params.students)
     # Its triples are a file of their own.
-    assert all(params.control_of(student, "T2") is None for student in params.students)
+    assert all(control_of(params, student, "T2") is None for student in params.students)
 
 
 def test_the_ablation_is_three_losses_on_three_students_with_a_control_each() -> None:
@@ -171,4 +172,4 @@ def test_the_ablation_is_three_losses_on_three_students_with_a_control_each() ->
     losses = ("mse", "weighted-ranknet", "margin-mse")
     assert compared == {(architecture, loss) for architecture in ("colbert", "dot", "tk") for loss in losses}
     for name, student in ablation.students.items():
-        assert ablation.control_of(name, "T1") == student.ranker.architecture
+        assert control_of(ablation, name, "T1") == student.ranker.architecture

@@ -103,6 +103,16 @@ def test_broken_pipeline_is_one_line_and_exit_code_2(project: Callable[[], Proje
     assert len(run.stdout.splitlines()) == 1
 
 
+def test_stale_digests_of_code_are_one_line_and_exit_code_2(project: Callable[[], Project]) -> None:
+    stale = project()
+    stale.write("code.yaml", "collect: old\n")
+    run = stale.run_flow()
+    assert run.returncode == 2
+    assert run.stdout.startswith("code.yaml: got digests of other code for collect, ")
+    assert run.stdout.endswith("; run `make lock`\n")
+    assert not (stale.directory / "collection").exists()
+
+
 def test_a_damaged_lock_is_mended_and_one_in_conflict_is_not(built: SimpleNamespace, server: Server) -> None:
     project = built.project
     states_after_run(project, server)

@@ -1,6 +1,6 @@
 """The table of students by teacher, from the metrics alone."""
 
-from distilrank.config.params import control_name, distilled_name
+from distilrank.config.names import control_name, distilled_name
 from distilrank.results.by_teacher import by_teacher
 
 

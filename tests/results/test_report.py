@@ -18,6 +18,7 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
 from distilrank.cli.tables import show_results
+from distilrank.config.derived import control_of, model_names, ranker_names, seeded_names
 from distilrank.config.params import Params
 from distilrank.data.collection import SCHEMAS, Collection
 from distilrank.data.runs import read_trec, write_trec
@@ -111,8 +112,8 @@ def times_of(median: float) -> dict[str, dict[str, float]]:
 def write_results(params: Params, collection: Collection) -> None:
     layout.RUNS.mkdir(parents=True)
     random = np.random.default_rng(0)
-    first_stage, sets = params.first_stage(), collection.test_sets()
-    rankers = [first_stage, *params.ranker_names(), *params.seeded_names()]
+    first_stage, sets = params.candidates.first_stage(), collection.test_sets()
+    rankers = [first_stage, *ranker_names(params), *seeded_names(params)]
     metrics: dict[str, dict[str, dict[str, float]]] = {}
     tables = []
     relevant = np.arange(60) % 5 == 0
@@ -134,7 +135,7 @@ def write_results(params: Params, collection: Collection) -> None:
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
     pl.concat(tables).write_parquet(layout.RUNS / "measures.parquet")
     write_json(layout.METRICS, metrics)
-    rankers = rankers[: len(rankers) - len(params.seeded_names())]
+    rankers = rankers[: len(rankers) - len(seeded_names(params))]
     timed = [ranker for ranker in rankers if "-start" not in ranker]
     timed = timed if first_stage == "bm25" else timed[1:]
     # Those of one architecture take about the same.
@@ -151,7 +152,7 @@ def write_results(params: Params, collection: Collection) -> None:
     write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
     labels = {name: labels_of(random, 5 + number) for number, name in enumerate(params.label_names())}
     write_json(layout.LABEL_QUALITY, quality(labels))
-    for name in params.model_names():
+    for name in model_names(params):
         dev = 0.5 if name == ON_DEV else 0.4
         history = {"loss": [[2, 0.7], [4, 0.5]], "validation": {"rerank": [[2, 0.3], [4, dev]]}, "best_step": 4}
         with whole_directory(layout.MODELS / name, "distilrank train", {}, []) as draft:
@@ -192,7 +193,7 @@ def test_every_ranker_measure_and_figure_is_on_the_page(matrix_page: str, matrix
     metrics = json.loads(layout.METRICS.read_text())
     for values in metrics["rerank"].values():
         assert all(name in matrix_page and f"{value:.3f}" in matrix_page for name, value in values.items())
-    assert all(f"</i>{ranker}" in matrix_page for ranker in ["bm25", *matrix_params.ranker_names()])
+    assert all(f"</i>{ranker}" in matrix_page for ranker in ["bm25", *ranker_names(matrix_params)])
 
 
 @pytest.fixture(scope="module")
@@ -432,7 +433,7 @@ def test_an_imports_students_are_compared_with_what_learned_from_its_triples(
     values["students"].pop("tk")
     values["matrix"] |= {"teachers": ["T3"], "controls_per_teacher": ["dot"] if own else []}
     params = Params.model_validate(values)
-    assert params.control_of("dot", "T3") == ("dot-control-T3" if own else None)
+    assert control_of(params, "dot", "T3") == ("dot-control-T3" if own else None)
     page = page_of(params, tmp_path, monkeypatch)
     said = "dot-T3 learned from 250 triples, dot-control-T3 from the 150 with labels among them."
     assert (said in page) == own
@@ -474,7 +475,7 @@ def test_only_what_was_searched_with_is_in_the_table_of_searching(matrix_page: s
 
 
 def test_scores_and_margins_have_their_mean_and_deviation(matrix_page: str, matrix_params: Params) -> None:
-    for name in matrix_params.model_names():
+    for name in model_names(matrix_params):
         scores = np.asarray(read_trec(layout.RUNS / f"{name}.rerank.trec").sort("passage_id")["score"]).reshape(12, 5)
         margins = scores[:, :1] - scores[:, 1:]
         shown = [cell for cell in next(cells(matrix_page, "spreads", name)) if "±" in cell]

@@ -11,6 +11,7 @@ import torch
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.cli.main import app
+from distilrank.config.derived import model_names
 from distilrank.config.params import Params
 from distilrank.data.runs import read_trec
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
@@ -38,7 +39,7 @@ def of_students(tiny: Params, **changes: Any) -> Params:
 
 def write_untrained(params: Params, backbone: Path) -> None:
     """Every model that the params name, and the indexes of those that search."""
-    for name in params.model_names():
+    for name in model_names(params):
         torch.manual_seed(len(name))
         source, tokenizer = pretrained(backbone), TextTokenizer(layout.TOKENS)
         ranker = params.students[name.removesuffix("-T3")].ranker

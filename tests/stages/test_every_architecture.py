@@ -19,7 +19,6 @@ from distilrank.errors import MissingInput, ParamsError
 from distilrank.labels.labels import read_labels, scores_of
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.scoring.scores import scan_scores
-from distilrank.stages.begun import untrained
 from distilrank.stages.distil import distil
 from distilrank.stages.ensemble import ensemble
 from distilrank.stages.evaluate import evaluate
@@ -29,6 +28,7 @@ from distilrank.stages.quality import quality
 from distilrank.stages.report import report
 from distilrank.stages.score import score
 from distilrank.stages.teach import teach
+from distilrank.stages.untrained import untrained
 
 pytestmark = pytest.mark.slow(140)
 

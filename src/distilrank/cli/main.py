@@ -83,10 +83,15 @@ def check() -> None:
 
     Nothing is built.
     """
+    from distilrank.artifacts.code_file import refuse_stale_code
     from distilrank.artifacts.dvc_files import mend
+    from distilrank.check import check as check_all
+    from distilrank.config.named_by_dvc import refuse_absent_keys
 
     mend(typer.echo)
-    _checked_params()
+    refuse_stale_code()
+    refuse_absent_keys()
+    check_all(_params())
 
 
 def _params() -> "Params":
@@ -95,12 +100,20 @@ def _params() -> "Params":
     return read_params()
 
 
-def _checked_params() -> "Params":
-    """The params of what may take hours, once all that would fail after them is refused."""
+def _params_for(stage: str) -> "Params":
+    """The params, where the stage's code is that of code.yaml, by which DVC knows what its result was made by."""
+    from distilrank.artifacts.code_file import refuse_stale_code
+
+    refuse_stale_code(stage)
+    return _params()
+
+
+def _checked_params_for(stage: str) -> "Params":
+    """The same for what may take hours, once all that would fail after them is refused."""
     from distilrank.check import check as check_all
     from distilrank.config.named_by_dvc import refuse_absent_keys
 
-    params = _params()
+    params = _params_for(stage)
     refuse_absent_keys()
     check_all(params)
     return params
@@ -111,7 +124,7 @@ def _stage(name: str, summary: str) -> None:
 
     @app.command(name, help=summary, rich_help_panel=STAGES)
     def run() -> None:
-        getattr(import_module(f"distilrank.stages.{name}"), name)(_params())
+        getattr(import_module(f"distilrank.stages.{name}"), name)(_params_for(name))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -120,7 +133,7 @@ def collect() -> None:
     from distilrank.cli.collection_table import show_collection
     from distilrank.stages.collect import collect as stage
 
-    stage(_params())
+    stage(_params_for("collect"))
     show_collection()
 
 
@@ -135,7 +148,7 @@ def teach(teacher: Teacher) -> None:
     from distilrank.stages.teach import teach as stage
     from distilrank.tracking import stage_run
 
-    stage(_checked_params(), teacher, stage_run)
+    stage(_checked_params_for("teach"), teacher, stage_run)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -144,7 +157,7 @@ def score(teacher: Teacher) -> None:
     from distilrank.stages.score import score as stage
     from distilrank.tracking import stage_run
 
-    stage(_params(), teacher, stage_run)
+    stage(_params_for("score"), teacher, stage_run)
 
 
 @app.command("import-scores", rich_help_panel=STAGES)
@@ -152,7 +165,7 @@ def import_scores(name: Annotated[str, typer.Argument(help="An import's name in 
     """Take in scores that others published, in place of a teacher."""
     from distilrank.stages.import_scores import import_scores as stage
 
-    counts = stage(_params(), name)
+    counts = stage(_params_for("import_scores"), name)
     told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
     typer.echo(f"{layout.LABELS / name}: lines {told}")
 
@@ -162,7 +175,7 @@ def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in par
     """Join the scores of several teachers into one's."""
     from distilrank.stages.ensemble import ensemble as stage
 
-    stage(_params(), name)
+    stage(_params_for("ensemble"), name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -176,7 +189,7 @@ def distil(
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 
-    stage(_checked_params(), student, teacher, stage_run, control, seed)
+    stage(_checked_params_for("distil"), student, teacher, stage_run, control, seed)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -184,21 +197,22 @@ def index(model: Dense) -> None:
     """Encode all passages with a dense ranker, for nearest-neighbour search."""
     from distilrank.stages.index import index as stage
 
-    stage(_params(), model)
+    stage(_params_for("index"), model)
 
 
 @app.command(rich_help_panel=STAGES)
 def evaluate() -> None:
     """Measure every ranker on the test queries."""
     from distilrank.cli.tables import show_shortfalls
+    from distilrank.config.derived import model_names, seeded_names
     from distilrank.results.seeds import over_seeds
     from distilrank.stages.evaluate import evaluate as stage
     from distilrank.tracking import log_test_metrics
 
-    params = _params()
+    params = _params_for("evaluate")
     metrics = stage(params)
     show_shortfalls(params, over_seeds(metrics)[0])
-    trained = [*params.model_names(), *params.seeded_names()]
+    trained = [*model_names(params), *seeded_names(params)]
     log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
 
 
@@ -230,7 +244,9 @@ def search(
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
     """Answer a query from a distilled student's index."""
-    indexed = _params().index_names()
+    from distilrank.config.derived import index_names
+
+    indexed = index_names(_params())
     name = model or indexed[1]  # after its control, the first indexed student as first taught
     if name not in indexed:
         raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")

@@ -1,19 +1,20 @@
 """params.yaml as a whole: its sections, and how they must agree."""
 
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from distilrank.config.derived import measures_of, ranker_names
 from distilrank.config.models import Ensemble, Matrix, Student, Teacher
+from distilrank.config.names import BACKBONE, CONTROL, START
 from distilrank.data.sources.section import CollectionSection
 from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
 from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
 from distilrank.sections.base import FileElsewhere, ModelName, Section
 from distilrank.sections.data import Backbone, Candidates, GivenTriples, Tokens, Triples, Unlabelled, drawn_or_given
-from distilrank.sections.measuring import MEASURES, Evaluation, Latency, Measure, Promotion, Report, relative_floor
+from distilrank.sections.measuring import Evaluation, Latency, Promotion, Report, relative_floor
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Labels, Scoring, Validation
 
@@ -26,18 +27,6 @@ else:
     Collection = one_of("source", SOURCES, table_name)
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
-# The whole backbone as a dense ranker, among the rankers of the results.
-BACKBONE = "backbone"
-# What stands behind a student's name: for what it begins from, and for a control on a teacher's layers and triples.
-START, CONTROL = "start", "control"
-
-
-class Start(NamedTuple):
-    """What a training begins from: a student's ranker on the layers of a trained teacher, or of its backbone (None)."""
-
-    name: str
-    student: str
-    layers_of: str | None
 
 
 class Params(Section):
@@ -154,7 +143,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def named_rankers_are_there(self) -> Self:
-        known = [self.first_stage(), *self.ranker_names()]
+        known = [self.candidates.first_stage(), *ranker_names(self)]
         named = [name for expected in self.report.expected for name in expected.figures]
         if strange := [name for name in named if name not in known]:
             raise ValueError(f"report.expected may name the rankers {known}, not {strange}")
@@ -174,18 +163,10 @@ class Params(Section):
             *(("report.expected", expected.task, expected.measure) for expected in self.report.expected),
         ]
         for where, task, measure in named:
-            known = self.measures_of(task.rpartition("/")[2])
+            known = measures_of(self, task.rpartition("/")[2])
             if measure not in known:
                 raise ValueError(f"{where} may name the measures {known} of {task}, not {measure}, by its depth")
         return self
-
-    def measures_of(self, kind: str) -> list[Measure]:
-        """The measures that tell rankers apart, in re-ranking or in retrieval: what `kind` says.
-
-        No Recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there.
-        """
-        deepest = self.evaluation.depth - 1 if kind == "rerank" else self.candidates.depth
-        return [one for one in MEASURES if not one.startswith("Recall@") or int(one.partition("@")[2]) <= deepest]
 
     def minimum_relevance(self, test_set: str) -> int:
         """Raises ParamsError for a test set that evaluation.minimum_relevance leaves out."""
@@ -224,121 +205,6 @@ class Params(Section):
         """All that triples have labels of: teachers, ensembles and imports."""
         return [*self.teachers, *self.ensembles, *self.imports]
 
-    def control_of(self, student: str, teacher: str) -> str | None:
-        """The model that differs from `student`, taught by `teacher`, in nothing but the teacher: in its start neither,
-        nor in the labelled triples that it learns from. None where there is no such model.
-        """
-        own = [name for name in self.matrix.controls_per_teacher if self._differ_in_loss_alone(name, student)]
-        if own:
-            return control_name(own[0], teacher)
-        if self.students[student].start == "teacher" or teacher in self.imports:
-            return None
-        return next((name for name in self.matrix.controls if self._differ_in_loss_alone(name, student)), None)
-
-    def control_of_model(self, model: str) -> str | None:
-        """The same of a taught student by its name; None for every other model."""
-        pairs = product(self.students, self.matrix.teachers)
-        return next((self.control_of(*pair) for pair in pairs if distilled_name(*pair) == model), None)
-
-    def start_of(self, student: str, teacher: str) -> Start:
-        """What `student` begins from, taught by `teacher`; students that begin alike share what the first names."""
-        every = (self._start(*pair) for pair in product(self.students, self.matrix.teachers))
-        wanted = self._begun_from(self._start(student, teacher))
-        return next(start for start in every if self._begun_from(start) == wanted)
-
-    def starts(self) -> list[Start]:
-        """What the students begin from, each start once."""
-        return list(dict.fromkeys(self.start_of(*pair) for pair in product(self.students, self.matrix.teachers)))
-
-    def model_names(self) -> list[str]:
-        """The trained models in the order of the report: teachers, then each student after its controls."""
-        return [*self.teachers, *(name for student in self.students for name in self.models_of(student))]
-
-    def ranker_names(self) -> list[str]:
-        """All that scores candidates: the backbone, the teachers, then each student's starts and models."""
-        if "rerank" not in self.evaluation.untrained:
-            return self.model_names()
-        starts = self.starts()
-        students = [
-            name
-            for student in self.students
-            for name in (*(start.name for start in starts if start.student == student), *self.models_of(student))
-        ]
-        return [BACKBONE, *self.teachers, *students]
-
-    def seeded_names(self) -> list[str]:
-        """The models of students and controls that are trained by `matrix.seeds`: measured, and nothing else."""
-        models = [name for student in self.students for name in self.models_of(student)]
-        return [seeded_name(name, seed) for name in models for seed in self.matrix.seeds]
-
-    def built_alike(self) -> list[list[str]]:
-        """The trained models in groups: those of one architecture, with the same settings and backbone."""
-        groups: dict[tuple[str, str], list[str]] = {}
-        entries = {
-            name: self.teachers.get(name) or self.students[name.partition("-")[0]] for name in self.model_names()
-        }
-        for name, entry in entries.items():
-            groups.setdefault((str(entry.ranker), str(entry.backbone or self.backbone)), []).append(name)
-        return list(groups.values())
-
-    def index_names(self) -> list[str]:
-        """The trained models that have an index."""
-        return [
-            name
-            for student in self.matrix.indexes
-            for name in (student, *(distilled_name(student, teacher) for teacher in self.matrix.teachers))
-        ]
-
-    def searched_without_index(self) -> list[str]:
-        """What is to be compared with those that have an index, and has none: starts, the backbone, other controls."""
-        indexed = self.matrix.indexes
-        starts = [BACKBONE, *(start.name for start in self.starts() if start.student in indexed)]
-        controls = [name for name in self.matrix.controls_per_teacher if name in indexed]
-        return [
-            *(starts if "retrieve" in self.evaluation.untrained else []),
-            *(control_name(*pair) for pair in product(controls, self.matrix.teachers)),
-        ]
-
-    def models_of(self, student: str) -> list[str]:
-        """The trained models of one student: its controls, if it has any, then as each teacher taught it."""
-        teachers, matrix = self.matrix.teachers, self.matrix
-        return [
-            *([student] if student in matrix.controls else []),
-            *(control_name(student, teacher) for teacher in teachers if student in matrix.controls_per_teacher),
-            *(distilled_name(student, teacher) for teacher in teachers),
-        ]
-
-    def _differ_in_loss_alone(self, student: str, other: str) -> bool:
-        return _as_control(self.students[student]) == _as_control(self.students[other])
-
-    def _start(self, student: str, teacher: str) -> Start:
-        # As stages/distil.py has it.
-        layers_of = self.members(teacher)[0] if self.students[student].start == "teacher" else None
-        return Start(f"{student}-{START}-{teacher}" if layers_of else f"{student}-{START}", student, layers_of)
-
-    def _begun_from(self, start: Start) -> tuple[object, ...]:
-        student = self.students[start.student]
-        return student.ranker, student.backbone, student.training.seed, start.layers_of
-
-
-def distilled_name(student: str, teacher: str) -> str:
-    """The name of `student` when `teacher` taught it; the bare name is its control."""
-    return f"{student}-{teacher}"
-
-
-def control_name(student: str, teacher: str) -> str:
-    """The name of `student` when it starts and learns as those of `teacher` do, but for the teacher's scores."""
-    return f"{student}-{CONTROL}-{teacher}"
-
-
-def seeded_name(model: str, seed: int) -> str:
-    """The name of `model` when it is trained by a seed of `matrix.seeds`; the bare name is that by its own."""
-    return f"{model}~{seed}"
-
-
-def without_seed(model: str) -> str:
-    return model.partition("~")[0]
-
 
 def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
     if name not in entries:
@@ -349,7 +215,3 @@ def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
             remedy="name one of these, or add the entry",
         )
     return entries[name]
-
-
-def _as_control(student: Student) -> dict[str, Any]:
-    return student.model_dump(exclude={"loss"})

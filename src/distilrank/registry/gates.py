@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from distilrank.config.derived import control_of_model
 from distilrank.config.params import Params
 from distilrank.evaluation.significance import non_inferior_p_value, paired_p_value
 from distilrank.evaluation.tasks import is_reranking
@@ -61,7 +62,7 @@ def was_not_rolled_back(tags: Mapping[str, str], because: str | None) -> Gate:
 
 def reaches_floors(params: Params, model: str, means: Means, has_index: bool) -> Gate:
     """Each measure that the params name is at its floor or above; in searching, of a model that has an index."""
-    control = params.control_of_model(model)
+    control = control_of_model(params, model)
     figures, low = {}, []
     for task, measure, floor in params.promotion.every_floor():
         if not is_reranking(task) and not has_index:

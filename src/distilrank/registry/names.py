@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from distilrank.config.derived import model_names
 from distilrank.config.params import Params
 from distilrank.errors import InputError, ParamsError
 from distilrank.serving.own_code import CODE_TAG, PACKAGE_TAG
@@ -47,9 +48,9 @@ def registered_name(params: Params, model: str) -> str:
 
     Raises ParamsError for a model that the params do not make.
     """
-    if model not in params.model_names():
+    if model not in model_names(params):
         raise ParamsError(
-            "registry", got=f"model '{model}'", expected=f"one of {params.model_names()}", remedy="name one of these"
+            "registry", got=f"model '{model}'", expected=f"one of {model_names(params)}", remedy="name one of these"
         )
     digits = params.collection.unlike_others()
     return f"{params.collection.called}{f'-{digits}' if digits else ''}.{model}"

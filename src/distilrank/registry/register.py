@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import unchanged
+from distilrank.config.derived import index_names, model_names
 from distilrank.config.params import Params
 from distilrank.mlflow_client import connect, tracking_uri
 from distilrank.redaction import redacted
@@ -45,7 +46,7 @@ def register(params: Params) -> list[Registered]:
     something is not as DVC built it, or the evaluation measured something else.
     """
     dvc = BuiltByDvc()
-    built = [_Built.read(params, dvc, model) for model in params.model_names()]
+    built = [_Built.read(params, dvc, model) for model in model_names(params)]
     evaluated = Evaluated.read(params, dvc)
     with alone_with_registry():
         client, experiment_id = connect()
@@ -74,7 +75,7 @@ class _Built:
     @classmethod
     def read(cls, params: Params, dvc: BuiltByDvc, model: str) -> Self:
         directory = layout.MODELS / model
-        index = layout.INDEXES / model if model in params.index_names() else None
+        index = layout.INDEXES / model if model in index_names(params) else None
         places = {Tag.MODEL: directory} | ({Tag.INDEX: index} if index else {})
         identity = {tag: dvc.digest(unchanged(place)) for tag, place in places.items()}
         data = {Tag.COLLECTION: dvc.digest(layout.COLLECTION), Tag.TRIPLES: dvc.digest(layout.TRIPLES)}

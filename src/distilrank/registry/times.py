@@ -4,6 +4,7 @@ from pathlib import Path
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import digest
+from distilrank.config.derived import index_names, model_names
 from distilrank.config.params import Params
 from distilrank.errors import MissingInput
 from distilrank.results.measured_times import MeasuredTimes
@@ -15,11 +16,11 @@ MACHINE_TAG = f"{PREFIX}/machine"
 def tags_of_times(params: Params) -> dict[str, dict[str, str]]:
     """By model, such as {"milliseconds/rerank/single": "61.2"}: medians. Raises MissingInput."""
     latency = MeasuredTimes.read()
-    for model in params.model_names():
+    for model in model_names(params):
         _check(latency, layout.MODELS / model)
-    for model in params.index_names():
+    for model in index_names(params):
         _check(latency, layout.INDEXES / model)
-    return {model: _tags(latency, model) for model in params.model_names()}
+    return {model: _tags(latency, model) for model in model_names(params)}
 
 
 def _check(latency: MeasuredTimes, place: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from distilrank.config.params import CONTROL, START
+from distilrank.config.names import CONTROL, START
 
 MEASURE = "nDCG@10"
 UNTRAINED, ALONE = "at its start", "no teacher"

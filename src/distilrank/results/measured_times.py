@@ -6,6 +6,7 @@ from typing import Self
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built, read_json
+from distilrank.config.derived import built_alike
 from distilrank.config.params import Params
 from distilrank.errors import MissingInput
 from distilrank.evaluation.latency import BEFOREHAND, CONCURRENT, SINGLE, Times, uneven_times
@@ -55,4 +56,4 @@ class MeasuredTimes:
 
     def uneven(self, params: Params, task: str = RERANK) -> list[dict[str, float]]:
         """The times by model of models built alike that differ too much to be true."""
-        return uneven_times(self.medians(task, SINGLE), params.built_alike())
+        return uneven_times(self.medians(task, SINGLE), built_alike(params))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from statistics import fmean, stdev
 
-from distilrank.config.params import without_seed
+from distilrank.config.names import without_seed
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
 Figures = dict[str, dict[str, dict[str, float]]]

@@ -8,7 +8,9 @@ from statistics import fmean
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
-from distilrank.config.params import Params, distilled_name
+from distilrank.config.derived import control_of, model_names, start_of
+from distilrank.config.names import distilled_name
+from distilrank.config.params import Params
 from distilrank.evaluation.tasks import title_of
 from distilrank.training.history import History
 
@@ -37,14 +39,14 @@ class Shortfall:
 
 def read_histories(params: Params) -> dict[str, History]:
     """How each trained model's training went. Raises MissingInput."""
-    files = {name: layout.MODELS / name / "history.json" for name in params.model_names()}
+    files = {name: layout.MODELS / name / "history.json" for name in model_names(params)}
     return {name: History(**json.loads(built(file).read_text("utf-8"))) for name, file in files.items()}
 
 
 def shortfalls(params: Params, metrics: Mapping[str, Scores], histories: Mapping[str, History]) -> list[Shortfall]:
     """Of every task and taught student; by means over seeds where there are several. `histories` are by model."""
     found = (
-        _shortfall(params, title_of(task, params.first_stage()), scores, pair, histories)
+        _shortfall(params, title_of(task, params.candidates.first_stage()), scores, pair, histories)
         for task, scores in metrics.items()
         for pair in product(params.students, params.matrix.teachers)
         if distilled_name(*pair) in scores
@@ -58,9 +60,9 @@ def _shortfall(
     name = distilled_name(*pair)
     value = scores[name][MEASURE]
     others = {
-        "its control": params.control_of(*pair),
-        "what it starts from,": params.start_of(*pair).name,
-        "what found its candidates,": params.first_stage(),
+        "its control": control_of(params, *pair),
+        "what it starts from,": start_of(params, *pair).name,
+        "what found its candidates,": params.candidates.first_stage(),
     }
     known = {what: (other, scores[other][MEASURE]) for what, other in others.items() if other and other in scores}
     # What is no less to the third decimal, as figures are shown, is not worth a word.
@@ -71,13 +73,13 @@ def _shortfall(
 def _causes(params: Params, scores: Scores, pair: tuple[str, str], histories: Mapping[str, History]) -> Iterator[str]:
     """What the figures themselves tell of why."""
     student, teacher = pair
-    control = params.control_of(student, teacher)
+    control = control_of(params, student, teacher)
     members = [name for name in params.members(teacher) if name in scores]
     best = max((scores[name][MEASURE] for name in members), default=None)
     if best is not None and control and control in scores and best <= scores[control][MEASURE]:
         yield f"its teacher {teacher} ({best:.3f}) is no better than the control, so train the teacher longer"
-    if best is not None and best <= scores[params.first_stage()][MEASURE]:
-        yield f"its teacher {teacher} ({best:.3f}) is no better than {params.first_stage()}"
+    if best is not None and best <= scores[params.candidates.first_stage()][MEASURE]:
+        yield f"its teacher {teacher} ({best:.3f}) is no better than {params.candidates.first_stage()}"
     history = histories.get(distilled_name(*pair))
     if history and _still_falling([loss for _, loss in history.loss]):
         yield "its loss was still falling when its training ended, so give it more steps"

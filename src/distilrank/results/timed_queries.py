@@ -27,7 +27,7 @@ class TimedQuery:
 def timed_queries(params: Params) -> list[TimedQuery]:
     """The first `latency.queries` of the evaluation. Raises MissingInput."""
     collection = Collection.read(layout.COLLECTION)
-    run = read_trec(built(layout.RUNS / f"{params.first_stage()}.rerank.trec"))
+    run = read_trec(built(layout.RUNS / f"{params.candidates.first_stage()}.rerank.trec"))
     first = run.select("query_id").unique(maintain_order=True).head(params.latency.queries)
     candidates = run.join(first, on="query_id", how="semi").join(collection.queries, on="query_id")
     texts = collection.texts_of(candidates["passage_id"].unique())

@@ -48,6 +48,10 @@ class Candidates(Section):
     runs: list[FileElsewhere] = Field(default=[])
     """Runs that take BM25's place for their queries: in TREC's form, or query_id, passage_id, query, passage."""
 
+    def first_stage(self) -> str:
+        """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
+        return "given" if self.runs else "bm25"
+
 
 class Triples(Section):
     """Training triples, drawn: a positive by the qrels, negatives from the candidates."""

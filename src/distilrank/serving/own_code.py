@@ -4,14 +4,13 @@ Under the name `distilrank` it would give way to a distilrank that the serving p
 versions in one process to each other. So the package is called by a digest of its content there.
 """
 
-import ast
 import re
-from collections.abc import Iterator
 from hashlib import sha256
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
+from distilrank.artifacts.own_imports import PACKAGE, imported_files, reached_from, running
+
 SERVED_RANKER = Path(__file__).with_name("served_ranker.py")
 # The tag of a model that brings its code: the code's name.
 CODE_TAG = "distilrank.code"
@@ -59,20 +58,5 @@ def package_digest(folder: Path) -> str:
 
 
 def serving_files() -> list[Path]:
-    """What the served model imports of the package, wherever in a file the import stands."""
-    found: set[Path] = set()
-    waiting = {SERVED_RANKER}
-    while waiting:
-        found |= waiting
-        waiting = {needed for file in waiting for needed in _imported_by(file)} - found
-    return sorted(found)
-
-
-def _imported_by(file: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == PACKAGE.name:
-            parts = (node.module or "").split(".")[1:]
-            packages = [PACKAGE.joinpath(*parts[:depth]) / "__init__.py" for depth in range(len(parts) + 1)]
-            names = [PACKAGE.joinpath(*parts, alias.name).with_suffix(".py") for alias in node.names]
-            module = PACKAGE.joinpath(*parts).with_suffix(".py")
-            yield from (place for place in [*packages, module, *names] if place.is_file())
+    """What the served model imports of the package."""
+    return sorted(reached_from([SERVED_RANKER], lambda file: imported_files(running(file))))

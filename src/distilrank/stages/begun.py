@@ -1,53 +1,24 @@
-"""Rankers before any training: what each student begins from, and the whole backbone as a dense ranker."""
+"""A ranker as its training begins."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
-
-from transformers import set_seed
+from typing import TYPE_CHECKING
 
 from distilrank.artifacts import layout
-from distilrank.config.models import Student, Teacher
-from distilrank.config.params import BACKBONE, Params, Start
+from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Ranker
-from distilrank.rankers.device import chosen_device
-from distilrank.rankers.dot.params import DotParams
-from distilrank.rankers.loading import begin_ranker, pretrained, pretrained_config, trained
+from distilrank.rankers.loading import begin_ranker, pretrained, trained
+
+# They reach the losses, which no measurement depends on.
+if TYPE_CHECKING:
+    from distilrank.config.models import Student, Teacher
 
 
-def begun(params: Params, section: Teacher | Student, layers_of: Path | None) -> Ranker:
+def begun(params: Params, section: "Teacher | Student", layers_of: Path | None) -> Ranker:
     """A ranker as its training begins, on the layers of a trained one or of its backbone.
 
     What is its own, such as a head, is as the random seed has it. Raises BackboneError, MissingInput.
     """
     source = trained(layers_of) if layers_of else pretrained(locate_backbone(section.backbone or params.backbone))
     return begin_ranker(section.ranker, source, params.tokens, TextTokenizer(layout.TOKENS))
-
-
-def untrained(params: Params) -> Mapping[str, Callable[[], Ranker]]:
-    """By their names in the results, what makes each ranker that was not trained, ready to score."""
-    return {BACKBONE: partial(_backbone, params)} | {
-        start.name: partial(_start, params, start) for start in params.starts()
-    }
-
-
-def _start(params: Params, start: Start) -> Ranker:
-    student = params.student(start.student)
-    # As the training begins, so that a head is the one that it begins with.
-    set_seed(student.training.seed)
-    return _ready(begun(params, student, layout.MODELS / start.layers_of if start.layers_of else None))
-
-
-def _backbone(params: Params) -> Ranker:
-    """All its layers, mean-pooled, compared by cosine: as models that find similar sentences are made to be used."""
-    folder = locate_backbone(params.backbone)
-    layers = pretrained_config(folder).num_hidden_layers
-    ranker = DotParams(layers=layers, pooling="mean", normalise=True)
-    return _ready(begin_ranker(ranker, pretrained(folder), params.tokens, TextTokenizer(layout.TOKENS)))
-
-
-def _ready(ranker: Ranker) -> Ranker:
-    ranker.train(False)
-    return ranker.on(chosen_device())

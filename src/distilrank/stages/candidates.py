@@ -33,7 +33,7 @@ def candidates(params: Params) -> None:
                 writer.write_table(run.to_arrow().cast(_SCHEMA))
         every = pl.scan_parquet(file)
         test = every.join(collection.test_qrels().lazy(), on="query_id", how="semi").collect()
-        write_trec(test, draft.path / f"{params.first_stage()}.test.trec", params.first_stage())
+        write_trec(test, draft.path / f"{params.candidates.first_stage()}.test.trec", params.candidates.first_stage())
         without = queries.lazy().join(every, on="query_id", how="anti").select(pl.len())
         draft.counts |= {
             "queries": len(queries),

@@ -7,7 +7,8 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.config.models import Student
-from distilrank.config.params import PARAMS_FILE, Params, control_name, distilled_name, seeded_name
+from distilrank.config.names import control_name, distilled_name, seeded_name
+from distilrank.config.params import PARAMS_FILE, Params
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
 from distilrank.errors import CollectionError, ParamsError
@@ -29,7 +30,7 @@ def distil(
         model = control_name(name, teacher) if control else distilled_name(name, teacher)
     if seed is not None:
         section, model = _by_seed(params, section, seed), seeded_name(model, seed)
-    build_model(params, model, section, _lesson(params, name, teacher, control), track)
+    build_model("distil", params, model, section, _lesson(params, name, teacher, control), track)
 
 
 def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Lesson:

@@ -9,6 +9,14 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built, write_json
 from distilrank.artifacts.manifest import digest, read_manifest
+from distilrank.config.derived import (
+    index_names,
+    measures_of,
+    model_names,
+    ranker_names,
+    searched_without_index,
+    seeded_names,
+)
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import top, write_trec
@@ -23,7 +31,7 @@ from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import passage_vectors
-from distilrank.stages.begun import untrained
+from distilrank.stages.untrained import untrained
 
 Run = tuple[str, str, pl.DataFrame]
 Metrics = dict[str, dict[str, dict[str, float]]]
@@ -44,8 +52,8 @@ def evaluate(params: Params) -> Metrics:
     relevance = {name: params.minimum_relevance(name) for name in sets}
     every = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     candidates = every.join(qrels.lazy(), on="query_id", how="semi").collect()
-    models = [layout.MODELS / name for name in (*params.model_names(), *params.seeded_names())]
-    indexes = [_index_of(layout.MODELS / name) for name in params.index_names()]
+    models = [layout.MODELS / name for name in (*model_names(params), *seeded_names(params))]
+    indexes = [_index_of(layout.MODELS / name) for name in index_names(params)]
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
     metrics: Metrics = {}
     tables = []
@@ -55,7 +63,7 @@ def evaluate(params: Params) -> Metrics:
             for name in sets:
                 task, judged = task_of(name, kind, sets), collection.qrels_of(name)
                 values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name]).filter(
-                    pl.col("measure").is_in(params.measures_of(kind))
+                    pl.col("measure").is_in(measures_of(params, kind))
                 )
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
                 metrics.setdefault(task, {})[ranker] = means(values)
@@ -69,10 +77,10 @@ def evaluate(params: Params) -> Metrics:
 def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: pl.DataFrame) -> Iterator[Run]:
     """Runs by ranker and kind of task: the candidates themselves, then each ranker's, trained or not."""
     best = top(candidates, params.evaluation.depth)
-    yield params.first_stage(), RERANK, best
-    yield params.first_stage(), RETRIEVE, candidates
+    yield params.candidates.first_stage(), RERANK, best
+    yield params.candidates.first_stage(), RETRIEVE, candidates
     begun, tokenizer, query_ids = untrained(params), TextTokenizer(layout.TOKENS), qrels["query_id"].unique().sort()
-    for name in (*params.ranker_names(), *params.seeded_names()):
+    for name in (*ranker_names(params), *seeded_names(params)):
         ranker = begun[name]() if name in begun else load_ranker(layout.MODELS / name)
         model = Model(ranker, tokenizer, _index(params, name, ranker, tokens))
         with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
@@ -84,9 +92,9 @@ def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: p
 
 def _index(params: Params, name: str, ranker: Ranker, tokens: TokenStore) -> DenseIndex | None:
     """What a ranker searches, if it does: its index, or exact vectors made for once."""
-    if name in params.index_names():
+    if name in index_names(params):
         return DenseIndex.read(layout.INDEXES / name)
-    if name in params.searched_without_index():
+    if name in searched_without_index(params):
         return DenseIndex.build(passage_vectors(ranker, tokens.texts, name), tokens.passage_ids)
     return None
 

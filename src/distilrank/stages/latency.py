@@ -9,7 +9,9 @@ from functools import partial
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_json
 from distilrank.artifacts.manifest import digest
-from distilrank.config.params import BACKBONE, Params
+from distilrank.config.derived import index_names, model_names, ranker_names
+from distilrank.config.names import BACKBONE
+from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.evaluation.latency import BEFOREHAND, SINGLE, TOP_K, Times, machine, milliseconds, served
@@ -20,7 +22,7 @@ from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.serving.answering import Answering, Request
-from distilrank.stages.begun import untrained
+from distilrank.stages.untrained import untrained
 
 ByTask = dict[str, dict[str, dict[str, Times]]]
 
@@ -31,10 +33,10 @@ def latency(params: Params) -> None:
     if not params.candidates.runs:
         _time_bm25(params, queries, times)
     # A student's start takes the student's time; of the backbone, no student need have all layers.
-    backbone = {BACKBONE: untrained(params)[BACKBONE]} if BACKBONE in params.ranker_names() else {}
-    models = {name: partial(load_ranker, layout.MODELS / name) for name in params.model_names()}
+    backbone = {BACKBONE: untrained(params)[BACKBONE]} if BACKBONE in ranker_names(params) else {}
+    models = {name: partial(load_ranker, layout.MODELS / name) for name in model_names(params)}
     for name, load in (backbone | models).items():
-        index = DenseIndex.read(layout.INDEXES / name) if name in params.index_names() else None
+        index = DenseIndex.read(layout.INDEXES / name) if name in index_names(params) else None
         model = Model(load(), tokenizer, index)
         answering, beforehand = Answering(model), milliseconds(_reranker(model, queries), len(queries))
         requests = [Request(query=query.text, passages=query.passages) for query in queries]
@@ -42,7 +44,7 @@ def latency(params: Params) -> None:
         if index:
             requests = [Request(query=query.text, top_k=TOP_K) for query in queries]
             times[RETRIEVE][name] = _served(params, answering, requests)
-    places = [layout.MODELS / name for name in models] + [layout.INDEXES / name for name in params.index_names()]
+    places = [layout.MODELS / name for name in models] + [layout.INDEXES / name for name in index_names(params)]
     told = {
         "machine": machine(),
         "depth": params.evaluation.depth,
@@ -61,7 +63,7 @@ def _time_bm25(params: Params, queries: list[TimedQuery], times: ByTask) -> None
     bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
     for task, depth in ((RERANK, params.evaluation.depth), (RETRIEVE, TOP_K)):
         find = partial(_found, bm25, queries, depth)
-        times[task][params.first_stage()] = {SINGLE: milliseconds(find, len(queries))}
+        times[task][params.candidates.first_stage()] = {SINGLE: milliseconds(find, len(queries))}
 
 
 def _found(bm25: BM25, queries: list[TimedQuery], depth: int, number: int) -> object:

@@ -37,7 +37,7 @@ def score(params: Params, teacher: str, track: Track) -> None:
     name = f"score-{teacher}"
 
     # The store first: a second run of the same teacher waits there, until all is written.
-    with ScoreStore.opened(scorer) as store, work_directory(name, used, inputs) as work:
+    with ScoreStore.opened(scorer) as store, work_directory(name, "score", used, inputs) as work:
         plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
         with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
             fill(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)

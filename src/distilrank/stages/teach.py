@@ -21,4 +21,4 @@ def teach(params: Params, name: str, track: Track) -> None:
         triples = sample_triples(qrels, candidates, section.triples, f"teachers.{name}.triples")
     draw = {"triples": section.triples.model_dump() if section.triples else None}
     lesson = Lesson(section.loss, triples, [layout.TRIPLES], draw)
-    build_model(params, name, section, lesson, track)
+    build_model("teach", params, name, section, lesson, track)

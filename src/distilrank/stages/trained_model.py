@@ -45,8 +45,10 @@ class Lesson:
     splits: tuple[str, ...] = (TRAIN,)
 
 
-def build_model(params: Params, name: str, section: Teacher | Student, lesson: Lesson, track: Track) -> None:
-    """Trains models/<name>/. Raises InputError where another process trains it."""
+def build_model(
+    stage: str, params: Params, name: str, section: Teacher | Student, lesson: Lesson, track: Track
+) -> None:
+    """Trains models/<name>/ for `stage`: teach or distil. Raises InputError where another process trains it."""
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.inputs]
     inputs += [lesson.start] if lesson.start else []
     used = {
@@ -61,7 +63,7 @@ def build_model(params: Params, name: str, section: Teacher | Student, lesson: L
     task = _task(params, section, lesson)
     with (
         alone_with(layout.MODELS / name),
-        work_directory(f"train-{name}", used, inputs) as work,
+        work_directory(f"train-{name}", stage, used, inputs) as work,
         track(name, used, work) as record,
     ):
         ranker, history = train(task, work, record.log)

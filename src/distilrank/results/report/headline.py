@@ -63,7 +63,7 @@ def _yardstick(inputs: ReportInputs, student: ReportedRanker) -> ReportedRanker:
     by_name = {ranker.name: ranker for ranker in inputs.rankers}
     members = [by_name[name] for name in inputs.params.members(student.teacher or "")]
     if not members:
-        return by_name[inputs.params.first_stage()]
+        return by_name[inputs.params.candidates.first_stage()]
     return max(members, key=lambda ranker: _on_dev(inputs, ranker))
 
 

@@ -6,13 +6,17 @@ As Table 2 of arXiv 2010.02666, with what training began from.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import TYPE_CHECKING
 
-from distilrank.config.models import Student
 from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.tasks import title_of
 from distilrank.results.report.gains import MEASURES, Gain, Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
+
+# It reaches the losses, which no report depends on.
+if TYPE_CHECKING:
+    from distilrank.config.models import Student
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,10 @@ def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
     students = [_student(inputs, task, name, measured, gains) for name in names]
     return MatrixTable(
-        title_of(task, inputs.params.first_stage()), bool(inputs.latency.medians(task, SINGLE)), references, students
+        title_of(task, inputs.params.candidates.first_stage()),
+        bool(inputs.latency.medians(task, SINGLE)),
+        references,
+        students,
     )
 
 
@@ -102,7 +109,7 @@ def _known(measured: dict[str, ReportedRanker], names: list[str | None]) -> list
     return [measured[name] for name in dict.fromkeys(names) if name in measured]
 
 
-def _described(student: Student) -> str:
+def _described(student: "Student") -> str:
     start = ["from its teacher's layers"] if student.start == "teacher" else []
     return ", ".join([student.ranker.architecture, str(student.loss), *start])
 

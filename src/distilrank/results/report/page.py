@@ -60,7 +60,7 @@ def write_report(inputs: ReportInputs) -> str:
         measures=MEASURES,
         marks=MARKS,
         table=table,
-        titles={task: title_of(task, inputs.params.first_stage()) for task in inputs.metrics},
+        titles={task: title_of(task, inputs.params.candidates.first_stage()) for task in inputs.metrics},
         expected=graded(inputs.params.report.expected, name, inputs.metrics),
         not_graded=not_graded(inputs.params.report.expected, name),
         meanings=_meanings([measure for measures in table.tasks.values() for measure in measures]),

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distilrank.config.params import BACKBONE, Params, control_name, distilled_name
+from distilrank.config.derived import control_of, ranker_names, start_of, starts
+from distilrank.config.names import BACKBONE, control_name, distilled_name
+from distilrank.config.params import Params
 
 Role = Literal["baseline", "teacher", "start", "control", "taught"]
 # Distinct for the colour-blind (Okabe and Ito); the stylesheet holds the colours.
@@ -40,7 +42,7 @@ def reported_rankers(params: Params) -> list[ReportedRanker]:
 
     This is the order of every table and plot.
     """
-    first_stage = params.first_stage()
+    first_stage = params.candidates.first_stage()
     description = "lexical, not trained" if first_stage == "bm25" else "the run that was given"
     described = [
         {"name": first_stage, "role": "baseline", "description": description, "colour": "var(--faint)"},
@@ -53,7 +55,7 @@ def reported_rankers(params: Params) -> list[ReportedRanker]:
         *_teachers(params),
         *_students(params),
     ]
-    measured = [first_stage, *params.ranker_names()]
+    measured = [first_stage, *ranker_names(params)]
     shown = [fields for fields in described if fields["name"] in measured]
     return [ReportedRanker(number, **fields) for number, fields in enumerate(shown)]
 
@@ -85,8 +87,8 @@ def _students(params: Params) -> Iterator[dict[str, Any]]:
                 "colour": _shade(hues[kind], 100 - taught[kind] * min(35, 50 // max(most, 1))),
                 "student": name,
                 "teacher": teacher,
-                "control": params.control_of(name, teacher),
-                "start": params.start_of(name, teacher).name,
+                "control": control_of(params, name, teacher),
+                "start": start_of(params, name, teacher).name,
             }
             taught[kind] += 1
 
@@ -95,7 +97,7 @@ def _untaught(params: Params, name: str, hue: str) -> Iterator[dict[str, Any]]:
     """A student's starts and its controls."""
     student = params.students[name]
     kind, alone = student.ranker.architecture, f"no teacher, {student.control_loss}"
-    for start in params.starts():
+    for start in starts(params):
         if start.student == name:
             source = f"on layers of {start.layers_of}, " if start.layers_of else ""
             description, colour = f"{kind}, {source}not trained", _shade(hue, 40, "var(--paper)")

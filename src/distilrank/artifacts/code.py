@@ -1,0 +1,109 @@
+"""Which code a stage's result depends on, as one digest per stage.
+
+It covers the modules that the stage's module imports, in any number of steps, by their syntax trees; the templates and
+styles beside them; and the pins of the libraries that they import. Every Python and every machine computes the same.
+"""
+
+import ast
+import hashlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from distilrank.artifacts.files import sha256_of
+from distilrank.artifacts.own_imports import PACKAGE, imported_files, imported_names, reached_from, running
+
+# The modules of stages/ that are commands.
+STAGES = (
+    "collect", "tokenize", "candidates", "triples", "teach", "score", "ensemble", "import_scores", "distil", "index",
+    "quality", "evaluate", "latency", "report",
+)  # fmt: skip
+CONSTRAINTS = Path("constraints.txt")
+# What changes no result. Of config/params.py a stage takes what params.yaml says, which dvc.yaml names as its params;
+# what is made of that stands in config/derived.py, which is not left out.
+LEFT_OUT = {"artifacts/locks.py", "artifacts/work.py", "config/params.py", "errors.py", "progress.py", "redaction.py"}
+# What a stage calls by the params alone, and so imports nowhere.
+_CALLED_BY_PARAMS = {
+    "collect": ["data/sources/table.py"],
+    "report": ["data/sources/section.py", "losses/base.py", "sections/data.py"],
+}
+# The libraries that compute behind an import, where that is not one library of the same name.
+_LIBRARIES = {
+    "faiss": ["faiss-cpu"],  # or faiss-gpu, which has no pin of its own
+    "ir_measures": ["ir-measures", "pytrec-eval-terrier"],
+    "Stemmer": ["pystemmer"],
+    "transformers": ["accelerate", "transformers"],
+}
+# What these do is to check, to show, to fetch and to share out.
+_NO_MATTER = {"boto3", "botocore.exceptions", "huggingface_hub", "pydantic", "ray", "requests", "rich"}
+
+
+class Code:
+    """A package's code, each file of it parsed once, and the pins of a constraints.txt, if there is one."""
+
+    def __init__(self, package: Path = PACKAGE, constraints: Path = CONSTRAINTS) -> None:
+        self._package = package
+        self._left_out = {package / name for name in LEFT_OUT}
+        self._pins = _pins(constraints) if constraints.is_file() else {}
+        self._running = cache(running)
+        self._imports = cache(lambda file: imported_files(self._running(file), package))
+        self._digest = cache(lambda file: _digest(_plain(self._running(file))))
+
+    def digest(self, stage: str) -> str:
+        """That of a module of stages/, by its name."""
+        files = self.reached(stage)
+        parts = {file.relative_to(self._package).as_posix(): self._digest(file) for file in files}
+        beside = {file for module in files for file in _beside(module, self._running(module))}
+        parts |= {file.relative_to(self._package).as_posix(): sha256_of(file) for file in beside}
+        return _digest([parts, self.pins(files)])[:32]
+
+    def reached(self, stage: str) -> set[Path]:
+        """The modules that its digest covers; a package that holds nothing but its docstring is none."""
+        start = [self._package / name for name in (f"stages/{stage}.py", *_CALLED_BY_PARAMS.get(stage, []))]
+        return {file for file in reached_from(start, self._imports, self._left_out) if self._running(file).body}
+
+    def pins(self, files: set[Path]) -> dict[str, str]:
+        """The versions of the libraries that these modules import, by the libraries' names."""
+        names = {name for file in files for name in libraries(self._running(file))}
+        return {name: self._pins[name] for name in names if name in self._pins}
+
+
+def libraries(tree: ast.AST) -> set[str]:
+    """The libraries that compute for a module, as constraints.txt spells them, and whatever of Python it imports."""
+    found = set()
+    for name in imported_names(tree):
+        top = name.partition(".")[0]
+        if not any(name == other or name.startswith(f"{other}.") for other in _NO_MATTER):
+            found |= set(_LIBRARIES.get(top, [re.sub(r"[-_.]+", "-", top).lower()]))
+    return found
+
+
+def _pins(constraints: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", constraints.read_text("utf-8"), re.MULTILINE))
+
+
+def _beside(module: Path, tree: ast.AST) -> set[Path]:
+    """The templates and styles in the folder of a module that loads one of them, since one may include another."""
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    beside = {file for kind in ("*.jinja", "*.css") for file in module.parent.glob(kind)}
+    return beside if texts & {file.name for file in beside} else set()
+
+
+def _plain(node: object) -> Any:
+    """A syntax tree as JSON has it, without what is empty: of that, newer Pythons have more."""
+    match node:
+        case ast.Constant():
+            return ["Constant", type(node.value).__name__, ascii(node.value)]
+        case ast.AST():
+            fields = {name: _plain(value) for name, value in ast.iter_fields(node)}
+            return [type(node).__name__, {name: value for name, value in fields.items() if value not in (None, [])}]
+        case list():
+            return [_plain(one) for one in node]
+        case _:
+            return node
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,55 @@
+"""code.yaml: the digest of each stage's code, which dvc.yaml names among the stage's params.
+
+`python -m distilrank.artifacts.code_file` renews it, from the root of the project.
+"""
+
+import sys
+from pathlib import Path
+
+from distilrank.artifacts.code import CONSTRAINTS, STAGES, Code
+from distilrank.artifacts.files import write_text
+from distilrank.errors import InputError
+
+CODE_FILE = Path("code.yaml")
+_HEADING = "# What each stage's result depends on of the code, as dvc.yaml names it. `make lock` writes this file."
+
+
+def renew_code_file() -> None:
+    """Raises InputError where this is not the root of a project."""
+    if not CONSTRAINTS.is_file():
+        remedy = "run from the root of the project"
+        raise InputError(CONSTRAINTS, got="no such file", expected="the pins", remedy=remedy)
+    code = Code()
+    write_text(CODE_FILE, "\n".join([_HEADING, *(_line(stage, code) for stage in STAGES), ""]))
+
+
+def refuse_stale_code(*stages: str) -> None:
+    """Raises InputError where code.yaml is there and says of a stage, or of any, another digest than its code has."""
+    if not CODE_FILE.is_file():
+        return
+    lines, code = CODE_FILE.read_text("utf-8").splitlines(), Code()
+    if stale := [stage for stage in stages or STAGES if _line(stage, code) not in lines]:
+        raise InputError(
+            CODE_FILE,
+            got=f"digests of other code for {', '.join(stale)}",
+            expected="those of the code that is installed here",
+            remedy="run `make lock`",
+        )
+
+
+def _line(stage: str, code: Code) -> str:
+    """In quotes, because some digests would be numbers."""
+    return f'{stage}: "{code.digest(stage)}"'
+
+
+def main() -> int:
+    try:
+        renew_code_file()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
