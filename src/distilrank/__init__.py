@@ -1,1 +1,23 @@
-"""Distil slow, strong neural rankers into small, fast ones, and ship them."""
+"""Distil slow, strong neural rankers into small, fast ones.
+
+`load` gives a trained ranker, `evaluate` measures a run, `losses` holds the losses. Each is imported when asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distilrank import losses
+    from distilrank.api import evaluate, load
+    from distilrank.model import Hit, Model
+
+__all__ = ["Hit", "Model", "evaluate", "load", "losses"]
+_HOMES = {"evaluate": "api", "load": "api", "Hit": "model", "Model": "model"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "losses":
+        return import_module(f"{__name__}.losses")
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")

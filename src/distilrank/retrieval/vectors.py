@@ -49,7 +49,7 @@ def one_vector(encoded: Encoded) -> Vectors:
         raise InputError(
             "nearest-neighbour search",
             got=f"encodings of shape {tuple(encoded.values.shape)}",
-            expected="one vector a row (rows, 1, width)",
+            expected="one vector per text (rows, 1, width)",
             remedy="index a dense ranker, such as architecture: dot",
         )
     vectors: Vectors = encoded.values.squeeze(1).float().cpu().numpy()

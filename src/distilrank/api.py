@@ -1,0 +1,81 @@
+"""What DistilRank is to a Python program: `distilrank.load`, `distilrank.evaluate`, `distilrank.losses`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import MANIFEST, digest, read_manifest
+from distilrank.data.runs import RUN_SCHEMA, read_trec
+from distilrank.errors import InputError
+from distilrank.evaluation.measures import means, measure
+from distilrank.model import Model
+
+Nested = Mapping[str, Mapping[str, float]]
+QRELS_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.Int64}
+
+
+def load(directory: str | Path, index: str | Path | None = None) -> Model:
+    """A trained ranker, such as models/dot-T1: on the device that DISTILRANK_DEVICE names, else a card if there is one.
+
+    Its index is the one that is named, else the project's: indexes/dot-T1, where that holds this ranker's vectors.
+    Raises MissingInput where a file is absent.
+    """
+    model = Path(directory)
+    return Model.load(model, Path(index) if index else _index_of(model))
+
+
+def evaluate(
+    run: str | Path | Nested | pl.DataFrame, qrels: str | Path | Nested | pl.DataFrame, minimum_relevance: int = 1
+) -> dict[str, float]:
+    """The mean over the queries of the qrels of nDCG@10, MRR@10, MAP and Recall at 20, 100 and 1,000, by trec_eval.
+
+    A run is a TREC file, scores by query and passage ({"q1": {"p7": 3.2}}), or a table (query_id, passage_id, score);
+    qrels are the same with relevance in the place of score. nDCG uses all grades; the others count passages of at least
+    `minimum_relevance`. A query without results has 0. Raises ScoreError for a score that is not finite, InputError.
+    """
+    return means(measure(_run(run), _qrels(qrels), minimum_relevance))
+
+
+def _index_of(model: Path) -> Path | None:
+    if model.parent.name != layout.MODELS.name:
+        return None
+    index = model.parents[1] / layout.INDEXES / model.name
+    if not (index / MANIFEST).is_file():
+        return None
+    made_from = read_manifest(index).inputs.get(str(layout.MODELS / model.name))
+    return index if made_from == digest(model) else None
+
+
+def _run(run: str | Path | Nested | pl.DataFrame) -> pl.DataFrame:
+    if isinstance(run, str | Path):
+        return read_trec(_there(run))
+    return _table(run, RUN_SCHEMA)
+
+
+def _qrels(qrels: str | Path | Nested | pl.DataFrame) -> pl.DataFrame:
+    if isinstance(qrels, str | Path):
+        import ir_measures
+
+        judged = ir_measures.read_trec_qrels(str(_there(qrels)))  # type: ignore[no-untyped-call]  # untyped there
+        rows = [(one.query_id, one.doc_id, one.relevance) for one in judged]
+        return pl.DataFrame(rows, schema=QRELS_SCHEMA, orient="row")
+    return _table(qrels, QRELS_SCHEMA)
+
+
+def _table(given: Nested | pl.DataFrame, schema: Mapping[str, "type[pl.DataType]"]) -> pl.DataFrame:
+    if isinstance(given, pl.DataFrame):
+        if absent := [name for name in schema if name not in given.columns]:
+            raise InputError(
+                "a table", got=f"no column {absent[0]}", expected=", ".join(schema), remedy="rename its columns"
+            )
+        return given.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    rows = [(query, passage, value) for query, passages in given.items() for passage, value in passages.items()]
+    return pl.DataFrame(rows, schema=dict(schema), orient="row")
+
+
+def _there(file: str | Path) -> Path:
+    if not Path(file).is_file():
+        raise InputError(file, got="no such file", expected="a TREC file", remedy="correct the path")
+    return Path(file)
