@@ -1,5 +1,6 @@
 """The masked-language-model head (BERT: arXiv 1810.04805, section 3.1), and where its weights are from."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from torch import Tensor, nn, zeros
 from torch.nn.functional import gelu, linear
 
 from distilrank.errors import BackboneError
+
+# With a MiniLM of two layers a passage of 60 tokens then starts with some 300 entries.
+_LEAST_COSINE = 0.25
 
 # By the head's own name, the names that checkpoints have for a weight. One checkpoint has one of them.
 _BERTS = {
@@ -58,14 +62,19 @@ class MaskedWordHead(nn.Module):
             self.load_state_dict(taken)
         return bool(taken)
 
-    def start_from_states(self) -> None:
+    def start_from_states(self, embeddings: Tensor) -> None:
         """Makes the dense layer the identity, so that a text's own words get the highest logits.
 
-        Where the word embeddings are narrower than the states, the dense layer stays as the random seed has it.
+        The bias lets a logit rise above 0 where the cosine of state and embedding is above `_LEAST_COSINE`. Without
+        it nearly every entry has a weight, and words that no text holds decide the scores. Where the embeddings are
+        narrower than the states, the dense layer stays as the random seed has it.
         """
         if self.dense.in_features == self.dense.out_features:
             nn.init.eye_(self.dense.weight)
             nn.init.zeros_(self.dense.bias)
+        # The norm gives each state the length of a vector of ones.
+        length = math.sqrt(embeddings.shape[1])
+        self.bias.data.copy_(-_LEAST_COSINE * length * embeddings.detach().norm(dim=1))
 
 
 def _weights_in(file: Path) -> Mapping[str, Tensor]:
