@@ -58,8 +58,7 @@ class MaskedWordHead(nn.Module):
                     expected=f"shape {tuple(weight.shape)}",
                     remedy="name another backbone in params.yaml",
                 )
-        if taken:
-            self.load_state_dict(taken)
+            weight.copy_(taken[name])
         return bool(taken)
 
     def start_from_states(self, embeddings: Tensor) -> None:
