@@ -83,7 +83,7 @@ class SpladeRanker(TransformerRanker):
         """
         embeddings = self._embeddings
         some = max(1, _MOST_LOGITS // (states.shape[1] * len(embeddings)))
-        parts = (self.head(part, embeddings) for part in states.split(some))
+        parts = (self.head(part, embeddings) for part in torch.split(states, some))
         if torch.is_grad_enabled():
             return torch.cat([part.max(1).values for part in parts])
         return torch.cat([part.amax(1) for part in parts])  # several times as fast on a processor
