@@ -5,6 +5,7 @@ from distilrank.rankers.cat import Cat
 from distilrank.rankers.colbert import Colbert
 from distilrank.rankers.dot import Dot
 from distilrank.rankers.prettr import Prettr
+from distilrank.rankers.splade import Splade
 from distilrank.rankers.tk import Tk
 from distilrank.sections.tables import Table
 
@@ -16,5 +17,6 @@ ARCHITECTURES: Table[Architecture] = Table(
         "colbert": Colbert(),
         "dot": Dot(),
         "tk": Tk(),
+        "splade": Splade(),
     },
 )

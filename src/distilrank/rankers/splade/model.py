@@ -1,0 +1,89 @@
+"""SPLADE (Formal et al., SIGIR 2021, arXiv 2107.05720, section 3), pooled as SPLADE v2 (arXiv 2109.10086)."""
+
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
+from distilrank.rankers.splade.head import MaskedWordHead
+from distilrank.rankers.splade.params import SpladeParams
+from distilrank.rankers.transformer import TransformerRanker
+
+# BERT's. DistilBERT's config does not name it.
+_EPSILON = 1e-12
+# Logits at once: a gibibyte in float32.
+_MOST_LOGITS = 2**28
+
+
+class SpladeRanker(TransformerRanker):
+    """Weighs each entry of the vocabulary by a text's tokens, [CLS] and [SEP] included, and compares by dot product.
+
+    The head's decoder is the backbone's table of word embeddings: it is saved once, and learns from both its uses.
+    """
+
+    params: SpladeParams
+
+    def __init__(self, config: RankerConfig) -> None:
+        super().__init__(config)
+        self.params = SpladeParams.model_validate(config.ranker)
+        vocabulary, embedding_width = self._embeddings.shape
+        epsilon = getattr(self.backbone.config, "layer_norm_eps", _EPSILON)
+        self.head = MaskedWordHead(self.width, embedding_width, vocabulary, epsilon)
+        self.post_init()
+
+    @classmethod
+    def started_from(cls, source: PreTrainedModel, config: RankerConfig, tokenizer: TextTokenizer) -> Self:
+        """The head is that of the checkpoint, if it holds BERT's or DistilBERT's.
+
+        Else it starts so that a text's own words have the highest entries. The layers of a trained ranker, SPLADE's
+        too, come without a checkpoint.
+        """
+        ranker = super().started_from(source, config, tokenizer)
+        if not (source.name_or_path and ranker.head.start_from(Path(source.name_or_path))):
+            ranker.head.start_from_states(ranker._embeddings)
+        return ranker
+
+    def encode_queries(self, batch: TokenBatch) -> Encoded:
+        return self._encode(batch)
+
+    def encode_passages(self, batch: TokenBatch) -> Encoded:
+        return self._encode(batch)
+
+    def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
+        with in_float32(passages):
+            return (queries.values.float() * passages.values.float()).sum((1, 2))
+
+    def longest(self) -> int:
+        return max(self.config.query_length, self.config.passage_length) + 2
+
+    @property
+    def _embeddings(self) -> Tensor:
+        """Of words (vocabulary, embedding width)."""
+        weight: Tensor = self.backbone.get_input_embeddings().get_parameter("weight")
+        return weight
+
+    def _encode(self, batch: TokenBatch) -> Encoded:
+        """Values (rows, 1, vocabulary): the maximum over tokens of log(1 + relu(logit)) (arXiv 2109.10086, eq. 6)."""
+        ids, mask, segments = self.framed(batch)
+        states = self.states(self.backbone, ids, mask, segments)
+        # Padding repeats [CLS], which changes no maximum: to mask the logits would copy the largest tensor there is.
+        states = states.where(mask.unsqueeze(2), states[:, :1])
+        # The logarithm rises with the logit, so that it can be taken of the maximum alone.
+        values = self._highest_logits(states).float().relu().log1p()
+        return Encoded(values.unsqueeze(1), mask[:, :1])
+
+    def _highest_logits(self, states: Tensor) -> Tensor:
+        """The maximum over tokens (rows, vocabulary), some rows at a time.
+
+        A training, too, has the logits of some rows alone: `max` keeps for it which token was highest, no logits.
+        """
+        embeddings = self._embeddings
+        some = max(1, _MOST_LOGITS // (states.shape[1] * len(embeddings)))
+        parts = (self.head(part, embeddings) for part in torch.split(states, some))
+        if torch.is_grad_enabled():
+            return torch.cat([part.max(1).values for part in parts])
+        return torch.cat([part.amax(1) for part in parts])  # several times as fast on a processor

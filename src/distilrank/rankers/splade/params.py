@@ -1,0 +1,11 @@
+"""SPLADE's entry in params.yaml."""
+
+from typing import Literal
+
+from distilrank.rankers.params import RankerParams
+
+
+class SpladeParams(RankerParams):
+    """SPLADE: one weight for each entry of the vocabulary. An index of dense vectors does not hold it."""
+
+    architecture: Literal["splade"] = "splade"
