@@ -125,4 +125,4 @@ def assert_close(got: Tensor, expected: Tensor, tolerance: float) -> None:
 
 
 def tolerance_of(params: RankerParams) -> float:
-    return STORED_IN_HALF if params.architecture == "prettr" else EXACT
+    return STORED_IN_HALF if params.stored_in_half else EXACT

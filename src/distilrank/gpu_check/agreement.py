@@ -11,12 +11,10 @@ from distilrank.data.ragged import StoredTexts
 from distilrank.gpu_check.bench import Bench, Differs
 from distilrank.gpu_check.shapes import MINILM, TINY, random_ranker, random_texts
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
-from distilrank.rankers.colbert.model import ColbertRanker
 from distilrank.rankers.inputs import stored_batch
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.precision import autocast, float32_products
-from distilrank.rankers.prettr.model import PrettrRanker
 from distilrank.sections.training import Precision
 
 GROUP = "agreement"
@@ -38,7 +36,7 @@ TOLERANCES: dict[Precision, Tolerance] = {
 # PreTTR rounds what it stores of a passage to 16 bits, to one neighbour here and to the other there.
 STORED_IN_HALF = 1e-3
 # A maximum that falls on another token moves a gradient by more than rounding does.
-COLBERTS_GRADIENTS: dict[Precision, float] = {"tf32": 0.15, "bfloat16": 0.5}
+GRADIENTS_OF_MAXIMA: dict[Precision, float] = {"tf32": 0.15, "bfloat16": 0.5}
 _PAIRS = 12
 
 
@@ -104,12 +102,12 @@ def scores_and_gradients(ranker: Ranker, texts: StoredTexts, precision: Precisio
 
 
 def _allowed(ranker: Ranker, precision: Precision) -> Tolerance:
-    """Wider where rounding changes more than a number: PreTTR's store, and which token is ColBERT's maximum."""
+    """Wider where rounding changes more than a number: PreTTR's store, and which token is a maximum."""
     allowed = TOLERANCES[precision]
-    if isinstance(ranker, PrettrRanker):
+    if ranker.params.stored_in_half:
         return Tolerance(max(allowed.scores, STORED_IN_HALF), allowed.gradients)
-    if isinstance(ranker, ColbertRanker) and precision != "float32":
-        return Tolerance(allowed.scores, COLBERTS_GRADIENTS[precision])
+    if ranker.params.takes_maxima and precision != "float32":
+        return Tolerance(allowed.scores, GRADIENTS_OF_MAXIMA[precision])
     return allowed
 
 

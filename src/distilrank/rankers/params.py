@@ -15,6 +15,8 @@ class RankerParams(Section):
     one_vector: ClassVar[bool] = False
     # It stands on a pretrained transformer, whose layers a student can start from.
     has_transformer: ClassVar[bool] = True
+    # It takes maxima, whose gradient goes to another place where rounding makes another one the highest.
+    takes_maxima: ClassVar[bool] = False
     # Its stored passages are rounded to float16, and with them its scores.
     stored_in_half: ClassVar[bool] = False
 

@@ -1,6 +1,6 @@
 """ColBERT's entry in params.yaml."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from distilrank.rankers.params import ScaledParams
 
 class ColbertParams(ScaledParams):
     """ColBERT: one vector per token; for each of the query's the highest product, summed."""
+
+    takes_maxima: ClassVar[bool] = True
 
     architecture: Literal["colbert"] = "colbert"
 

@@ -1,4 +1,4 @@
-"""SPLADE (Formal et al., SIGIR 2021, arXiv 2107.05720): one sparse vector a text, over the vocabulary."""
+"""SPLADE (Formal et al., SIGIR 2021, arXiv 2107.05720): one sparse vector per text, over the vocabulary."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
