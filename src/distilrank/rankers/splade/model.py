@@ -67,7 +67,7 @@ class SpladeRanker(TransformerRanker):
         return weight
 
     def _encode(self, batch: TokenBatch) -> Encoded:
-        """Values (rows, 1, vocabulary): the maximum over tokens of log(1 + relu(logit)) (arXiv 2109.10086, max pooling)."""
+        """Values (rows, 1, vocabulary): the maximum over tokens of log(1 + relu(logit)), SPLADE v2's max pooling."""
         ids, mask, segments = self.framed(batch)
         states = self.states(self.backbone, ids, mask, segments)
         # Padding repeats [CLS], which changes no maximum: to mask the logits would copy the largest tensor there is.
