@@ -26,7 +26,7 @@ from distilrank.data.tokenizer import SpecialTokens
 from distilrank.data.tokens import TokenStore
 from distilrank.evaluation.latency import machine
 from distilrank.labels.labels import FILE, write_labels
-from distilrank.scoring.missing import fill
+from distilrank.scoring.missing import score_missing
 from distilrank.scoring.parts import PairsToScore, ScoredPairs
 from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores, write_scores
@@ -65,7 +65,7 @@ def run(place: Path, asked: argparse.Namespace) -> None:
             ranges = query_ranges(triples, at_once)
             plan = Plan.made(place / "plan", known, ranges, store, asked.pairs_per_part)
         with step("store"), in_this_process(Work(begin_free_scoring, place)) as each:
-            fill(store, plan, each, tokens, "float32", "pairs")
+            score_missing(store, plan, each, tokens, "float32", "pairs")
         with step("scores"):
             (place / "scores").mkdir()
             count = write_scores(place / "scores", known, ranges, store)

@@ -43,7 +43,7 @@ from distilrank.rankers.inputs import ragged_ids, stored_batch
 from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
 from distilrank.retrieval.bm25 import BM25
 from distilrank.scoring.batch_size import measured_tokens_per_batch
-from distilrank.scoring.missing import fill
+from distilrank.scoring.missing import score_missing
 from distilrank.scoring.parts import PairsToScore, ScoredPairs, begin_scoring
 from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores, write_scores
@@ -195,7 +195,7 @@ def ours_labels(task: Task, each: Each[PairsToScore, ScoredPairs], directory: Pa
         known, ranges = KnownPairs(triples, task.tokens), query_ranges(triples, 2_000_000)
         with ScoreStore.opened(scorer_of(task.model, "float32"), place / "store") as store:
             plan = Plan.made(place / "plan", known, ranges, store, 4096)
-            fill(store, plan, each, task.tokens, "float32", "pairs")
+            score_missing(store, plan, each, task.tokens, "float32", "pairs")
             write_scores(place, known, ranges, store)
         scores = scan_scores(place)
         write_labels(place / FILE, place / "triples.parquet", ranges, lambda queries: queries.of(scores).collect())

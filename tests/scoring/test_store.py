@@ -20,7 +20,7 @@ from distilrank.data.triples import pairs_of
 from distilrank.errors import ScoreError
 from distilrank.labels.labels import write_labels
 from distilrank.rankers.loading import load_ranker
-from distilrank.scoring.missing import fill
+from distilrank.scoring.missing import score_missing
 from distilrank.scoring.pairs import rerank
 from distilrank.scoring.parts import PairsToScore, ScoredPairs
 from distilrank.scoring.plan import KnownPairs, Plan
@@ -58,7 +58,7 @@ def score(teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, counting: Co
         made.mkdir()
         with ScoreStore.opened(scorer_of(model, precision), tmp_path / "store") as store, counting(model) as work:
             planned = Plan.made(plan or tmp_path / "plan", known, ranges, store, pairs_per_part)
-            fill(store, planned, work[0], tokens, precision, "pairs")
+            score_missing(store, planned, work[0], tokens, precision, "pairs")
             write_scores(made, known, ranges, store)
         return Scored(scan_scores(made).collect(), sum(work[1]))
 
@@ -150,12 +150,12 @@ def test_a_plan_that_is_there_is_gone_on_with(
     with ScoreStore.opened(scorer_of(teacher, "float32"), tmp_path) as store, counting(teacher) as (each, counts):
         plan = Plan.made(tmp_path / "plan", known, ranges, store, 16)
         with pytest.raises(KeyboardInterrupt):
-            fill(store, plan, stopped(each, 2), tokens, "float32", "pairs")
+            score_missing(store, plan, stopped(each, 2), tokens, "float32", "pairs")
         assert len(plan.missing_parts(store)) == len(plan.parts) - 2
         counts.clear()
         again = Plan.made(tmp_path / "plan", known, ranges, store, 16)
         assert again == plan
-        fill(store, again, each, tokens, "float32", "pairs")
+        score_missing(store, again, each, tokens, "float32", "pairs")
         assert sum(counts) == plan.pairs - 32
 
 

@@ -17,7 +17,7 @@ from distilrank.evaluation.tasks import title_of
 from distilrank.registry.gates import Gate
 from distilrank.registry.promotion import Decision
 from distilrank.registry.rollback import Rollback
-from distilrank.results.by_teacher import MEASURE, Scores, by_teacher, figure
+from distilrank.results.by_teacher import MEASURE, Means, by_teacher, figure
 from distilrank.results.expected import GradedTable, graded, not_graded
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.seeds import over_seeds
@@ -52,7 +52,7 @@ def show_results(params: Params) -> None:
     console.print(f"Report: {layout.REPORT}")
 
 
-def show_shortfalls(params: Params, metrics: Mapping[str, Scores]) -> None:
+def show_shortfalls(params: Params, metrics: Mapping[str, Means]) -> None:
     """A line for each taught student that is worse than what it should beat; `metrics` are means over seeds.
 
     Raises MissingInput.
@@ -111,7 +111,7 @@ def _show_refusal(whose: str, refused_by: Iterable[Gate]) -> None:
     Console().print(f"{whose} is refused by {escape(refused)}", soft_wrap=True)
 
 
-def _by_teacher(title: str, scores: Scores, deviations: Scores) -> Table:
+def _by_teacher(title: str, scores: Means, deviations: Means) -> Table:
     columns, rows = by_teacher(scores, deviations)
     table = _table(title, [MEASURE, *columns])
     for ranker, values in rows.items():
@@ -119,7 +119,7 @@ def _by_teacher(title: str, scores: Scores, deviations: Scores) -> Table:
     return table
 
 
-def _by_ranker(title: str, scores: Scores, deviations: Scores) -> Table:
+def _by_ranker(title: str, scores: Means, deviations: Means) -> Table:
     measures = list(next(iter(scores.values())))
     table = _table(title, ["ranker", *measures])
     for ranker, values in scores.items():

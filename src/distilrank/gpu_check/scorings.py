@@ -46,7 +46,7 @@ def _score(
         if find_spec(module) is None:
             raise NotChecked(f"{module} is not installed")
     from distilrank.data.query_ranges import query_ranges
-    from distilrank.scoring.missing import fill
+    from distilrank.scoring.missing import score_missing
     from distilrank.scoring.pairs import score_pairs
     from distilrank.scoring.parts import begin_scoring
     from distilrank.scoring.plan import KnownPairs, Plan
@@ -63,7 +63,7 @@ def _score(
     with ScoreStore.opened(scorer_of(model, "float32"), directory / "store") as store:
         plan = Plan.made(directory / "plan", known, ranges, store, _PAIRS_PER_PART)
         with workers(Work(begin_scoring, model)) as each:
-            fill(store, plan, _killing_one(each, processes, killed), tokens, "float32", "pairs")
+            score_missing(store, plan, _killing_one(each, processes, killed), tokens, "float32", "pairs")
         (queries,) = ranges
         pairs, held = known.of(queries), store.scores(queries)
         rows = store.manifest()["runs"][-1]["pairs"]

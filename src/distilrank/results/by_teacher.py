@@ -8,10 +8,10 @@ MEASURE = "nDCG@10"
 UNTRAINED, ALONE = "at its start", "no teacher"
 # What the names of params.py say of a student's ranker, before the teacher that had a part in it.
 _COLUMNS = {"": ALONE, CONTROL: ALONE, START: UNTRAINED}
-Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
+Means = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 
 
-def by_teacher(scores: Scores, deviations: Scores) -> tuple[list[str], dict[str, list[str]]]:
+def by_teacher(scores: Means, deviations: Means) -> tuple[list[str], dict[str, list[str]]]:
     """The columns, and by row each column's mean nDCG@10, empty where there is none; with its deviation over seeds.
 
     All that a student was taught stands in its row, as params.distilled_name names them; any other ranker has its own.

@@ -12,13 +12,13 @@ from distilrank.config.derived import control_of, model_names, start_of
 from distilrank.config.names import distilled_name
 from distilrank.config.params import Params
 from distilrank.evaluation.tasks import title_of
+from distilrank.results.by_teacher import Means
 from distilrank.training.history import History
 
 MEASURE = "nDCG@10"
 ADVICE = "docs/troubleshooting.md"
 # A loss whose last fifth is below this share of the fifth before it was still falling.
 _FALLING = 0.95
-Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> mean
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_histories(params: Params) -> dict[str, History]:
     return {name: History(**json.loads(built(file).read_text("utf-8"))) for name, file in files.items()}
 
 
-def shortfalls(params: Params, metrics: Mapping[str, Scores], histories: Mapping[str, History]) -> list[Shortfall]:
+def shortfalls(params: Params, metrics: Mapping[str, Means], histories: Mapping[str, History]) -> list[Shortfall]:
     """Of every task and taught student; by means over seeds where there are several. `histories` are by model."""
     found = (
         _shortfall(params, title_of(task, params.candidates.first_stage()), scores, pair, histories)
@@ -55,7 +55,7 @@ def shortfalls(params: Params, metrics: Mapping[str, Scores], histories: Mapping
 
 
 def _shortfall(
-    params: Params, title: str, scores: Scores, pair: tuple[str, str], histories: Mapping[str, History]
+    params: Params, title: str, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]
 ) -> Shortfall:
     name = distilled_name(*pair)
     value = scores[name][MEASURE]
@@ -70,7 +70,7 @@ def _shortfall(
     return Shortfall(title, name, value, below, list(_causes(params, scores, pair, histories)) if below else [])
 
 
-def _causes(params: Params, scores: Scores, pair: tuple[str, str], histories: Mapping[str, History]) -> Iterator[str]:
+def _causes(params: Params, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]) -> Iterator[str]:
     """What the figures themselves tell of why."""
     student, teacher = pair
     control = control_of(params, student, teacher)

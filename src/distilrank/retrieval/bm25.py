@@ -13,10 +13,10 @@ from bm25s.tokenization import Tokenizer
 
 from distilrank.data.runs import RUN_SCHEMA
 from distilrank.errors import CollectionError
-from distilrank.retrieval.postings import Postings, Scores
+from distilrank.retrieval.postings import Postings, TermScores
 from distilrank.sections.data import Candidates
 
-Found = tuple[npt.NDArray[np.int64], Scores]
+Found = tuple[npt.NDArray[np.int64], TermScores]
 
 
 class BM25:
@@ -77,8 +77,8 @@ class BM25:
         order = np.lexsort((rows, scores))[::-1][:depth]
         return rows[order], scores[order]
 
-    def _sums(self) -> Scores:
+    def _sums(self) -> TermScores:
         if not hasattr(self._own, "sums"):
             self._own.sums = np.zeros(self._postings.passages, np.float32)
-        sums: Scores = self._own.sums
+        sums: TermScores = self._own.sums
         return sums

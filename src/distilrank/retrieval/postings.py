@@ -16,7 +16,7 @@ from bm25s.tokenization import Tokenizer
 from distilrank.sections.data import Candidates
 
 Rows = npt.NDArray[np.int32]
-Scores = npt.NDArray[np.float32]
+TermScores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Postings:
 
     starts: npt.NDArray[np.int64]
     rows: Rows
-    scores: Scores
+    scores: TermScores
     passages: int
 
     @classmethod
@@ -51,7 +51,7 @@ class Postings:
             first += len(batch.lengths)
         return cls(starts, rows, scores, len(lengths))
 
-    def add(self, terms: Sequence[int], sums: Scores) -> None:
+    def add(self, terms: Sequence[int], sums: TermScores) -> None:
         """Adds the scores that terms give to `sums` (passages,)."""
         for term in terms:
             place = slice(self.starts[term], self.starts[term + 1])

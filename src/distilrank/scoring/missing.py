@@ -1,4 +1,4 @@
-"""Filling a store: every part of a plan scored by workers, written as it comes, with figures on the way."""
+"""What a store lacks: every part of a plan scored by workers, written as it comes, with its speed on the way."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from distilrank.scoring.batch_size import WORTH_MEASURING, measured_tokens_per_b
 from distilrank.scoring.parts import PairsToScore, ScoredPairs
 from distilrank.scoring.plan import Plan
 from distilrank.scoring.scores import KEY
-from distilrank.scoring.speed import Figures
+from distilrank.scoring.speed import Speed
 from distilrank.scoring.store import ScoreStore
 from distilrank.sections.training import Precision
 from distilrank.workers.work import Each
@@ -24,7 +24,7 @@ _TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "tf32": 1e-2, "bfloat16":
 Log = Callable[[int, dict[str, float]], None]
 
 
-def fill(
+def score_missing(
     store: ScoreStore,
     plan: Plan,
     each: Each[PairsToScore, ScoredPairs],
@@ -33,7 +33,7 @@ def fill(
     what: str,
     log: Log = lambda _step, _values: None,
 ) -> None:
-    """Scores what is planned and not yet stored; `log` is told the figures, by the pairs done, as parts come.
+    """Scores what is planned and not yet stored; `log` is told the speed, by the pairs done, as parts come.
 
     Raises ScoreError for a score that is not finite, or a store whose scores are no longer the scorer's.
     """
@@ -49,16 +49,16 @@ def fill(
             yield PairsToScore.cut(name, pl.read_parquet(part), tokens, precision, budget)
 
     done = plan.pairs - sum(_rows(part) for part in missing.values())
-    figures, began = Figures(), time.perf_counter()
+    speed, began = Speed(), time.perf_counter()
     try:
         with progress(what, plan.pairs, done) as advance:
             for scored in each(parts()):
                 store.add(scored.name, scored.pairs.with_columns(score=pl.Series(scored.scores)))
-                figures.add(len(scored.pairs), scored.tokens, scored.padded_tokens, time.perf_counter() - began)
-                advance(len(scored.pairs), str(figures))
-                log(done + figures.pairs, figures.values())
+                speed.add(len(scored.pairs), scored.tokens, scored.padded_tokens, time.perf_counter() - began)
+                advance(len(scored.pairs), str(speed))
+                log(done + speed.pairs, speed.values())
     finally:
-        store.log({"run": what, "ended": round(time.time()), **figures.values()})
+        store.log({"run": what, "ended": round(time.time()), **speed.values()})
 
 
 def _check_held(

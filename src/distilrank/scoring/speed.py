@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Figures:
+class Speed:
     """Pairs scored in `seconds`, and the tokens, real and padded, that were read for them."""
 
     pairs: int = 0

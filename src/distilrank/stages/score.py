@@ -10,7 +10,7 @@ from distilrank.config.params import Params
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TokenStore
 from distilrank.rankers.device import chosen_device
-from distilrank.scoring.missing import fill
+from distilrank.scoring.missing import score_missing
 from distilrank.scoring.parts import begin_scoring
 from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores, write_scores
@@ -40,7 +40,7 @@ def score(params: Params, teacher: str, track: Track) -> None:
     with ScoreStore.opened(scorer) as store, work_directory(name, "score", used, inputs) as work:
         plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
         with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
-            fill(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
+            score_missing(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
         with whole_directory(layout.SCORES / teacher, f"distilrank score {teacher}", used, inputs) as draft:
             draft.counts["scores"] = write_scores(draft.path, known, ranges, store)
         scores = scan_scores(layout.SCORES / teacher)

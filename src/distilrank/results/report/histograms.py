@@ -16,13 +16,13 @@ BINS = 100
 WIDTH, HEIGHT, AXIS = 210, 30, 18
 
 
-def fill(axes: Axes, counts: Values, edges: Values, colour: str) -> None:
-    """Draws a histogram as a filled hump."""
+def filled(axes: Axes, counts: Values, edges: Values, colour: str) -> None:
+    """Draws a histogram filled."""
     axes.stairs(_scaled(counts), edges, fill=True, color=colour, alpha=0.35)
     axes.stairs(_scaled(counts), edges, color=colour, linewidth=1.2)
 
 
-def outline(axes: Axes, counts: Values, edges: Values) -> None:
+def outlined(axes: Axes, counts: Values, edges: Values) -> None:
     """Draws a histogram as a grey line."""
     axes.stairs(_scaled(counts), edges, color=MUTED, linewidth=1)
 
@@ -33,7 +33,7 @@ def _scaled(counts: Values) -> Values:
 
 
 def frame(limits: Limits) -> tuple[Figure, Axes]:
-    """A figure to draw humps in."""
+    """A figure to draw histograms in."""
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0, 0, 1, 0.98))
     _scale(axes, limits)

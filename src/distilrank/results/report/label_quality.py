@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from distilrank.results.report.histograms import Limits, axis, fill, frame
+from distilrank.results.report.histograms import Limits, axis, filled, frame
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.svg import INK, MUTED, as_svg, colour_of
@@ -56,5 +56,5 @@ def _draw(name: str, ranker: ReportedRanker | None, histogram: dict[str, list[fl
     figure, axes = frame(limits)
     axes.axvline(0, color=MUTED, linewidth=0.8, dashes=(2, 2))
     counts, edges = np.array(histogram["counts"], np.float64), np.array(histogram["edges"])
-    fill(axes, counts, edges, colour_of(ranker) if ranker else INK)
+    filled(axes, counts, edges, colour_of(ranker) if ranker else INK)
     return as_svg(figure, f"Margins of the labels of {name}")

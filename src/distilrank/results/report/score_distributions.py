@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from distilrank.results.report.histograms import BINS, Limits, Values, axis, fill, frame, limits_of, outline
+from distilrank.results.report.histograms import BINS, Limits, Values, axis, filled, frame, limits_of, outlined
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.svg import INK, MUTED, as_svg, colour_of
@@ -19,7 +19,7 @@ KEY = ["query_id", "passage_id"]
 
 
 @dataclass(frozen=True)
-class Scores:
+class Distributions:
     """Scores of positives and negatives, and positive less negative within each query; `ranker` None: an ensemble."""
 
     name: str
@@ -41,7 +41,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Row:
-    model: Scores
+    model: Distributions
     scores: Markup
     margins: Markup
 
@@ -69,7 +69,7 @@ def score_distributions(inputs: ReportInputs) -> ScoreDistributions:
     return ScoreDistributions(rows, axis("scores", score_limits), axis("margins", margin_limits))
 
 
-def _models(inputs: ReportInputs) -> dict[str, Scores]:
+def _models(inputs: ReportInputs) -> dict[str, Distributions]:
     models = [
         _scores(ranker.name, ranker, inputs.runs[ranker.name])
         for ranker in inputs.rankers
@@ -90,32 +90,32 @@ def _combined(runs: list[pl.DataFrame], how: Literal["mean", "median"]) -> pl.Da
     return pl.concat(runs).group_by(*KEY, "relevant", maintain_order=True).agg(score)
 
 
-def _scores(name: str, ranker: ReportedRanker | None, run: pl.DataFrame) -> Scores:
+def _scores(name: str, ranker: ReportedRanker | None, run: pl.DataFrame) -> Distributions:
     positives, negatives = run.filter(pl.col("relevant")), run.filter(~pl.col("relevant"))
     pairs = positives.join(negatives, on="query_id", maintain_order="left_right")
     margins = pairs["score"] - pairs["score_right"]
-    return Scores(name, ranker, positives["score"].to_numpy(), negatives["score"].to_numpy(), margins.to_numpy())
+    return Distributions(name, ranker, positives["score"].to_numpy(), negatives["score"].to_numpy(), margins.to_numpy())
 
 
-def _teacher_of(model: Scores, models: dict[str, Scores]) -> Scores | None:
+def _teacher_of(model: Distributions, models: dict[str, Distributions]) -> Distributions | None:
     return models.get(model.ranker.teacher or "") if model.ranker else None
 
 
-def _draw_scores(model: Scores, limits: Limits) -> Markup:
+def _draw_scores(model: Distributions, limits: Limits) -> Markup:
     figure, axes = frame(limits)
     edges = np.linspace(*limits, BINS + 1)
-    fill(axes, _counts(model.positives, edges), edges, model.colour)
-    outline(axes, _counts(model.negatives, edges), edges)
+    filled(axes, _counts(model.positives, edges), edges, model.colour)
+    outlined(axes, _counts(model.negatives, edges), edges)
     return as_svg(figure, f"Scores of {model.name}: positive and negative passages")
 
 
-def _draw_margins(model: Scores, teacher: Scores | None, limits: Limits) -> Markup:
+def _draw_margins(model: Distributions, teacher: Distributions | None, limits: Limits) -> Markup:
     figure, axes = frame(limits)
     edges = np.linspace(*limits, BINS + 1)
     axes.axvline(0, color=MUTED, linewidth=0.8, dashes=(2, 2))
-    fill(axes, _counts(model.margins, edges), edges, model.colour)
+    filled(axes, _counts(model.margins, edges), edges, model.colour)
     if teacher:
-        outline(axes, _counts(teacher.margins, edges), edges)
+        outlined(axes, _counts(teacher.margins, edges), edges)
     return as_svg(figure, f"Margins of {model.name}" + (f", and of {teacher.name}" if teacher else ""))
 
 

@@ -1,0 +1,50 @@
+"""The application, its panels, and how its commands read params.yaml. Each imports what it needs when it runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from distilrank.config.params import Params
+
+
+app = typer.Typer(
+    help="Distil slow, strong neural rankers into small, fast ones.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+STAGES = "Stages, in their order: dvc.yaml runs them"
+RESULTS = "Results"
+REGISTRY = "The registry: MLFLOW_TRACKING_URI, else mlflow.db here"
+CHECKPOINTS = "From elsewhere, and to elsewhere"
+Model = Annotated[str, typer.Argument(help="A trained teacher or student, such as dot-T1.")]
+Dense = Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-T1.")]
+Target = Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")]
+
+
+def read() -> "Params":
+    """The params. Raises ParamsError."""
+    from distilrank.config.params_file import read_params
+
+    return read_params()
+
+
+def read_for(stage: str) -> "Params":
+    """The params, where the stage's code is that of code.yaml, by which DVC knows what its result was made by."""
+    from distilrank.artifacts.code_file import refuse_stale_code
+
+    refuse_stale_code(stage)
+    return read()
+
+
+def read_checked_for(stage: str) -> "Params":
+    """The same for what may take hours, once all that would fail after them is refused."""
+    from distilrank.check import check as check_all
+    from distilrank.config.named_by_dvc import refuse_absent_keys
+
+    params = read_for(stage)
+    refuse_absent_keys()
+    check_all(params)
+    return params

@@ -1,0 +1,49 @@
+"""Commands that take in what others made, and give out what others read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilrank.artifacts import layout
+from distilrank.cli.app import CHECKPOINTS, Target, app, read
+
+
+@app.command("import-model", rich_help_panel=CHECKPOINTS)
+def import_model(
+    source: Annotated[Path, typer.Argument(help="A folder with config.json, weights and tokenizer.")],
+    target: Target,
+    architecture: Annotated[str, typer.Option(help="What it is: dot, colbert, cat or prettr.")],
+    query_length: Annotated[
+        int, typer.Option(min=1, max=512, help="Tokens of a query, special ones not counted.")
+    ] = 28,
+    passage_length: Annotated[int, typer.Option(min=1, max=8192, help="Tokens of a passage, likewise.")] = 198,
+) -> None:
+    """Make a ranker of a checkpoint that the authors of arXiv 2010.02666 published."""
+    from distilrank.conversion.published import import_model as convert
+
+    convert(source, target, architecture, query_length, passage_length)
+
+
+@app.command("export-model", rich_help_panel=CHECKPOINTS)
+def export_model(
+    model: Annotated[Path, typer.Argument(help="A trained ranker's directory, such as models/dot-T1.")], target: Target
+) -> None:
+    """Write a dot, colbert or cat ranker for sentence-transformers."""
+    from distilrank.conversion.export import export_model as convert
+
+    convert(model, target)
+
+
+@app.command("export-scores", rich_help_panel=CHECKPOINTS)
+def export_scores(
+    teacher: Annotated[str, typer.Argument(help="A teacher, ensemble or import of params.yaml, such as T1.")],
+    target: Target,
+    licence: Annotated[str, typer.Option(help="Of the scores, as an identifier, such as cc-by-4.0.")] = "unknown",
+    gzip: Annotated[bool, typer.Option("--gzip", help="Compress the text.")] = False,
+) -> None:
+    """Write a teacher's scores as a package for others: text and Parquet, with a data card and checksums."""
+    from distilrank.labels.package import export_scores as export
+
+    read().members(teacher)
+    export(layout.LABELS / teacher, target, licence, gzip)

@@ -1,0 +1,50 @@
+"""Commands on params.yaml."""
+
+from typing import Annotated
+
+import typer
+
+from distilrank.cli.app import app, read
+
+
+@app.command()
+def init(
+    preset: Annotated[
+        str | None, typer.Option(help="A file of presets/, without .yaml, such as paper; else the defaults.")
+    ] = None,
+) -> None:
+    """Write params.yaml: the defaults, or those with what a preset changes; params of your own are not overwritten."""
+    from distilrank.config.presets import DEFAULT, use_preset
+
+    use_preset(preset or DEFAULT)
+
+
+@app.command("params")
+def params_reference(
+    section: Annotated[
+        str | None, typer.Argument(help="One section, such as students; all where none is named.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/params.md.")] = False,
+) -> None:
+    """Explain every key of params.yaml: what it takes, its default, its meaning."""
+    from distilrank.cli.params_reference import as_markdown, as_text
+    from distilrank.config.reference import reference
+
+    typer.echo((as_markdown if markdown else as_text)(reference(section)), nl=False)
+
+
+@app.command()
+def check() -> None:
+    """Check params.yaml, and what it names: files, backbones, queries of every kind; mend what a kill left of dvc.lock.
+
+    Nothing is built.
+    """
+    from distilrank.artifacts.code_file import refuse_stale_code
+    from distilrank.artifacts.dvc_files import mend
+    from distilrank.check import check as check_all
+    from distilrank.config.named_by_dvc import refuse_absent_keys
+
+    mend(typer.echo)
+    refuse_stale_code()
+    refuse_absent_keys()
+    check_all(read())

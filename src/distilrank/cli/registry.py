@@ -1,0 +1,58 @@
+"""Commands on the registry."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from distilrank.cli.app import REGISTRY, Model, app, read
+
+
+def say(line: str) -> None:
+    print(f"distilrank: {line}", file=sys.stderr)
+
+
+@app.command(rich_help_panel=REGISTRY)
+def register() -> None:
+    """Register every teacher and student that DVC has built, each once."""
+    from distilrank.artifacts.working_tree import with_whoever_started_this
+    from distilrank.registry.register import register as enter
+
+    with with_whoever_started_this(say):
+        for one in enter(read()):
+            typer.echo(f"{one.name} {one.version} {one.state} {one.run}")
+
+
+@app.command(rich_help_panel=REGISTRY)
+def promote(
+    model: Model,
+    version: Annotated[int | None, typer.Option(help="The version to promote, if not the challenger.")] = None,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Why to take one that was rolled back; it is recorded.")
+    ] = None,
+) -> None:
+    """Make a challenger champion if it passes the gates of params.yaml; exit code 1 if it does not."""
+    from distilrank.artifacts.working_tree import with_whoever_started_this
+    from distilrank.cli.tables import show_decision
+    from distilrank.registry.promotion import promote as decide
+
+    with with_whoever_started_this(say):
+        decision = decide(read(), model, version, force)
+    show_decision(decision)
+    if not decision.promoted:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=REGISTRY)
+def rollback(
+    model: Model,
+    to: Annotated[int | None, typer.Option(help="A former champion's version, if not the one before.")] = None,
+) -> None:
+    """Make the previous champion champion again, if it loads; exit code 1 if it does not."""
+    from distilrank.cli.tables import show_rollback
+    from distilrank.registry.rollback import rollback as give_back
+
+    done = give_back(read(), model, to)
+    show_rollback(done)
+    if done.refused_by:
+        raise typer.Exit(1)

@@ -1,0 +1,114 @@
+"""One command per stage; the tracker is handed to the trainings and scorings."""
+
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from distilrank.artifacts import layout
+from distilrank.cli.app import STAGES, Dense, app, read_checked_for, read_for
+
+Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
+Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, such as dot.")]
+
+
+def _stage(name: str, summary: str) -> None:
+    """A stage that takes nothing but the params: distilrank.stages.<name> has a function of that name."""
+
+    @app.command(name, help=summary, rich_help_panel=STAGES)
+    def run() -> None:
+        getattr(import_module(f"distilrank.stages.{name}"), name)(read_for(name))
+
+
+@app.command(rich_help_panel=STAGES)
+def collect() -> None:
+    """Read the collection into tables of passages, queries and qrels, and check it."""
+    from distilrank.cli.collection_table import show_collection
+    from distilrank.stages.collect import collect as stage
+
+    stage(read_for("collect"))
+    show_collection()
+
+
+_stage("tokenize", "Store the token ids of every query and passage.")
+_stage("candidates", "Find the passages to re-rank for every query: BM25's best, or those given.")
+_stage("triples", "Draw training triples, or take in those given.")
+
+
+@app.command(rich_help_panel=STAGES)
+def teach(teacher: Teacher) -> None:
+    """Train a teacher on labels."""
+    from distilrank.stages.teach import teach as stage
+    from distilrank.tracking import stage_run
+
+    stage(read_checked_for("teach"), teacher, stage_run)
+
+
+@app.command(rich_help_panel=STAGES)
+def score(teacher: Teacher) -> None:
+    """Score every pair of the triples with a teacher; what it has ever scored is not scored again."""
+    from distilrank.stages.score import score as stage
+    from distilrank.tracking import stage_run
+
+    stage(read_for("score"), teacher, stage_run)
+
+
+@app.command("import-scores", rich_help_panel=STAGES)
+def import_scores(name: Annotated[str, typer.Argument(help="An import's name in params.yaml.")]) -> None:
+    """Take in scores that others published, in place of a teacher."""
+    from distilrank.stages.import_scores import import_scores as stage
+
+    counts = stage(read_for("import_scores"), name)
+    told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
+    typer.echo(f"{layout.LABELS / name}: lines {told}")
+
+
+@app.command(rich_help_panel=STAGES)
+def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in params.yaml, such as T2.")]) -> None:
+    """Join the scores of several teachers into one's."""
+    from distilrank.stages.ensemble import ensemble as stage
+
+    stage(read_for("ensemble"), name)
+
+
+@app.command(rich_help_panel=STAGES)
+def distil(
+    student: Student,
+    teacher: Annotated[str | None, typer.Option(help="Who teaches it; without one, it is its own control.")] = None,
+    control: Annotated[bool, typer.Option("--control", help="As the teacher's students, but without scores.")] = False,
+    seed: Annotated[int | None, typer.Option(help="One of matrix.seeds; without one, its own.")] = None,
+) -> None:
+    """Train a student, or its control."""
+    from distilrank.stages.distil import distil as stage
+    from distilrank.tracking import stage_run
+
+    stage(read_checked_for("distil"), student, teacher, stage_run, control, seed)
+
+
+@app.command(rich_help_panel=STAGES)
+def index(model: Dense) -> None:
+    """Encode all passages with a dense ranker, for nearest-neighbour search."""
+    from distilrank.stages.index import index as stage
+
+    stage(read_for("index"), model)
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate() -> None:
+    """Measure every ranker on the test queries."""
+    from distilrank.cli.tables import show_shortfalls
+    from distilrank.config.derived import model_names, seeded_names
+    from distilrank.results.seeds import over_seeds
+    from distilrank.stages.evaluate import evaluate as stage
+    from distilrank.tracking import log_test_metrics
+
+    params = read_for("evaluate")
+    metrics = stage(params)
+    show_shortfalls(params, over_seeds(metrics)[0])
+    trained = [*model_names(params), *seeded_names(params)]
+    log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
+
+
+_stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")
+_stage("latency", "Time every ranker, query by query.")
+_stage("report", "Write the report.")
