@@ -85,7 +85,9 @@ def lay_out(folder: Path) -> None:
 
 def downloaded(wheels: Path) -> list[Path]:
     """The wheels of the pinned versions, which pip fetches unless they are in the folder already."""
-    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").split())
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    # What stands behind a pin says for which Pythons and machines it is.
+    pins = dict(line.partition(" ")[0].split("==") for line in lines)
     wanted = [f"{name}=={pins[name]}" for name in (*CARRIED, *FOR_TRAINERS)]
     for python in PYTHONS:
         command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-deps"]

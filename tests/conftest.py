@@ -36,6 +36,7 @@ def pytest_configure() -> None:
     gc.disable()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than the cores: many a test waits for a process, a server or a lock."""
     return (psutil.cpu_count(logical=False) or 1) + 1

@@ -8,12 +8,13 @@ import ast
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from distilrank.artifacts.files import sha256_of
-from distilrank.artifacts.own_imports import PACKAGE, imported_files, imported_names, reached_from, running
+from distilrank.artifacts.own_imports import PACKAGE, files_named, imported_names, reached_from, running
 
 # The modules of stages/ that are commands.
 STAGES = (
@@ -52,18 +53,18 @@ class Code:
     """A package's code, each file of it parsed once, and the pins of a constraints.txt, if there is one."""
 
     def __init__(self, package: Path = PACKAGE, constraints: Path = CONSTRAINTS) -> None:
-        self._package = package
+        self._package, self._constraints = package, constraints
         self._left_out = {package / name for name in LEFT_OUT}
-        self._pins = _pins(constraints) if constraints.is_file() else {}
         self._running = cache(running)
-        self._imports = cache(lambda file: imported_files(self._running(file), package))
+        self._names = cache(lambda file: frozenset(imported_names(self._running(file))))
+        self._imports = cache(lambda file: files_named(self._names(file), package))
         self._digest = cache(lambda file: _digest(_plain(self._running(file))))
 
     def digest(self, stage: str) -> str:
         """That of a module of stages/, by its name."""
         files = self.reached(stage)
         parts = {file.relative_to(self._package).as_posix(): self._digest(file) for file in files}
-        beside = {file for module in files for file in _beside(module, self._running(module))}
+        beside = {file for module in files for file in self._beside(module)}
         parts |= {file.relative_to(self._package).as_posix(): sha256_of(file) for file in beside}
         return _digest([parts, self.pins(files)])[:32]
 
@@ -74,14 +75,28 @@ class Code:
 
     def pins(self, files: set[Path]) -> dict[str, str]:
         """The versions of the libraries that these modules import, by the libraries' names."""
-        names = {name for file in files for name in libraries(self._running(file))}
-        return {name: self._pins[name] for name in names if name in self._pins}
+        pins = _pins(self._constraints) if self._constraints.is_file() else {}
+        names = libraries({name for file in files for name in self._names(file)})
+        return {name: pins[name] for name in names if name in pins}
+
+    def _beside(self, module: Path) -> set[Path]:
+        """The templates and styles in the folder of a module that loads one of them, since one may include another."""
+        beside = {file for kind in ("*.jinja", "*.css") for file in module.parent.glob(kind)}
+        nodes = ast.walk(self._running(module)) if beside else ()
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        return beside if texts & {file.name for file in beside} else set()
 
 
-def libraries(tree: ast.AST) -> set[str]:
-    """The libraries that compute for a module, as constraints.txt spells them, and whatever of Python it imports."""
+@cache
+def installed_code() -> Code:
+    """That of this package, which does not change while a process runs."""
+    return Code()
+
+
+def libraries(imported: Collection[str]) -> set[str]:
+    """The libraries that compute behind imports, as constraints.txt spells them, and whatever of Python is imported."""
     found = set()
-    for name in imported_names(tree):
+    for name in imported:
         top = name.partition(".")[0]
         if not any(name == other or name.startswith(f"{other}.") for other in _NO_MATTER):
             found |= set(_LIBRARIES.get(top, [re.sub(r"[-_.]+", "-", top).lower()]))
@@ -90,13 +105,6 @@ def libraries(tree: ast.AST) -> set[str]:
 
 def _pins(constraints: Path) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==(\S+)", constraints.read_text("utf-8"), re.MULTILINE))
-
-
-def _beside(module: Path, tree: ast.AST) -> set[Path]:
-    """The templates and styles in the folder of a module that loads one of them, since one may include another."""
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    beside = {file for kind in ("*.jinja", "*.css") for file in module.parent.glob(kind)}
-    return beside if texts & {file.name for file in beside} else set()
 
 
 def _plain(node: object) -> Any:

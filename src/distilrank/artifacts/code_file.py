@@ -6,7 +6,7 @@
 import sys
 from pathlib import Path
 
-from distilrank.artifacts.code import CONSTRAINTS, STAGES, Code
+from distilrank.artifacts.code import CONSTRAINTS, STAGES, Code, installed_code
 from distilrank.artifacts.files import write_text
 from distilrank.errors import InputError
 
@@ -19,7 +19,7 @@ def renew_code_file() -> None:
     if not CONSTRAINTS.is_file():
         remedy = "run from the root of the project"
         raise InputError(CONSTRAINTS, got="no such file", expected="the pins", remedy=remedy)
-    code = Code()
+    code = installed_code()
     write_text(CODE_FILE, "\n".join([_HEADING, *(_line(stage, code) for stage in STAGES), ""]))
 
 
@@ -27,7 +27,7 @@ def refuse_stale_code(*stages: str) -> None:
     """Raises InputError where code.yaml is there and says of a stage, or of any, another digest than its code has."""
     if not CODE_FILE.is_file():
         return
-    lines, code = CODE_FILE.read_text("utf-8").splitlines(), Code()
+    lines, code = CODE_FILE.read_text("utf-8").splitlines(), installed_code()
     if stale := [stage for stage in stages or STAGES if _line(stage, code) not in lines]:
         raise InputError(
             CODE_FILE,

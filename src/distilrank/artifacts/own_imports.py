@@ -1,7 +1,7 @@
 """What a module runs, and what of its own package it imports, wherever in it the import stands."""
 
 import ast
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -28,8 +28,13 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
 
 def imported_files(tree: ast.AST, package: Path = PACKAGE) -> set[Path]:
     """The files of the package that a tree imports, with the __init__.py of each folder on the way."""
+    return files_named(imported_names(tree), package)
+
+
+def files_named(names: Iterable[str], package: Path) -> set[Path]:
+    """The files of the package that these names are of, with the __init__.py of each folder on the way."""
     found = set()
-    for name in imported_names(tree):
+    for name in names:
         top, *parts = name.split(".")
         if top == package.name:
             folders = [package.joinpath(*parts[:depth]) / "__init__.py" for depth in range(len(parts) + 1)]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distilrank.artifacts.code import Code
+from distilrank.artifacts.code import installed_code
 from distilrank.artifacts.manifest import digest
 
 WORK = Path(".work")
@@ -24,7 +24,7 @@ def work_directory(name: str, stage: str, params: Mapping[str, Any], inputs: Ite
     identity = {
         "params": dict(params),
         "inputs": {str(source): digest(source) for source in inputs},
-        "code": Code().digest(stage),
+        "code": installed_code().digest(stage),
     }
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     directory = WORK / name / fingerprint
