@@ -10,8 +10,9 @@ from typing import Any
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
 from distilrank.config.derived import models_of
+from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student, Teacher
-from distilrank.config.params import PARAMS_FILE, Params
+from distilrank.config.params import Params
 from distilrank.data.backbone import locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 from distilrank.data.downloads import is_remote

@@ -22,12 +22,13 @@ STAGES = (
     "quality", "evaluate", "latency", "report",
 )  # fmt: skip
 CONSTRAINTS = Path("constraints.txt")
-# What changes no result. Of config/params.py a stage takes what params.yaml says, which dvc.yaml names as its params;
-# what is made of that stands in config/derived.py, which is not left out.
+# What changes no result. Of config/entries.py and config/params.py a stage takes what params.yaml says, which dvc.yaml
+# names as its params; what is made of that stands in config/derived.py, which is not left out.
 LEFT_OUT = {
     "__init__.py",
     "artifacts/locks.py",
     "artifacts/work.py",
+    "config/entries.py",
     "config/params.py",
     "errors.py",
     "progress.py",

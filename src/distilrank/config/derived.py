@@ -10,8 +10,8 @@ from distilrank.config.names import BACKBONE, START, control_name, distilled_nam
 from distilrank.sections.measuring import MEASURES, Measure
 
 if TYPE_CHECKING:
+    from distilrank.config.entries import Entries
     from distilrank.config.models import Student
-    from distilrank.config.params import Params
 
 
 class Start(NamedTuple):
@@ -22,7 +22,7 @@ class Start(NamedTuple):
     layers_of: str | None
 
 
-def measures_of(params: "Params", kind: str) -> list[Measure]:
+def measures_of(params: "Entries", kind: str) -> list[Measure]:
     """The measures that tell rankers apart, in re-ranking or in retrieval: what `kind` says.
 
     No Recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there.
@@ -31,7 +31,7 @@ def measures_of(params: "Params", kind: str) -> list[Measure]:
     return [one for one in MEASURES if not one.startswith("Recall@") or int(one.partition("@")[2]) <= deepest]
 
 
-def control_of(params: "Params", student: str, teacher: str) -> str | None:
+def control_of(params: "Entries", student: str, teacher: str) -> str | None:
     """The model that differs from `student`, taught by `teacher`, in nothing but the teacher: in its start neither,
     nor in the labelled triples that it learns from. None where there is no such model.
     """
@@ -43,30 +43,30 @@ def control_of(params: "Params", student: str, teacher: str) -> str | None:
     return next((name for name in params.matrix.controls if _differ_in_loss_alone(params, name, student)), None)
 
 
-def control_of_model(params: "Params", model: str) -> str | None:
+def control_of_model(params: "Entries", model: str) -> str | None:
     """The same of a taught student by its name; None for every other model."""
     pairs = product(params.students, params.matrix.teachers)
     return next((control_of(params, *pair) for pair in pairs if distilled_name(*pair) == model), None)
 
 
-def start_of(params: "Params", student: str, teacher: str) -> Start:
+def start_of(params: "Entries", student: str, teacher: str) -> Start:
     """What `student` begins from, taught by `teacher`; students that begin alike share what the first names."""
     every = (_start(params, *pair) for pair in product(params.students, params.matrix.teachers))
     wanted = _begun_from(params, _start(params, student, teacher))
     return next(start for start in every if _begun_from(params, start) == wanted)
 
 
-def starts(params: "Params") -> list[Start]:
+def starts(params: "Entries") -> list[Start]:
     """What the students begin from, each start once."""
     return list(dict.fromkeys(start_of(params, *pair) for pair in product(params.students, params.matrix.teachers)))
 
 
-def model_names(params: "Params") -> list[str]:
+def model_names(params: "Entries") -> list[str]:
     """The trained models in the order of the report: teachers, then each student after its controls."""
     return [*params.teachers, *(name for student in params.students for name in models_of(params, student))]
 
 
-def ranker_names(params: "Params") -> list[str]:
+def ranker_names(params: "Entries") -> list[str]:
     """All that scores candidates: the backbone, the teachers, then each student's starts and models."""
     if "rerank" not in params.evaluation.untrained:
         return model_names(params)
@@ -79,13 +79,13 @@ def ranker_names(params: "Params") -> list[str]:
     return [BACKBONE, *params.teachers, *students]
 
 
-def seeded_names(params: "Params") -> list[str]:
+def seeded_names(params: "Entries") -> list[str]:
     """The models of students and controls that are trained by `matrix.seeds`: measured, and nothing else."""
     models = [name for student in params.students for name in models_of(params, student)]
     return [seeded_name(name, seed) for name in models for seed in params.matrix.seeds]
 
 
-def built_alike(params: "Params") -> list[list[str]]:
+def built_alike(params: "Entries") -> list[list[str]]:
     """The trained models in groups: those of one architecture, with the same settings and backbone."""
     groups: dict[tuple[str, str], list[str]] = {}
     entries = {
@@ -96,7 +96,7 @@ def built_alike(params: "Params") -> list[list[str]]:
     return list(groups.values())
 
 
-def index_names(params: "Params") -> list[str]:
+def index_names(params: "Entries") -> list[str]:
     """The trained models that have an index."""
     return [
         name
@@ -105,7 +105,7 @@ def index_names(params: "Params") -> list[str]:
     ]
 
 
-def searched_without_index(params: "Params") -> list[str]:
+def searched_without_index(params: "Entries") -> list[str]:
     """What is to be compared with those that have an index, and has none: starts, the backbone, other controls."""
     indexed = params.matrix.indexes
     untrained = [BACKBONE, *(start.name for start in starts(params) if start.student in indexed)]
@@ -116,7 +116,7 @@ def searched_without_index(params: "Params") -> list[str]:
     ]
 
 
-def models_of(params: "Params", student: str) -> list[str]:
+def models_of(params: "Entries", student: str) -> list[str]:
     """The trained models of one student: its controls, if it has any, then as each teacher taught it."""
     teachers, matrix = params.matrix.teachers, params.matrix
     return [
@@ -126,17 +126,17 @@ def models_of(params: "Params", student: str) -> list[str]:
     ]
 
 
-def _differ_in_loss_alone(params: "Params", student: str, other: str) -> bool:
+def _differ_in_loss_alone(params: "Entries", student: str, other: str) -> bool:
     return _as_control(params.students[student]) == _as_control(params.students[other])
 
 
-def _start(params: "Params", student: str, teacher: str) -> Start:
+def _start(params: "Entries", student: str, teacher: str) -> Start:
     # As stages/distil.py has it.
     layers_of = params.members(teacher)[0] if params.students[student].start == "teacher" else None
     return Start(f"{student}-{START}-{teacher}" if layers_of else f"{student}-{START}", student, layers_of)
 
 
-def _begun_from(params: "Params", start: Start) -> tuple[object, ...]:
+def _begun_from(params: "Entries", start: Start) -> tuple[object, ...]:
     student = params.students[start.student]
     return student.ranker, student.backbone, student.training.seed, start.layers_of
 

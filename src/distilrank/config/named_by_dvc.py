@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from distilrank.config.params import PARAMS_FILE, Params
+from distilrank.config.entries import PARAMS_FILE
+from distilrank.config.params import Params
 from distilrank.errors import ParamsError
 
 DVC_FILE = Path("dvc.yaml")

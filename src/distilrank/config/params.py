@@ -1,79 +1,18 @@
-"""params.yaml as a whole: its sections, and how they must agree."""
+"""params.yaml as a whole: how its sections must agree."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self, TypeVar
+from typing import Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import model_validator
 
 from distilrank.config.derived import measures_of, ranker_names
-from distilrank.config.models import Ensemble, Matrix, Student, Teacher
+from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, START
-from distilrank.data.sources.section import CollectionSection
-from distilrank.data.sources.table import SOURCES, table_name
-from distilrank.errors import ParamsError
-from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
-from distilrank.sections.base import FileElsewhere, ModelName, Section
-from distilrank.sections.data import Backbone, Candidates, GivenTriples, Tokens, Triples, Unlabelled, drawn_or_given
-from distilrank.sections.measuring import Evaluation, Latency, Promotion, Report, relative_floor
-from distilrank.sections.tables import one_of
-from distilrank.sections.training import Labels, Scoring, Validation
-
-# One of the table's, which the type checker cannot know.
-if TYPE_CHECKING:
-    AnyIndex = IndexKind
-    Collection = CollectionSection
-else:
-    AnyIndex = one_of("kind", INDEX_KINDS)
-    Collection = one_of("source", SOURCES, table_name)
-PARAMS_FILE = Path("params.yaml")
-Entry = TypeVar("Entry")
+from distilrank.sections.data import Triples
+from distilrank.sections.measuring import relative_floor
 
 
-class Params(Section):
+class Params(Entries):
     """The whole of params.yaml."""
-
-    collection: Collection
-    """Which passages, queries and qrels."""
-
-    backbone: Backbone
-
-    tokens: Tokens = Tokens()
-
-    candidates: Candidates = Candidates()
-
-    triples: Annotated[
-        Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
-    ] = Triples()
-    """What rankers learn from: drawn, or given where there is a `location`."""
-
-    unlabelled: Unlabelled | None = None
-
-    teachers: dict[ModelName, Teacher] = Field(default={})
-
-    ensembles: dict[ModelName, Ensemble] = Field(default={})
-
-    imports: dict[ModelName, FileElsewhere] = Field(default={})
-    """Scores that others published, which teach in the place of a teacher."""
-
-    students: Annotated[dict[ModelName, Student], Field(min_length=1)]
-
-    matrix: Matrix
-    index: AnyIndex = Flat()
-    """How passage vectors are searched."""
-
-    validation: Validation = Validation()
-
-    scoring: Scoring = Scoring()
-
-    labels: Labels = Labels()
-
-    evaluation: Evaluation = Evaluation()
-
-    latency: Latency = Latency()
-
-    report: Report = Report()
-
-    promotion: Promotion = Promotion()
 
     @model_validator(mode="after")
     def names_agree(self) -> Self:
@@ -167,51 +106,3 @@ class Params(Section):
             if measure not in known:
                 raise ValueError(f"{where} may name the measures {known} of {task}, not {measure}, by its depth")
         return self
-
-    def minimum_relevance(self, test_set: str) -> int:
-        """Raises ParamsError for a test set that evaluation.minimum_relevance leaves out."""
-        minimum = self.evaluation.minimum_relevance
-        if isinstance(minimum, int):
-            return minimum
-        return _entry(minimum, "evaluation.minimum_relevance", test_set)
-
-    def first_stage(self) -> str:
-        """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
-        return "given" if self.candidates.runs else "bm25"
-
-    def teacher(self, name: str) -> Teacher:
-        return _entry(self.teachers, "teachers", name)
-
-    def ensemble(self, name: str) -> Ensemble:
-        return _entry(self.ensembles, "ensembles", name)
-
-    def imported(self, name: str) -> FileElsewhere:
-        return _entry(self.imports, "imports", name)
-
-    def student(self, name: str) -> Student:
-        return _entry(self.students, "students", name)
-
-    def members(self, teacher: str) -> list[str]:
-        """The trained teachers behind a teacher's name: itself, an ensemble's members, or none behind an import.
-
-        Raises ParamsError.
-        """
-        if teacher in self.ensembles:
-            return self.ensembles[teacher].members
-        known = {**self.teachers, **self.ensembles, **self.imports}
-        return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), FileElsewhere) else [teacher]
-
-    def label_names(self) -> list[str]:
-        """All that triples have labels of: teachers, ensembles and imports."""
-        return [*self.teachers, *self.ensembles, *self.imports]
-
-
-def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
-    if name not in entries:
-        raise ParamsError(
-            f"{PARAMS_FILE}: {section}",
-            got=f"no entry '{name}'",
-            expected=f"one of {sorted(entries)}",
-            remedy="name one of these, or add the entry",
-        )
-    return entries[name]

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from distilrank.config.params import PARAMS_FILE, Params
+from distilrank.config.entries import PARAMS_FILE
+from distilrank.config.params import Params
 from distilrank.errors import ParamsError
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from distilrank.artifacts.files import write_text
+from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.overlay import overlaid
-from distilrank.config.params import PARAMS_FILE
 from distilrank.errors import InputError
 
 PRESETS = Path("presets")

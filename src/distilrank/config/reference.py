@@ -8,8 +8,9 @@ from typing import Any, get_args, get_origin
 from pydantic import Tag
 from pydantic.fields import FieldInfo
 
+from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.kinds import any_of, as_yaml, in_words
-from distilrank.config.params import PARAMS_FILE, Params
+from distilrank.config.params import Params
 from distilrank.errors import ParamsError
 from distilrank.sections.base import Section
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Self
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from distilrank.artifacts.files import built
 
@@ -62,6 +61,8 @@ class Collection:
 
     def passage_texts(self, at_once: int = 10_000) -> Iterator[list[str]]:
         """What rankers and BM25 read of passages, some at a time: the title, if there is one, and the text."""
+        import pyarrow.parquet as pq  # by which params.yaml would be read later
+
         with pq.ParquetFile(self.passages_file) as file:
             for batch in file.iter_batches(at_once, columns=["title", "text"]):
                 yield pl.DataFrame(batch).select(_WHOLE_TEXT).to_series().to_list()

@@ -1,1 +1,1 @@
-"""One file an architecture, over one protocol."""
+"""One folder per architecture, over one protocol."""

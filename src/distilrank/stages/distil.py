@@ -6,9 +6,10 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
+from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student
 from distilrank.config.names import control_name, distilled_name, seeded_name
-from distilrank.config.params import PARAMS_FILE, Params
+from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
 from distilrank.errors import CollectionError, ParamsError

@@ -12,7 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from tests.data.small import PASSAGES, QRELS, QUERIES
 
-from distilrank.config.params import Collection as Section
+from distilrank.config.entries import Collection as Section
 from distilrank.data import downloads
 from distilrank.data.collection import Collection
 from distilrank.data.intake import take_in

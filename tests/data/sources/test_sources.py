@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from tests.data.small import PASSAGES, QRELS, QUERIES, lines
 from tests.data.sources.conftest import assert_holds_it
 
-from distilrank.config.params import Collection as Section
+from distilrank.config.entries import Collection as Section
 from distilrank.data.collection import SCHEMAS
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.sources.msmarco_passage import CHECKSUMS

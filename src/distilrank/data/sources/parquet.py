@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from distilrank.data.collection import SCHEMAS
 from distilrank.data.files import Files
@@ -52,10 +50,13 @@ class ParquetSource:
         return pl.concat([pl.DataFrame(schema=SCHEMAS[name]), *self._batches(name)])
 
     def _batches(self, name: str) -> Iterator[pl.DataFrame]:
+        import pyarrow as pa  # by which params.yaml would be read later
+        import pyarrow.parquet as pq
+
         path = self._files.path(f"{name}.parquet")
         try:
             with pq.ParquetFile(path) as file:
-                _check_columns(path, name, file.schema_arrow)
+                _check_columns(path, name, pl.DataFrame(file.schema_arrow.empty_table()).schema)
                 for batch in file.iter_batches(PASSAGES_AT_ONCE):
                     yield pl.DataFrame(batch).cast(SCHEMAS[name])  # type: ignore[arg-type]  # polars: a kind or its class
         except (pa.ArrowException, OSError) as error:
@@ -64,8 +65,7 @@ class ParquetSource:
             ) from error
 
 
-def _check_columns(path: Path, name: str, schema: pa.Schema) -> None:
-    got = pl.DataFrame(schema.empty_table()).schema
+def _check_columns(path: Path, name: str, got: pl.Schema) -> None:
     if got != pl.Schema(SCHEMAS[name]):
         expected = ", ".join(f"{column}: {kind()}" for column, kind in SCHEMAS[name].items())
         raise CollectionError(
