@@ -57,7 +57,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
         ("losses/base.py", "    # Whether it learns from", "    # If it learns from"),
         ("stages/teach.py", "def teach(params: Params, name: str,", "def teach(\n    params: Params,\n    name: str,"),
         ("stages/begun.py", "import Student, Teacher", "import Matrix, Student, Teacher"),
-        ("config/params.py", "def label_names", "def names_of_labels"),
+        ("config/entries.py", "def label_names", "def names_of_labels"),
     ],
 )
 def test_wording_and_form_change_no_digest(edited: Edited, name: str, old: str, new: str) -> None:
