@@ -96,6 +96,11 @@ def test_files_and_tables_give_the_same(tmp_path: Path) -> None:
     expected = distilrank.evaluate(RUN, QRELS)
     assert distilrank.evaluate(tmp_path / "run", str(tmp_path / "qrels")) == expected
     assert distilrank.evaluate(table, QRELS) == expected
+    (tmp_path / "tabs").write_text(run.replace(" ", "\t"))
+    assert distilrank.evaluate(tmp_path / "tabs", QRELS) == expected
+    (tmp_path / "broken").write_text(run + "q2 Q0 a\n")
+    with pytest.raises(InputError, match="broken: got lines that cannot be read"):
+        distilrank.evaluate(tmp_path / "broken", QRELS)
     with pytest.raises(InputError, match="got no column score"):
         distilrank.evaluate(table.drop("score"), QRELS)
     with pytest.raises(InputError, match="got no such file"):

@@ -1,13 +1,14 @@
 """What DistilRank is to a Python program: `distilrank.load`, `distilrank.evaluate`, `distilrank.losses`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, digest, read_manifest
-from distilrank.data.runs import RUN_SCHEMA, read_trec
+from distilrank.data.runs import RUN_SCHEMA
 from distilrank.errors import InputError
 from distilrank.evaluation.measures import means, measure
 from distilrank.model import Model
@@ -50,7 +51,9 @@ def _index_of(model: Path) -> Path | None:
 
 def _run(run: str | Path | Nested | pl.DataFrame) -> pl.DataFrame:
     if isinstance(run, str | Path):
-        return read_trec(_there(run))
+        import ir_measures
+
+        return _lines(run, ir_measures.read_trec_run, "score", RUN_SCHEMA)
     return _table(run, RUN_SCHEMA)
 
 
@@ -58,13 +61,23 @@ def _qrels(qrels: str | Path | Nested | pl.DataFrame) -> pl.DataFrame:
     if isinstance(qrels, str | Path):
         import ir_measures
 
-        judged = ir_measures.read_trec_qrels(str(_there(qrels)))  # type: ignore[no-untyped-call]  # untyped there
-        rows = [(one.query_id, one.doc_id, one.relevance) for one in judged]
-        return pl.DataFrame(rows, schema=QRELS_SCHEMA, orient="row")
+        return _lines(qrels, ir_measures.read_trec_qrels, "relevance", QRELS_SCHEMA)
     return _table(qrels, QRELS_SCHEMA)
 
 
-def _table(given: Nested | pl.DataFrame, schema: Mapping[str, "type[pl.DataType]"]) -> pl.DataFrame:
+def _lines(file: str | Path, read: Callable[[str], Any], value: str, schema: Mapping[str, Any]) -> pl.DataFrame:
+    if not Path(file).is_file():
+        raise InputError(file, got="no such file", expected="a TREC file", remedy="correct the path")
+    try:
+        rows = [(one.query_id, one.doc_id, getattr(one, value)) for one in read(str(file))]
+    except (ValueError, OSError) as error:
+        raise InputError(
+            file, got=f"lines that cannot be read ({error})", expected="a TREC file", remedy="correct the file"
+        ) from error
+    return pl.DataFrame(rows, schema=dict(schema), orient="row")
+
+
+def _table(given: Nested | pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
     if isinstance(given, pl.DataFrame):
         if absent := [name for name in schema if name not in given.columns]:
             raise InputError(
@@ -73,9 +86,3 @@ def _table(given: Nested | pl.DataFrame, schema: Mapping[str, "type[pl.DataType]
         return given.select(pl.col(name).cast(kind) for name, kind in schema.items())
     rows = [(query, passage, value) for query, passages in given.items() for passage, value in passages.items()]
     return pl.DataFrame(rows, schema=dict(schema), orient="row")
-
-
-def _there(file: str | Path) -> Path:
-    if not Path(file).is_file():
-        raise InputError(file, got="no such file", expected="a TREC file", remedy="correct the path")
-    return Path(file)

@@ -48,5 +48,5 @@ class Architecture(ABC):
         """Entries that differ in what is computed, by a name, for a backbone of so many layers and such a width."""
 
     def published(self, facts: PublishedFacts) -> RankerParams:
-        """The entry of a published checkpoint. Raises WrongFact."""
+        """The entry of a published checkpoint; asked only where `is_published`. Raises WrongFact."""
         raise NotImplementedError(f"{self.params.__name__} is not published")
