@@ -52,8 +52,8 @@ lint: setup
 	ruff format --check
 	mypy --num-workers auto src flows infra benchmarks
 
-lock: setup  ## renew code.yaml, by which DVC knows what code each stage depends on
-	python -m distilrank.artifacts.code_file
+lock: setup  ## renew code.yaml and graph.yaml, by which DVC knows what to build
+	distilrank lock
 
 gpu-check: setup  ## check that rankers compute rightly on this machine's card, and how fast, in some eight minutes
 	distilrank-gpu-check

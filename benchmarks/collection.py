@@ -73,7 +73,7 @@ def write_params(folder: Path) -> None:
     params = yaml.load(PARAMS) | {
         "collection": {"source": "tsv", "location": str(folder), "passages": "collection.tsv", "splits": splits},
         "tokens": {"query_length": 30, "passage_length": 200},
-        "triples": triples,
+        "triples": {"given": triples},
     }
     yaml.dump(params, folder / "params.yaml")
 

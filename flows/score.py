@@ -1,5 +1,7 @@
 """A teacher's scores, with all they need, as a Prefect flow."""
 
+import re
+
 from prefect import State, flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -18,19 +20,23 @@ LABELLING = ("score", "ensemble", "import-scores")
     on_crashed=[tell_of_failure],
 )
 def score(teacher: str, push: bool = False) -> State[None]:
-    """Score the training triples with a teacher, and build what that takes.
+    """Score the triples that students learn from with a teacher, and build what that takes.
 
     Args:
         teacher: A teacher, ensemble or import of params.yaml, such as T1.
         push: Push what a costly stage built to DVC's default remote at once, and everything at the end.
     """
     with at_work():
-        return build_stages(lambda graph: [stage_of(teacher, graph)], push)
+        return build_stages(lambda graph: stages_of(teacher, graph), push)
 
 
-def stage_of(teacher: str, graph: Graph) -> str:
-    """The stage that makes the teacher's labels. Raises PipelineError where there is none."""
-    labelling = {stage.partition("@")[2]: stage for stage in graph if stage.partition("@")[0] in LABELLING}
+def stages_of(teacher: str, graph: Graph) -> list[str]:
+    """The stages that make the teacher's labels, one per set of triples. Raises PipelineError where there is none."""
+    labelling: dict[str, list[str]] = {}
+    for stage in graph:
+        if stage.partition("@")[0] in LABELLING:
+            # score@bm25-T1, but import-scores@T1
+            labelling.setdefault(re.split("[@-]", stage)[-1], []).append(stage)
     if teacher not in labelling:
         raise PipelineError(
             "score", got=f"teacher '{teacher}'", expected=f"one of {sorted(labelling)}", remedy="name one of these"

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from distilrank.config.graph import GRAPH_FILE, graph_text
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.data.backbone import locate_backbone
@@ -61,6 +62,11 @@ def _seconds(item: pytest.Item) -> int:
     return int(slow.args[0]) if slow else 0
 
 
+def write_graph_of(directory: Path) -> None:
+    """A project's graph.yaml, which follows from its params.yaml."""
+    (directory / GRAPH_FILE).write_text(graph_text(read_params(directory / "params.yaml")))
+
+
 @pytest.fixture(scope="session")
 def tiny_params() -> Params:
     return read_params(ROOT / "tests" / "params.tiny.yaml")
@@ -79,8 +85,9 @@ def prepared(tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> P
     before = Path.cwd()
     os.chdir(directory)
     try:
-        for stage in (collect, tokenize, candidates, triples):
+        for stage in (collect, tokenize, candidates):
             stage(tiny_params)
+        triples(tiny_params, "bm25")
     finally:
         os.chdir(before)
     return directory

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from tests.conftest import ROOT, Command
+from tests.conftest import ROOT, Command, write_graph_of
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
@@ -156,8 +155,8 @@ CANDIDATES = {"depth": 20, "train_depth": 20, "k1": 0.9, "b": 0.4, "runs": [FILE
 PLACES: dict[str, tuple[dict[str, Any], Path]] = {
     "collection": ({"collection": {"source": "beir", "location": "given/file", "dev_share": 0.1}}, layout.COLLECTION),
     "candidates.runs.0": ({"candidates": CANDIDATES}, layout.CANDIDATES),
-    "triples": ({"triples": FILE | {"columns": "ids", "count": None}}, layout.TRIPLES),
-    "imports.T9": ({"imports": {"T9": FILE}}, layout.LABELS / "T9"),
+    "triples.bm25": ({"triples": {"bm25": FILE | {"columns": "ids", "count": None}}}, layout.TRIPLES / "bm25"),
+    "imports.T9": ({"imports": {"T9": FILE}}, layout.LABELS / "imported" / "T9"),
 }
 
 
@@ -176,7 +175,7 @@ def test_a_location_is_not_needed_once_all_is_made_of_it(changed: Changed, entry
     sections, output = PLACES[entry]
     params = changed(**sections)
     used = params.model_dump(mode="json")[entry.split(".", maxsplit=1)[0]]
-    used = used["T9"] if entry == "imports.T9" else used
+    used = used[entry.rpartition(".")[2]] if output.parent in (layout.TRIPLES, layout.LABELS / "imported") else used
     whole(output, json.loads(json.dumps(used).replace("given/file", "another")))
     with pytest.raises(NotThere):
         check(params)
@@ -195,7 +194,7 @@ def whole(output: Path, params: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("location", ["https://nowhere.example/x", "s3://nowhere/x", "ir_datasets:msmarco-passage"])
 def test_what_is_elsewhere_is_not_asked_for(changed: Changed, location: str) -> None:
-    check(changed(triples={"location": location, "checksum": None, "columns": "ids", "count": None}))
+    check(changed(triples={"bm25": {"location": location, "checksum": None, "columns": "ids", "count": None}}))
 
 
 def test_word_vectors_that_are_not_there(changed: Changed) -> None:
@@ -232,13 +231,32 @@ def test_a_stale_code_yaml_is_refused_by_check_and_by_its_stages(tmp_path: Path,
     (tmp_path / "code.yaml").write_text(stale)
     told = (
         "distilrank: code.yaml: got digests of other code for index, expected those of the code that is installed "
-        "here; run `make lock`\n"
+        "here; run `distilrank lock`\n"
     )
     for words in (["check"], ["index", "dot-T1"]):
         refused = command(tmp_path, "distilrank", *words)
         assert (refused.returncode, refused.stderr) == (2, told)
     other = command(tmp_path, "distilrank", "tokenize")
     assert "code.yaml" not in other.stderr and "data/collection" in other.stderr
-    renewed = command(tmp_path, sys.executable, "-m", "distilrank.artifacts.code_file")
+    renewed = command(tmp_path, "distilrank", "lock")
     assert renewed.returncode == 0, renewed.stderr
     assert (tmp_path / "code.yaml").read_text() == fresh
+
+
+def test_a_stale_graph_yaml_is_refused_by_check_and_by_each_stage(tmp_path: Path, command: Command) -> None:
+    shutil.copyfile(ROOT / "constraints.txt", tmp_path / "constraints.txt")
+    params = (ROOT / "tests" / "params.tiny.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(params)
+    write_graph_of(tmp_path)
+    assert command(tmp_path, "distilrank", "check").returncode == 0
+    (tmp_path / "params.yaml").write_text(params.replace("seeds: []", "seeds: [7]"))
+    told = (
+        "distilrank: graph.yaml: got the stages of other params, expected those that params.yaml asks for; "
+        "run `distilrank lock`\n"
+    )
+    for words in (["check"], ["tokenize"]):
+        refused = command(tmp_path, "distilrank", *words)
+        assert (refused.returncode, refused.stderr) == (2, told)
+    assert command(tmp_path, "distilrank", "lock").returncode == 0
+    assert command(tmp_path, "distilrank", "check").returncode == 0
+    assert '"dot-T1~7"' in (tmp_path / "graph.yaml").read_text()

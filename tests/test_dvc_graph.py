@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from tests.conftest import ROOT
+from tests.conftest import ROOT, write_graph_of
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.code import Code
 from distilrank.artifacts.own_imports import PACKAGE
+from distilrank.config.graph import GRAPH_FILE, graph_text
+from distilrank.config.params_file import read_params
 
-STAGES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+GRAPH: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+STAGES = {name: stage.get("do", stage) for name, stage in GRAPH.items()}
 CODE: dict[str, str] = YAML(typ="safe", pure=True).load(ROOT / "code.yaml")
 
 
@@ -28,7 +31,12 @@ def test_each_stage_names_the_digest_of_its_code_and_no_file_of_it() -> None:
 
 def test_code_yaml_is_fresh() -> None:
     code = Code(PACKAGE, ROOT / "constraints.txt")
-    assert {stage: code.digest(stage) for stage in CODE} == CODE, "the code has changed: run `make lock`"
+    assert {stage: code.digest(stage) for stage in CODE} == CODE, "the code has changed: run `distilrank lock`"
+
+
+def test_graph_yaml_is_fresh() -> None:
+    params = read_params(ROOT / "params.yaml")
+    assert (ROOT / GRAPH_FILE).read_text() == graph_text(params), "params.yaml has changed: run `distilrank lock`"
 
 
 def test_the_outputs_stand_where_the_code_writes_them() -> None:
@@ -54,6 +62,7 @@ def test_more_seeds_are_more_stages(tmp_path: Path) -> None:
         shutil.copyfile(ROOT / name, tmp_path / name)
     tiny = (ROOT / "tests" / "params.tiny.yaml").read_text()
     (tmp_path / "params.yaml").write_text(tiny.replace("seeds: []", "seeds: [2, 3]"))
+    write_graph_of(tmp_path)
     subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=tmp_path, check=True)
     drawn = subprocess.run(["dvc", "dag", "--outs", "--dot"], cwd=tmp_path, capture_output=True, text=True, check=True)
     models = ["dot", *(f"{student}-{teacher}" for student in ("dot", "tk") for teacher in ("T1", "T2"))]

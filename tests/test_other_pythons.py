@@ -73,7 +73,7 @@ def test_types_hold(interpreter: Path, tmp_path: Path) -> None:
 
 def test_digests_of_code_are_the_same(interpreter: Path, tmp_path: Path) -> None:
     shutil.copyfile(ROOT / "constraints.txt", tmp_path / "constraints.txt")
-    run = [interpreter, "-m", "distilrank.artifacts.code_file"]
+    run = [interpreter, "-c", "from distilrank.artifacts.code_file import renew_code_file as renew; renew()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run(run, cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "code.yaml").read_text() == (ROOT / "code.yaml").read_text()

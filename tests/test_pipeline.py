@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy
 import pytest
 from moto.server import ThreadedMotoServer
 from ruamel.yaml import YAML
-from tests.conftest import ROOT, Command
+from tests.conftest import ROOT, Command, write_graph_of
 
 from distilrank.cli.main import app
 from distilrank.data.collection import Collection
@@ -36,7 +37,7 @@ FLOW = (sys.executable, "-m", "flows.distil")
 # The services of the tiny params are not those that the collection comes with.
 NAMED = r"aws-api-docs-[0-9a-f]{6}\."
 RESTORED = {
-    "distilrank teach T1b", "distilrank score T1b", "distilrank distil dot", "distilrank distil dot --teacher T1",
+    "distilrank teach T1b", "distilrank score T1b bm25", "distilrank distil dot", "distilrank distil dot --teacher T1",
     "distilrank distil tk --teacher T1", "distilrank distil tk --teacher T2", "distilrank index dot",
     "distilrank index dot-T1",
 }  # fmt: skip
@@ -51,6 +52,7 @@ def clone(directory: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", directory / "params.yaml")
+    write_graph_of(directory)
     subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
     return directory
 
@@ -134,8 +136,10 @@ def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
 
     passages = counts("data/collection")["passages"]
     assert passages == counts("data/tokens")["passages"] == counts("indexes/dot-T1")["passages"]
-    assert counts("data/triples")["triples"] == counts("labels/T1")["triples"] == counts("labels/T2")["triples"] == 64
-    assert counts("scores/T1")["scores"] == counts("scores/T1b")["scores"] <= 2 * 64
+    for place in ("data/triples/bm25", "labels/bm25/T1", "labels/bm25/T2"):
+        assert counts(place)["triples"] == 64, place
+    assert counts("data/triples/few")["triples"] == counts("models/T1b")["triples"] == 16
+    assert counts("scores/bm25/T1")["scores"] == counts("scores/bm25/T1b")["scores"] <= 2 * 64
     assert counts("data/collection")["test queries"] == counts("evaluation/runs")["queries"]
 
 
@@ -223,8 +227,8 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
     client = MlflowClient(f"sqlite:///{by_repro / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("distilrank")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    scorings = {name: runs.pop(name) for name in ("score-T1", "score-T1b")}
-    scored = json.loads((by_repro / "scores/T1/manifest.json").read_text())["counts"]["scores"]
+    scorings = {name: runs.pop(name) for name in ("score-bm25-T1", "score-bm25-T1b")}
+    scored = json.loads((by_repro / "scores/bm25/T1/manifest.json").read_text())["counts"]["scores"]
     for run in scorings.values():
         assert run.info.status == "FINISHED"
         assert run.data.metrics["pairs"] == scored
@@ -245,8 +249,10 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
 
 def test_labels_are_looked_at(by_repro: Path) -> None:
     quality = json.loads((by_repro / "evaluation/labels.json").read_text())
-    assert list(quality["teachers"]) == ["T1", "T1b", "T2"]
-    assert [pair["teachers"] for pair in quality["agreement"]] == [["T1", "T1b"], ["T1", "T2"], ["T1b", "T2"]]
+    assert list(quality["teachers"]) == ["bm25/T1", "bm25/T1b", "bm25/T2"]
+    assert [pair["teachers"] for pair in quality["agreement"]] == [
+        list(pair) for pair in combinations(quality["teachers"], 2)
+    ]
     assert all(sum(figures["histogram"]["counts"]) == 64 for figures in quality["teachers"].values())
 
 

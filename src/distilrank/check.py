@@ -12,6 +12,7 @@ from distilrank.artifacts.manifest import MANIFEST, read_manifest
 from distilrank.config.derived import models_of
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student, Teacher
+from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.data.backbone import locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
@@ -71,10 +72,11 @@ def _places(params: Params) -> Iterator[_Place]:
         yield _Place(f"collection.{key}", place, layout.COLLECTION, _dumped(params.collection), True)
     for number, run in enumerate(params.candidates.runs):
         yield _file(f"candidates.runs.{number}", run, layout.CANDIDATES, params.candidates)
-    if isinstance(params.triples, GivenTriples):
-        yield _file("triples", params.triples, layout.TRIPLES, params.triples)
+    for name, triples in params.triples.items():
+        if isinstance(triples, GivenTriples):
+            yield _file(f"triples.{name}", triples, layout.TRIPLES / name, triples)
     for name, one in params.imports.items():
-        yield _file(f"imports.{name}", one, layout.LABELS / name, one)
+        yield _file(f"imports.{name}", one, layout.LABELS / IMPORTED / name, one)
     for entry in _entries(params):
         ranker = entry.section.ranker
         for (key, file), model in product(ranker.files.items(), entry.models):

@@ -90,7 +90,11 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ("seeds: []", "seeds: [2, 1]", "matrix.seeds has 1, by which students.dot is trained anyway: name others"),
         ("seeds: []", "seeds: [2, 2]", r"matrix: .*each entry must stand once; they are \[2, 2\]"),
         ("passages: 100}", "passages: 0}", "validation.passages: got 0.*greater than or equal to 1"),
-        ("negatives_from: 10", "negatives_from: 30", "triples.negatives_from is 30, beyond candidates.train_depth, 20"),
+        (
+            "negatives_from: 10",
+            "negatives_from: 30",
+            "triples.bm25.negatives_from is 30, beyond candidates.train_depth, 20",
+        ),
         (
             "  tk:\n",
             "  T2:\n",
@@ -220,8 +224,8 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 
 @pytest.mark.parametrize(
     "words",
-    ["tokenize", "candidates", "triples", "teach T1", "score T1", "ensemble T2", "distil dot", "index dot", "evaluate",
-     "quality", "latency", "report", "search anything", "results", "export-scores T1 package"],
+    ["tokenize", "candidates", "triples bm25", "teach T1", "score T1 bm25", "ensemble T2 bm25",
+     "distil dot", "index dot", "evaluate", "quality", "latency", "report", "search anything", "results", "export-scores labels/bm25/T1 package"],
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
     assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
@@ -454,9 +458,9 @@ def test_sources(refused: Callable[..., str], tmp_path: Path, section: str, expe
     [
         (
             "{location: x, checksum: null, columns: names, count: null}",
-            "triples.columns: got 'names', expected 'ids' or",
+            "triples.bm25.columns: got 'names', expected 'ids' or",
         ),
-        ("{location: x}", "triples.checksum: got nothing"),
+        ("{location: x}", "triples.bm25.checksum: got nothing"),
         ("{location: nowhere, checksum: null, columns: ids, count: null}", "nowhere: got no such file"),
     ],
 )
@@ -464,8 +468,8 @@ def test_given_triples(
     refused: Callable[..., str], prepared: Path, tmp_path: Path, triples: str, expected: str
 ) -> None:
     shutil.copytree(prepared / "data", tmp_path / "data")
-    params = re.sub(r"^triples: .*$", f"triples: {triples}", TINY, flags=re.MULTILINE)
-    assert expected in refused(params, "triples")
+    params = re.sub(r"^  bm25: .*$", f"  bm25: {triples}", TINY, flags=re.MULTILINE)
+    assert expected in refused(params, "triples bm25")
 
 
 def test_a_preset_over_params_of_ones_own(refused: Callable[..., str], tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def test_a_preset_is_laid_over_the_defaults(presets: Path) -> None:
         """\
 # What it is for.
 
-triples: {location: mine.tsv, checksum: null, columns: ids}
+triples:
+  mine: {location: mine.tsv, checksum: null, columns: ids}
 
 imports:
   T3: {location: scores.tsv, checksum: null}
@@ -106,7 +107,7 @@ collection:
     text = Path("params.yaml").read_text()
     values, defaults = loaded(text), loaded(TEXTS[DEFAULT])
     assert [*values] == [*defaults]
-    assert values["triples"] == {"location": "mine.tsv", "checksum": None, "columns": "ids"}
+    assert values["triples"] == {"mine": {"location": "mine.tsv", "checksum": None, "columns": "ids"}}
     assert values["teachers"].keys() == {"A"}
     assert values["imports"].keys() == {"T3"}
     assert values["students"] == defaults["students"]

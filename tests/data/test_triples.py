@@ -18,7 +18,9 @@ CANDIDATES = pl.DataFrame(
 
 
 def triples(count: int, negatives: int, seed: int = 0) -> pl.DataFrame:
-    return sample_triples(QRELS, CANDIDATES, Triples(count=count, negatives=negatives, negatives_from=8, seed=seed))
+    return sample_triples(
+        QRELS, CANDIDATES, Triples(count=count, negatives=negatives, negatives_from=8, seed=seed), "bm25"
+    )
 
 
 def pairs(sampled: pl.DataFrame) -> list[tuple[str, str, str]]:

@@ -26,7 +26,7 @@ Stage = Callable[..., pl.DataFrame]
 
 @pytest.fixture
 def triples(project: Path) -> pl.DataFrame:
-    return pl.read_parquet(layout.TRIPLES / "triples.parquet")
+    return pl.read_parquet(layout.TRIPLES / "bm25" / "triples.parquet")
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def lines(triples: pl.DataFrame) -> list[str]:
 
 @pytest.fixture
 def take_in(project: Path, tiny_params: Params) -> Stage:
-    """Imports bytes as labels/T9."""
+    """Imports bytes as labels/imported/T9."""
 
     def run(content: bytes, name: str = "scores.tsv", checksum: str | None = None) -> pl.DataFrame:
         Path(name).write_bytes(content)
         imports = {"T9": FileElsewhere(location=name, checksum=checksum)}
         import_scores(tiny_params.model_copy(update={"imports": imports}), "T9")
-        return read_labels(layout.LABELS / "T9")
+        return read_labels(layout.LABELS / "imported" / "T9")
 
     return run
 
@@ -125,7 +125,7 @@ def test_lines_of_dev_and_test_queries_are_left_out_and_counted(
     assert labels.select(triples.columns).equals(triples)
     number = len(lines)
     counts = {"given": number + 3, "dropped": 0, "of dev queries": 2, "of test queries": 1, "triples": number}
-    assert read_manifest(layout.LABELS / "T9").counts == counts
+    assert read_manifest(layout.LABELS / "imported" / "T9").counts == counts
 
 
 def test_lines_of_dev_and_test_queries_alone_are_refused(take_in: Stage, lines: list[str]) -> None:
@@ -144,7 +144,7 @@ def test_lines_of_what_the_collection_dropped_are_dropped_and_counted(
     spoilt = [changed(lines[0], 2, "a query"), changed(lines[0], 3, "a passage"), changed(lines[0], 4, "a passage")]
     labels = take_in(joined([*spoilt, *lines]))
     assert labels.select(triples.columns).equals(triples)
-    assert read_manifest(layout.LABELS / "T9").counts == {"given": 67, "dropped": 3, "triples": 64}
+    assert read_manifest(layout.LABELS / "imported" / "T9").counts == {"given": 67, "dropped": 3, "triples": 64}
     # What a dropped qrel names was never given.
     with pytest.raises(ScoreError, match=r"scores.tsv:65: got pos_passage_id 'a qrel's passage'"):
         take_in(joined([*lines, changed(lines[0], 3, "a qrel's passage")]))
@@ -187,7 +187,9 @@ def nothing_is_left() -> None:
 def labelled(project: Path, tiny_params: Params, take_in: Stage, lines: list[str]) -> Params:
     """A project with the labels of T1, as if it had scored."""
     labels = take_in(joined(lines))
-    with whole_directory(layout.LABELS / "T1", "distilrank labels of T1", {}, [layout.TRIPLES]) as draft:
+    with whole_directory(
+        layout.LABELS / "bm25" / "T1", "distilrank labels of T1", {}, [layout.TRIPLES / "bm25"]
+    ) as draft:
         labels.write_parquet(draft.path / FILE)
     with whole_directory(layout.MODELS / "T1", "distilrank train T1", made_with(tiny_params), []):
         pass
@@ -201,8 +203,8 @@ def made_with(params: Params) -> dict[str, object]:
 
 @pytest.mark.parametrize("gzipped", [False, True])
 def test_what_is_exported_comes_back_the_same(labelled: Params, take_in: Stage, gzipped: bool, tmp_path: Path) -> None:
-    labels, target = read_labels(layout.LABELS / "T1"), tmp_path / "package"
-    export_scores(layout.LABELS / "T1", target, "cc-by-4.0", gzipped)
+    labels, target = read_labels(layout.LABELS / "bm25" / "T1"), tmp_path / "package"
+    export_scores(layout.LABELS / "bm25" / "T1", target, "cc-by-4.0", gzipped)
     text = target / ("scores.tsv.gz" if gzipped else "scores.tsv")
     assert take_in(text.read_bytes(), text.name).equals(labels)
     form = pl.read_parquet(target / "scores.parquet")
@@ -214,9 +216,9 @@ def test_what_is_exported_comes_back_the_same(labelled: Params, take_in: Stage, 
 
 def test_the_card_tells_what_is_in_the_package(labelled: Params, tmp_path: Path) -> None:
     target = tmp_path / "package"
-    export_scores(layout.LABELS / "T1", target, "cc-by-4.0", False)
+    export_scores(layout.LABELS / "bm25" / "T1", target, "cc-by-4.0", False)
     card = (target / "README.md").read_text()
-    labels = read_labels(layout.LABELS / "T1")
+    labels = read_labels(layout.LABELS / "bm25" / "T1")
     assert card.startswith("---\nlicense: cc-by-4.0\n---\n")
     assert "T1: cat on minilm, 2 layers, trained with ranknet" in card
     assert f"| queries | {labels['query_id'].n_unique()} |" in card
@@ -225,19 +227,19 @@ def test_the_card_tells_what_is_in_the_package(labelled: Params, tmp_path: Path)
 
 
 def test_several_negatives_are_several_lines(labelled: Params, tmp_path: Path) -> None:
-    labels = read_labels(layout.LABELS / "T1").with_columns(
+    labels = read_labels(layout.LABELS / "bm25" / "T1").with_columns(
         pl.col("negative_ids").list.concat("negative_ids"), pl.col("negative_scores").list.concat("negative_scores")
     )
-    labels.write_parquet(layout.LABELS / "T1" / FILE)
-    export_scores(layout.LABELS / "T1", tmp_path / "package", "unknown", False)
+    labels.write_parquet(layout.LABELS / "bm25" / "T1" / FILE)
+    export_scores(layout.LABELS / "bm25" / "T1", tmp_path / "package", "unknown", False)
     assert len((tmp_path / "package/scores.tsv").read_text().splitlines()) == 2 * len(labels)
 
 
 def test_a_package_is_not_written_over_another_or_without_labels(labelled: Params, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got an existing path"):
-        export_scores(layout.LABELS / "T1", tmp_path, "unknown", False)
-    with pytest.raises(MissingInput, match=r"labels/T2/labels.parquet: got no such file"):
-        export_scores(layout.LABELS / "T2", tmp_path / "package", "unknown", False)
+        export_scores(layout.LABELS / "bm25" / "T1", tmp_path, "unknown", False)
+    with pytest.raises(MissingInput, match=r"labels/bm25/T2/labels.parquet: got no such file"):
+        export_scores(layout.LABELS / "bm25" / "T2", tmp_path / "package", "unknown", False)
     with pytest.raises(InputError, match="--licence: got 'my own'"):
-        export_scores(layout.LABELS / "T1", tmp_path / "package", "my own", False)
+        export_scores(layout.LABELS / "bm25" / "T1", tmp_path / "package", "my own", False)
     assert not (tmp_path / "package").exists()

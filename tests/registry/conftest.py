@@ -66,7 +66,7 @@ class Built:
         self.values = values
         self.means: dict[str, float] = {}
         self.collect({})
-        for place in (layout.CANDIDATES, layout.TRIPLES):
+        for place in (layout.CANDIDATES, layout.TRIPLES / "bm25"):
             with whole_directory(place, "a stage", {}, []) as draft:
                 (draft.path / "content.txt").write_text(str(place))
         for name in ARCHITECTURES:
@@ -134,7 +134,7 @@ class Built:
 
     def lock(self) -> None:
         """What is there, as dvc.lock names it."""
-        places = [layout.COLLECTION, layout.CANDIDATES, layout.TRIPLES]
+        places = [layout.COLLECTION, layout.CANDIDATES, layout.TRIPLES / "bm25"]
         places += [folder / name for folder in (layout.MODELS, layout.INDEXES) for name in ARCHITECTURES]
         outs = [{"path": str(place), "md5": dvc_digest(place)} for place in places if place.exists()]
         stages = {"all": {"cmd": "a command", "outs": outs}}

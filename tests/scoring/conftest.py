@@ -29,7 +29,7 @@ def tokens(project: Path) -> TokenStore:
 
 @pytest.fixture
 def triples(project: Path) -> pl.LazyFrame:
-    return pl.scan_parquet(layout.TRIPLES / "triples.parquet")
+    return pl.scan_parquet(layout.TRIPLES / "bm25" / "triples.parquet")
 
 
 @pytest.fixture

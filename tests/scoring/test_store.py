@@ -106,7 +106,7 @@ def test_however_little_is_in_memory_at_once_scores_and_labels_are_the_same(
     score: Score, triples: pl.LazyFrame, pairs_at_once: int, tmp_path: Path
 ) -> None:
     whole = score()
-    file = layout.TRIPLES / "triples.parquet"
+    file = layout.TRIPLES / "bm25" / "triples.parquet"
     labels = []
     for at_once in (1_000, pairs_at_once):
         ranges = query_ranges(triples, at_once)

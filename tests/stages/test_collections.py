@@ -43,7 +43,7 @@ def params_for(tiny: Params, name: str, **changes: Any) -> Params:
         section["splits"] = {"dl19": "dl19", "dl20": "dl20"}
     values = tiny.model_dump() | {"collection": section} | changes
     values["candidates"] |= {"depth": DEPTH, "train_depth": DEPTH}
-    values["triples"] = {"count": 40, "negatives": 2, "negatives_from": DEPTH, "seed": 1}
+    values["triples"] = {"bm25": {"count": 40, "negatives": 2, "negatives_from": DEPTH, "seed": 1}}
     return Params.model_validate(values)
 
 
@@ -65,11 +65,11 @@ def test_the_first_stages_take_a_real_collection(
     assert found["query_id"].n_unique() > 0.99 * sum(queries.values())
     assert found.join(collection.passages.collect(), on="passage_id", how="anti").is_empty()
     if "train" in queries:
-        triples(params)
-        assert pl.read_parquet(layout.TRIPLES / "triples.parquet").height == 40
+        triples(params, "bm25")
+        assert pl.read_parquet(layout.TRIPLES / "bm25" / "triples.parquet").height == 40
     else:
         with pytest.raises(CollectionError, match="got no training query with a relevant passage"):
-            triples(params)
+            triples(params, "bm25")
     show_collection()
     shown = capsys.readouterr().out
     assert f"{passages:,} passages" in shown

@@ -62,7 +62,7 @@ def params_of_all(tiny: Params) -> Params:
     """Each architecture a teacher, all of them an ensemble, each a student of it; two negatives a triple."""
     drawn = {"count": 16, "negatives": 2, "negatives_from": 10, "seed": 7}
     teachers = {
-        f"{name}_teacher": {"ranker": ranker, "loss": {"name": "ranknet"}, "training": TRAINING, "triples": drawn}
+        f"{name}_teacher": {"ranker": ranker, "loss": {"name": "ranknet"}, "training": TRAINING}
         for name, ranker in RANKERS.items()
     }
     students = {
@@ -79,7 +79,7 @@ def params_of_all(tiny: Params) -> Params:
     return Params.model_validate(
         tiny.model_dump()
         | {
-            "triples": drawn,
+            "triples": {"bm25": drawn},
             "teachers": teachers,
             "ensembles": {"T2": {"members": list(teachers), "combine": "z-mean"}},
             "students": students,
@@ -110,7 +110,7 @@ def params(project: Path, tiny_params: Params) -> Params:
     from distilrank.stages.triples import triples
 
     every = params_of_all(tiny_params)
-    triples(every)
+    triples(every, "bm25")
     return every
 
 
@@ -154,12 +154,12 @@ def latencies_are_of_what_is_served(models: list[str]) -> None:
 
 
 def labels_are_the_mean_of_normalised_scores(params: Params) -> None:
-    triples = pl.read_parquet(layout.TRIPLES / "triples.parquet")
-    labels = read_labels(layout.LABELS / "T2")
+    triples = pl.read_parquet(layout.TRIPLES / "bm25" / "triples.parquet")
+    labels = read_labels(layout.LABELS / "bm25" / "T2")
     assert labels.select(triples.columns).equals(triples)
     normalised = []
     for teacher in params.teachers:
-        scores = scan_scores(layout.SCORES / teacher).collect()
+        scores = scan_scores(layout.SCORES / "bm25" / teacher).collect()
         by_pair = {(query, passage): value for query, passage, value in scores.iter_rows()}
         values = np.array(list(by_pair.values()), np.float64)
         own = [
@@ -218,11 +218,11 @@ def test_a_control_starts_from_its_teachers_layers_too_and_learns_from_the_label
     still["students"]["cat"]["training"]["learning_rate"] = 1e-30
     still |= {"ensembles": {}, "matrix": still["matrix"] | {"teachers": ["cat_teacher"]}}
     teach(Params.model_validate(still), "cat_teacher", track)
-    score(Params.model_validate(still), "cat_teacher", track)
+    score(Params.model_validate(still), "cat_teacher", "bm25", track)
     # As if the teacher had labelled queries without qrels as well.
     still["unlabelled"] = {"depth": 5, "triples": 1, "positive_from": 0.5, "negative_to": 0.9, "seed": 1}
     params = Params.model_validate(still)
-    file = layout.LABELS / "cat_teacher" / "labels.parquet"
+    file = layout.LABELS / "bm25" / "cat_teacher" / "labels.parquet"
     labels = pl.read_parquet(file)
     unlabelled = as_unlabelled(8)
     pl.concat([labels, labels.head(8).with_columns(query_id=unlabelled)]).write_parquet(file)
@@ -252,9 +252,13 @@ def test_a_start_is_what_the_training_begins_with(params: Params, student: str) 
         np.testing.assert_allclose(weight, begun[name].cpu(), atol=1e-7)
 
 
-def test_a_teacher_draws_triples_of_its_own(params: Params) -> None:
+def test_a_teacher_may_learn_from_other_triples(params: Params) -> None:
+    from distilrank.stages.triples import triples
+
     other = params.model_dump()
-    other["teachers"]["tk_teacher"]["triples"]["seed"] = 8
+    other["triples"]["again"] = other["triples"]["bm25"] | {"seed": 8}
+    other["teachers"]["tk_teacher"]["triples"] = "again"
+    triples(Params.model_validate(other), "again")
     weights = []
     for variant in (params, Params.model_validate(other)):
         teach(variant, "tk_teacher", track)
@@ -269,9 +273,10 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
     values |= {"students": {"dot": values["students"]["dot"]}, "teachers": {"T1b": values["teachers"]["T1b"]}}
     values |= {"ensembles": {}, "matrix": values["matrix"] | {"teachers": ["T1b"], "seeds": [2, 3]}}
     params = Params.model_validate(values)
-    triples(params)
+    triples(params, "bm25")
+    triples(params, "few")
     teach(params, "T1b", track)
-    score(params, "T1b", track)
+    score(params, "T1b", "bm25", track)
     for teacher in (None, "T1b"):
         for seed in (None, 2, 3):
             distil(params, "dot", teacher, track, seed=seed)

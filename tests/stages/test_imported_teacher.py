@@ -33,7 +33,7 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
     params |= {
         "collection": {"source": "beir", "location": "collections/mini", "splits": splits},
         "candidates": params["candidates"] | {"runs": [run]},
-        "triples": triples,
+        "triples": {"bm25": triples},
         "teachers": {},
         "ensembles": {},
         "imports": {"T2": {"location": str(MINI / "teacher_scores.tsv"), "checksum": None}},
@@ -64,16 +64,18 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
     for name, [number] in (("dl19", SPLITS["dl19"]), ("dl20", SPLITS["dl20"])):
         query = list(best)[number]
         assert (metrics[f"{name}/rerank"]["given"]["nDCG@10"] == 1) == (best[query] == positives()[query])
-    counts = json.loads((project / "data/triples/manifest.json").read_text())["counts"]
+    counts = json.loads((project / "data/triples/bm25/manifest.json").read_text())["counts"]
     assert counts["given"] == counts["triples"] == 150
     # Students learn from what their controls do: the lines of training queries, 25 a query.
     left_out = {"of dev queries": 50, "of dl19 queries": 25, "of dl20 queries": 25}
-    counts = json.loads((project / "labels/T2/manifest.json").read_text())["counts"]
+    counts = json.loads((project / "labels/imported/T2/manifest.json").read_text())["counts"]
     assert counts == {"given": 250, "dropped": 0, **left_out, "triples": 150}
-    assert "labels/T2: lines 250 given, 0 dropped, 50 of dev queries" in done.stdout
-    given, learned = (project / place for place in ("data/triples/triples.parquet", "labels/T2/labels.parquet"))
+    assert "labels/imported/T2: lines 250 given, 0 dropped, 50 of dev queries" in done.stdout
+    given, learned = (
+        project / place for place in ("data/triples/bm25/triples.parquet", "labels/imported/T2/labels.parquet")
+    )
     assert pl.read_parquet(learned).select("query_id", "positive_id", "negative_ids").equals(pl.read_parquet(given))
-    quality = json.loads((project / "evaluation/labels.json").read_text())["teachers"]["T2"]
+    quality = json.loads((project / "evaluation/labels.json").read_text())["teachers"]["imported/T2"]
     assert quality["triples"] == 150
     train = [line for line in lines() if line[2] in sorted(positives())[:6]]
     negative = [line for line in train if float(line[0]) < float(line[1])]
@@ -150,5 +152,5 @@ def test_an_import_follows_what_collect_moved_and_dropped(
     assert counts == {
         "given": 250, "dropped": len(named), "of dev queries": len(of_dev), "triples": len(learned)
     }  # fmt: skip
-    labels = pl.read_parquet("labels/T3/labels.parquet").explode("negative_ids")
+    labels = pl.read_parquet("labels/imported/T3/labels.parquet").explode("negative_ids")
     assert labels["negative_ids"].to_list() == [line[4] for line in learned]

@@ -21,7 +21,7 @@ from tests.conftest import Command
 pytestmark = pytest.mark.slow(200)
 
 TEACH = ("distilrank", "teach", "T1")
-SCORE = ("distilrank", "score", "T1")
+SCORE = ("distilrank", "score", "T1", "bm25")
 DISTIL = ("distilrank", "distil", "dot", "--teacher", "T1")
 
 
@@ -173,22 +173,22 @@ def test_scoring_goes_on_after_the_last_finished_part(
     end: signal.Signals, code: int,
     finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], command: Command,
 ) -> None:  # fmt: skip
-    project = unfinished("scores/T1")
+    project = unfinished("scores/bm25/T1")
     shutil.rmtree(project / ".store")
     end_when(lambda: len(parts(project)) >= 3, project, environment, SCORE, end, code)
-    assert not (project / "scores" / "T1").exists()
+    assert not (project / "scores/bm25/T1").exists()
     done = parts(project)
     assert 3 <= len(done) < len(parts(finished))
     resumed = command(project, *SCORE)
     assert resumed.returncode == 0, resumed.stderr
     assert f"pairs scored by T1: going on from {len(done)} of" in resumed.stdout
     assert set(parts(project)) > set(done)
-    expected, got = (pl.read_parquet(place / "scores/T1/part-*.parquet") for place in (finished, project))
+    expected, got = (pl.read_parquet(place / "scores/bm25/T1/part-*.parquet") for place in (finished, project))
     assert got.equals(expected)
 
 
 def test_what_the_store_holds_is_not_scored_again(unfinished: Callable[[str], Path], command: Command) -> None:
-    project = unfinished("scores/T1")
+    project = unfinished("scores/bm25/T1")
     manifest = next((project / ".store").rglob("manifest.json"))
     before = {part: part.stat().st_mtime_ns for part in parts(project)}, json.loads(manifest.read_text())
     again = command(project, *SCORE)

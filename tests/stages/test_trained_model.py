@@ -17,16 +17,18 @@ Learn = Callable[..., str]
 
 @pytest.fixture
 def refused_to_learn(project: Path, command: Command) -> Learn:
-    """Writes labels/T1 of the stored triples and one query more, distils from them, and returns what was printed."""
+    """Writes labels of the stored triples and one query more, distils from them, and returns what was printed."""
 
     def run(query: str, params: str = "") -> str:
-        triples = pl.read_parquet(layout.TRIPLES / "triples.parquet")
+        triples = pl.read_parquet(layout.TRIPLES / "bm25" / "triples.parquet")
         other = triples.head(1).with_columns(query_id=pl.lit(query))
         labels = pl.concat([triples, other]).with_columns(
             positive_score=pl.lit(1.0, pl.Float32), negative_scores=pl.lit([0.0], pl.List(pl.Float32))
         )
         shutil.rmtree(layout.LABELS, ignore_errors=True)
-        with whole_directory(layout.LABELS / "T1", "distilrank labels of T1", {}, [layout.TRIPLES]) as draft:
+        with whole_directory(
+            layout.LABELS / "bm25" / "T1", "distilrank labels of T1", {}, [layout.TRIPLES / "bm25"]
+        ) as draft:
             labels.write_parquet(draft.path / FILE)
         if params:
             text = Path("params.yaml").read_text()
@@ -48,8 +50,8 @@ def queries_of(split: str) -> list[str]:
 def test_labels_of_dev_and_test_queries_are_refused(refused_to_learn: Learn, split: str) -> None:
     [query, *_] = queries_of(split)
     assert refused_to_learn(query) == (
-        f"distilrank: labels/T1: got 1 triples of other queries (the first: '{query}'), expected queries of the split "
-        "train; build what is out of date: dvc repro\n"
+        f"distilrank: labels/bm25/T1: got 1 triples of other queries (the first: '{query}'), expected queries "
+        "of the split train; build what is out of date: dvc repro\n"
     )
     allowed = "unlabelled: {depth: 8, triples: 2, positive_from: 0.6, negative_to: 0.8, seed: 1}"
     assert "expected queries of the split train or unlabelled" in refused_to_learn(query, allowed)

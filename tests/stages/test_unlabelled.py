@@ -38,30 +38,32 @@ def logged(prepared: Path, tmp_path: Path) -> Path:
 def test_a_teacher_labels_queries_that_nobody_did(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(logged)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    for words in ("collect", "tokenize", "candidates", "triples", "teach T1", "teach T1b", "score T1", "score T1b",
-                  "ensemble T2", "distil dot --teacher T2"):  # fmt: skip
+    for words in ("collect", "tokenize", "candidates", "triples bm25", "triples few", "teach T1", "teach T1b",
+                  "score T1 bm25", "score T1b bm25", "ensemble T2 bm25", "distil dot --teacher T2"):  # fmt: skip
         app(words.split(), standalone_mode=False)
-    unlabelled = pl.read_parquet(logged / "data/triples/unlabelled.parquet")["query_id"]
+    unlabelled = pl.read_parquet(logged / "data/triples/bm25/unlabelled.parquet")["query_id"]
     for teacher in ("T1", "T2"):
-        counts = json.loads((logged / f"labels/{teacher}/manifest.json").read_text())["counts"]
-        labels = pl.read_parquet(logged / f"labels/{teacher}/labels.parquet")
+        counts = json.loads((logged / f"labels/bm25/{teacher}/manifest.json").read_text())["counts"]
+        labels = pl.read_parquet(logged / f"labels/bm25/{teacher}/labels.parquet")
         added = labels.filter(pl.col("query_id").is_in(unlabelled.implode()))
         assert counts == {"triples": 64, "triples of unlabelled queries": len(added)}
         assert len(labels) == 64 + len(added) > 64
         assert (added["positive_score"] > added["negative_scores"].list.max()).all()
-    scores = scan_scores(logged / "scores/T1").collect()
+    scores = scan_scores(logged / "scores/bm25/T1").collect()
     joined = added.explode("negative_ids").join(
         scores, left_on=["query_id", "negative_ids"], right_on=["query_id", "passage_id"]
     )
     assert len(joined) == len(added)
     # The control learns from labels alone.
-    assert pl.read_parquet(logged / "data/triples/triples.parquet")["query_id"].is_in(unlabelled.implode()).sum() == 0
+    assert (
+        pl.read_parquet(logged / "data/triples/bm25/triples.parquet")["query_id"].is_in(unlabelled.implode()).sum() == 0
+    )
 
 
 def test_without_such_queries_it_is_refused(prepared: Path, tmp_path: Path, command: Command) -> None:
     text = (prepared / "params.yaml").read_text().replace("unlabelled: null", UNLABELLED)
     (tmp_path / "params.yaml").write_text(text)
     (tmp_path / "data").symlink_to(prepared / "data")
-    done = command(tmp_path, "distilrank", "triples")
+    done = command(tmp_path, "distilrank", "triples", "bm25")
     assert done.returncode == 2
     assert "unlabelled: got no query without qrels that has two candidates" in done.stderr

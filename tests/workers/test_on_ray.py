@@ -69,7 +69,7 @@ def test_ray_scores_as_this_process_does_though_a_worker_is_killed(
 def cut_into_parts(tokens: TokenStore) -> list[PairsToScore]:
     import polars as pl
 
-    pairs = pairs_of(pl.scan_parquet(layout.TRIPLES / "triples.parquet"))
+    pairs = pairs_of(pl.scan_parquet(layout.TRIPLES / "bm25" / "triples.parquet"))
     return [
         PairsToScore.cut(str(start), pairs.slice(start, 4), tokens, "float32", None)
         for start in range(0, len(pairs), 4)

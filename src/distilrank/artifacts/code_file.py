@@ -1,9 +1,8 @@
 """code.yaml: the digest of each stage's code, which dvc.yaml names among the stage's params.
 
-`python -m distilrank.artifacts.code_file` renews it, from the root of the project.
+`distilrank lock` renews it, from the root of the project.
 """
 
-import sys
 from pathlib import Path
 
 from distilrank.artifacts.code import CONSTRAINTS, STAGES, Code, installed_code
@@ -11,7 +10,9 @@ from distilrank.artifacts.files import write_text
 from distilrank.errors import InputError
 
 CODE_FILE = Path("code.yaml")
-_HEADING = "# What each stage's result depends on of the code, as dvc.yaml names it. `make lock` writes this file."
+_HEADING = (
+    "# What each stage's result depends on of the code, as dvc.yaml names it. `distilrank lock` writes this file."
+)
 
 
 def renew_code_file() -> None:
@@ -33,23 +34,10 @@ def refuse_stale_code(*stages: str) -> None:
             CODE_FILE,
             got=f"digests of other code for {', '.join(stale)}",
             expected="those of the code that is installed here",
-            remedy="run `make lock`",
+            remedy="run `distilrank lock`",
         )
 
 
 def _line(stage: str, code: Code) -> str:
     """In quotes, because some digests would be numbers."""
     return f'{stage}: "{code.digest(stage)}"'
-
-
-def main() -> int:
-    try:
-        renew_code_file()
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

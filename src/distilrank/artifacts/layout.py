@@ -1,4 +1,8 @@
-"""Where each stage's output stands, from the root of the project. dvc.yaml names the same places."""
+"""Where each stage's output stands, from the root of the project. dvc.yaml names the same places.
+
+Each set of triples has a folder of its own below `TRIPLES`. Below `SCORES` and `LABELS` it has one with a folder per
+teacher.
+"""
 
 from pathlib import Path
 

@@ -32,11 +32,16 @@ def read() -> "Params":
 
 
 def read_for(stage: str) -> "Params":
-    """The params, where the stage's code is that of code.yaml, by which DVC knows what its result was made by."""
+    """The params, where the stage's code is that of code.yaml, and their stages are those of graph.yaml: by these
+    files DVC knows what to build.
+    """
     from distilrank.artifacts.code_file import refuse_stale_code
+    from distilrank.config.graph import refuse_stale_graph
 
     refuse_stale_code(stage)
-    return read()
+    params = read()
+    refuse_stale_graph(params)
+    return params
 
 
 def read_checked_for(stage: str) -> "Params":

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from distilrank.artifacts import layout
-from distilrank.cli.app import CHECKPOINTS, Target, app, read
+from distilrank.cli.app import CHECKPOINTS, Target, app
 
 
 @app.command("import-model", rich_help_panel=CHECKPOINTS)
@@ -37,7 +36,7 @@ def export_model(
 
 @app.command("export-scores", rich_help_panel=CHECKPOINTS)
 def export_scores(
-    teacher: Annotated[str, typer.Argument(help="A teacher, ensemble or import of params.yaml, such as T1.")],
+    labels: Annotated[Path, typer.Argument(help="A teacher's labels, such as labels/bm25/T1.")],
     target: Target,
     licence: Annotated[str, typer.Option(help="Of the scores, as an identifier, such as cc-by-4.0.")] = "unknown",
     gzip: Annotated[bool, typer.Option("--gzip", help="Compress the text.")] = False,
@@ -45,5 +44,4 @@ def export_scores(
     """Write a teacher's scores as a package for others: text and Parquet, with a data card and checksums."""
     from distilrank.labels.package import export_scores as export
 
-    read().members(teacher)
-    export(layout.LABELS / teacher, target, licence, gzip)
+    export(labels, target, licence, gzip)

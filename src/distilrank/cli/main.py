@@ -1,5 +1,6 @@
 """The command `distilrank`."""
 
+import atexit
 import gc
 import sys
 import traceback
@@ -18,6 +19,8 @@ def main() -> None:
     """Runs a command: one line, and exit code 2 for a user's mistake, 75 where a server does not answer."""
     # To look for garbage as often as Python does takes a quarter of the time that importing torch and MLflow takes.
     gc.set_threshold(200_000)
+    # When the process ends, to look for garbage among all that was imported takes more than a second.
+    atexit.register(gc.freeze)
     try:
         app()
     except InputError as error:

@@ -13,10 +13,26 @@ def init(
         str | None, typer.Option(help="A file of presets/, without .yaml, such as paper; else the defaults.")
     ] = None,
 ) -> None:
-    """Write params.yaml: the defaults, or those with what a preset changes; params of your own are not overwritten."""
+    """Write params.yaml, the defaults, or those with what a preset changes, and the graph.yaml that follows from it.
+
+    Params of your own are not overwritten.
+    """
+    from distilrank.config.graph import write_graph
     from distilrank.config.presets import DEFAULT, use_preset
 
     use_preset(preset or DEFAULT)
+    write_graph(read())
+
+
+@app.command()
+def lock() -> None:
+    """Renew code.yaml and graph.yaml, by which DVC knows what to build: after a change of the code or of params."""
+    from distilrank.artifacts.code_file import renew_code_file
+    from distilrank.config.graph import write_graph
+
+    params = read()
+    renew_code_file()
+    write_graph(params)
 
 
 @app.command("params")
@@ -42,9 +58,12 @@ def check() -> None:
     from distilrank.artifacts.code_file import refuse_stale_code
     from distilrank.artifacts.dvc_files import mend
     from distilrank.check import check as check_all
+    from distilrank.config.graph import refuse_stale_graph
     from distilrank.config.named_by_dvc import refuse_absent_keys
 
     mend(typer.echo)
     refuse_stale_code()
     refuse_absent_keys()
-    check_all(read())
+    params = read()
+    refuse_stale_graph(params)
+    check_all(params)

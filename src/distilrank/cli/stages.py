@@ -7,8 +7,10 @@ import typer
 
 from distilrank.artifacts import layout
 from distilrank.cli.app import STAGES, Dense, app, read_checked_for, read_for
+from distilrank.config.names import IMPORTED
 
 Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
+Triples = Annotated[str, typer.Argument(help="A set of triples in params.yaml, such as bm25.")]
 Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, such as dot.")]
 
 
@@ -32,7 +34,14 @@ def collect() -> None:
 
 _stage("tokenize", "Store the token ids of every query and passage.")
 _stage("candidates", "Find the passages to re-rank for every query: BM25's best, or those given.")
-_stage("triples", "Draw training triples, or take in those given.")
+
+
+@app.command(rich_help_panel=STAGES)
+def triples(name: Triples) -> None:
+    """Draw a set of training triples, or take in those given."""
+    from distilrank.stages.triples import triples as stage
+
+    stage(read_for("triples"), name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -45,12 +54,12 @@ def teach(teacher: Teacher) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def score(teacher: Teacher) -> None:
-    """Score every pair of the triples with a teacher; what it has ever scored is not scored again."""
+def score(teacher: Teacher, triples: Triples) -> None:
+    """Score every pair of a set of triples with a teacher; what it has ever scored is not scored again."""
     from distilrank.stages.score import score as stage
     from distilrank.tracking import stage_run
 
-    stage(read_for("score"), teacher, stage_run)
+    stage(read_for("score"), teacher, triples, stage_run)
 
 
 @app.command("import-scores", rich_help_panel=STAGES)
@@ -60,15 +69,17 @@ def import_scores(name: Annotated[str, typer.Argument(help="An import's name in 
 
     counts = stage(read_for("import_scores"), name)
     told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
-    typer.echo(f"{layout.LABELS / name}: lines {told}")
+    typer.echo(f"{layout.LABELS / IMPORTED / name}: lines {told}")
 
 
 @app.command(rich_help_panel=STAGES)
-def ensemble(name: Annotated[str, typer.Argument(help="An ensemble's name in params.yaml, such as T2.")]) -> None:
-    """Join the scores of several teachers into one's."""
+def ensemble(
+    name: Annotated[str, typer.Argument(help="An ensemble's name in params.yaml, such as T2.")], triples: Triples
+) -> None:
+    """Join several teachers' scores of a set of triples into one's."""
     from distilrank.stages.ensemble import ensemble as stage
 
-    stage(read_for("ensemble"), name)
+    stage(read_for("ensemble"), name, triples)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -6,12 +6,25 @@ These are functions, and not methods of Params: what changes a result is of the 
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from distilrank.config.names import BACKBONE, START, control_name, distilled_name, seeded_name
+from distilrank.config.names import BACKBONE, IMPORTED, START, control_name, distilled_name, seeded_name
 from distilrank.sections.measuring import MEASURES, Measure
 
 if TYPE_CHECKING:
     from distilrank.config.entries import Entries
-    from distilrank.config.models import Student
+
+
+class Distillation(NamedTuple):
+    """A training of a student: taught by a teacher, or a control of it (`control`), or one without a teacher (None).
+
+    `triples` is the set that it learns from. `seed` is one of `matrix.seeds`, or None for its own.
+    """
+
+    model: str
+    student: str
+    teacher: str | None
+    control: bool
+    triples: str
+    seed: int | None
 
 
 class Start(NamedTuple):
@@ -81,8 +94,7 @@ def ranker_names(params: "Entries") -> list[str]:
 
 def seeded_names(params: "Entries") -> list[str]:
     """The models of students and controls that are trained by `matrix.seeds`: measured, and nothing else."""
-    models = [name for student in params.students for name in models_of(params, student)]
-    return [seeded_name(name, seed) for name in models for seed in params.matrix.seeds]
+    return [one.model for student in params.students for one in distillations(params, student) if one.seed is not None]
 
 
 def built_alike(params: "Entries") -> list[list[str]]:
@@ -118,16 +130,47 @@ def searched_without_index(params: "Entries") -> list[str]:
 
 def models_of(params: "Entries", student: str) -> list[str]:
     """The trained models of one student: its controls, if it has any, then as each teacher taught it."""
-    teachers, matrix = params.matrix.teachers, params.matrix
-    return [
-        *([student] if student in matrix.controls else []),
-        *(control_name(student, teacher) for teacher in teachers if student in matrix.controls_per_teacher),
-        *(distilled_name(student, teacher) for teacher in teachers),
+    return [one.model for one in distillations(params, student) if one.seed is None]
+
+
+def distillations(params: "Entries", student: str) -> list[Distillation]:
+    """Every training of one student by its own seed, in the order of `models_of`, then each by `matrix.seeds`."""
+    matrix, own = params.matrix, params.learned_by(params.students[student])
+    taught = [(teacher, triples_of(params, student, teacher)) for teacher in matrix.teachers]
+    alone = [Distillation(student, student, None, False, own, None)] if student in matrix.controls else []
+    controls = [
+        Distillation(control_name(student, teacher), student, teacher, True, triples, None)
+        for teacher, triples in taught
+        if student in matrix.controls_per_teacher
+    ]
+    students = [
+        Distillation(distilled_name(student, teacher), student, teacher, False, triples, None)
+        for teacher, triples in taught
+    ]
+    every = [*alone, *controls, *students]
+    return every + [
+        one._replace(model=seeded_name(one.model, seed), seed=seed) for one in every for seed in matrix.seeds
     ]
 
 
+def triples_of(params: "Entries", student: str, teacher: str) -> str:
+    """The set of triples with whose labels `teacher` teaches `student`: an import brings its own."""
+    return IMPORTED if teacher in params.imports else params.learned_by(params.students[student])
+
+
+def labelled_sets(params: "Entries") -> list[str]:
+    """The sets of triples that students learn from: every teacher and ensemble labels them."""
+    return list(dict.fromkeys(map(params.learned_by, params.students.values())))
+
+
+def labels(params: "Entries") -> list[tuple[str, str]]:
+    """All labels that are made, as (set of triples, teacher): of teachers and ensembles, then of imports."""
+    teachers = [*params.teachers, *params.ensembles]
+    return [*product(labelled_sets(params), teachers), *((IMPORTED, name) for name in params.imports)]
+
+
 def _differ_in_loss_alone(params: "Entries", student: str, other: str) -> bool:
-    return _as_control(params.students[student]) == _as_control(params.students[other])
+    return _as_control(params, student) == _as_control(params, other)
 
 
 def _start(params: "Entries", student: str, teacher: str) -> Start:
@@ -141,5 +184,6 @@ def _begun_from(params: "Entries", start: Start) -> tuple[object, ...]:
     return student.ranker, student.backbone, student.training.seed, start.layers_of
 
 
-def _as_control(student: "Student") -> dict[str, Any]:
-    return student.model_dump(exclude={"loss"})
+def _as_control(params: "Entries", student: str) -> dict[str, Any]:
+    one = params.students[student]
+    return one.model_dump(exclude={"loss"}) | {"triples": params.learned_by(one)}

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 else:
     AnyIndex = one_of("kind", INDEX_KINDS)
     Collection = one_of("source", SOURCES, table_name)
+AnyTriples = Annotated[
+    Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
+]
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
 
@@ -39,10 +42,8 @@ class Entries(Section):
 
     candidates: Candidates = Candidates()
 
-    triples: Annotated[
-        Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
-    ] = Triples()
-    """What rankers learn from: drawn, or given where there is a `location`."""
+    triples: Annotated[dict[ModelName, AnyTriples], Field(min_length=1)] = Field(default={"bm25": Triples()})
+    """Sets of triples, by name, that rankers learn from: drawn, or given where there is a `location`."""
 
     unlabelled: Unlabelled | None = None
 
@@ -102,6 +103,13 @@ class Entries(Section):
             return self.ensembles[teacher].members
         known = {**self.teachers, **self.ensembles, **self.imports}
         return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), FileElsewhere) else [teacher]
+
+    def learned_by(self, one: Teacher | Student) -> str:
+        """The set of triples that it learns from, of those of `triples`."""
+        return one.triples or next(iter(self.triples))
+
+    def triples_named(self, name: str) -> Triples | GivenTriples:
+        return _entry(self.triples, "triples", name)
 
     def label_names(self) -> list[str]:
         """All that triples have labels of: teachers, ensembles and imports."""

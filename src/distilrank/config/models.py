@@ -11,7 +11,7 @@ from distilrank.losses.table import LOSSES
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.sections.base import ModelName, Section
-from distilrank.sections.data import Backbone, Triples
+from distilrank.sections.data import Backbone
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
 
@@ -41,8 +41,8 @@ class Teacher(Section):
     training: Training
     """How it is trained."""
 
-    triples: Triples | None = None
-    """A draw of its own. null: the students' triples."""
+    triples: ModelName | None = None
+    """Which entry of `triples` it learns from. null: the first."""
 
     @model_validator(mode="after")
     def names_parts_of_its_ranker(self) -> Self:
@@ -87,6 +87,9 @@ class Student(Section):
     training: Training
     """How both are trained."""
 
+    triples: ModelName | None = None
+    """Which entry of `triples` both learn from. null: the first. Imports bring triples of their own."""
+
     @model_validator(mode="after")
     def names_parts_of_its_ranker(self) -> Self:
         _check_parts(self.ranker, self.training)
@@ -100,7 +103,7 @@ class Matrix(Section):
     """Teachers, ensembles and imports: each teaches every student."""
 
     controls: list[ModelName] = Field(default=[])
-    """Students that are also trained without a teacher, from the backbone, on the collection's triples. One control
+    """Students that are also trained without a teacher, from the backbone, on the same triples. One control
     serves all teachers whose students start and learn so too."""
 
     controls_per_teacher: list[ModelName] = Field(default=[])

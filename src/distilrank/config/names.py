@@ -4,6 +4,8 @@
 BACKBONE = "backbone"
 # What stands behind a student's name: for what it begins from, and for a control on a teacher's layers and triples.
 START, CONTROL = "start", "control"
+# The set of triples that stands for those which imports bring.
+IMPORTED = "imported"
 
 
 def distilled_name(student: str, teacher: str) -> str:

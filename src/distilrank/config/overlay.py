@@ -3,8 +3,8 @@
 The rule is this. A section of the preset is merged key by key, and what stands under a key is replaced whole. The
 section takes the place of the default's whole
 
-- where it holds named entries: teachers, ensembles, imports, students;
-- where it is of another kind: a collection with a `source`, triples with a `location`;
+- where it holds named entries: triples, teachers, ensembles, imports, students;
+- where it is of another kind: a collection with a `source`;
 - where either stands on one line, such as `unlabelled: null`.
 
 A key of the preset that has no comment keeps the default's.
@@ -17,7 +17,7 @@ from distilrank.config.params import Params
 
 _ENTRIES = {name for name, field in Params.model_fields.items() if get_origin(field.annotation) is dict}
 # The key that a section of another kind has.
-_KIND = {"collection": "source", "triples": "location"}
+_KIND = {"collection": "source"}
 
 
 def overlaid(defaults: str, preset: str) -> str:

@@ -6,7 +6,7 @@ from pydantic import model_validator
 
 from distilrank.config.derived import measures_of, ranker_names
 from distilrank.config.entries import Entries
-from distilrank.config.names import BACKBONE, CONTROL, START
+from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.sections.data import Triples
 from distilrank.sections.measuring import relative_floor
 
@@ -23,10 +23,17 @@ class Params(Entries):
             )
         if taken := {"bm25", "given", BACKBONE, START, CONTROL} & set(names):
             raise ValueError(f"{min(taken)} names something else in the results: choose another")
+        if IMPORTED in self.triples:
+            raise ValueError(f"triples.{IMPORTED} names something else, the triples of imports: choose another")
         controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
         dense = [name for name, student in controls.items() if student.ranker.one_vector]
         known = (
             *((f"ensembles.{name}.members", one.members, list(self.teachers)) for name, one in self.ensembles.items()),
+            *(
+                (f"{section}.{name}.triples", [self.learned_by(one)], list(self.triples))
+                for section, entries in (("teachers", self.teachers), ("students", self.students))
+                for name, one in entries.items()
+            ),
             ("matrix.teachers", self.matrix.teachers, self.label_names()),
             ("matrix.controls", self.matrix.controls, list(self.students)),
             ("matrix.controls_per_teacher", self.matrix.controls_per_teacher, list(self.students)),
@@ -64,11 +71,10 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def depths_agree(self) -> Self:
-        every = {"triples": self.triples} | {
-            f"teachers.{name}.triples": one.triples for name, one in self.teachers.items()
-        }
         draws = [
-            (f"{name}.negatives_from", one.negatives_from) for name, one in every.items() if isinstance(one, Triples)
+            (f"triples.{name}.negatives_from", one.negatives_from)
+            for name, one in self.triples.items()
+            if isinstance(one, Triples)
         ]
         depth, train_depth = self.candidates.depth, self.candidates.train_depth
         for section, needed, where, most in (

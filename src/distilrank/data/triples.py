@@ -10,14 +10,12 @@ from distilrank.sections.data import Triples
 TRIPLES, UNLABELLED = "triples.parquet", "unlabelled.parquet"
 
 
-def sample_triples(
-    qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triples, section: str = "triples"
-) -> pl.DataFrame:
+def sample_triples(qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triples, name: str) -> pl.DataFrame:
     """Triples (query_id, positive_id, negative_ids) in random order, each pair of positive and negative at most once.
 
     Positives are all pairs of the qrels with a relevance above 0; negatives, as many a row as the params say, are
     among the best `negatives_from` candidates that are not relevant. With a larger `count` come the same triples, and
-    more. Raises CollectionError where there are fewer than `count`; `section` is where the params say so.
+    more. Raises CollectionError where there are fewer than `count`; `name` is that of the set.
     """
     positives = qrels.filter(pl.col("relevance") > 0).select("query_id", positive_id="passage_id")
     if positives.is_empty():
@@ -34,7 +32,7 @@ def sample_triples(
     total = int(ends[-1]) if len(ends) else 0
     if total < params.count:
         raise CollectionError(
-            f"params.yaml: {section}.count",
+            f"params.yaml: triples.{name}.count",
             got=params.count,
             expected=f"at most {total}, all there are",
             remedy="ask for fewer, or raise its negatives_from and candidates.train_depth",

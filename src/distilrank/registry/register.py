@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import unchanged
-from distilrank.config.derived import index_names, model_names
+from distilrank.config.derived import distillations, index_names, model_names
+from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.mlflow_client import connect, tracking_uri
 from distilrank.redaction import redacted
@@ -78,8 +80,19 @@ class _Built:
         index = layout.INDEXES / model if model in index_names(params) else None
         places = {Tag.MODEL: directory} | ({Tag.INDEX: index} if index else {})
         identity = {tag: dvc.digest(unchanged(place)) for tag, place in places.items()}
-        data = {Tag.COLLECTION: dvc.digest(layout.COLLECTION), Tag.TRIPLES: dvc.digest(layout.TRIPLES)}
+        data = {Tag.COLLECTION: dvc.digest(layout.COLLECTION), Tag.TRIPLES: dvc.digest(_triples(params, model))}
         return cls(registered_name(params, model), model, directory, index, identity, data)
+
+
+def _triples(params: Params, model: str) -> Path:
+    """The triples that a model learned from; those of an import stand among the labels."""
+    if model in params.teachers:
+        return layout.TRIPLES / params.learned_by(params.teachers[model])
+    trainings = chain.from_iterable(distillations(params, student) for student in params.students)
+    training = next(one for one in trainings if one.model == model)
+    if training.triples == IMPORTED and training.teacher:
+        return layout.LABELS / IMPORTED / training.teacher
+    return layout.TRIPLES / training.triples
 
 
 def _register(client: "MlflowClient", experiment_id: str, built: _Built, evaluated: Evaluated) -> Registered:

@@ -6,6 +6,7 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
+from distilrank.config.derived import triples_of
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student
 from distilrank.config.names import control_name, distilled_name, seeded_name
@@ -23,7 +24,7 @@ def distil(
 ) -> None:
     """Trains a student on a teacher's scores, by its own seed, or by one of `matrix.seeds`.
 
-    Without a teacher: its control, from the backbone on the collection's triples. As a `control` beside a teacher: from
+    Without a teacher: its control, from the backbone on its triples. As a `control` beside a teacher: from
     where its student starts, on the labelled part of its triples. Raises ParamsError, CollectionError, MissingInput.
     """
     section, model = params.student(name), name
@@ -37,8 +38,9 @@ def distil(
 def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Lesson:
     section = params.student(name)
     if teacher is None:
-        return _unscored(section, pl.read_parquet(built(layout.TRIPLES / TRIPLES)), layout.TRIPLES)
-    start, labels = _start(params, name, teacher), layout.LABELS / teacher
+        directory = layout.TRIPLES / params.learned_by(section)
+        return _unscored(section, pl.read_parquet(built(directory / TRIPLES)), directory)
+    start, labels = _start(params, name, teacher), layout.LABELS / triples_of(params, name, teacher) / teacher
     if control:
         return _unscored(section, _labelled_part(labels), labels, start)
     chosen_by = {"teacher": teacher, "start": section.start}

@@ -1,4 +1,4 @@
-"""ensemble: several teachers' scores joined into one's, and the triples labelled with them."""
+"""ensemble: several teachers' scores of a set of triples joined into one's, and these triples labelled with them."""
 
 import polars as pl
 
@@ -10,9 +10,10 @@ from distilrank.scoring.scores import scan_scores
 from distilrank.stages.labelled import label_triples
 
 
-def ensemble(params: Params, name: str) -> None:
+def ensemble(params: Params, name: str, triples: str) -> None:
     section = params.ensemble(name)
-    stores = {member: layout.SCORES / member for member in section.members}
+    params.triples_named(triples)
+    stores = {member: layout.SCORES / triples / member for member in section.members}
     scores = {member: scan_scores(store) for member, store in stores.items()}
     scales = {member: scale_of(member, scan) for member, scan in scores.items()} if section.combine == "z-mean" else {}
 
@@ -20,4 +21,4 @@ def ensemble(params: Params, name: str) -> None:
         members = {member: queries.of(scan).collect() for member, scan in scores.items()}
         return combine(members, section.combine, scales)
 
-    label_triples(params, name, combined, section.model_dump(), list(stores.values()))
+    label_triples(params, name, triples, combined, section.model_dump(), list(stores.values()))

@@ -5,6 +5,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import sha256_of
+from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.findings import DroppedIds
@@ -15,13 +16,13 @@ from distilrank.labels.score_lines import PublishedScores, whole_file
 
 
 def import_scores(params: Params, name: str) -> dict[str, int]:
-    """Writes labels/<name>/ and returns how many lines were given, left out for what, and became triples."""
+    """Writes labels/imported/<name>/ and returns how many lines were given, left out for what, and became triples."""
     section = params.imported(name)
     file = whole_file(section)
     published = PublishedScores(file, Collection.read(layout.COLLECTION), DroppedIds.read(layout.COLLECTION))
     made_by = f"distilrank import-scores {name}"
     used = section.model_dump() | {"sha256": sha256_of(file)}
-    with whole_directory(layout.LABELS / name, made_by, used, [layout.COLLECTION]) as draft:
+    with whole_directory(layout.LABELS / IMPORTED / name, made_by, used, [layout.COLLECTION]) as draft:
         target = draft.path / FILE
         triples = write_in_pieces(target, published.labels())
         labels = pl.scan_parquet(target)

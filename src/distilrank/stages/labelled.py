@@ -20,35 +20,39 @@ from distilrank.labels.quality import refuse_inverted
 def label_triples(
     params: Params,
     teacher: str,
+    triples: str,
     scores_of_range: Callable[[QueryRange], pl.DataFrame],
     used: Mapping[str, Any],
     sources: Sequence[Path],
 ) -> None:
-    """Writes labels/<teacher>/ from scores (query_id, passage_id, score) that come from `sources`."""
-    triples = built(layout.TRIPLES / TRIPLES)
-    ranges = query_ranges(pl.scan_parquet(triples), params.scoring.pairs_at_once)
-    inputs = [layout.TRIPLES, *sources]
-    used = {"teacher": teacher, **used}
-    with whole_directory(layout.LABELS / teacher, f"distilrank labels of {teacher}", used, inputs) as draft:
+    """Writes labels/<triples>/<teacher>/ from scores (query_id, passage_id, score) that come from `sources`."""
+    directory = layout.TRIPLES / triples
+    table = built(directory / TRIPLES)
+    ranges = query_ranges(pl.scan_parquet(table), params.scoring.pairs_at_once)
+    inputs = [directory, *sources]
+    used, made_by = {"teacher": teacher, **used}, f"distilrank labels of {triples} by {teacher}"
+    with whole_directory(layout.LABELS / triples / teacher, made_by, used, inputs) as draft:
         file = draft.path / FILE
-        draft.counts["triples"] = write_labels(file, triples, ranges, scores_of_range)
+        draft.counts["triples"] = write_labels(file, table, ranges, scores_of_range)
         refuse_inverted(teacher, pl.scan_parquet(file), params.labels.most_negative_margins)
         if params.unlabelled:
-            draft.counts["triples of unlabelled queries"] = _add_unlabelled(file, params, scores_of_range)
+            draft.counts["triples of unlabelled queries"] = _add_unlabelled(file, params, directory, scores_of_range)
 
 
-def pairs_to_score() -> pl.LazyFrame:
-    """The triples, and the candidates of unlabelled queries in their form: the first, and the others. Raises
+def pairs_to_score(directory: Path) -> pl.LazyFrame:
+    """A directory's triples, and the candidates of unlabelled queries in their form: the first, and the others. Raises
     MissingInput.
     """
-    triples, unlabelled = built(layout.TRIPLES / TRIPLES), layout.TRIPLES / UNLABELLED
+    triples, unlabelled = built(directory / TRIPLES), directory / UNLABELLED
     return pl.scan_parquet([triples, *([unlabelled] if unlabelled.is_file() else [])])
 
 
-def _add_unlabelled(file: Path, params: Params, scores_of_range: Callable[[QueryRange], pl.DataFrame]) -> int:
-    """Adds the triples of unlabelled queries to the labels in `file`, and returns their number."""
+def _add_unlabelled(
+    file: Path, params: Params, directory: Path, scores_of_range: Callable[[QueryRange], pl.DataFrame]
+) -> int:
+    """Adds the triples of a directory's unlabelled queries to the labels in `file`, and returns their number."""
     assert params.unlabelled
-    candidates = pl.scan_parquet(built(layout.TRIPLES / UNLABELLED))
+    candidates = pl.scan_parquet(built(directory / UNLABELLED))
     labelled, added = file.with_suffix(".labelled"), file.with_suffix(".added")
     file.rename(labelled)
     labels = pl.scan_parquet(labelled)

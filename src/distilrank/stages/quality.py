@@ -4,11 +4,16 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built, write_json
+from distilrank.config.derived import labels
 from distilrank.config.params import Params
 from distilrank.labels.labels import FILE
 from distilrank.labels.quality import quality as figures_of
 
 
 def quality(params: Params) -> None:
-    labels = {name: pl.scan_parquet(built(layout.LABELS / name / FILE)) for name in params.label_names()}
-    write_json(layout.LABEL_QUALITY, figures_of(labels))
+    """Writes the figures of each teacher's labels of each set of triples, by `<triples>/<teacher>`."""
+    tables = {
+        f"{triples}/{teacher}": pl.scan_parquet(built(layout.LABELS / triples / teacher / FILE))
+        for triples, teacher in labels(params)
+    }
+    write_json(layout.LABEL_QUALITY, figures_of(tables))

@@ -1,4 +1,4 @@
-"""score: a teacher's score for every pair of the triples, each pair once, and the triples labelled with them.
+"""score: a teacher's score for every pair of a set of triples, each pair once, and these triples labelled with them.
 
 Whatever the store of its scores holds already is not scored again.
 """
@@ -21,27 +21,29 @@ from distilrank.workers.pool import workers
 from distilrank.workers.work import Work, Workplace
 
 
-def score(params: Params, teacher: str, track: Track) -> None:
+def score(params: Params, teacher: str, triples: str, track: Track) -> None:
     params.teacher(teacher)
+    params.triples_named(triples)
     place = Workplace.chosen()
     if not place.ray_address:
         chosen_device()  # refused here; on Ray it is for the workers to say
     section, model = params.scoring, layout.MODELS / teacher
     tokens = TokenStore.open(layout.TOKENS)
-    triples = pairs_to_score()
+    directory, scores = layout.TRIPLES / triples, layout.SCORES / triples / teacher
+    pairs = pairs_to_score(directory)
     scorer = scorer_of(model, section.precision)
     used = section.model_dump() | {"teacher": teacher, "fingerprint": fingerprint_of(scorer)}
-    inputs = [layout.TOKENS, layout.TRIPLES, model]
-    ranges = query_ranges(triples, section.pairs_at_once)
-    known = KnownPairs(triples, tokens)
-    name = f"score-{teacher}"
+    inputs = [layout.TOKENS, directory, model]
+    ranges = query_ranges(pairs, section.pairs_at_once)
+    known = KnownPairs(pairs, tokens)
+    name = f"score-{triples}-{teacher}"
 
     # The store first: a second run of the same teacher waits there, until all is written.
     with ScoreStore.opened(scorer) as store, work_directory(name, "score", used, inputs) as work:
         plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
         with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
             score_missing(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
-        with whole_directory(layout.SCORES / teacher, f"distilrank score {teacher}", used, inputs) as draft:
+        with whole_directory(scores, f"distilrank score {teacher} {triples}", used, inputs) as draft:
             draft.counts["scores"] = write_scores(draft.path, known, ranges, store)
-        scores = scan_scores(layout.SCORES / teacher)
-        label_triples(params, teacher, lambda queries: queries.of(scores).collect(), {}, [layout.SCORES / teacher])
+        scored = scan_scores(scores)
+        label_triples(params, teacher, triples, lambda queries: queries.of(scored).collect(), {}, [scores])

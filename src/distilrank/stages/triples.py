@@ -1,4 +1,4 @@
-"""triples: training triples, drawn from the train qrels and the candidates, or given."""
+"""triples: a set of training triples, drawn from the train qrels and the candidates, or given."""
 
 import polars as pl
 
@@ -14,12 +14,13 @@ from distilrank.errors import CollectionError
 from distilrank.sections.data import GivenTriples
 
 
-def triples(params: Params) -> None:
-    section = params.triples
+def triples(params: Params, name: str) -> None:
+    """Writes data/triples/<name>/."""
+    section = params.triples_named(name)
     collection = Collection.read(layout.COLLECTION)
     candidates = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     inputs = [layout.COLLECTION, layout.CANDIDATES]
-    with whole_directory(layout.TRIPLES, "distilrank triples", section.model_dump(), inputs) as draft:
+    with whole_directory(layout.TRIPLES / name, f"distilrank triples {name}", section.model_dump(), inputs) as draft:
         file = draft.path / TRIPLES
         if isinstance(section, GivenTriples):
             drop = params.collection.on_error == "drop"
@@ -27,7 +28,7 @@ def triples(params: Params) -> None:
         else:
             qrels = collection.qrels_of(TRAIN)
             train = candidates.join(qrels.lazy(), on="query_id", how="semi").collect()
-            sample_triples(qrels, train, section).write_parquet(file)
+            sample_triples(qrels, train, section, name).write_parquet(file)
         found = pl.scan_parquet(file).select(triples=pl.len(), queries=pl.col("query_id").n_unique())
         draft.counts |= found.collect(engine="streaming").row(0, named=True)
         if params.unlabelled:

@@ -1,5 +1,6 @@
 """The labels that students learn from, as the stage `quality` found them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,15 @@ from distilrank.results.report.svg import INK, MUTED, as_svg, colour_of
 
 @dataclass(frozen=True)
 class Row:
-    """A teacher's labels; `ranker` None: an ensemble or an import. Spreads are mean and standard deviation."""
+    """A teacher's labels of a set of triples; `ranker` None: an ensemble or an import.
+
+    Spreads are mean and standard deviation.
+    """
 
     name: str
+    triples: str
     ranker: ReportedRanker | None
-    triples: int
+    number: int
     negative_margins: float
     positive: tuple[float, float]
     negative: tuple[float, float]
@@ -28,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True)
 class LabelQuality:
-    """A row a teacher, on one axis of margins; and of each two teachers how far they agree."""
+    """A row per teacher and set of triples, on one axis of margins; and of each two teachers how far they agree."""
 
     rows: list[Row]
     margin_axis: Markup
@@ -40,16 +45,19 @@ def label_quality(inputs: ReportInputs) -> LabelQuality:
     edges = [edge for figures in teachers.values() for edge in figures["histogram"]["edges"]]
     limits = (min(edges), max(edges))
     rankers = {ranker.name: ranker for ranker in inputs.rankers if ranker.role == "teacher"}
-    rows = [_row(name, rankers.get(name), figures, limits) for name, figures in teachers.items()]
+    rows = [_row(*name.split("/"), rankers, figures, limits) for name, figures in teachers.items()]
     return LabelQuality(rows, axis("margins of labels", limits), inputs.labels["agreement"])
 
 
-def _row(name: str, ranker: ReportedRanker | None, figures: dict[str, Any], limits: Limits) -> Row:
+def _row(
+    triples: str, name: str, rankers: Mapping[str, ReportedRanker], figures: dict[str, Any], limits: Limits
+) -> Row:
     positive, negative, margin = (
         (figures[kind]["mean"], figures[kind]["deviation"]) for kind in ("positive", "negative", "margin")
     )
+    ranker, inverted = rankers.get(name), figures["negative_margins"]
     drawn = _draw(name, ranker, figures["histogram"], limits)
-    return Row(name, ranker, figures["triples"], figures["negative_margins"], positive, negative, margin, drawn)
+    return Row(name, triples, ranker, figures["triples"], inverted, positive, negative, margin, drawn)
 
 
 def _draw(name: str, ranker: ReportedRanker | None, histogram: dict[str, list[float]], limits: Limits) -> Markup:

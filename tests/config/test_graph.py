@@ -1,0 +1,95 @@
+"""graph.yaml: which triples each teacher and student learns from, and by which command."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from tests.conftest import ROOT, write_graph_of
+
+from distilrank.config.graph import graph, graph_text
+from distilrank.config.params import Params
+from distilrank.config.params_file import read_params
+from distilrank.errors import ParamsError
+
+
+def with_rounds(tiny: Params) -> dict[str, Any]:
+    """`tk` learns from `few`, `dot` from the first triples; T9 is an import."""
+    values: dict[str, Any] = tiny.model_dump()
+    values["students"]["tk"]["triples"] = "few"
+    values["imports"] = {"T9": {"location": "scores.tsv", "checksum": None}}
+    values["matrix"] |= {"teachers": ["T2", "T9"], "controls_per_teacher": ["dot"], "seeds": [3]}
+    return values
+
+
+def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) -> None:
+    found = graph(Params.model_validate(with_rounds(tiny_params)))
+    assert found["teach"] == {"T1": {"triples": "bm25"}, "T1b": {"triples": "few"}}
+    assert found["labelled"] == ["bm25", "few"]
+    assert found["index"] == ["dot", "dot-T2", "dot-T9"]
+    own_seed = {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" not in model}
+    assert own_seed == {
+        "dot": ("dot", "dot", "data/triples/bm25"),
+        "dot-control-T2": ("dot", "dot --teacher T2 --control", "labels/bm25/T2"),
+        "dot-control-T9": ("dot", "dot --teacher T9 --control", "labels/imported/T9"),
+        "dot-T2": ("dot", "dot --teacher T2", "labels/bm25/T2"),
+        "dot-T9": ("dot", "dot --teacher T9", "labels/imported/T9"),
+        "tk-T2": ("tk", "tk --teacher T2", "labels/few/T2"),
+        "tk-T9": ("tk", "tk --teacher T9", "labels/imported/T9"),
+    }
+    by_seed = {
+        f"{model}~3": (student, f"{words} --seed 3", place) for model, (student, words, place) in own_seed.items()
+    }
+    assert {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" in model} == by_seed
+
+
+def test_dvc_reads_it(tiny_params: Params, tmp_path: Path) -> None:
+    """The labels that a student learns from are made of its triples, and of no others."""
+    for name in ("dvc.yaml", "code.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    YAML(typ="safe", pure=True).dump(with_rounds(tiny_params), tmp_path / "params.yaml")
+    write_graph_of(tmp_path)
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=tmp_path, check=True)
+    dag = ["dvc", "dag", "--outs", "--dot"]
+    drawn = subprocess.run(dag, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    edges = set(re.findall(r'"([^"]+)" -> "([^"]+)"', drawn))
+
+    def what_makes(place: str) -> set[str]:
+        return {source for source, made in edges if made == place}
+
+    assert what_makes("models/T1b") >= {"data/triples/few"}
+    assert what_makes("labels/few/T2") == {"data/triples/few", "scores/few/T1", "scores/few/T1b"}
+    labels = {
+        model: {place for place in what_makes(f"models/{model}") if place.startswith(("labels", "data/triples"))}
+        for model in ("dot", "dot-T2", "tk-T2", "tk-T2~3", "dot-control-T9")
+    }
+    assert labels == {
+        "dot": {"data/triples/bm25"}, "dot-T2": {"labels/bm25/T2"}, "tk-T2": {"labels/few/T2"},
+        "tk-T2~3": {"labels/few/T2"}, "dot-control-T9": {"labels/imported/T9"},
+    }  # fmt: skip
+
+
+def test_names_that_yaml_would_take_for_something_else_stay_names(tiny_params: Params) -> None:
+    values = tiny_params.model_dump()
+    values["triples"] = {"null": values["triples"]["bm25"]} | values["triples"]
+    params = Params.model_validate(values)
+    assert YAML(typ="safe").load(graph_text(params)) == {"graph": graph(params)}
+    assert graph(params)["labelled"] == ["null"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("    triples: few", r"teachers.T1b.triples may name the entries \['bm25', 'few'\], not \['mined'\]"),
+        ("  few:", r"triples.imported names something else, the triples of imports: choose another"),
+    ],
+)
+def test_names_of_triples_that_cannot_be_are_refused(change: str, message: str, tmp_path: Path) -> None:
+    text = (ROOT / "tests" / "params.tiny.yaml").read_text()
+    changed = {"    triples: few": "    triples: mined", "  few:": "  imported:"}[change]
+    (tmp_path / "params.yaml").write_text(text.replace(change, changed))
+    with pytest.raises(ParamsError, match=message):
+        read_params(tmp_path / "params.yaml")
