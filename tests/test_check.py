@@ -151,11 +151,13 @@ def test_a_backbone_that_is_not_there_is_refused_with_the_entry_that_names_it(ch
 
 
 FILE = {"location": "given/file", "checksum": None}
+GIVEN = FILE | {"columns": "ids", "count": None}
+DRAWN = {"count": 8, "negatives": 1, "negatives_from": 8, "seed": 2}
 CANDIDATES = {"depth": 20, "train_depth": 20, "k1": 0.9, "b": 0.4, "runs": [FILE]}
 PLACES: dict[str, tuple[dict[str, Any], Path]] = {
     "collection": ({"collection": {"source": "beir", "location": "given/file", "dev_share": 0.1}}, layout.COLLECTION),
     "candidates.runs.0": ({"candidates": CANDIDATES}, layout.CANDIDATES),
-    "triples.bm25": ({"triples": {"bm25": FILE | {"columns": "ids", "count": None}}}, layout.TRIPLES / "bm25"),
+    "triples.bm25": ({"triples": {"bm25": GIVEN, "few": DRAWN}}, layout.TRIPLES / "bm25"),
     "imports.T9": ({"imports": {"T9": FILE}}, layout.LABELS / "imported" / "T9"),
 }
 
@@ -194,7 +196,7 @@ def whole(output: Path, params: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("location", ["https://nowhere.example/x", "s3://nowhere/x", "ir_datasets:msmarco-passage"])
 def test_what_is_elsewhere_is_not_asked_for(changed: Changed, location: str) -> None:
-    check(changed(triples={"bm25": {"location": location, "checksum": None, "columns": "ids", "count": None}}))
+    check(changed(triples={"bm25": GIVEN | {"location": location}, "few": DRAWN}))
 
 
 def test_word_vectors_that_are_not_there(changed: Changed) -> None:

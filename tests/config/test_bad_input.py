@@ -155,7 +155,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "negatives_from: 8",
             "negatives_from: 21",
-            "T1b.triples.negatives_from is 21, beyond candidates.train_depth",
+            "triples.few.negatives_from is 21, beyond candidates.train_depth",
         ),
         (
             "learning_rate: 1e-3",
@@ -225,7 +225,8 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 @pytest.mark.parametrize(
     "words",
     ["tokenize", "candidates", "triples bm25", "teach T1", "score T1 bm25", "ensemble T2 bm25",
-     "distil dot", "index dot", "evaluate", "quality", "latency", "report", "search anything", "results", "export-scores labels/bm25/T1 package"],
+     "distil dot", "index dot", "evaluate", "quality", "latency", "report",
+     "search anything", "results", "export-scores labels/bm25/T1 package"],
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
     assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
@@ -311,7 +312,7 @@ def test_workers_that_cannot_be(
     refused: Callable[..., str], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setitem(environment, variable, value)
-    assert f"{variable}: got '{value}', expected a" in refused(TINY, "score", "T1")
+    assert f"{variable}: got '{value}', expected a" in refused(TINY, "score", "T1", "bm25")
 
 
 def own_tables(directory: Path, **changes: pl.DataFrame) -> str:
@@ -469,7 +470,7 @@ def test_given_triples(
 ) -> None:
     shutil.copytree(prepared / "data", tmp_path / "data")
     params = re.sub(r"^  bm25: .*$", f"  bm25: {triples}", TINY, flags=re.MULTILINE)
-    assert expected in refused(params, "triples bm25")
+    assert expected in refused(params, "triples", "bm25")
 
 
 def test_a_preset_over_params_of_ones_own(refused: Callable[..., str], tmp_path: Path) -> None:

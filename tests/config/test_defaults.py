@@ -46,7 +46,7 @@ def test_the_tiny_params_need_no_section_that_has_a_default(tmp_path: Path) -> N
     [
         (r"labels: .*\n", "", "labels"),
         (r"pairs_per_part: 32, pairs_at_once: 100", "pairs_per_part: 32", "scoring.pairs_at_once"),
-        (r", seeds: \[\]", "", "matrix.seeds"),
+        (r"imports: \{\}\n", "", "imports"),
     ],
 )
 def test_check_refuses_params_without_a_key_that_dvc_asks_for(

@@ -19,6 +19,7 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
 from distilrank.cli.tables import show_results
 from distilrank.config.derived import control_of, model_names, ranker_names, seeded_names
+from distilrank.config.derived import labels as labels_in
 from distilrank.config.params import Params
 from distilrank.data.collection import SCHEMAS, Collection
 from distilrank.data.runs import read_trec, write_trec
@@ -150,8 +151,8 @@ def write_results(params: Params, collection: Collection) -> None:
     }
     told = {"machine": "a machine", "depth": 5, "top_k": 10, "queries": 12, "clients": 4, "measured": {}}
     write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
-    labels = {name: labels_of(random, 5 + number) for number, name in enumerate(params.label_names())}
-    write_json(layout.LABEL_QUALITY, quality(labels))
+    tables = {"/".join(labels): labels_of(random, 5 + number) for number, labels in enumerate(labels_in(params))}
+    write_json(layout.LABEL_QUALITY, quality(tables))
     for name in model_names(params):
         dev = 0.5 if name == ON_DEV else 0.4
         history = {"loss": [[2, 0.7], [4, 0.5]], "validation": {"rerank": [[2, 0.3], [4, dev]]}, "best_step": 4}
@@ -495,12 +496,12 @@ def test_the_margins_of_an_ensemble_are_its_members_mean(matrix_page: str) -> No
 def test_labels_have_their_figures_and_teachers_their_agreement(matrix_page: str) -> None:
     figures = json.loads(layout.LABEL_QUALITY.read_text())
     for name in ("T1", "T2"):
-        margin = figures["teachers"][name]["margin"]
+        margin = figures["teachers"][f"bm25/{name}"]["margin"]
         rows = [row for row in cells(matrix_page, "spreads", name) if f"{margin['mean']:.2f}" in " ".join(row)]
         assert rows, name
-    shown = [number(row[0]) for row in cells(matrix_page, "agreement", "T1")]
+    shown = [number(row[0]) for row in cells(matrix_page, "agreement", "bm25/T1")]
     assert shown == [
-        pytest.approx(pair["tau"], abs=5e-4) for pair in figures["agreement"] if pair["teachers"][0] == "T1"
+        pytest.approx(pair["tau"], abs=5e-4) for pair in figures["agreement"] if pair["teachers"][0] == "bm25/T1"
     ]
     assert len(shown) == 3
 

@@ -43,7 +43,7 @@ def params_for(tiny: Params, name: str, **changes: Any) -> Params:
         section["splits"] = {"dl19": "dl19", "dl20": "dl20"}
     values = tiny.model_dump() | {"collection": section} | changes
     values["candidates"] |= {"depth": DEPTH, "train_depth": DEPTH}
-    values["triples"] = {"bm25": {"count": 40, "negatives": 2, "negatives_from": DEPTH, "seed": 1}}
+    values["triples"]["bm25"] = {"count": 40, "negatives": 2, "negatives_from": DEPTH, "seed": 1}
     return Params.model_validate(values)
 
 

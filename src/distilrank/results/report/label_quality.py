@@ -45,19 +45,18 @@ def label_quality(inputs: ReportInputs) -> LabelQuality:
     edges = [edge for figures in teachers.values() for edge in figures["histogram"]["edges"]]
     limits = (min(edges), max(edges))
     rankers = {ranker.name: ranker for ranker in inputs.rankers if ranker.role == "teacher"}
-    rows = [_row(*name.split("/"), rankers, figures, limits) for name, figures in teachers.items()]
+    rows = [_row(name, rankers, figures, limits) for name, figures in teachers.items()]
     return LabelQuality(rows, axis("margins of labels", limits), inputs.labels["agreement"])
 
 
-def _row(
-    triples: str, name: str, rankers: Mapping[str, ReportedRanker], figures: dict[str, Any], limits: Limits
-) -> Row:
+def _row(name: str, rankers: Mapping[str, ReportedRanker], figures: dict[str, Any], limits: Limits) -> Row:
+    triples, _, teacher = name.partition("/")
     positive, negative, margin = (
         (figures[kind]["mean"], figures[kind]["deviation"]) for kind in ("positive", "negative", "margin")
     )
-    ranker, inverted = rankers.get(name), figures["negative_margins"]
-    drawn = _draw(name, ranker, figures["histogram"], limits)
-    return Row(name, triples, ranker, figures["triples"], inverted, positive, negative, margin, drawn)
+    ranker, inverted = rankers.get(teacher), figures["negative_margins"]
+    drawn = _draw(teacher, ranker, figures["histogram"], limits)
+    return Row(teacher, triples, ranker, figures["triples"], inverted, positive, negative, margin, drawn)
 
 
 def _draw(name: str, ranker: ReportedRanker | None, histogram: dict[str, list[float]], limits: Limits) -> Markup:
