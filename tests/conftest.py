@@ -1,11 +1,13 @@
 """Projects of the tests: copies of what a clone holds, with the tiny params."""
 
 import gc
+import io
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import psutil
@@ -87,7 +89,8 @@ def prepared(tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> P
     try:
         for stage in (collect, tokenize, candidates):
             stage(tiny_params)
-        triples(tiny_params, "bm25")
+        for name in tiny_params.triples:
+            triples(tiny_params, name)
     finally:
         os.chdir(before)
     return directory
@@ -118,5 +121,29 @@ def command(environment: dict[str, str]) -> Command:
         return subprocess.run(
             words, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=600
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_here(environment: dict[str, str]) -> Command:
+    """The same for `distilrank`, in this process: one of its own spends five seconds on its start."""
+
+    def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        from distilrank.cli.main import main
+
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as here, redirect_stdout(out), redirect_stderr(err):
+            here.chdir(directory)
+            here.setattr(sys, "argv", list(words))
+            for name in os.environ.keys() - environment.keys():
+                here.delenv(name)
+            for name, value in environment.items():
+                here.setenv(name, value)
+            try:
+                main()
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
     return run

@@ -209,12 +209,12 @@ def test_word_vectors_that_are_not_there(changed: Changed) -> None:
 
 
 @pytest.mark.parametrize("words", ["check", "teach T1", "distil dot", "distil dot --teacher T1"])
-def test_every_training_is_preceded_by_the_check(project: Path, command: Command, words: str) -> None:
+def test_every_training_is_preceded_by_the_check(project: Path, run_here: Command, words: str) -> None:
     """Of a student whose turn would be last; nothing is written."""
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("{architecture: tk}", "{architecture: cat, layers: 7}"))
     before = sorted(project.rglob("*"))
-    done = command(project, "distilrank", *words.split())
+    done = run_here(project, "distilrank", *words.split())
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr == (
         "distilrank: params.yaml: students.tk: backbone: got 6 layers, expected at least 7; ask for less in "

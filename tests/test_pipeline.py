@@ -37,9 +37,9 @@ FLOW = (sys.executable, "-m", "flows.distil")
 # The services of the tiny params are not those that the collection comes with.
 NAMED = r"aws-api-docs-[0-9a-f]{6}\."
 RESTORED = {
-    "distilrank teach T1b", "distilrank score T1b bm25", "distilrank distil dot", "distilrank distil dot --teacher T1",
+    "distilrank teach T1", "distilrank score T1 bm25", "distilrank distil dot", "distilrank distil dot --teacher T1",
     "distilrank distil tk --teacher T1", "distilrank distil tk --teacher T2", "distilrank index dot",
-    "distilrank index dot-T1",
+    "distilrank index dot-T1", "distilrank evaluate", "distilrank latency",
 }  # fmt: skip
 # Times differ from run to run, and the report shows them.
 MEASURED = {"evaluation/latency.json", "report/report.html"}

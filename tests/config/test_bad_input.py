@@ -10,40 +10,24 @@ import polars as pl
 import pytest
 from tests.conftest import ROOT, Command
 
-from distilrank.cli.main import main
 from distilrank.data.collection import SCHEMAS
 
 TINY = (ROOT / "tests" / "params.tiny.yaml").read_text()
 
 
 @pytest.fixture
-def refused(
-    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Runs a command in a project with these params and gives back the one line of its refusal.
-
-    In this process, because there are many: a process of its own spends a second on its start.
-    """
+def refused(tmp_path: Path, run_here: Command) -> Callable[..., str]:
+    """Runs a command in a project with these params and gives back the one line of its refusal."""
 
     def run(params: str | None, *words: str) -> str:
         if params is not None:
             (tmp_path / "params.yaml").write_text(params)
         before = sorted(tmp_path.rglob("*"))
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.argv", ["distilrank", *words])
-        for name in set(os.environ) - set(environment):
-            monkeypatch.delenv(name)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        assert ended.value.code == 2, printed.err
-        assert printed.out == ""
-        assert len(printed.err.splitlines()) == 1, printed.err
+        done = run_here(tmp_path, "distilrank", *words)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
         assert sorted(tmp_path.rglob("*")) == before
-        return printed.err
+        return done.stderr
 
     return run
 
@@ -78,8 +62,8 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "report.expected may name the measures .*'Recall@20'] of retrieve, not Recall@100, by its depth",
         ),
         (
-            "patience: null",
-            "patience: 2",
+            "validate_every: 3, patience: null",
+            "validate_every: 2, patience: 2",
             "patience, 2, cannot run out before the last of 3 validations: set at most 1",
         ),
         (

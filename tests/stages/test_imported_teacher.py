@@ -1,4 +1,4 @@
-"""Distillation from what others made: their collection, candidates, triples and scores; no teacher, by DVC."""
+"""Distillation from what others made: their collection, candidates, triples and scores; no teacher."""
 
 import json
 import shutil
@@ -7,14 +7,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 from ruamel.yaml import YAML
-from tests.conftest import DATASETS, ROOT, Command
+from tests.conftest import DATASETS, ROOT, Command, write_graph_of
 from tests.test_pipeline import clone
 
 from distilrank.config.params import Params
 from distilrank.stages.collect import collect
 from distilrank.stages.import_scores import import_scores
 
-pytestmark = pytest.mark.slow(80)
+pytestmark = pytest.mark.slow(50)
 
 MINI = DATASETS / "msmarco-teacher-mini"
 # Its ten queries, all for training, as splits of our own.
@@ -22,7 +22,8 @@ SPLITS = {"train": range(6), "dev": range(6, 8), "dl19": [8], "dl20": [9]}
 
 
 @pytest.mark.skipif(not MINI.is_dir(), reason=f"{MINI} is not there")
-def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Command) -> None:
+def test_students_learn_from_published_scores_alone(tmp_path: Path, run_here: Command) -> None:
+    """By the commands that `dvc repro` runs."""
     project = clone(tmp_path)
     write_collection(project / "collections" / "mini")
     yaml = YAML(typ="safe", pure=True)
@@ -49,8 +50,12 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
     }
     with (project / "params.yaml").open("w") as file:
         yaml.dump(params, file)
-    done = command(project, "dvc", "repro")
-    assert done.returncode == 0, done.stdout + done.stderr
+    write_graph_of(project)
+    said = ""
+    for words in commands_of_dvc(project):
+        done = run_here(project, *words.split())
+        assert done.returncode == 0, done.stdout + done.stderr
+        said += done.stdout
     metrics = json.loads((project / "evaluation/metrics.json").read_text())
     assert sorted(metrics) == ["dl19/rerank", "dl19/retrieve", "dl20/rerank", "dl20/retrieve"]
     assert list(metrics["dl20/rerank"]) == ["given", "backbone", "dot-start", "dot", "dot-control-T2", "dot-T2"]
@@ -70,7 +75,7 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
     left_out = {"of dev queries": 50, "of dl19 queries": 25, "of dl20 queries": 25}
     counts = json.loads((project / "labels/imported/T2/manifest.json").read_text())["counts"]
     assert counts == {"given": 250, "dropped": 0, **left_out, "triples": 150}
-    assert "labels/imported/T2: lines 250 given, 0 dropped, 50 of dev queries" in done.stdout
+    assert "labels/imported/T2: lines 250 given, 0 dropped, 50 of dev queries" in said
     given, learned = (
         project / place for place in ("data/triples/bm25/triples.parquet", "labels/imported/T2/labels.parquet")
     )
@@ -83,7 +88,16 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, command: Com
     page = (project / "report/report.html").read_text()
     assert "dot-T2" in page and "T1" not in page
     assert "Re-ranking the given candidates: dl20" in page
-    assert "dot-T2" in command(project, "distilrank", "results").stdout
+    assert "dot-T2" in run_here(project, "distilrank", "results").stdout
+
+
+def commands_of_dvc(project: Path) -> list[str]:
+    """Of all stages, those first that others depend on."""
+    from dvc.repo import Repo
+    from networkx import topological_sort
+
+    with Repo(str(project)) as repo:
+        return [stage.cmd for stage in reversed(list(topological_sort(repo.index.graph)))]
 
 
 def triples_of(project: Path, model: str) -> int:

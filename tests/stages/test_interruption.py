@@ -26,7 +26,7 @@ DISTIL = ("distilrank", "distil", "dot", "--teacher", "T1")
 
 
 @pytest.fixture(scope="module")
-def finished(prepared: Path, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(prepared: Path, run_here: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which all three ran without interruption."""
     directory = tmp_path_factory.mktemp("finished") / "project"
     shutil.copytree(prepared, directory)
@@ -34,7 +34,7 @@ def finished(prepared: Path, command: Command, tmp_path_factory: pytest.TempPath
     # A part a pair, so that there is time to kill between parts.
     (directory / "params.yaml").write_text(params.replace("pairs_per_part: 32", "pairs_per_part: 1"))
     for words in (TEACH, SCORE, DISTIL):
-        done = command(directory, *words)
+        done = run_here(directory, *words)
         assert done.returncode == 0, done.stderr
         assert "going on" not in done.stdout
     return directory
@@ -72,19 +72,19 @@ def history_of(model: Path) -> dict[str, Any]:
     return history
 
 
-@pytest.mark.parametrize(("words", "model", "step"), [(DISTIL, "dot-T1", 2), (TEACH, "T1", 6)])
+@pytest.mark.parametrize(("words", "model", "step"), [(DISTIL, "dot-T1", 3), (TEACH, "T1", 6)])
 def test_training_goes_on_from_its_last_checkpoint(
     words: tuple[str, ...], model: str, step: int, finished: Path, unfinished: Callable[[str], Path],
-    environment: dict[str, str], command: Command,
+    environment: dict[str, str], run_here: Command,
 ) -> None:  # fmt: skip
     project = unfinished(f"models/{model}")
     work = project / ".work" / f"train-{model}"
     end_when(lambda: any(work.glob(f"*/checkpoint-{step}/whole")), project, environment, words)
     assert not (project / "models" / model).exists()
-    resumed = command(project, *words)
+    resumed = run_here(project, *words)
     assert resumed.returncode == 0, resumed.stderr
     if step < 6:
-        assert re.search(r"training steps: going on from [24] of 6", resumed.stdout)
+        assert re.search(r"training steps: going on from 3 of 6", resumed.stdout)
     else:
         assert "training steps" not in resumed.stdout
     is_as_if_uninterrupted(project, finished, model)
@@ -104,17 +104,17 @@ def is_as_if_uninterrupted(project: Path, finished: Path, model: str) -> None:
 
 
 def test_after_ctrl_c_one_line_says_how_to_go_on(
-    unfinished: Callable[[str], Path], environment: dict[str, str], command: Command
+    unfinished: Callable[[str], Path], environment: dict[str, str], run_here: Command
 ) -> None:
     project = unfinished("models/T1")
     process = started(project, environment, TEACH)
-    wait_until(lambda: any(project.glob(".work/train-T1/*/checkpoint-2/whole")), process)
+    wait_until(lambda: any(project.glob(".work/train-T1/*/checkpoint-3/whole")), process)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    told = re.fullmatch(r"distilrank: interrupted; the same command goes on from the checkpoint of step ([24])\n", said)
+    told = re.fullmatch(r"distilrank: interrupted; the same command goes on from the checkpoint of step (3)\n", said)
     assert told, said
-    resumed = command(project, *TEACH)
+    resumed = run_here(project, *TEACH)
     assert resumed.returncode == 0, resumed.stderr
     assert f"training steps: going on from {told[1]} of 6" in resumed.stdout
 
@@ -133,17 +133,17 @@ def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[str]") -> N
 
 
 def test_a_second_training_of_one_model_is_refused_while_the_first_lives(
-    finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], command: Command
+    finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], run_here: Command
 ) -> None:
     """And once that one is killed, the next goes on from its last checkpoint."""
     project = unfinished("models/T1")
     work = project / ".work" / "train-T1"
     first = started(project, environment, TEACH)
-    wait_until(lambda: any(work.glob("*/checkpoint-2/whole")), first)
+    wait_until(lambda: any(work.glob("*/checkpoint-3/whole")), first)
     first.send_signal(signal.SIGSTOP)
     try:
         before = sorted(work.rglob("*"))
-        second = command(project, *TEACH)
+        second = run_here(project, *TEACH)
         assert (second.returncode, second.stdout) == (2, ""), second.stderr
         assert second.stderr == (
             f"distilrank: models/T1: got a training of it that still runs (process {first.pid}: distilrank teach T1), "
@@ -152,15 +152,15 @@ def test_a_second_training_of_one_model_is_refused_while_the_first_lives(
         )
         assert sorted(work.rglob("*")) == before
         # Another model is another matter.
-        assert command(project, "distilrank", "teach", "T1b").returncode == 0
+        assert run_here(project, "distilrank", "teach", "T1b").returncode == 0
     finally:
         first.kill()
         first.communicate()
     assert not (project / "models" / "T1").exists()
     # Its lock died with it.
-    third = command(project, *TEACH)
+    third = run_here(project, *TEACH)
     assert third.returncode == 0, third.stderr
-    assert re.search(r"training steps: going on from [24] of 6", third.stdout)
+    assert re.search(r"training steps: going on from 3 of 6", third.stdout)
     is_as_if_uninterrupted(project, finished, "T1")
 
 
@@ -171,7 +171,7 @@ def parts(project: Path) -> list[Path]:
 @pytest.mark.parametrize(("end", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_scoring_goes_on_after_the_last_finished_part(
     end: signal.Signals, code: int,
-    finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], command: Command,
+    finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], run_here: Command,
 ) -> None:  # fmt: skip
     project = unfinished("scores/bm25/T1")
     shutil.rmtree(project / ".store")
@@ -179,7 +179,7 @@ def test_scoring_goes_on_after_the_last_finished_part(
     assert not (project / "scores/bm25/T1").exists()
     done = parts(project)
     assert 3 <= len(done) < len(parts(finished))
-    resumed = command(project, *SCORE)
+    resumed = run_here(project, *SCORE)
     assert resumed.returncode == 0, resumed.stderr
     assert f"pairs scored by T1: going on from {len(done)} of" in resumed.stdout
     assert set(parts(project)) > set(done)
@@ -187,10 +187,10 @@ def test_scoring_goes_on_after_the_last_finished_part(
     assert got.equals(expected)
 
 
-def test_what_the_store_holds_is_not_scored_again(unfinished: Callable[[str], Path], command: Command) -> None:
+def test_what_the_store_holds_is_not_scored_again(unfinished: Callable[[str], Path], run_here: Command) -> None:
     project = unfinished("scores/bm25/T1")
     manifest = next((project / ".store").rglob("manifest.json"))
     before = {part: part.stat().st_mtime_ns for part in parts(project)}, json.loads(manifest.read_text())
-    again = command(project, *SCORE)
+    again = run_here(project, *SCORE)
     assert again.returncode == 0, again.stderr
     assert ({part: part.stat().st_mtime_ns for part in parts(project)}, json.loads(manifest.read_text())) == before

@@ -16,7 +16,7 @@ Learn = Callable[..., str]
 
 
 @pytest.fixture
-def refused_to_learn(project: Path, command: Command) -> Learn:
+def refused_to_learn(project: Path, run_here: Command) -> Learn:
     """Writes labels of the stored triples and one query more, distils from them, and returns what was printed."""
 
     def run(query: str, params: str = "") -> str:
@@ -33,7 +33,7 @@ def refused_to_learn(project: Path, command: Command) -> Learn:
         if params:
             text = Path("params.yaml").read_text()
             Path("params.yaml").write_text(text.replace("unlabelled: null", params))
-        done = command(project, "distilrank", "distil", "dot", "--teacher", "T1")
+        done = run_here(project, "distilrank", "distil", "dot", "--teacher", "T1")
         assert not layout.MODELS.exists()
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
         return done.stderr
