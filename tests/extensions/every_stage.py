@@ -25,10 +25,11 @@ from distilrank.tracking import stage_run
 TEXTS = ["delete a fleet", "list all queues of an account"]
 
 params = read_params()
-for stage in (collect, tokenize, candidates, triples):
+for stage in (collect, tokenize, candidates):
     stage(params)
+triples(params, "bm25")
 teach(params, "T1", stage_run)
-score(params, "T1", stage_run)
+score(params, "T1", "bm25", stage_run)
 distil(params, "bag", None, stage_run)
 distil(params, "bag", "T1", stage_run)
 for name in ("bag", "bag-T1"):

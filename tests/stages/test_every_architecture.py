@@ -117,8 +117,8 @@ def params(project: Path, tiny_params: Params) -> Params:
 def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> None:
     for teacher in params.teachers:
         teach(params, teacher, track)
-        score(params, teacher, track)
-    ensemble(params, "T2")
+        score(params, teacher, "bm25", track)
+    ensemble(params, "T2", "bm25")
     distil(params, "dot", None, track)
     distil(params, "cat", "T2", track, control=True)
     for student in params.students:
@@ -189,8 +189,8 @@ def test_a_student_starts_from_its_teachers_layers(params: Params) -> None:
     params = Params.model_validate(still)
     for teacher in ("cat_teacher", "dot_teacher"):
         teach(params, teacher, track)
-        score(params, teacher, track)
-    ensemble(params, "T2")
+        score(params, teacher, "bm25", track)
+    ensemble(params, "T2", "bm25")
     distil(params, "cat", "T2", track)
     teacher_weights = load_file(layout.MODELS / "cat_teacher" / "model.safetensors")
     student_weights = load_file(layout.MODELS / "cat-T2" / "model.safetensors")
