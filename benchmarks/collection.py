@@ -48,7 +48,7 @@ def main() -> None:
             ("collect", asked.passages),
             ("tokenize", asked.passages),
             ("candidates", asked.passages),
-            ("triples", asked.triples),
+            ("triples given", asked.triples),
         ):
             seconds, memory = measured(stage, folder)
             table.add_row(stage, f"{rows:,}", f"{seconds:.0f}", f"{rows / seconds:,.0f}", f"{memory / 2**20:.1f}")
@@ -56,9 +56,9 @@ def main() -> None:
 
 
 def measured(stage: str, folder: Path) -> tuple[float, int]:
-    """Seconds, and KiB of resident memory at most, of a stage in a process of its own."""
+    """Seconds, and KiB of resident memory at most, of a command of distilrank in a process of its own."""
     began = time.perf_counter()
-    process = subprocess.Popen([Path(sys.executable).with_name("distilrank"), stage], cwd=folder)
+    process = subprocess.Popen([Path(sys.executable).with_name("distilrank"), *stage.split()], cwd=folder)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{stage} failed")

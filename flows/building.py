@@ -17,13 +17,14 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from distilrank.artifacts.code_file import refuse_stale_code
 from distilrank.artifacts.dvc_files import LOCK, keep, mend
 from distilrank.artifacts.working_tree import alone_in_working_tree
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
 from flows.command import DVC, run
 from flows.failure import CommandFailed, Kind
-from flows.graph import Graph, costly_stages, default_remote, read_graph, refuse_stale, with_all_they_need
+from flows.graph import Graph, costly_stages, default_remote, read_graph, with_all_they_need
 from flows.leash import Leash
 from flows.lock_order import locked_stages, order_new_stages
 from flows.orphans import end_orphans, wait_for_trainings
@@ -98,7 +99,7 @@ def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool) -> Sta
     tell = get_run_logger().info
     try:
         mend(tell)
-        refuse_stale()
+        refuse_stale_code()
         graph = read_graph()
         graph = with_all_they_need(graph, choose(graph))
         if pushing:

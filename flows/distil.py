@@ -2,7 +2,7 @@
 
 `python -m flows.distil`, from the directory that holds dvc.yaml, runs on the server at PREFECT_API_URL, or without
 one on Prefect's ephemeral server. It ends with exit code 0 if all is built, 1 if a stage failed, 2 if DVC cannot read
-the pipeline, or code.yaml or graph.yaml is stale.
+the pipeline, or code.yaml is stale.
 """
 
 import json
@@ -17,13 +17,14 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from distilrank.artifacts.code_file import refuse_stale_code
 from distilrank.artifacts.dvc_files import mend
 from distilrank.artifacts.layout import METRICS, MODELS, REPORT
 from distilrank.errors import InputError
 from flows.building import AT_ONCE, FLOW_RUN, PAUSES, at_work, build_stages, failed, may_pass
 from flows.command import run
 from flows.failure import CommandFailed
-from flows.graph import read_graph, refuse_stale
+from flows.graph import read_graph
 from flows.leash import Leash
 from flows.results import registered_page, results_page
 from flows.server import start_server
@@ -80,7 +81,7 @@ def main() -> int:
     try:
         mend(print)
         # A mistake shows at once, before any server starts.
-        refuse_stale()
+        refuse_stale_code()
         read_graph()
         if not (server := PREFECT_API_URL.value()):
             os.environ[FLOW_RUN] = ""  # the pages of a server that ends with this process are nowhere

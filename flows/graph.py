@@ -6,25 +6,11 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from distilrank.artifacts.code_file import refuse_stale_code
-from distilrank.config.graph import GRAPH_FILE, refuse_stale_graph
-from distilrank.config.params_file import read_params
 from flows.command import PipelineError, ask
 
 Graph = dict[str, set[str]]  # stage -> the stages that it depends on
 
 EDGE = re.compile(r'"(?P<stage>[^"]+)"(?: -> "(?P<dependent>[^"]+)")?;')
-
-
-def refuse_stale() -> None:
-    """Refuse to build by a code.yaml or a graph.yaml that is there and is of other code or params.
-
-    Raises:
-        InputError: if one is stale, or params.yaml cannot be read.
-    """
-    refuse_stale_code()
-    if GRAPH_FILE.is_file():
-        refuse_stale_graph(read_params())
 
 
 def read_graph() -> Graph:

@@ -120,7 +120,7 @@ def test_without_ray_the_message_says_how_to_install_it(tmp_path: Path) -> None:
         " @classmethod\n"
         " def find_spec(cls, name, *rest): return None if name == 'ray' else PathFinder.find_spec(name, *rest)\n"
         "sys.meta_path = [one for one in sys.meta_path if one is not PathFinder] + [NoRay]\n"
-        "sys.argv = ['distilrank', 'score', 'T1']\n"
+        "sys.argv = ['distilrank', 'score', 'T1', 'bm25']\n"
         "from distilrank.cli.main import main; main()\n"
     )
     (tmp_path / "params.yaml").write_text((ROOT / "tests" / "params.tiny.yaml").read_text())
