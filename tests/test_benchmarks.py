@@ -29,7 +29,7 @@ SMALLEST: dict[str, tuple[list[str], list[str]]] = {
     ),
     "collection.py": (
         ["--passages", "300", "--triples", "100", "--queries", "20"],
-        ["collect │  300", "tokenize", "candidates", "triples │  100"],
+        ["collect │  300", "tokenize", "candidates", "triples given │  100"],
     ),
     "object_store.py": (
         ["--megabytes", "1", "--files", "20"],
