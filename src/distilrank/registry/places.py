@@ -66,14 +66,25 @@ def give_back(client: "MlflowClient", places: Places, champion: "ModelVersion", 
     name = champion.name
     _check_unmoved(client, places, None)
     if places.best and places.best.version == champion.version:
-        best = champion.tags.get(Tag.BEST_BEFORE, str(previous.version))
-        client.set_registered_model_alias(name, Alias.BEST, best)
+        client.set_registered_model_alias(name, Alias.BEST, _best_before(client, champion, previous))
     client.set_model_version_tag(name, champion.version, Tag.ROLLED_BACK, now())
     client.set_registered_model_alias(name, Alias.CHAMPION, str(previous.version))
     if before := previous.tags.get(Tag.CHAMPION_BEFORE):
         client.set_registered_model_alias(name, Alias.PREVIOUS, before)
     else:
         client.delete_registered_model_alias(name, Alias.PREVIOUS)
+
+
+def _best_before(client: "MlflowClient", champion: "ModelVersion", previous: "ModelVersion") -> str:
+    """The number of the best version before a champion, of those that were not rolled back; else of the previous."""
+    passed, number = {str(champion.version)}, champion.tags.get(Tag.BEST_BEFORE)
+    while number and number not in passed:
+        version = client.get_model_version(champion.name, number)
+        if Tag.ROLLED_BACK not in version.tags:
+            return str(number)
+        passed.add(number)
+        number = version.tags.get(Tag.BEST_BEFORE)
+    return str(previous.version)
 
 
 def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVersion | None") -> None:
