@@ -261,7 +261,7 @@ def show_bounds(console: Console, task: Task, pairs: pl.DataFrame, budget: int) 
                 stored_batch(stored, own[batch], tokens.special_tokens.pad)
                 for stored, own in zip((tokens.queries, tokens.passages), rows, strict=True)
             )
-            ranker(queries, passages)
+            ranker.score(queries, passages)
 
     with torch.inference_mode():
         score()

@@ -63,7 +63,7 @@ def begun(folder: Path, backbone: Path, params: Ranker, family: str = "bert") ->
 def scores(model: Path, queries: list[str], passages: list[str]) -> Tensor:
     ranker, tokenizer = load_ranker(model), TextTokenizer(model)
     with torch.inference_mode():
-        return ranker(
+        return ranker.score(
             text_batch(queries, LENGTHS.query_length, tokenizer),
             text_batch(passages, LENGTHS.passage_length, tokenizer),
         )

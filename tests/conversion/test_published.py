@@ -119,7 +119,7 @@ def imported_scores(source: Path, architecture: str) -> Tensor:
     ranker, tokenizer = load_ranker(target), TextTokenizer(target)
     queries = text_batch(QUERIES, QUERY_LENGTH, tokenizer)
     with torch.inference_mode():
-        return ranker(queries, text_batch(PASSAGES, PASSAGE_LENGTH, tokenizer))
+        return ranker.score(queries, text_batch(PASSAGES, PASSAGE_LENGTH, tokenizer))
 
 
 def agree(scores: Tensor, published: Tensor) -> None:
@@ -175,7 +175,7 @@ def test_cat(publisher: Publisher, backbone: Path, family: str) -> None:
     import_model(source, target, "cat", 10, PASSAGE_LENGTH)
     own = TextTokenizer(target)
     with torch.inference_mode():
-        scores = load_ranker(target)(text_batch(QUERIES, 10, own), text_batch(short, PASSAGE_LENGTH, own))
+        scores = load_ranker(target).score(text_batch(QUERIES, 10, own), text_batch(short, PASSAGE_LENGTH, own))
     agree(scores, classifier(pooled).squeeze(1))
 
 
@@ -216,7 +216,7 @@ def test_prettr(publisher: Publisher, tokenize: Callable[..., dict[str, Tensor]]
     # Passages stay in full precision, while its parts, unlike in training, drop nothing out.
     ranker.training = True
     with torch.inference_mode():
-        scores = ranker(text_batch(QUERIES, QUERY_LENGTH, own), text_batch(PASSAGES, PASSAGE_LENGTH, own))
+        scores = ranker.score(text_batch(QUERIES, QUERY_LENGTH, own), text_batch(PASSAGES, PASSAGE_LENGTH, own))
     agree(scores, published)
 
 

@@ -112,9 +112,9 @@ def assert_scores_stand_alone(ranker: base.Ranker, tolerance: float) -> None:
     """Scores depend neither on padding, nor on the order of a batch, nor on what else is in it."""
     queries, passages = rows(3, 7, 5, width=9, seed=1), rows(20, 4, 11, width=24, seed=2)
     with torch.inference_mode():
-        together = ranker(queries, passages)
-        alone = torch.cat([ranker(row(queries, number), row(passages, number)) for number in range(3)])
-        backwards = ranker(turned(queries), turned(passages)).flip(0)
+        together = ranker.score(queries, passages)
+        alone = torch.cat([ranker.score(row(queries, number), row(passages, number)) for number in range(3)])
+        backwards = ranker.score(turned(queries), turned(passages)).flip(0)
     assert_close(together, alone, tolerance)
     assert_close(together, backwards, tolerance)
     assert together.std() > 50 * tolerance, "scores so alike that nothing was shown"

@@ -45,7 +45,7 @@ def test_packed_sequences_score_as_padded_ones_do(
     assert isinstance(ranker, TransformerRanker)
     read: list[torch.Size] = []
     ranker.backbone.embeddings.register_forward_hook(lambda _module, _inputs, states: read.append(states.shape))
-    assert_close(ranker(*PAIRS), expected, 1e-5)
+    assert_close(ranker.score(*PAIRS), expected, 1e-5)
     if option.startswith("cat"):
         # Query, passage, [CLS] and two [SEP] of each pair, and nothing else.
         assert read[0][:2] == (1, sum(q + p + 3 for q, p in zip((3, 12, 5, 1), (24, 2, 11, 7), strict=True)))
@@ -69,7 +69,7 @@ def test_packed_attention_trains_as_padded_does(save: Save, monkeypatch: pytest.
     for acceleration in ("", "attention=packed"):
         monkeypatch.setenv(VARIABLE, acceleration)
         ranker = load_ranker(directory).train()
-        (ranker(*PAIRS) ** 2).sum().backward()
+        (ranker.score(*PAIRS) ** 2).sum().backward()
         gradients.append(torch.cat([one.grad.flatten() for one in ranker.parameters() if one.grad is not None]))
     assert_close(gradients[1], gradients[0], 1e-4)
 

@@ -70,7 +70,7 @@ def test_every_architecture_begins_on_every_family(
     assert_scores_stand_alone(ranker, tolerance_of(params))
     ranker.save_pretrained(tmp_path)
     with torch.inference_mode():
-        assert_close(load_ranker(tmp_path)(*PAIRS), ranker(*PAIRS), 1e-6)
+        assert_close(load_ranker(tmp_path)(*PAIRS), ranker.score(*PAIRS), 1e-6)
 
 
 @pytest.mark.parametrize("pooling", ["cls", "pooler"])
@@ -84,9 +84,9 @@ def test_the_first_token_alone_scores_as_the_whole_last_layer(
     kind = pretrained_config(family).model_type
     assert FirstTokenReader.reads(ranker.backbone) is (kind in ("bert", "electra", "roberta"))
     with torch.inference_mode():
-        scores = ranker(*PAIRS)
+        scores = ranker.score(*PAIRS)
         ranker._first_token = ()
-        assert_close(scores, ranker(*PAIRS), 1e-5)
+        assert_close(scores, ranker.score(*PAIRS), 1e-5)
 
 
 def test_layers_with_berts_parts_but_another_arithmetic_are_not_taken_for_berts() -> None:
@@ -124,7 +124,7 @@ def test_weights_in_half_precision_are_taken_up_in_float32(tokenizer: TextTokeni
     for params in PARAMS.values():
         ranker = small_ranker(params, folder, tokenizer)
         assert {parameter.dtype for parameter in ranker.parameters()} == {torch.float32}
-        assert ranker(*PAIRS).dtype == torch.float32
+        assert ranker.score(*PAIRS).dtype == torch.float32
 
 
 def test_more_layers_than_the_backbone_has_are_refused(folders: dict[str, Path], tokenizer: TextTokenizer) -> None:
@@ -142,7 +142,7 @@ def test_texts_longer_than_the_positions_are_refused(
     for params in (PARAMS["cat"], PARAMS["prettr"]):
         ranker = begin_ranker(params, pretrained(folders[name]), fits, tokenizer).eval()
         longest = rows(fits.passage_length, width=fits.passage_length, seed=1)
-        assert ranker(rows(12, width=12, seed=2), longest).isfinite().all()
+        assert ranker.score(rows(12, width=12, seed=2), longest).isfinite().all()
         with pytest.raises(BackboneError, match=f"got {available} positions .*, expected at least {available + 1}"):
             check_fits(params, pretrained_config(folders[name]), beyond, tokenizer)
 

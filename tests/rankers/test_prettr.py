@@ -56,7 +56,7 @@ def test_it_scores_as_the_paper_has_it(name: str, masks: int, backbone: Path, tm
         expected.append(joined[0] @ weights["head.weight"][0] + weights["head.bias"][0])
     with torch.inference_mode():
         # In training nothing is stored, so nothing is rounded.
-        assert_close(ranker.train()(queries, passages).double(), torch.tensor(np.array(expected)), 1e-4)
+        assert_close(ranker.train().score(queries, passages).double(), torch.tensor(np.array(expected)), 1e-4)
 
 
 def numpy_embedded(tokens: list[int], start: int, segment: int, weights: dict[str, Matrix]) -> Matrix:
@@ -110,7 +110,7 @@ def test_a_stored_passage_is_what_it_is_in_any_batch(ranker: PrettrRanker) -> No
 def test_stored_passages_score_as_those_of_training_but_for_rounding(ranker: PrettrRanker) -> None:
     queries, passages = rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2)
     with torch.inference_mode():
-        stored, full = ranker.eval()(queries, passages), ranker.train()(queries, passages)
+        stored, full = ranker.eval().score(queries, passages), ranker.train().score(queries, passages)
     assert_close(stored, full, 5e-3)
 
 

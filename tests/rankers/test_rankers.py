@@ -58,13 +58,13 @@ def test_encoding_apart_and_interacting_equals_forward(ranker: Ranker) -> None:
     queries, passages = rows(3, 7, width=8, seed=1), rows(9, 4, 11, 6, width=12, seed=2)
     with torch.inference_mode():
         apart = ranker.interact(ranker.encode_queries(queries).repeat(2), ranker.encode_passages(passages))
-        torch.testing.assert_close(apart, ranker(queries, passages))
+        torch.testing.assert_close(apart, ranker.score(queries, passages))
     assert apart.dtype == torch.float32
     assert apart.shape == (4,)
 
 
 def test_gradients_reach_every_parameter(ranker: Ranker) -> None:
-    scores = ranker.train()(rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2))
+    scores = ranker.train().score(rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2))
     (scores**2).sum().backward()
     # What is added to all keys alike changes no attention: only rounding gives their bias a gradient.
     without = [
@@ -82,7 +82,7 @@ def test_saved_and_loaded_it_gives_the_same_scores(ranker: Ranker, params: Ranke
     loaded.save_pretrained(second)
     queries, passages = rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2)
     with torch.inference_mode():
-        assert_close(loaded(queries, passages), ranker(queries, passages), 1e-6)
+        assert_close(loaded.score(queries, passages), ranker.score(queries, passages), 1e-6)
     for directory in (first, second):
         assert {file.name for file in directory.iterdir()} == {"config.json", "model.safetensors"}
         assert not re.search(r"[\"']/|" + re.escape(tmp_path.name), (directory / "config.json").read_text())
@@ -94,7 +94,7 @@ def test_texts_without_a_token_have_finite_scores(ranker: Ranker) -> None:
     with torch.inference_mode():
         for queries in (NO_TOKENS, some):
             for passages in (NO_TOKENS, some):
-                assert ranker(queries, passages).isfinite().all()
+                assert ranker.score(queries, passages).isfinite().all()
 
 
 def test_it_learns_the_margins_of_a_few_triples_by_heart(ranker: Ranker) -> None:
@@ -104,7 +104,7 @@ def test_it_learns_the_margins_of_a_few_triples_by_heart(ranker: Ranker) -> None
     optimizer = torch.optim.Adam(ranker.train().parameters(), lr=3e-3)
     losses: list[float] = []
     while len(losses) < 80 and (not losses or losses[-1] > losses[0] / 10):
-        scores = ranker(queries, passages).view(4, 2)
+        scores = ranker.score(queries, passages).view(4, 2)
         loss = ((scores[:, 0] - scores[:, 1] - margins) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()

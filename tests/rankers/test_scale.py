@@ -37,8 +37,8 @@ def tokenizer(backbone: Path) -> TextTokenizer:
 
 def scores_of(ranker: Ranker) -> Tensor:
     """(4, 2) scores of a positive and a negative for each of four queries."""
-    scores: Tensor = ranker(rows(3, 7, 5, 4, width=7, seed=1), rows(9, 4, 11, 6, 8, 8, 3, 10, width=11, seed=2))
-    return scores.view(4, 2)
+    queries, passages = rows(3, 7, 5, 4, width=7, seed=1), rows(9, 4, 11, 6, 8, 8, 3, 10, width=11, seed=2)
+    return ranker.score(queries, passages).view(4, 2)
 
 
 def test_a_normalised_dot_scores_by_cosine(bert: Path, tokenizer: TextTokenizer) -> None:

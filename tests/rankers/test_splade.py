@@ -61,7 +61,7 @@ def test_vectors_and_scores_are_those_of_the_masked_language_model(
     with torch.inference_mode():
         queries, passages = ([by_hand(masked, batch, number) for number in range(3)] for batch in PAIRS)
         encoded = ranker.encode_passages(PAIRS[1])
-        scores = ranker(*PAIRS)
+        scores = ranker.score(*PAIRS)
     assert encoded.values.shape == (3, 1, 30522)
     torch.testing.assert_close(encoded.values[:, 0], torch.stack(passages), atol=1e-5, rtol=1e-5)
     expected = torch.stack([query @ passage for query, passage in zip(queries, passages, strict=True)])
@@ -77,7 +77,7 @@ def test_gradients_are_those_of_the_masked_language_model(
     ranker = begun(tmp_path, tokenizer)
     monkeypatch.setattr(splade, "_MOST_LOGITS", at_once)
     weights = torch.linspace(-1, 1, 3)
-    (ranker(*PAIRS) * weights).sum().backward()
+    (ranker.score(*PAIRS) * weights).sum().backward()
     scores = torch.stack([by_hand(masked, PAIRS[0], number) @ by_hand(masked, PAIRS[1], number) for number in range(3)])
     (scores * weights).sum().backward()
     # The table of word embeddings learns as the first layer and as the decoder.
@@ -153,14 +153,14 @@ def test_word_embeddings_are_saved_once_and_scores_stay_the_same(tokenizer: Text
     assert large == ["backbone.embeddings.word_embeddings.weight"]
     with torch.inference_mode():
         loaded = load_ranker(tmp_path / "saved")
-        torch.testing.assert_close(loaded(*PAIRS), ranker(*PAIRS), atol=0, rtol=0)
+        torch.testing.assert_close(loaded.score(*PAIRS), ranker.score(*PAIRS), atol=0, rtol=0)
 
 
 def test_a_training_in_bfloat16_has_float32_scores_and_gradients(tokenizer: TextTokenizer, tmp_path: Path) -> None:
     ranker = begun(saved_backbone("bert", tmp_path), tokenizer).train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        scores = ranker(*PAIRS)
+        scores = ranker.score(*PAIRS)
     scores.sum().backward()
     assert scores.dtype == torch.float32
-    torch.testing.assert_close(scores, ranker(*PAIRS), atol=0.5, rtol=0.03)
+    torch.testing.assert_close(scores, ranker.score(*PAIRS), atol=0.5, rtol=0.03)
     assert {one.grad.dtype for one in ranker.parameters() if one.grad is not None} == {torch.float32}

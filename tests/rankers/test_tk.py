@@ -48,7 +48,9 @@ def test_it_scores_as_the_paper_has_it(ranker: TkRanker) -> None:
         for number, real in enumerate(passages.mask)
     ]
     with torch.inference_mode():
-        torch.testing.assert_close(ranker(queries, passages), torch.tensor(expected).float(), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            ranker.score(queries, passages), torch.tensor(expected).float(), atol=1e-4, rtol=1e-4
+        )
 
 
 def numpy_score(weights: dict[str, Matrix], query: npt.NDArray[Any], passage: npt.NDArray[Any]) -> float:
@@ -136,7 +138,7 @@ def test_words_begin_as_those_of_a_glove_file_which_a_trained_ranker_needs_no_mo
     ranker.save_pretrained("model")
     file.unlink()
     pair = (rows(3, width=3, seed=1), rows(5, width=5, seed=2))
-    torch.testing.assert_close(load_ranker(Path("model"))(*pair), ranker(*pair))
+    torch.testing.assert_close(load_ranker(Path("model")).score(*pair), ranker.score(*pair))
 
 
 def test_kernels_and_embeddings_may_learn_at_rates_of_their_own(ranker: TkRanker) -> None:
@@ -167,7 +169,7 @@ def test_margins_of_matching_words_are_learned_at_the_demos_rates_whatever_the_s
     )  # fmt: skip
     optimizer = torch.optim.Adam(parameter_groups(ranker, rates))
     for _ in range(50):
-        scores = ranker(queries, passages).view(8, 2)
+        scores = ranker.score(queries, passages).view(8, 2)
         loss = ((scores[:, 0] - scores[:, 1] - wanted) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -186,7 +188,7 @@ def test_a_kernel_that_is_pushed_down_for_some_steps_can_come_back(ranker: TkRan
     ranker.zero_grad()
     queries, passages = rows(3, width=3, seed=1), rows(5, width=5, seed=2)
     passages.ids[0, :3] = queries.ids[0]
-    ranker(queries, passages).sum().backward()
+    ranker.score(queries, passages).sum().backward()
     assert kernels.grad is not None
     assert kernels.grad[0] != 0, "the kernel of exact matches"
     kernels.data.copy_(own)

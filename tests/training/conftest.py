@@ -62,7 +62,7 @@ def begin(tokenizer: TextTokenizer) -> Begin:
     def ranker(params: RankerParams) -> Ranker:
         torch.manual_seed(3)
         config = BertConfig(
-            vocab_size=tokenizer.vocabulary_size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+            vocab_size=tokenizer.vocabulary_size, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
             intermediate_size=16, max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         )  # fmt: skip
         begun = begin_ranker(params, BertModel(config), Tokens(query_length=5, passage_length=12), tokenizer)

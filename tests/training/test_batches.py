@@ -1,29 +1,69 @@
 """What a batch of triples holds, and which triples make none."""
 
+from itertools import product
+
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from tests.training.conftest import Begin
 
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import MissingInput, ScoreError
-from distilrank.training.batches import TripleDataset
+from distilrank.rankers.base import Pairs, TokenBatch
+from distilrank.rankers.params import RankerParams
+from distilrank.rankers.table import ARCHITECTURES
+from distilrank.training.batches import Collator, TripleDataset
+
+PARAMS: dict[str, RankerParams] = {
+    name: next(iter(one.examples(layers=2, width=16).values())) for name, one in ARCHITECTURES.items()
+}
 
 
-def test_a_batch_holds_each_positive_before_its_negatives(triples: pl.DataFrame, tokens: TokenStore) -> None:
+def test_a_batch_holds_each_text_once_and_like_lengths_together(triples: pl.DataFrame, tokens: TokenStore) -> None:
     scores = np.arange(18, dtype=np.float32).reshape(6, 3)
-    batch = TripleDataset(tokens.triple_rows(triples), tokens.texts, scores).collate([4, 1])
-    assert batch["query_rows"].tolist() == [3, 1]
-    assert batch["passage_rows"].tolist() == [[6, 4, 2], [0, 1, 5]]
-    for side, store, rows in (("query", tokens.queries, [3, 1]), ("passage", tokens.passages, [6, 4, 2, 0, 1, 5])):
-        ids, mask = batch[f"{side}_ids"], batch[f"{side}_mask"]
-        assert ids.shape == mask.shape
-        assert [ids[at, mask[at]].tolist() for at in range(len(rows))] == [store[row].tolist() for row in rows]
-        assert (ids[~mask] == tokens.special_tokens.pad).all()
-    assert batch["teacher"].tolist() == [[12, 13, 14], [3, 4, 5]]
+    dataset = TripleDataset(tokens.triple_rows(triples), tokens.texts, scores)
+    # q3 with p6, p4, p2; q1 with p0, p1, p5; q1 with p0, p1, p5 once more
+    numbers, of_queries, of_passages = [4, 1, 1], [3, 1, 1], [[6, 4, 2], [0, 1, 5], [0, 1, 5]]
+    for budget in (4, 10, 1000):
+        batch = Collator(dataset, budget)(numbers)
+        for side, places, store, rows in (
+            ("queries", "query_of", tokens.queries, of_queries),
+            ("passages", "passage_of", tokens.passages, of_passages),
+        ):
+            texts = [row[kept].tolist() for some in batch[side] for row, kept in zip(*some.values(), strict=True)]
+            assert len(texts) == len(np.unique(rows))
+            found = [texts[place] for place in batch[places].ravel()]
+            assert found == [store[row].tolist() for row in np.ravel(rows)]
+            assert [*map(len, texts)] == sorted(map(len, texts))
+            assert all(
+                len(some["ids"]) == 1 or some["ids"].numel() + 2 * len(some["ids"]) <= budget for some in batch[side]
+            )
+            assert all((some["ids"][~some["mask"]] == tokens.special_tokens.pad).all() for some in batch[side])
+        assert batch["teacher"].tolist() == scores[numbers].tolist()
+        assert batch["numbers"].tolist() == numbers
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("reads_pairs", [False, True])
+def test_the_order_leads_from_scores_to_triples(
+    every: bool, reads_pairs: bool, triples: pl.DataFrame, tokens: TokenStore
+) -> None:
+    batch = Collator(TripleDataset(tokens.triple_rows(triples), tokens.texts, None), 12, every, reads_pairs)([4, 1, 0])
+    # A pair's score: what it is a pair of.
+    scores = [pair for some in batch["pairs"] for pair in zip(*(side.tolist() for side in some.values()), strict=True)]
+    assert len(batch["pairs"]) > 1 or not reads_pairs
+    ordered = [scores[place] for place in batch["order"]]
+    if every:
+        queries, passages = (sum(len(some["ids"]) for some in batch[side]) for side in ("queries", "passages"))
+        assert ordered == [*product(range(queries), range(passages))]
+    else:
+        wanted = zip(batch["query_of"].tolist(), batch["passage_of"].tolist(), strict=True)
+        assert ordered == [(query, passage) for query, own in wanted for passage in own]
 
 
 def test_without_a_teacher_a_batch_has_no_scores(triples: pl.DataFrame, tokens: TokenStore) -> None:
-    assert "teacher" not in TripleDataset(tokens.triple_rows(triples), tokens.texts, None).collate([0])
+    assert "teacher" not in Collator(TripleDataset(tokens.triple_rows(triples), tokens.texts, None), 100)([0])
 
 
 @pytest.mark.parametrize(
@@ -40,3 +80,39 @@ def test_rows_that_differ_in_negatives_are_refused(negatives: list[list[str]], g
 def test_scores_of_another_shape_are_refused(triples: pl.DataFrame, tokens: TokenStore) -> None:
     with pytest.raises(ScoreError, match=r"got shape \(6, 2\), expected .* \(6, 3\)"):
         TripleDataset(tokens.triple_rows(triples), tokens.texts, np.zeros((6, 2), np.float32))
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS.keys())
+def test_scores_and_gradients_are_those_of_pairs_on_their_own(
+    params: RankerParams, every: bool, begin: Begin, triples: pl.DataFrame, tokens: TokenStore
+) -> None:
+    """Whichever texts are the same, and whichever are encoded together."""
+    dataset = TripleDataset(tokens.triple_rows(triples), tokens.texts, None)
+    batch = Collator(dataset, 16, every, params.reads_pairs)([0, 1, 2, 3, 0])
+    queries, passages = ([TokenBatch(**some) for some in batch[side]] for side in ("queries", "passages"))
+    pairs = [Pairs(**some) for some in batch["pairs"]]
+    assert len(passages) > 1
+    together, alone = begin(params).train(), begin(params).train()
+    scores = together(queries, passages, pairs)
+    texts = [[row[kept] for some in side for row, kept in zip(*some, strict=True)] for side in (queries, passages)]
+    one_by_one = torch.cat(
+        [
+            alone.score(_batch_of(texts[0][query]), _batch_of(texts[1][passage]))
+            for some in pairs
+            for query, passage in zip(*some, strict=True)
+        ]
+    )
+    torch.testing.assert_close(scores, one_by_one, atol=1e-5, rtol=1e-5)
+    weights = torch.from_numpy(np.random.default_rng(0).normal(size=len(scores))).float()
+    for found in (scores, one_by_one):
+        (found * weights).sum().backward()
+    for name, weight in alone.named_parameters():
+        gradient = together.get_parameter(name).grad
+        assert (gradient is None) == (weight.grad is None), name
+        torch.testing.assert_close(gradient, weight.grad, atol=1e-6, rtol=1e-5)
+
+
+def _batch_of(ids: torch.Tensor) -> TokenBatch:
+    """One text."""
+    return TokenBatch(ids[None], torch.ones_like(ids[None], dtype=torch.bool))

@@ -56,7 +56,7 @@ def score_of_pair(ranker: Ranker, tokens: TokenStore, query: int, passage: int) 
     """The score of one query and one passage, on their own."""
     pair = [torch.from_numpy(store[row].astype(np.int64)).unsqueeze(0) for store, row in
             ((tokens.queries, query), (tokens.passages, passage))]  # fmt: skip
-    return float(ranker(*(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool)) for ids in pair)).item())
+    return float(ranker.score(*(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool)) for ids in pair)).item())
 
 
 @pytest.mark.parametrize("params", [TK, DOT], ids=["tk", "dot"])
@@ -79,7 +79,7 @@ def test_infonce_compares_each_query_with_all_of_the_batch_but_its_own_positives
         facing = [int(positive[1]), *(passage for passage in passages if f"p{passage}" not in relevant)]
         scores = np.array([score_of_pair(trainer.ranker, tokens, int(query_id[1]), passage) for passage in facing])
         losses.append(np.logaddexp.reduce(scores / 0.1) - scores[0] / 0.1)
-    loss = trainer.compute_loss(trainer.ranker, task.triples.collate(rows))
+    loss = trainer.compute_loss(trainer.ranker, trainer.data_collator(rows))
     assert loss.item() == pytest.approx(np.mean(losses), rel=1e-4, abs=1e-4)
 
 
@@ -93,7 +93,7 @@ def test_a_loss_over_groups_compares_a_query_with_its_own_passages_alone(
     student = [[score_of_pair(trainer.ranker, tokens, query, passage) for passage in passages]
                for query, passages in ((1, (0, 1, 5)), (3, (6, 4, 2)))]  # fmt: skip
     wrong = np.subtract(student, scores[[1, 4]])
-    loss = trainer.compute_loss(trainer.ranker, taught.triples.collate([1, 4]))
+    loss = trainer.compute_loss(trainer.ranker, trainer.data_collator([1, 4]))
     assert loss.item() == pytest.approx(np.mean((wrong[:, :1] - wrong[:, 1:]) ** 2), rel=1e-4)
 
 

@@ -54,7 +54,7 @@ def ndcg(ranker: Ranker, tokens: TokenStore, passages: dict[int, list[int]]) -> 
 def score_of_pair(ranker: Ranker, tokens: TokenStore, query: int, passage: int) -> float:
     texts = (tokens.queries[query], tokens.passages[passage])
     pair = [torch.from_numpy(ids.astype(np.int64)).unsqueeze(0) for ids in texts]
-    return float(ranker(*(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool)) for ids in pair)).item())
+    return float(ranker.score(*(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool)) for ids in pair)).item())
 
 
 def test_a_dense_ranker_searches_as_well(validating: Validating, begin: Begin, tokens: TokenStore) -> None:

@@ -91,11 +91,11 @@ def scores_and_gradients(ranker: Ranker, texts: StoredTexts, precision: Precisio
     ranker.zero_grad()
     with float32_products(precision, device):
         with autocast(precision, device):
-            trained = ranker.train()(queries, passages)
+            trained = ranker.train().score(queries, passages)
         (trained * torch.linspace(-1, 1, len(trained), device=device)).sum().backward()
         ranker.train(False)
         with autocast(precision, device), torch.inference_mode():
-            scored = ranker(queries, passages)
+            scored = ranker.score(queries, passages)
     scores = torch.cat([trained.detach(), scored])
     gradients = {name: one.grad.float().cpu() for name, one in ranker.named_parameters() if one.grad is not None}
     return scores.cpu(), gradients
@@ -114,10 +114,12 @@ def _allowed(ranker: Ranker, precision: Precision) -> Tolerance:
 @torch.inference_mode()
 def compare_batches(ranker: Ranker, texts: StoredTexts, params: RankerParams) -> str:
     queries, passages = _batch(texts, ranker.device)
-    together = ranker(queries, passages)
-    alone = torch.cat([ranker(_row(queries, row), _row(passages, row)) for row in range(len(together))])
-    backwards = ranker(TokenBatch(*(one.flip(0) for one in queries)), TokenBatch(*(one.flip(0) for one in passages)))
-    wider = ranker(_widened(queries, 3), _widened(passages, 5))
+    together = ranker.score(queries, passages)
+    alone = torch.cat([ranker.score(_row(queries, row), _row(passages, row)) for row in range(len(together))])
+    backwards = ranker.score(
+        TokenBatch(*(one.flip(0) for one in queries)), TokenBatch(*(one.flip(0) for one in passages))
+    )
+    wider = ranker.score(_widened(queries, 3), _widened(passages, 5))
     apart = max(_apart(other, together) for other in (alone, backwards.flip(0), wider))
     spread = float(together.std())
     allowed = STORED_IN_HALF if params.stored_in_half else TOLERANCES["float32"].scores
@@ -135,7 +137,7 @@ def compare_stored(ranker: Ranker, texts: StoredTexts) -> str:
     encoded = ranker.encode_passages(_widened(passages, 5))
     stored = Encoded(encoded.values.cpu().to(ranker.device), encoded.mask.cpu().to(ranker.device))
     allowed = STORED_IN_HALF if encoded.values.dtype == torch.float16 else TOLERANCES["float32"].scores
-    return _same(ranker.interact(ranker.encode_queries(queries), stored), ranker(queries, passages), allowed)
+    return _same(ranker.interact(ranker.encode_queries(queries), stored), ranker.score(queries, passages), allowed)
 
 
 @torch.inference_mode()
@@ -146,7 +148,7 @@ def compare_loaded(bench: Bench, ranker: Ranker, texts: StoredTexts) -> str:
     loaded = load_ranker(directory)
     if loaded.device.type != bench.device_type:
         raise Differs(f"it was loaded on {loaded.device}")
-    return _same(loaded(queries, passages), ranker(queries, passages), 1e-5)
+    return _same(loaded.score(queries, passages), ranker.score(queries, passages), 1e-5)
 
 
 def _same(scores: Tensor, expected: Tensor, allowed: float) -> str:

@@ -1,11 +1,13 @@
 """The protocol that makes every architecture one program: encode queries, encode passages, let them interact."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from distilrank.data.tokenizer import TextTokenizer
@@ -14,6 +16,13 @@ from distilrank.rankers.params import RankerParams
 
 # [CLS] and [SEP] come on top of the stored tokens of a query and a passage.
 SPECIAL_TOKENS = 3
+
+
+class Pairs(NamedTuple):
+    """Which of some queries meet which of some passages, by their places: (pairs,) each, int64."""
+
+    queries: Tensor
+    passages: Tensor
 
 
 class TokenBatch(NamedTuple):
@@ -40,9 +49,18 @@ class Encoded:
         """Each row `times` times, one after the other: as queries face several passages each."""
         return type(self)(self.values.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0))
 
-    def tile(self, times: int) -> Self:
-        """All rows, `times` times over: as the passages of a batch face every query of it."""
-        return type(self)(torch.cat([self.values] * times), torch.cat([self.mask] * times))
+    def at(self, places: Tensor) -> Self:
+        """The rows at these places (rows,), each as often as it is named."""
+        return type(self)(self.values[places], self.mask[places])
+
+    @classmethod
+    def joined(cls, some: Sequence[Self]) -> Self:
+        """All rows, one batch after the other, filled up to the longest."""
+        longest = max(one.mask.shape[1] for one in some)
+        return cls(
+            torch.cat([_filled_up(one.values, longest) for one in some]),
+            torch.cat([_filled_up(one.mask, longest) for one in some]),
+        )
 
 
 def in_float32(encoded: Encoded) -> torch.autocast:
@@ -103,20 +121,32 @@ class Ranker(PreTrainedModel):
         Raises BackboneError where they do not fit.
         """
 
-    def forward(self, queries: TokenBatch, passages: TokenBatch, every: bool = False) -> Tensor:
-        """Scores (rows of passages,): query i meets the i-th group of as many passages as there are for each query.
-
-        Where `every` query meets every passage, (queries * passages,): all of the first query's, then the second's.
-        """
-        encoded, encoded_passages = self.encode_queries(queries), self.encode_passages(passages)
-        if every:
-            return self.interact(encoded.repeat(len(passages.ids)), encoded_passages.tile(len(queries.ids)))
+    def score(self, queries: TokenBatch, passages: TokenBatch) -> Tensor:
+        """Scores (rows of passages,): query i meets the i-th group of as many passages as there are for each query."""
         group = len(passages.ids) // len(queries.ids)
-        return self.interact(encoded.repeat(group), encoded_passages)
+        return self.interact(self.encode_queries(queries).repeat(group), self.encode_passages(passages))
+
+    def forward(self, queries: Sequence[TokenBatch], passages: Sequence[TokenBatch], pairs: Sequence[Pairs]) -> Tensor:
+        """Scores (pairs,) in the order of the pairs, as a training wants them.
+
+        Texts come in batches of like length, and so do pairs, whose places count through all batches: each text is
+        encoded once, and padding costs little.
+        """
+        encoded = Encoded.joined([self.encode_queries(batch) for batch in queries])
+        encoded_passages = Encoded.joined([self.encode_passages(batch) for batch in passages])
+        return torch.cat(
+            [self.interact(encoded.at(some.queries), encoded_passages.at(some.passages)) for some in pairs]
+        )
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """What may learn at a rate of its own, by the name that params.yaml gives it."""
         return {}
+
+
+def _filled_up(rows: Tensor, length: int) -> Tensor:
+    """Rows (rows, length, ...) with zeros behind them."""
+    missing = length - rows.shape[1]
+    return pad(rows, (0, 0) * (rows.ndim - 2) + (0, missing)) if missing else rows
 
 
 def check_enough(what: str, asked: int, available: int) -> None:

@@ -57,7 +57,7 @@ def pair_scores(
         queries = stored_batch(texts.queries, pairs.query_rows[batch], texts.pad).to(device, pinned)
         passages = stored_batch(texts.passages, pairs.passage_rows[batch], texts.pad).to(device, pinned)
         with autocast(precision, device):
-            scored: npt.NDArray[np.float32] = ranker(queries, passages).cpu().numpy()
+            scored: npt.NDArray[np.float32] = ranker.score(queries, passages).cpu().numpy()
         return scored
 
     scores = np.empty(len(lengths), np.float32)

@@ -20,6 +20,9 @@ class RankerParams(Section):
     # Its stored passages are rounded to float16, and with them its scores.
     stored_in_half: ClassVar[bool] = False
 
+    # What it costs to score lies in pairs, which a transformer reads joined.
+    reads_pairs: ClassVar[bool] = False
+
     architecture: str
     """Which one."""
 

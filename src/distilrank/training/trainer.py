@@ -25,12 +25,12 @@ from transformers.trainer import TRAINER_STATE_NAME
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.losses import Loss
 from distilrank.progress import Advance, progress
-from distilrank.rankers.base import Ranker, TokenBatch
+from distilrank.rankers.base import Pairs, Ranker, TokenBatch
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.precision import float32_products
 from distilrank.sections.training import Precision, Training
-from distilrank.training.batches import TripleDataset
+from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.history import History
 from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
@@ -102,7 +102,12 @@ class RankerTrainer(Trainer):
             args=arguments,
             train_dataset=task.triples,
             eval_dataset=task.triples,
-            data_collator=task.triples.collate,
+            data_collator=Collator(
+                task.triples,
+                _tokens_together(task.params, arguments.device),
+                task.loss.in_batch,
+                self.ranker.params.reads_pairs,
+            ),
         )
         self.remove_callback(PrinterCallback)
 
@@ -115,13 +120,16 @@ class RankerTrainer(Trainer):
         return optimizer
 
     def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
-        queries = TokenBatch(inputs["query_ids"], inputs["query_mask"])
-        passages = TokenBatch(inputs["passage_ids"], inputs["passage_mask"])
-        scores = model(queries, passages, every=self.task.loss.in_batch).view(len(queries.ids), -1)
+        queries, passages = ([TokenBatch(**texts) for texts in inputs[side]] for side in ("queries", "passages"))
+        scores = model(queries, passages, [Pairs(**some) for some in inputs["pairs"]])[inputs["order"]]
+        query_of, passage_of = inputs["query_of"], inputs["passage_of"]
         if self.task.loss.in_batch:
-            scores = positive_first(scores, inputs["query_rows"], inputs["passage_rows"])
+            of_queries = scores.view(sum(len(texts.ids) for texts in queries), -1)[query_of]
+            scores = positive_first(of_queries[:, passage_of.ravel()], query_of, passage_of)
+        else:
+            scores = scores.view(passage_of.shape)
         return self.task.loss(scores, inputs.get("teacher"))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -160,6 +168,11 @@ class _Watch(TrainerCallback):
             if _step_of(checkpoint) not in (state.global_step, state.best_global_step):
                 (checkpoint / _WHOLE).unlink(missing_ok=True)
                 shutil.rmtree(checkpoint)
+
+
+def _tokens_together(params: Training, device: torch.device) -> int:
+    """The padded tokens that are encoded at once: on a CPU few, since padding costs more than small products do."""
+    return params.tokens_together or (1_000 if device.type == "cpu" else 16_384)
 
 
 def _usual_precision(device: torch.device) -> Precision:

@@ -1,12 +1,14 @@
 """BERT_CAT's entry in params.yaml."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from distilrank.rankers.params import RankerParams
 
 
 class CatParams(RankerParams):
     """BERT_CAT: one transformer over query and passage, joined."""
+
+    reads_pairs: ClassVar[bool] = True
 
     architecture: Literal["cat"] = "cat"
     pooling: Literal["cls", "pooler"] = "cls"

@@ -11,6 +11,7 @@ class PrettrParams(RankerParams):
     """PreTTR: the lower layers read query and passage apart, the upper ones joined."""
 
     stored_in_half: ClassVar[bool] = True
+    reads_pairs: ClassVar[bool] = True
 
     architecture: Literal["prettr"] = "prettr"
 
