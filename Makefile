@@ -42,7 +42,7 @@ ablation: setup  ## compare three losses on three students
 	$(MAKE) demo
 
 test: setup lint  ## lint, check types and run the tests
-	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 40
+	pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
 
 test-fast: setup  ## run the tests that take seconds: all but whole pipelines, servers and kills
 	pytest --numprocesses auto --dist loadfile -m "not slow"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -73,6 +73,7 @@ class Task:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=Path, default=Path("../shared/datasets"))
+    parser.add_argument("--services", nargs="+", help="whose operations are passages without data sets; else all")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=2)
@@ -97,7 +98,8 @@ def prepare(directory: Path, asked: argparse.Namespace, tokenizer: TextTokenizer
     if folder.is_dir():
         source: Beir | AwsApiDocs = Beir(source="beir", location=str(folder), on_error="drop")
     else:
-        source = AwsApiDocs(source="aws-api-docs", services="all", minimum_words=12, dev_share=0.02, test_share=0.02)
+        services: Literal["all"] | list[str] = asked.services or "all"
+        source = AwsApiDocs(source="aws-api-docs", services=services, minimum_words=12, dev_share=0.02, test_share=0.02)
     take_in(source.opened(), directory, None, None)
     collection = Collection.read(directory)
     texts = [text for some in collection.passage_texts() for text in some]
@@ -171,7 +173,7 @@ def ours(model: Path, task: Task, asked: argparse.Namespace, scratch: Path) -> R
     params = Training(
         steps=asked.steps, batch_size=asked.batch_size, learning_rate=RATE, warmup_share=0, validate_every=asked.steps
     )
-    arguments = training_arguments(params, scratch, torch.device("cpu"), "float32")
+    arguments = training_arguments(params, scratch, torch.device("cpu"))
     arguments.save_strategy = arguments.eval_strategy = "no"
     arguments.logging_steps = 1
 

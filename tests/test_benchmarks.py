@@ -43,6 +43,23 @@ SMALLEST: dict[str, tuple[list[str], list[str]]] = {
         ["--queries", "1", "--negatives", "2", "--rounds", "1", "--layers", "1", "--services", "sqs"],
         ["2 triples, 3 unique pairs", "(a) triples as given: ours", "(b) unique pairs: ours", "Our time on one thread"],
     ),
+    "training.py": (
+        [
+            "--steps",
+            "5",
+            "--batch-size",
+            "2",
+            "--rounds",
+            "1",
+            "--layers",
+            "1",
+            "--services",
+            "sqs",
+            "--datasets",
+            "no",
+        ],
+        ["10 triples", "SentenceTransformerTrainer", "CrossEncoderTrainer", "padding:", "matrix products", "1.00 x"],
+    ),
     "serving.py": (["tiny.dot", "--queries", "2"], ["re-rank 20 │ served", "find 10", "ratio"]),
 }
 

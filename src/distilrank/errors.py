@@ -54,6 +54,10 @@ class ScoreError(InputError):
     """Scores are missing, foreign, or not finite."""
 
 
+class TrainingError(InputError):
+    """A training went astray."""
+
+
 class CheckpointError(InputError):
     """Another library's checkpoint does not fit a ranker, or a ranker has no layout elsewhere."""
 

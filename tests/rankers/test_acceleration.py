@@ -39,7 +39,7 @@ def test_packed_sequences_score_as_padded_ones_do(
     if option == "cat, pooler" and family.startswith("electra"):
         pytest.skip("ELECTRA has no pooler")
     directory = save(option, family)
-    expected = load_ranker(directory)(*PAIRS)
+    expected = load_ranker(directory).score(*PAIRS)
     monkeypatch.setenv(VARIABLE, "attention=packed")
     ranker = load_ranker(directory)
     assert isinstance(ranker, TransformerRanker)
@@ -57,9 +57,9 @@ def test_a_backbone_that_cannot_be_packed_scores_as_before(
     family: str, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = save("dot, mean", family)
-    expected = load_ranker(directory)(*PAIRS)
+    expected = load_ranker(directory).score(*PAIRS)
     monkeypatch.setenv(VARIABLE, "attention=packed")
-    assert_close(load_ranker(directory)(*PAIRS), expected, 1e-5)
+    assert_close(load_ranker(directory).score(*PAIRS), expected, 1e-5)
 
 
 def test_packed_attention_trains_as_padded_does(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,11 +78,11 @@ def test_packed_attention_trains_as_padded_does(save: Save, monkeypatch: pytest.
 @torch.inference_mode()
 def test_compiled_layers_score_as_others_do(option: str, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = save(option, "bert")
-    expected = load_ranker(directory)(*PAIRS)
+    expected = load_ranker(directory).score(*PAIRS)
     monkeypatch.setenv(VARIABLE, "compile")
     # The graphs are captured, and run as they are: generating code for them takes minutes.
     monkeypatch.setattr(torch.nn.Module, "compile", _captured)
-    assert_close(load_ranker(directory)(*PAIRS), expected, 1e-5)
+    assert_close(load_ranker(directory).score(*PAIRS), expected, 1e-5)
 
 
 def _captured(layer: torch.nn.Module, dynamic: bool) -> None:

@@ -54,7 +54,9 @@ def test_a_normalised_dot_scores_by_cosine(bert: Path, tokenizer: TextTokenizer)
             (DOT.model_copy(update={"scale": 20.0}), 20),
             (DOT.model_copy(update=SCALED), 20),
         ):
-            scores = small_ranker(params, bert, tokenizer)(rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2))
+            scores = small_ranker(params, bert, tokenizer).score(
+                rows(3, 7, width=8, seed=1), rows(9, 4, width=12, seed=2)
+            )
             torch.testing.assert_close(scores, scale * cosines, atol=1e-5, rtol=1e-5)
 
 

@@ -1,5 +1,7 @@
 """What a training refuses before it begins."""
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -64,3 +66,25 @@ def test_unlabelled_queries_are_refused_unless_they_are_meant(refused_to_learn: 
     lost = pl.when(pl.col("query_id") == query).then(pl.lit("unlabelled")).otherwise("split").alias("split")
     queries.with_columns(lost).write_parquet(layout.COLLECTION / "queries.parquet")
     assert f"(the first: '{query}'), expected queries of the split train;" in refused_to_learn(query)
+
+
+def test_a_training_that_diverges_names_its_batch(project: Path, run_here: Command) -> None:
+    triples = pl.read_parquet(layout.TRIPLES / "bm25" / "triples.parquet")
+    labels = layout.LABELS / "bm25" / "T1"
+    with whole_directory(labels, "distilrank labels of T1", {}, [layout.TRIPLES / "bm25"]) as draft:
+        far = pl.when(pl.int_range(pl.len()) % 2 == 0).then(1e30).otherwise(0.0).cast(pl.Float32)
+        none = pl.lit([0.0], pl.List(pl.Float32))
+        triples.with_columns(positive_score=far, negative_scores=none).write_parquet(draft.path / FILE)
+    done = run_here(project, "distilrank", "distil", "dot", "--teacher", "T1")
+    assert done.returncode == 2, done.stderr
+    told = re.fullmatch(
+        r"distilrank: models/dot-T1: got a loss of inf at step 1, expected a loss that is finite, .*; look at the "
+        r"triples of that batch \((?P<file>\S+)\), or lower the learning rate\n",
+        done.stderr,
+    )
+    assert told, done.stderr
+    batch = json.loads((project / told["file"]).read_text())
+    assert len(batch) == 4
+    assert set(batch[0]) == {*triples.columns, "positive_score", "negative_scores"}
+    assert {row["query_id"] for row in batch} <= set(triples["query_id"])
+    assert not layout.MODELS.exists()

@@ -104,13 +104,18 @@ def test_scores_and_gradients_are_those_of_pairs_on_their_own(
         ]
     )
     torch.testing.assert_close(scores, one_by_one, atol=1e-5, rtol=1e-5)
-    weights = torch.from_numpy(np.random.default_rng(0).normal(size=len(scores))).float()
+    # All positive: where they cancel, rounding would tell.
+    weights = torch.from_numpy(np.random.default_rng(0).uniform(0.5, 1.5, len(scores))).float()
     for found in (scores, one_by_one):
         (found * weights).sum().backward()
-    for name, weight in alone.named_parameters():
-        gradient = together.get_parameter(name).grad
-        assert (gradient is None) == (weight.grad is None), name
-        torch.testing.assert_close(gradient, weight.grad, atol=1e-6, rtol=1e-5)
+    gradients = [
+        {name: weight.grad for name, weight in ranker.named_parameters() if weight.grad is not None}
+        for ranker in (together, alone)
+    ]
+    assert gradients[0].keys() == gradients[1].keys()
+    whole = torch.cat([gradient.ravel() for gradient in gradients[1].values()]).norm()
+    for name, gradient in gradients[1].items():
+        assert (gradients[0][name] - gradient).norm() <= 1e-6 * whole, name
 
 
 def _batch_of(ids: torch.Tensor) -> TokenBatch:

@@ -127,14 +127,12 @@ def _encoding(bench: Bench, shape: Shape, model: Path, precision: Precision) -> 
 def _training(bench: Bench, shape: Shape, name: str, precision: Precision) -> tuple[Rate, float]:
     memory, steps = Memory(bench), training_steps(bench)
     params = Training(
-        steps=steps, batch_size=BATCH, learning_rate=1e-5, warmup_share=0, validate_every=steps, patience=None, seed=1
+        steps=steps, batch_size=BATCH, learning_rate=1e-5, warmup_share=0, validate_every=steps, precision=precision,
     )  # fmt: skip
     triples = TripleDataset(*training_triples(shape))
     ranker_params = shape.rankers()[MODELS[name]]
-    task = TrainingTask(
-        lambda: random_ranker(shape, ranker_params, dropout=0.1), params, MarginMSE(), triples, _never, precision
-    )
-    arguments = training_arguments(params, bench.scratch / "timed", bench.device, precision)
+    task = TrainingTask(lambda: random_ranker(shape, ranker_params, dropout=0.1), params, MarginMSE(), triples, _never)
+    arguments = training_arguments(params, bench.scratch / "timed", bench.device)
     arguments.save_strategy = arguments.eval_strategy = "no"
     with float32_products(precision, bench.device):
         trainer = RankerTrainer(task, arguments)

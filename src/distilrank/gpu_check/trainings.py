@@ -83,6 +83,7 @@ def _task(shape: Shape, params: RankerParams, precision: Precision) -> TrainingT
     passages = np.arange(2 * _TRIPLES).reshape(_TRIPLES, 2)
     teacher = np.random.default_rng(1).normal(size=passages.shape).astype(np.float32)
     triples = TripleDataset(TripleRows(np.arange(_TRIPLES), passages), texts, teacher)
+    training = _PARAMS.model_copy(update={"precision": precision})
     seen: list[int] = []
 
     def validate(_: Ranker) -> dict[str, float]:
@@ -90,9 +91,7 @@ def _task(shape: Shape, params: RankerParams, precision: Precision) -> TrainingT
         seen.append(1)
         return {"rerank": len(seen) / 100}
 
-    return TrainingTask(
-        lambda: random_ranker(shape, params), _PARAMS, MarginMSE(), triples, validate, precision=precision
-    )
+    return TrainingTask(lambda: random_ranker(shape, params), training, MarginMSE(), triples, validate)
 
 
 def _curves_of_the_processor(bench: Bench, shape: Shape, named: Mapping[str, RankerParams]) -> dict[str, Curve]:

@@ -9,16 +9,21 @@ from distilrank.sections.base import Section
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
 Precision = Literal["float32", "tf32", "bfloat16"]
+Schedule = Literal["linear", "cosine", "constant"]
 
 
 class Training(Section):
-    """A training by AdamW, whose rate falls linearly after the warm-up."""
+    """A training by AdamW."""
 
     steps: int = Field(ge=1)
     """Batches that it learns from: a multiple of `validate_every`."""
 
     batch_size: int = Field(ge=1, default=16)
-    """Triples per step."""
+    """Triples per batch."""
+
+    accumulate: int = Field(ge=1, default=1)
+    """Batches per step: their gradients are averaged, which takes the memory of one. In-batch negatives are those of
+    one batch."""
 
     tokens_together: Annotated[int, Field(ge=1)] | None = None
     """Tokens, padding included, that are encoded at once. null: 1,000 on a CPU, 16,384 on a GPU. It changes no result
@@ -30,8 +35,26 @@ class Training(Section):
     part_learning_rates: dict[str, LearningRate] = Field(default={})
     """Rates of parts of the ranker: `scale` where it learns, and `kernels` and `embeddings` of tk."""
 
+    layer_decay: float = Field(gt=0, le=1, default=1.0)
+    """What the rate is multiplied by from one transformer layer to the one below; the embeddings come last."""
+
     warmup_share: float = Field(ge=0, lt=1, default=0.1)
     """Share of the steps in which the rate rises."""
+
+    schedule: Schedule = "linear"
+    """How the rate falls after the warm-up: along a line or a cosine to 0, or not at all."""
+
+    weight_decay: float = Field(ge=0, lt=1, default=0.0)
+    """AdamW's, of all weights but biases and norms."""
+
+    max_gradient_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """Longer gradients are cut to this length. null: none is."""
+
+    precision: Precision = "float32"
+    """Of matrix products. tf32 and bfloat16 are for GPUs. Weights stay float32."""
+
+    gradient_checkpointing: bool = False
+    """Whether the states within a layer are computed again for the gradient: less memory for a third more time."""
 
     validate_every: int = Field(ge=1)
     """Steps from one validation to the next."""

@@ -1,6 +1,7 @@
 """What teach and distil share: from stored triples to a trained ranker's directory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_other_vocabulary
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import CollectionError
+from distilrank.errors import CollectionError, TrainingError
 from distilrank.labels.labels import scores_of
 from distilrank.losses.base import Loss
 from distilrank.rankers.device import chosen_device
@@ -27,6 +28,7 @@ from distilrank.rankers.loading import check_fits, pretrained_config, trained_co
 from distilrank.stages.begun import begun
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
+from distilrank.training.divergence import Diverged
 from distilrank.training.trainer import TrainingTask, train
 from distilrank.training.validation import DevValidation
 
@@ -66,7 +68,8 @@ def build_model(
         work_directory(f"train-{name}", stage, used, inputs) as work,
         track(name, used, work) as record,
     ):
-        ranker, history = train(task, work, record.log)
+        with _saved_batch(name, lesson, work):
+            ranker, history = train(task, work, record.log)
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
             copy_tokenizer(layout.TOKENS, draft.path)
@@ -77,6 +80,22 @@ def build_model(
                 "best step": history.best_step,
             }
         record.finish(layout.MODELS / name)
+
+
+@contextmanager
+def _saved_batch(name: str, lesson: Lesson, work: Path) -> Iterator[None]:
+    """Raises TrainingError where a training diverges, and saves the triples of the batch."""
+    try:
+        yield
+    except Diverged as error:
+        file = work / "diverged.json"
+        write_json(file, lesson.triples[error.numbers].to_dicts())
+        raise TrainingError(
+            layout.MODELS / name,
+            got=str(error),
+            expected="a loss that is finite, and not a thousand times as high as the first ones",
+            remedy=f"look at the triples of that batch ({file}), or lower the learning rate",
+        ) from error
 
 
 def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> TrainingTask:

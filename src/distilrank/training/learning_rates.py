@@ -1,15 +1,38 @@
-"""Learning rates: one for the ranker, and one of its own for each part that params.yaml names."""
+"""Learning rates and weight decay: which weights have which."""
 
 from typing import Any
 
+from torch import nn
+
 from distilrank.rankers.base import Ranker
+from distilrank.rankers.halves import layers_of
 from distilrank.sections.training import Training
 
 
 def parameter_groups(ranker: Ranker, params: Training) -> list[dict[str, Any]]:
-    """The optimiser's groups: all that learns at `learning_rate`, then each part with a rate of its own."""
+    """The optimiser's groups: weights that learn at the same rate, with the same decay.
+
+    A part that params.yaml names learns at its own rate, whatever layer it stands in.
+    """
+    rates = _layer_rates(ranker, params)
     parts = ranker.parts()
-    own = [{"params": parts[name], "lr": rate} for name, rate in params.part_learning_rates.items()]
-    taken = {parameter for name in params.part_learning_rates for parameter in parts[name]}
-    rest = [parameter for parameter in ranker.parameters() if parameter not in taken]
-    return [{"params": rest, "lr": params.learning_rate}, *own]
+    rates |= {weight: rate for name, rate in params.part_learning_rates.items() for weight in parts[name]}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for weight in ranker.parameters():
+        # Biases, and the weights of norms, have one dimension.
+        decay = params.weight_decay if weight.ndim > 1 else 0.0
+        groups.setdefault((rates.get(weight, params.learning_rate), decay), []).append(weight)
+    return [{"params": some, "lr": rate, "weight_decay": decay} for (rate, decay), some in groups.items()]
+
+
+def _layer_rates(ranker: Ranker, params: Training) -> dict[nn.Parameter, float]:
+    """The rates of a transformer's weights (Clark et al., arXiv 2003.10555, appendix A): the lower, the slower."""
+    if params.layer_decay == 1 or not ranker.params.has_transformer:
+        return {}
+    backbone = ranker.get_submodule("backbone")
+    layers = layers_of(backbone)  # type: ignore[arg-type]  # a backbone is a PreTrainedModel
+    rate, decay = params.learning_rate, params.layer_decay
+    below = {weight: rate * decay ** (len(layers) + 1) for weight in backbone.parameters()}
+    for height, layer in enumerate(reversed(layers), start=1):
+        below |= dict.fromkeys(layer.parameters(), rate * decay**height)
+    return below

@@ -29,8 +29,9 @@ from distilrank.rankers.base import Pairs, Ranker, TokenBatch
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.precision import float32_products
-from distilrank.sections.training import Precision, Training
+from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
+from distilrank.training.divergence import Divergence
 from distilrank.training.history import History
 from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
@@ -42,21 +43,19 @@ SELECTION = "dev/nDCG@10"
 _EVAL = "eval_"  # how Trainer has a validation's figures begin
 _WHOLE = "whole"
 _CURVE_POINTS = 50
+# What Trainer calls them.
+_SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10 by kind of task.
-
-    Without a `precision`, matrix products are bfloat16 on a card that can, else float32.
-    """
+    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10 by kind of task."""
 
     begin: Callable[[], Ranker]
     params: Training
     loss: Loss
     triples: TripleDataset
     validate: Callable[[Ranker], Mapping[str, float]]
-    precision: Precision | None = None
 
 
 def train(task: TrainingTask, work: Path, observe: Observer) -> tuple[Ranker, History]:
@@ -80,9 +79,9 @@ def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path |
     set_seed(task.params.seed)
     done = _step_of(checkpoint) if checkpoint else 0
     device = chosen_device()
-    precision = task.precision or _usual_precision(device)
+    precision = task.params.precision
     with progress("training steps", task.params.steps, done) as advance, float32_products(precision, device):
-        trainer = RankerTrainer(task, training_arguments(task.params, work, device, precision))
+        trainer = RankerTrainer(task, training_arguments(task.params, work, device))
         if task.params.patience is not None:
             trainer.add_callback(EarlyStoppingCallback(task.params.patience))
         trainer.add_callback(_Watch(advance, observe))
@@ -110,12 +109,16 @@ class RankerTrainer(Trainer):
             ),
         )
         self.remove_callback(PrinterCallback)
+        self._divergence = Divergence()
+        if task.params.gradient_checkpointing:
+            backbone: Any = self.ranker.get_submodule("backbone")
+            backbone.gradient_checkpointing_enable({"use_reentrant": False})
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Trainer's own choice of optimiser, with a group for each learning rate."""
+        """Trainer's own choice of optimiser, with our groups."""
         kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.ranker)
         groups = parameter_groups(self.ranker, self.task.params)
-        optimizer: torch.optim.Optimizer = kind(groups, weight_decay=self.args.weight_decay, **settings)
+        optimizer: torch.optim.Optimizer = kind(groups, **settings)
         self.optimizer = optimizer
         return optimizer
 
@@ -130,7 +133,9 @@ class RankerTrainer(Trainer):
             scores = positive_first(of_queries[:, passage_of.ravel()], query_of, passage_of)
         else:
             scores = scores.view(passage_of.shape)
-        return self.task.loss(scores, inputs.get("teacher"))
+        loss = self.task.loss(scores, inputs.get("teacher"))
+        self._divergence.check(loss.item(), self.state.global_step + 1, inputs["numbers"].tolist())
+        return loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)
@@ -175,11 +180,7 @@ def _tokens_together(params: Training, device: torch.device) -> int:
     return params.tokens_together or (1_000 if device.type == "cpu" else 16_384)
 
 
-def _usual_precision(device: torch.device) -> Precision:
-    return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-
-
-def training_arguments(params: Training, work: Path, device: torch.device, precision: Precision) -> TrainingArguments:
+def training_arguments(params: Training, work: Path, device: torch.device) -> TrainingArguments:
     """What Trainer calls the params."""
     # A divisor of the steps between checkpoints: a loss is then never the mean over an interruption.
     coarsest = max(1, params.steps // _CURVE_POINTS)
@@ -190,8 +191,9 @@ def training_arguments(params: Training, work: Path, device: torch.device, preci
         per_device_train_batch_size=params.batch_size,
         learning_rate=params.learning_rate,
         warmup_steps=round(params.warmup_share * params.steps),
-        lr_scheduler_type="linear",
-        weight_decay=0.0,
+        lr_scheduler_type=_SCHEDULES[params.schedule],
+        gradient_accumulation_steps=params.accumulate,
+        max_grad_norm=params.max_gradient_norm or 0.0,
         seed=params.seed,
         eval_strategy="steps",
         eval_steps=params.validate_every,
@@ -205,7 +207,7 @@ def training_arguments(params: Training, work: Path, device: torch.device, preci
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
         use_cpu=device.type == "cpu",
-        bf16=precision == "bfloat16",
+        bf16=params.precision == "bfloat16",
         dataloader_pin_memory=device.type == "cuda",
         report_to="none",
         disable_tqdm=True,
