@@ -100,6 +100,7 @@ def prepare(directory: Path, asked: argparse.Namespace, tokenizer: TextTokenizer
     else:
         services: Literal["all"] | list[str] = asked.services or "all"
         source = AwsApiDocs(source="aws-api-docs", services=services, minimum_words=12, dev_share=0.02, test_share=0.02)
+    directory.mkdir()
     take_in(source.opened(), directory, None, None)
     collection = Collection.read(directory)
     texts = [text for some in collection.passage_texts() for text in some]

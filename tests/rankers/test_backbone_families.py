@@ -70,7 +70,7 @@ def test_every_architecture_begins_on_every_family(
     assert_scores_stand_alone(ranker, tolerance_of(params))
     ranker.save_pretrained(tmp_path)
     with torch.inference_mode():
-        assert_close(load_ranker(tmp_path)(*PAIRS), ranker.score(*PAIRS), 1e-6)
+        assert_close(load_ranker(tmp_path).score(*PAIRS), ranker.score(*PAIRS), 1e-6)
 
 
 @pytest.mark.parametrize("pooling", ["cls", "pooler"])

@@ -66,5 +66,7 @@ def ranker_of(directory: Path) -> str:
 def scores_of(ranker: Path) -> list[float]:
     """The ranker's own scores."""
     tokenizer = TextTokenizer(ranker)
-    scores: list[float] = load_ranker(ranker)(text_batch([QUERY], 4, tokenizer), text_batch(PASSAGES, 12, tokenizer))
+    scores: list[float] = load_ranker(ranker).score(
+        text_batch([QUERY], 4, tokenizer), text_batch(PASSAGES, 12, tokenizer)
+    )
     return torch.as_tensor(scores).tolist()
