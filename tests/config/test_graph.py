@@ -17,7 +17,7 @@ from distilrank.errors import ParamsError
 
 
 def with_rounds(tiny: Params) -> dict[str, Any]:
-    """`tk` learns from `few`, `dot` from the first triples; T9 is an import."""
+    """`tk` learns from `few`, `dot` from `bm25`; T9 is an import."""
     values: dict[str, Any] = tiny.model_dump()
     values["students"]["tk"]["triples"] = "few"
     values["imports"] = {"T9": {"location": "scores.tsv", "checksum": None}}
@@ -29,6 +29,7 @@ def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) ->
     found = graph(Params.model_validate(with_rounds(tiny_params)))
     assert found["teach"] == {"T1": {"triples": "bm25"}, "T1b": {"triples": "few"}}
     assert found["labelled"] == ["bm25", "few"]
+    assert (found["score"], found["ensemble"], found["import"]) == (["T1", "T1b"], ["T2"], ["T9"])
     assert found["index"] == ["dot", "dot-T2", "dot-T9"]
     own_seed = {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" not in model}
     assert own_seed == {
@@ -74,7 +75,9 @@ def test_dvc_reads_it(tiny_params: Params, tmp_path: Path) -> None:
 
 def test_names_that_yaml_would_take_for_something_else_stay_names(tiny_params: Params) -> None:
     values = tiny_params.model_dump()
-    values["triples"] = {"null": values["triples"]["bm25"]} | values["triples"]
+    values["triples"]["null"] = values["triples"]["bm25"]
+    for student in values["students"].values():
+        student["triples"] = "null"
     params = Params.model_validate(values)
     assert YAML(typ="safe").load(graph_text(params)) == {"graph": graph(params)}
     assert graph(params)["labelled"] == ["null"]
@@ -84,12 +87,13 @@ def test_names_that_yaml_would_take_for_something_else_stay_names(tiny_params: P
     ("change", "message"),
     [
         ("    triples: few", r"teachers.T1b.triples may name the entries \['bm25', 'few'\], not \['mined'\]"),
+        ("    triples: few\n", r"teachers.T1b.triples must name one of \['bm25', 'few'\], not null"),
         ("  few:", r"triples.imported names something else, the triples of imports: choose another"),
     ],
 )
 def test_names_of_triples_that_cannot_be_are_refused(change: str, message: str, tmp_path: Path) -> None:
     text = (ROOT / "tests" / "params.tiny.yaml").read_text()
-    changed = {"    triples: few": "    triples: mined", "  few:": "  imported:"}[change]
+    changed = {"    triples: few": "    triples: mined", "    triples: few\n": "", "  few:": "  imported:"}[change]
     (tmp_path / "params.yaml").write_text(text.replace(change, changed))
     with pytest.raises(ParamsError, match=message):
         read_params(tmp_path / "params.yaml")

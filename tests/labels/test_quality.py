@@ -60,7 +60,7 @@ def test_a_teacher_agrees_with_itself_and_not_with_its_opposite() -> None:
 
 def test_teachers_of_other_queries_are_not_compared() -> None:
     elsewhere = labels(("z", "a", ["b"], 1.0, [0.0]))
-    assert quality({"T": ONE, "U": elsewhere})["agreement"] == []
+    assert quality({"T": ONE, "U": elsewhere}, [("T", "U")])["agreement"] == []
 
 
 def test_too_many_negative_margins_are_refused() -> None:

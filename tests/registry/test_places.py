@@ -152,7 +152,7 @@ def test_no_version_that_was_rolled_back_has_a_place(
         elif step is None and champion and model.has_a_way_back(champion):
             model.roll_back()
             assert Tag.ROLLED_BACK in model.version(champion).tags
-        for alias in (Alias.CHAMPION, Alias.BEST):
+        for alias in (Alias.CHAMPION, Alias.BEST, Alias.PREVIOUS):
             if number := model.number(alias):
                 assert Tag.ROLLED_BACK not in model.version(number).tags, (steps, alias)
         former = [int(one.version) for one in Places.read(registry, model.name).former()]

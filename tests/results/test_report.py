@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -152,7 +153,7 @@ def write_results(params: Params, collection: Collection) -> None:
     told = {"machine": "a machine", "depth": 5, "top_k": 10, "queries": 12, "clients": 4, "measured": {}}
     write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
     tables = {"/".join(labels): labels_of(random, 5 + number) for number, labels in enumerate(labels_in(params))}
-    write_json(layout.LABEL_QUALITY, quality(tables))
+    write_json(layout.LABEL_QUALITY, quality(tables, combinations(tables, 2)))
     for name in model_names(params):
         dev = 0.5 if name == ON_DEV else 0.4
         history = {"loss": [[2, 0.7], [4, 0.5]], "validation": {"rerank": [[2, 0.3], [4, dev]]}, "best_step": 4}

@@ -257,6 +257,8 @@ def test_a_teacher_may_learn_from_other_triples(params: Params) -> None:
 
     other = params.model_dump()
     other["triples"]["again"] = other["triples"]["bm25"] | {"seed": 8}
+    for entry in (*other["teachers"].values(), *other["students"].values()):
+        entry["triples"] = "bm25"
     other["teachers"]["tk_teacher"]["triples"] = "again"
     triples(Params.model_validate(other), "again")
     weights = []

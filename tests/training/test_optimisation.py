@@ -55,8 +55,8 @@ def test_accumulated_batches_are_one_large_batch(task: TrainingTask, tmp_path: P
     np.testing.assert_allclose(its_history.loss, history.loss, rtol=1e-4)
 
 
-def test_the_lower_the_layer_the_slower_it_learns(task: TrainingTask) -> None:
-    ranker = task.begin()
+def test_the_lower_the_layer_the_slower_it_learns(task: TrainingTask, begin: Begin) -> None:
+    ranker = begin(CatParams(layers=2, pooling="pooler"))
     groups = parameter_groups(ranker, task.params.model_copy(update={"layer_decay": 0.5, "weight_decay": 0.01}))
     settings = {id(weight): (group["lr"], group["weight_decay"]) for group in groups for weight in group["params"]}
     assert len(settings) == sum(len(group["params"]) for group in groups) == len(list(ranker.parameters()))
@@ -67,6 +67,8 @@ def test_the_lower_the_layer_the_slower_it_learns(task: TrainingTask) -> None:
         "backbone.encoder.layer.0.output.LayerNorm.weight": (2.5e-4, 0.0),
         "backbone.encoder.layer.0.output.dense.weight": (2.5e-4, 0.01),
         "backbone.embeddings.word_embeddings.weight": (1.25e-4, 0.01),
+        "backbone.pooler.dense.weight": (1e-3, 0.01),
+        "head.weight": (1e-3, 0.01),
     }.items():
         assert found[name] == pytest.approx(expected), name
 

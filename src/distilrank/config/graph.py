@@ -45,11 +45,14 @@ def graph_text(params: Entries) -> str:
 
 
 def graph(params: Entries) -> dict[str, Any]:
-    """What dvc.yaml reads: each teacher's triples, the sets to be labelled, the students' trainings, the indexes."""
+    """What dvc.yaml reads: each teacher's triples, the sets to be labelled and by whom, the trainings, the indexes."""
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
         "teach": {name: {"triples": params.learned_by(teacher)} for name, teacher in params.teachers.items()},
         "labelled": labelled_sets(params),
+        "score": [*params.teachers],
+        "ensemble": [*params.ensembles],
+        "import": [*params.imports],
         "distil": {one.model: _distil(one) for one in trainings},
         "index": index_names(params),
     }

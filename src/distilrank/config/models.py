@@ -42,7 +42,7 @@ class Teacher(Section):
     """How it is trained."""
 
     triples: ModelName | None = None
-    """Which entry of `triples` it learns from. null: the first."""
+    """Which entry of `triples` it learns from. null: the only one."""
 
     @model_validator(mode="after")
     def names_parts_of_its_ranker(self) -> Self:
@@ -88,7 +88,7 @@ class Student(Section):
     """How both are trained."""
 
     triples: ModelName | None = None
-    """Which entry of `triples` both learn from. null: the first. Imports bring triples of their own."""
+    """Which entry of `triples` both learn from. null: the only one. Imports bring triples of their own."""
 
     @model_validator(mode="after")
     def names_parts_of_its_ranker(self) -> Self:

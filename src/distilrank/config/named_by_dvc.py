@@ -35,7 +35,7 @@ def refuse_absent_keys() -> None:
 def _dependencies(graph: Any) -> Iterator[str]:
     """What stages depend on, up to an entry's name: `teachers.${item.teacher}` is teachers."""
     for stage in graph["stages"].values():
-        for key in stage.get("params", []):
+        for key in stage.get("do", stage).get("params", []):
             if isinstance(key, str):
                 yield key.partition("${")[0].rstrip(".")
 

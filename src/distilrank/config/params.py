@@ -47,6 +47,15 @@ class Params(Entries):
         return self
 
     @model_validator(mode="after")
+    def each_names_its_triples_where_there_are_several(self) -> Self:
+        """The order of the sets means nothing: DVC does not see it."""
+        if len(self.triples) > 1:
+            for section, entries in (("teachers", self.teachers), ("students", self.students)):
+                if silent := [name for name, one in entries.items() if one.triples is None]:
+                    raise ValueError(f"{section}.{silent[0]}.triples must name one of {list(self.triples)}, not null")
+        return self
+
+    @model_validator(mode="after")
     def seeds_are_others(self) -> Self:
         for name, student in self.students.items():
             if student.training.seed in self.matrix.seeds:

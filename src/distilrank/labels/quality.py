@@ -1,7 +1,6 @@
 """The quality of labels, to be seen before students learn from them: inverted margins, and how far teachers agree."""
 
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,14 @@ _QUERIES = 1_000
 _BINS = 40
 
 
-def quality(labels: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
-    """Figures of each teacher's labels, and of each two teachers' agreement.
+def quality(labels: Mapping[str, pl.LazyFrame], compared: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
+    """Figures of each teacher's labels, and of the agreement of those that are `compared`.
 
     teachers: name -> triples, negative_margins (share), mean and deviation of positives, negatives and margins, and a
     histogram of margins whose outer bins take what lies beyond the 0.5th and 99.5th percentile. agreement: as
     `agreement` has it, with the `teachers`; none for two without a query in common.
     """
-    pairs = [(one, other, agreement(labels[one], labels[other])) for one, other in combinations(labels, 2)]
+    pairs = [(one, other, agreement(labels[one], labels[other])) for one, other in compared]
     return {
         "teachers": {name: _figures(table) for name, table in labels.items()},
         "agreement": [{"teachers": [one, other], **figures} for one, other, figures in pairs if figures["queries"]],

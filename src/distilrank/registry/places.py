@@ -66,25 +66,26 @@ def give_back(client: "MlflowClient", places: Places, champion: "ModelVersion", 
     name = champion.name
     _check_unmoved(client, places, None)
     if places.best and places.best.version == champion.version:
-        client.set_registered_model_alias(name, Alias.BEST, _best_before(client, champion, previous))
+        best = _before(client, champion, Tag.BEST_BEFORE) or str(previous.version)
+        client.set_registered_model_alias(name, Alias.BEST, best)
     client.set_model_version_tag(name, champion.version, Tag.ROLLED_BACK, now())
     client.set_registered_model_alias(name, Alias.CHAMPION, str(previous.version))
-    if before := previous.tags.get(Tag.CHAMPION_BEFORE):
+    if before := _before(client, previous, Tag.CHAMPION_BEFORE):
         client.set_registered_model_alias(name, Alias.PREVIOUS, before)
     else:
         client.delete_registered_model_alias(name, Alias.PREVIOUS)
 
 
-def _best_before(client: "MlflowClient", champion: "ModelVersion", previous: "ModelVersion") -> str:
-    """The number of the best version before a champion, of those that were not rolled back; else of the previous."""
-    passed, number = {str(champion.version)}, champion.tags.get(Tag.BEST_BEFORE)
+def _before(client: "MlflowClient", version: "ModelVersion", tag: Tag) -> str | None:
+    """The number of what stood before a version by this tag, past all that was rolled back."""
+    passed, number = {str(version.version)}, version.tags.get(tag)
     while number and number not in passed:
-        version = client.get_model_version(champion.name, number)
-        if Tag.ROLLED_BACK not in version.tags:
+        other = client.get_model_version(version.name, number)
+        if Tag.ROLLED_BACK not in other.tags:
             return str(number)
         passed.add(number)
-        number = version.tags.get(Tag.BEST_BEFORE)
-    return str(previous.version)
+        number = other.tags.get(tag)
+    return None
 
 
 def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVersion | None") -> None:

@@ -16,7 +16,7 @@ class Training(Section):
     """A training by AdamW."""
 
     steps: int = Field(ge=1)
-    """Batches that it learns from: a multiple of `validate_every`."""
+    """Times that the weights are moved: a multiple of `validate_every`."""
 
     batch_size: int = Field(ge=1, default=16)
     """Triples per batch."""

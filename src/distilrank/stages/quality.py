@@ -1,10 +1,13 @@
 """quality: of all labels: what share of a teacher's margins is negative, and how far teachers agree."""
 
+from itertools import combinations
+
 import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built, write_json
 from distilrank.config.derived import labels
+from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.labels.labels import FILE
 from distilrank.labels.quality import quality as figures_of
@@ -16,4 +19,10 @@ def quality(params: Params) -> None:
         f"{triples}/{teacher}": pl.scan_parquet(built(layout.LABELS / triples / teacher / FILE))
         for triples, teacher in labels(params)
     }
-    write_json(layout.LABEL_QUALITY, figures_of(tables))
+    # Of one set of triples; imports, which bring sets of their own, with all.
+    compared = [
+        ("/".join(one), "/".join(other))
+        for one, other in combinations(labels(params), 2)
+        if one[0] == other[0] or IMPORTED in (one[0], other[0])
+    ]
+    write_json(layout.LABEL_QUALITY, figures_of(tables, compared))

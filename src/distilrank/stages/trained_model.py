@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -20,17 +20,21 @@ from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_other_vocabulary
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import CollectionError, TrainingError
+from distilrank.errors import CollectionError, InputError, TrainingError
 from distilrank.labels.labels import scores_of
 from distilrank.losses.base import Loss
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import check_fits, pretrained_config, trained_config
+from distilrank.sections.training import Precision
 from distilrank.stages.begun import begun
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.divergence import Diverged
 from distilrank.training.trainer import TrainingTask, train
 from distilrank.training.validation import DevValidation
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
         refuse_other_vocabulary(backbone, tokenizer)
     config = trained_config(lesson.start) if lesson.start else pretrained_config(backbone)
     check_fits(section.ranker, config, params.tokens, tokenizer)
-    chosen_device()
+    _refuse_precision(section.training.precision, chosen_device())
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     collection = Collection.read(layout.COLLECTION)
     _refuse_other_queries(lesson, collection)
@@ -115,6 +119,19 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
     begin = partial(begun, params, section, lesson.start)
     return TrainingTask(begin, section.training, lesson.loss, dataset, validate)
+
+
+def _refuse_precision(precision: Precision, device: "torch.device") -> None:
+    """Raises InputError for bfloat16 on a card that has none."""
+    import torch
+
+    if precision == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise InputError(
+            "training.precision",
+            got="bfloat16, which this card has not",
+            expected="a precision that it has",
+            remedy="set precision: float32",
+        )
 
 
 def _refuse_other_queries(lesson: Lesson, collection: Collection) -> None:

@@ -58,7 +58,7 @@ class Collator:
         pair stands among those that it gives.
 
         query_of (batch,) and passage_of (batch, 1 + n): which of the distinct texts the triples have. teacher (batch,
-        1 + n), where there is one. numbers (batch,): of the triples.
+        1 + n), where there is one. numbers: of the triples, as a list.
         """
         chosen, texts = np.asarray(numbers), self.triples.texts
         queries = _Side.of(texts.queries, self.triples.rows.queries[chosen], self.tokens)
@@ -71,7 +71,7 @@ class Collator:
             "order": torch.from_numpy(order),
             "query_of": torch.from_numpy(queries.places),
             "passage_of": torch.from_numpy(passages.places),
-            "numbers": torch.from_numpy(chosen),
+            "numbers": chosen.tolist(),
         }
         if self.triples.teacher is not None:
             batch["teacher"] = torch.from_numpy(self.triples.teacher[chosen])

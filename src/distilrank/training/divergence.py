@@ -16,7 +16,7 @@ class Diverged(Exception):
 
 
 class Divergence:
-    """Looks at each loss of one process."""
+    """Looks at each loss from where a training began, or went on from a checkpoint."""
 
     def __init__(self) -> None:
         self._seen, self._highest = 0, 0.0
@@ -24,7 +24,7 @@ class Divergence:
     def check(self, loss: float, step: int, numbers: Sequence[int]) -> None:
         """Raises Diverged."""
         begun = self._seen >= _FIRST
-        if not math.isfinite(loss) or (begun and loss > _TIMES * max(self._highest, 1e-6)):
+        if not math.isfinite(loss) or (begun and loss > _TIMES * max(self._highest, 1.0)):
             raise Diverged(loss, step, numbers)
         if not begun:
             self._seen, self._highest = self._seen + 1, max(self._highest, loss)

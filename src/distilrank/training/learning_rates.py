@@ -32,7 +32,10 @@ def _layer_rates(ranker: Ranker, params: Training) -> dict[nn.Parameter, float]:
     backbone = ranker.get_submodule("backbone")
     layers = layers_of(backbone)  # type: ignore[arg-type]  # a backbone is a PreTrainedModel
     rate, decay = params.learning_rate, params.layer_decay
-    below = {weight: rate * decay ** (len(layers) + 1) for weight in backbone.parameters()}
+    every, lowest = list(backbone.parameters()), next(layers.parameters())
+    # What stands behind the layers, such as a pooler, learns as the head does.
+    embeddings = every[: next(place for place, weight in enumerate(every) if weight is lowest)]
+    below = dict.fromkeys(embeddings, rate * decay ** (len(layers) + 1))
     for height, layer in enumerate(reversed(layers), start=1):
         below |= dict.fromkeys(layer.parameters(), rate * decay**height)
     return below

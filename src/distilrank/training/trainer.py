@@ -112,7 +112,7 @@ class RankerTrainer(Trainer):
         self._divergence = Divergence()
         if task.params.gradient_checkpointing:
             backbone: Any = self.ranker.get_submodule("backbone")
-            backbone.gradient_checkpointing_enable({"use_reentrant": False})
+            backbone.activation_checkpointing_enable({"use_reentrant": False})
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's own choice of optimiser, with our groups."""
@@ -134,7 +134,7 @@ class RankerTrainer(Trainer):
         else:
             scores = scores.view(passage_of.shape)
         loss = self.task.loss(scores, inputs.get("teacher"))
-        self._divergence.check(loss.item(), self.state.global_step + 1, inputs["numbers"].tolist())
+        self._divergence.check(loss.item(), self.state.global_step + 1, inputs["numbers"])
         return loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
