@@ -10,7 +10,7 @@ from distilrank.artifacts.directories import new_directory
 from distilrank.conversion.checkpoint import Checkpoint
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import CheckpointError
-from distilrank.rankers.architecture import PublishedFacts, WrongFact
+from distilrank.rankers.architecture import PublishedArchitecture, PublishedFacts, WrongFact
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import begin_ranker
 from distilrank.rankers.params import RankerParams
@@ -34,12 +34,12 @@ def import_model(source: Path, target: Path, architecture: str, query_length: in
     Raises CheckpointError for weights that are unknown, missing, or of another shape, and for an existing target;
     BackboneError where the backbone has too few positions.
     """
-    importable = [name for name in ARCHITECTURES if ARCHITECTURES[name].is_published]
-    if architecture not in importable:
+    published = {name: one for name, one in ARCHITECTURES.items() if isinstance(one, PublishedArchitecture)}
+    if architecture not in published:
         raise CheckpointError(
             f"architecture '{architecture}'",
             got="an architecture without a published layout",
-            expected=f"one of {importable}",
+            expected=f"one of {list(published)}",
             remedy="name the checkpoint's own",
         )
     checkpoint = Checkpoint.read(source)
@@ -48,18 +48,18 @@ def import_model(source: Path, target: Path, architecture: str, query_length: in
     with new_directory(target, "import-model", made_with, checkpoint.file) as directory:
         config = checkpoint.backbone_config()
         checkpoint.save_tokenizer(config, directory)
-        params = _params(architecture, checkpoint, config.num_hidden_layers)
+        params = _params(published[architecture], checkpoint, config.num_hidden_layers)
         ranker = begin_ranker(params, AutoModel.from_config(config), lengths, TextTokenizer(directory))
-        _take_weights(ranker, architecture, checkpoint)
+        _take_weights(ranker, published[architecture], checkpoint)
         ranker.save_pretrained(directory)
 
 
-def _params(architecture: str, checkpoint: Checkpoint, layers: int) -> RankerParams:
+def _params(architecture: PublishedArchitecture, checkpoint: Checkpoint, layers: int) -> RankerParams:
     compressor = checkpoint.weights.get(f"{COMPRESSOR}weight")
     dimension = None if compressor is None else len(compressor)
     pooled = any(name.startswith(f"{_prefix(checkpoint)}pooler.") for name in checkpoint.weights)
     try:
-        return ARCHITECTURES[architecture].published(PublishedFacts(layers, dimension, pooled, checkpoint.config))
+        return architecture.published(PublishedFacts(layers, dimension, pooled, checkpoint.config))
     except WrongFact as error:
         raise CheckpointError(
             checkpoint.source / "config.json",
@@ -69,9 +69,9 @@ def _params(architecture: str, checkpoint: Checkpoint, layers: int) -> RankerPar
         ) from error
 
 
-def _take_weights(ranker: Ranker, architecture: str, checkpoint: Checkpoint) -> None:
+def _take_weights(ranker: Ranker, architecture: PublishedArchitecture, checkpoint: Checkpoint) -> None:
     own = {_published_name(name, _prefix(checkpoint)): weight for name, weight in ranker.state_dict().items()}
-    if not ARCHITECTURES[architecture].published_head_has_bias:
+    if not architecture.published_head_has_bias:
         own.pop(f"{CLASSIFIER}bias").zero_()
     given = {
         name: weight for name, weight in checkpoint.weights.items() if name in own or not _unread(name, checkpoint)

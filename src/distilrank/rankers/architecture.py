@@ -35,9 +35,6 @@ class Architecture(ABC):
     params: ClassVar[type[RankerParams]]
     # Whether `exported`, of the module `export` of its folder, makes models of sentence-transformers of its rankers.
     can_be_exported: ClassVar[bool] = False
-    # Whether the authors of arXiv 2010.02666 published checkpoints of it, and whether their linear head has a bias.
-    is_published: ClassVar[bool] = False
-    published_head_has_bias: ClassVar[bool] = True
 
     @abstractmethod
     def ranker(self) -> "type[Ranker]":
@@ -47,6 +44,13 @@ class Architecture(ABC):
     def examples(self, layers: int, width: int) -> Mapping[str, RankerParams]:
         """Entries that differ in what is computed, by a name, for a backbone of so many layers and such a width."""
 
+
+class PublishedArchitecture(Architecture):
+    """One of which the authors of arXiv 2010.02666 published checkpoints."""
+
+    # Whether their linear head has a bias.
+    published_head_has_bias: ClassVar[bool] = True
+
+    @abstractmethod
     def published(self, facts: PublishedFacts) -> RankerParams:
-        """The entry of a published checkpoint; asked only where `is_published`. Raises WrongFact."""
-        raise NotImplementedError(f"{self.params.__name__} is not published")
+        """The entry of a published checkpoint. Raises WrongFact."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.halves import layers_of
@@ -30,7 +31,8 @@ def _layer_rates(ranker: Ranker, params: Training) -> dict[nn.Parameter, float]:
     if params.layer_decay == 1 or not ranker.params.has_transformer:
         return {}
     backbone = ranker.get_submodule("backbone")
-    layers = layers_of(backbone)  # type: ignore[arg-type]  # a backbone is a PreTrainedModel
+    assert isinstance(backbone, PreTrainedModel)
+    layers = layers_of(backbone)
     rate, decay = params.learning_rate, params.layer_decay
     every, lowest = list(backbone.parameters()), next(layers.parameters())
     # What stands behind the layers, such as a pooler, learns as the head does.

@@ -58,7 +58,7 @@ class ParquetSource:
             with pq.ParquetFile(path) as file:
                 _check_columns(path, name, pl.DataFrame(file.schema_arrow.empty_table()).schema)
                 for batch in file.iter_batches(PASSAGES_AT_ONCE):
-                    yield pl.DataFrame(batch).cast(SCHEMAS[name])  # type: ignore[arg-type]  # polars: a kind or its class
+                    yield pl.DataFrame(batch).cast(pl.Schema(SCHEMAS[name]))
         except (pa.ArrowException, OSError) as error:
             raise CollectionError(
                 path, got=str(error)[:160], expected="a Parquet file", remedy="write it again"

@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from distilrank.rankers.architecture import Architecture, PublishedFacts
+from distilrank.rankers.architecture import PublishedArchitecture, PublishedFacts
 from distilrank.rankers.cat.params import CatParams
 
 if TYPE_CHECKING:
     from distilrank.rankers.base import Ranker
 
 
-class Cat(Architecture):
+class Cat(PublishedArchitecture):
     params = CatParams
     can_be_exported = True
-    is_published = True
 
     def ranker(self) -> "type[Ranker]":
         from distilrank.rankers.cat.model import CatRanker

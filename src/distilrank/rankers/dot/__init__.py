@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from distilrank.rankers.architecture import Architecture, PublishedFacts
+from distilrank.rankers.architecture import PublishedArchitecture, PublishedFacts
 from distilrank.rankers.dot.params import DotParams
 
 if TYPE_CHECKING:
     from distilrank.rankers.base import Ranker
 
 
-class Dot(Architecture):
+class Dot(PublishedArchitecture):
     params = DotParams
     can_be_exported = True
-    is_published = True
 
     def ranker(self) -> "type[Ranker]":
         from distilrank.rankers.dot.model import DotRanker

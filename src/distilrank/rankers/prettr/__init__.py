@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from distilrank.rankers.architecture import Architecture, PublishedFacts, WrongFact
+from distilrank.rankers.architecture import PublishedArchitecture, PublishedFacts, WrongFact
 from distilrank.rankers.prettr.params import PrettrParams
 
 if TYPE_CHECKING:
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 _JOIN_LAYER = 3
 
 
-class Prettr(Architecture):
+class Prettr(PublishedArchitecture):
     params = PrettrParams
-    is_published = True
     published_head_has_bias = False
 
     def ranker(self) -> "type[Ranker]":
