@@ -53,6 +53,7 @@ from distilrank.rankers.params import RankerParams
 from distilrank.sections.data import Backbone, Tokens
 from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
+from distilrank.training.step import Computed, Step
 from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 
 LENGTHS = Tokens(query_length=30, passage_length=256)
@@ -178,7 +179,7 @@ def ours(model: Path, task: Task, asked: argparse.Namespace, scratch: Path) -> R
     arguments.save_strategy = arguments.eval_strategy = "no"
     arguments.logging_steps = 1
 
-    def never(_: object) -> dict[str, float]:
+    def never(*_: object) -> dict[str, float]:
         raise AssertionError("this training does not validate")
 
     trainer = RankerTrainer(
@@ -260,7 +261,9 @@ def show_bounds(console: Console, trainer: Any, batch_size: int) -> None:
     ]
 
     def step(batch: dict[str, Any]) -> None:
-        trainer.compute_loss(trainer.ranker, batch).backward()
+        scored = Step(trainer.ranker, batch, Computed(torch.device("cpu")))
+        trainer.loss_of(scored.scores, batch).backward()
+        scored.backward()
         torch.nn.utils.clip_grad_norm_(trainer.ranker.parameters(), 1.0)
         trainer.optimizer.step()
         trainer.optimizer.zero_grad()

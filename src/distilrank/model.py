@@ -92,7 +92,7 @@ class Model:
     def rerank(self, tokens: TokenStore, candidates: pl.DataFrame, advance: Advance = lambda _: None) -> pl.DataFrame:
         """A run: the candidates (query_id, passage_id) of stored texts, scored from the index where there is one."""
         if self.index is None:
-            return rerank(self.ranker, tokens, candidates, advance)
+            return rerank(self.ranker, tokens, candidates, advance=advance)
         query_ids = candidates["query_id"].unique().sort()
         vectors = self._stored_queries(tokens, query_ids)
         run = rerank_stored(self.ranker, query_ids, vectors, self.index, candidates)

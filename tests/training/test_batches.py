@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 import torch
@@ -10,10 +11,11 @@ from tests.training.conftest import Begin
 
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import MissingInput, ScoreError
-from distilrank.rankers.base import Pairs, TokenBatch
+from distilrank.rankers.base import TokenBatch
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.training.batches import Collator, TripleDataset
+from distilrank.training.step import Computed, Step
 
 PARAMS: dict[str, RankerParams] = {
     name: next(iter(one.examples(layers=2, width=16).values())) for name, one in ARCHITECTURES.items()
@@ -82,32 +84,32 @@ def test_scores_of_another_shape_are_refused(triples: pl.DataFrame, tokens: Toke
         TripleDataset(tokens.triple_rows(triples), tokens.texts, np.zeros((6, 2), np.float32))
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("every", [False, True])
 @pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS.keys())
 def test_scores_and_gradients_are_those_of_pairs_on_their_own(
-    params: RankerParams, every: bool, begin: Begin, triples: pl.DataFrame, tokens: TokenStore
+    params: RankerParams, every: bool, again: bool, begin: Begin, triples: pl.DataFrame, tokens: TokenStore
 ) -> None:
-    """Whichever texts are the same, and whichever are encoded together."""
-    dataset = TripleDataset(tokens.triple_rows(triples), tokens.texts, None)
-    batch = Collator(dataset, 16, every, params.reads_pairs)([0, 1, 2, 3, 0])
-    queries, passages = ([TokenBatch(**some) for some in batch[side]] for side in ("queries", "passages"))
-    pairs = [Pairs(**some) for some in batch["pairs"]]
-    assert len(passages) > 1
+    """Whichever texts are the same, whichever are encoded together, and whether they are encoded once more."""
+    rows = tokens.triple_rows(triples)
+    numbers = [0, 1, 2, 3, 0]
+    batch = Collator(TripleDataset(rows, tokens.texts, None), 16, every, params.reads_pairs)(numbers)
+    assert len(batch["passages"]) > 1
     together, alone = begin(params).train(), begin(params).train()
-    scores = together(queries, passages, pairs)
-    texts = [[row[kept] for some in side for row, kept in zip(*some, strict=True)] for side in (queries, passages)]
-    one_by_one = torch.cat(
+    step = Step(together, batch, Computed(torch.device("cpu"), again=again))
+    met = [rows.passages[numbers].ravel()] * len(numbers) if every else rows.passages[numbers]
+    one_by_one = torch.stack(
         [
-            alone.score(_batch_of(texts[0][query]), _batch_of(texts[1][passage]))
-            for some in pairs
-            for query, passage in zip(*some, strict=True)
+            torch.cat([alone.score(_batch_of(tokens.queries[query]), _batch_of(tokens.passages[one])) for one in some])
+            for query, some in zip(rows.queries[numbers], met, strict=True)
         ]
     )
-    torch.testing.assert_close(scores, one_by_one, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(step.scores, one_by_one, atol=1e-5, rtol=1e-5)
     # All positive: where they cancel, rounding would tell.
-    weights = torch.from_numpy(np.random.default_rng(0).uniform(0.5, 1.5, len(scores))).float()
-    for found in (scores, one_by_one):
+    weights = torch.from_numpy(np.random.default_rng(0).uniform(0.5, 1.5, tuple(one_by_one.shape))).float()
+    for found in (step.scores, one_by_one):
         (found * weights).sum().backward()
+    step.backward()
     gradients = [
         {name: weight.grad for name, weight in ranker.named_parameters() if weight.grad is not None}
         for ranker in (together, alone)
@@ -118,6 +120,31 @@ def test_scores_and_gradients_are_those_of_pairs_on_their_own(
         assert (gradients[0][name] - gradient).norm() <= 1e-6 * whole, name
 
 
-def _batch_of(ids: torch.Tensor) -> TokenBatch:
+@pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS.keys())
+def test_what_is_encoded_once_more_drops_the_same(
+    params: RankerParams, begin: Begin, triples: pl.DataFrame, tokens: TokenStore
+) -> None:
+    """The gradient with a cache is that without one, though dropout draws anew each time."""
+    dataset = TripleDataset(tokens.triple_rows(triples), tokens.texts, None)
+    batch = Collator(dataset, 16, reads_pairs=params.reads_pairs)([0, 1, 2, 3, 4])
+    gradients, drawn = [], []
+    for again in (False, True):
+        ranker = begin(params).train()
+        dropouts = [module for module in ranker.modules() if isinstance(module, torch.nn.Dropout)]
+        assert dropouts or params.architecture == "tk"
+        for dropout in dropouts:
+            dropout.p = 0.3
+        torch.manual_seed(5)
+        step = Step(ranker, batch, Computed(torch.device("cpu"), again=again))
+        step.scores.square().sum().backward()
+        step.backward()
+        gradients.append(torch.cat([weight.grad.ravel() for weight in ranker.parameters() if weight.grad is not None]))
+        drawn.append(torch.rand(1))
+    assert (gradients[0] - gradients[1]).norm() <= 1e-5 * gradients[0].norm()
+    assert drawn[0] == drawn[1]
+
+
+def _batch_of(ids: npt.NDArray[np.uint16]) -> TokenBatch:
     """One text."""
-    return TokenBatch(ids[None], torch.ones_like(ids[None], dtype=torch.bool))
+    row = torch.from_numpy(ids.astype(np.int64))[None]
+    return TokenBatch(row, torch.ones_like(row, dtype=torch.bool))

@@ -19,6 +19,7 @@ from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.divergence import Diverged
 from distilrank.training.learning_rates import parameter_groups
+from distilrank.training.step import Computed, Step
 from distilrank.training.trainer import RankerTrainer, TrainingTask, train, training_arguments
 
 DOT = DotParams(layers=2, pooling="mean")
@@ -27,7 +28,7 @@ SEED = 2
 PARAMS = Training(steps=1, batch_size=6, learning_rate=1e-3, warmup_share=0.0, validate_every=1)
 
 
-def validate(_: object) -> dict[str, float]:
+def validate(*_: object) -> dict[str, float]:
     return {"rerank": 0.5}
 
 
@@ -97,7 +98,9 @@ def test_gradients_are_the_same_where_states_are_computed_again(
         chosen = replace(changed(task, gradient_checkpointing=again), begin=lambda: begin(params).train())
         trainer = RankerTrainer(chosen, training_arguments(chosen.params, tmp_path, torch.device("cpu")))
         batch = Collator(task.triples, 1000, reads_pairs=params.reads_pairs)([0, 3, 5])
-        trainer.compute_loss(trainer.ranker, batch).backward()
+        step = Step(trainer.ranker, batch, Computed(torch.device("cpu")))
+        trainer.loss_of(step.scores, batch).backward()
+        step.backward()
         gradients.append({name: weight.grad for name, weight in trainer.ranker.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-7, rtol=1e-6)

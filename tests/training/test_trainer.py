@@ -20,6 +20,7 @@ from distilrank.rankers.params import RankerParams
 from distilrank.rankers.tk.params import TkParams
 from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
+from distilrank.training.step import Computed, Step
 from distilrank.training.trainer import RankerTrainer, TrainingTask, train
 
 TK = TkParams(architecture="tk", layers=1)
@@ -36,7 +37,7 @@ def task(begin: Begin, triples: pl.DataFrame, tokens: TokenStore) -> TrainingTas
     better = iter(range(100))
     triples_of = dataset(triples, tokens, None)
     return TrainingTask(
-        lambda: begin(TK), PARAMS, InfoNCE(temperature=0.1), triples_of, lambda _: {"rerank": next(better) / 100}
+        lambda: begin(TK), PARAMS, InfoNCE(temperature=0.1), triples_of, lambda *_: {"rerank": next(better) / 100}
     )
 
 
@@ -48,10 +49,16 @@ def trainer_of(task: TrainingTask, work: Path) -> RankerTrainer:
     return RankerTrainer(task, TrainingArguments(output_dir=str(work), use_cpu=True, report_to="none"))
 
 
+def loss_of(trainer: RankerTrainer, rows: list[int]) -> torch.Tensor:
+    batch = trainer.data_collator(rows)
+    return trainer.loss_of(Step(trainer.ranker, batch, Computed(torch.device("cpu"))).scores, batch)
+
+
 def ignore(*_: object) -> None:
     pass
 
 
+@torch.inference_mode()
 def score_of_pair(ranker: Ranker, tokens: TokenStore, query: int, passage: int) -> float:
     """The score of one query and one passage, on their own."""
     pair = [torch.from_numpy(store[row].astype(np.int64)).unsqueeze(0) for store, row in
@@ -61,7 +68,6 @@ def score_of_pair(ranker: Ranker, tokens: TokenStore, query: int, passage: int) 
 
 @pytest.mark.parametrize("params", [TK, DOT], ids=["tk", "dot"])
 @pytest.mark.parametrize("rows", [[0], [0, 1, 2, 3, 4, 5]], ids=["batch of one", "batch"])
-@torch.inference_mode()
 def test_infonce_compares_each_query_with_all_of_the_batch_but_its_own_positives(
     params: RankerParams, rows: list[int], task: TrainingTask, begin: Begin, triples: pl.DataFrame,
     tokens: TokenStore, tmp_path: Path,
@@ -79,7 +85,7 @@ def test_infonce_compares_each_query_with_all_of_the_batch_but_its_own_positives
         facing = [int(positive[1]), *(passage for passage in passages if f"p{passage}" not in relevant)]
         scores = np.array([score_of_pair(trainer.ranker, tokens, int(query_id[1]), passage) for passage in facing])
         losses.append(np.logaddexp.reduce(scores / 0.1) - scores[0] / 0.1)
-    loss = trainer.compute_loss(trainer.ranker, trainer.data_collator(rows))
+    loss = loss_of(trainer, rows)
     assert loss.item() == pytest.approx(np.mean(losses), rel=1e-4, abs=1e-4)
 
 
@@ -93,7 +99,7 @@ def test_a_loss_over_groups_compares_a_query_with_its_own_passages_alone(
     student = [[score_of_pair(trainer.ranker, tokens, query, passage) for passage in passages]
                for query, passages in ((1, (0, 1, 5)), (3, (6, 4, 2)))]  # fmt: skip
     wrong = np.subtract(student, scores[[1, 4]])
-    loss = trainer.compute_loss(trainer.ranker, trainer.data_collator([1, 4]))
+    loss = loss_of(trainer, [1, 4])
     assert loss.item() == pytest.approx(np.mean((wrong[:, :1] - wrong[:, 1:]) ** 2), rel=1e-4)
 
 
@@ -139,7 +145,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(task: TrainingTask,
             raise Interruption
 
     better = iter(range(100))
-    again = dataclasses.replace(task, validate=lambda _: {"rerank": next(better) / 100})
+    again = dataclasses.replace(task, validate=lambda *_: {"rerank": next(better) / 100})
     with pytest.raises(Interruption):
         train(again, tmp_path / "halves", stop)
     resumed, resumed_history = train(again, tmp_path / "halves", ignore)
@@ -184,7 +190,7 @@ def test_the_mean_of_re_ranking_and_searching_chooses_the_step(task: TrainingTas
     )
     seen: dict[int, dict[str, float]] = {}
     _, history = train(
-        dataclasses.replace(task, params=params, validate=lambda _: next(figures)),
+        dataclasses.replace(task, params=params, validate=lambda *_: next(figures)),
         tmp_path,
         lambda step, values: seen.setdefault(step, {}).update(values),
     )
@@ -205,6 +211,6 @@ def test_a_training_ends_after_as_many_validations_without_a_gain(
     """The second of six validations is the best."""
     params = PARAMS.model_copy(update={"steps": 6, "validate_every": 1, "patience": patience})
     figures = iter([0.5, 0.7, 0.6, 0.6, 0.6, 0.6])
-    once = dataclasses.replace(task, params=params, validate=lambda _: {"rerank": next(figures)})
+    once = dataclasses.replace(task, params=params, validate=lambda *_: {"rerank": next(figures)})
     _, history = train(once, tmp_path, ignore)
     assert (len(history.selection), history.best_step) == (validations, 2)

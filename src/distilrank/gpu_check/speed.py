@@ -158,5 +158,5 @@ def _joined(shape: Shape) -> int:
     return shape.lengths.query_length + shape.lengths.passage_length + SPECIAL_TOKENS
 
 
-def _never(_: object) -> dict[str, float]:
+def _never(*_: object) -> dict[str, float]:
     raise AssertionError("these trainings do not validate")

@@ -57,10 +57,12 @@ class Encoded:
     def joined(cls, some: Sequence[Self]) -> Self:
         """All rows, one batch after the other, filled up to the longest."""
         longest = max(one.mask.shape[1] for one in some)
-        return cls(
-            torch.cat([_filled_up(one.values, longest) for one in some]),
-            torch.cat([_filled_up(one.mask, longest) for one in some]),
-        )
+        filled_up = [one.filled_up(longest) for one in some]
+        return cls(torch.cat([one.values for one in filled_up]), torch.cat([one.mask for one in filled_up]))
+
+    def filled_up(self, length: int) -> Self:
+        """With padding up to `length`."""
+        return type(self)(_filled_up(self.values, length), _filled_up(self.mask, length))
 
 
 def in_float32(encoded: Encoded) -> torch.autocast:
@@ -125,18 +127,6 @@ class Ranker(PreTrainedModel):
         """Scores (rows of passages,): query i meets the i-th group of as many passages as there are for each query."""
         group = len(passages.ids) // len(queries.ids)
         return self.interact(self.encode_queries(queries).repeat(group), self.encode_passages(passages))
-
-    def forward(self, queries: Sequence[TokenBatch], passages: Sequence[TokenBatch], pairs: Sequence[Pairs]) -> Tensor:
-        """Scores (pairs,) in the order of the pairs, as a training wants them.
-
-        Texts come in batches of like length, and so do pairs, whose places count through all batches: each text is
-        encoded once, and padding costs little.
-        """
-        encoded = Encoded.joined([self.encode_queries(batch) for batch in queries])
-        encoded_passages = Encoded.joined([self.encode_passages(batch) for batch in passages])
-        return torch.cat(
-            [self.interact(encoded.at(some.queries), encoded_passages.at(some.passages)) for some in pairs]
-        )
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """What may learn at a rate of its own, by the name that params.yaml gives it."""

@@ -23,5 +23,6 @@ def float32_products(precision: Precision, device: torch.device) -> Iterator[Non
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """A block, of one thread, whose matrix products are bfloat16 if that is asked for."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    """A block, of one thread, whose matrix products are of 16 bits if that is asked for."""
+    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    return torch.autocast(device.type, kind, enabled=kind is not None)

@@ -20,7 +20,7 @@ from distilrank.sections.training import Precision
 from distilrank.workers.work import Each
 
 # How far a score may move between batches, kernels and machines, as a share of 1 + its size.
-_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 0.1}
+_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 0.1, "float16": 0.02}
 Log = Callable[[int, dict[str, float]], None]
 
 

@@ -28,8 +28,12 @@ def score_pairs(
 
 
 def rerank(
-    ranker: Ranker, tokens: TokenStore, candidates: pl.DataFrame, advance: Advance = lambda _: None
+    ranker: Ranker,
+    tokens: TokenStore,
+    candidates: pl.DataFrame,
+    precision: Precision = "float32",
+    advance: Advance = lambda _: None,
 ) -> pl.DataFrame:
     """A run: the candidates (query_id, passage_id) with the ranker's scores."""
-    scores = score_pairs(ranker, tokens, candidates, advance=advance).scores
+    scores = score_pairs(ranker, tokens, candidates, precision, advance=advance).scores
     return candidates.select("query_id", "passage_id", score=pl.Series(scores.astype(np.float64)))

@@ -8,7 +8,7 @@ from distilrank.sections.base import Section
 
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
-Precision = Literal["float32", "tf32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Schedule = Literal["linear", "cosine", "constant"]
 
 
@@ -51,7 +51,11 @@ class Training(Section):
     """Longer gradients are cut to this length. null: none is."""
 
     precision: Precision = "float32"
-    """Of matrix products. tf32 and bfloat16 are for GPUs. Weights stay float32."""
+    """Of matrix products. All but float32 are for GPUs; float16 needs one. Weights stay float32."""
+
+    gradient_cache: bool = False
+    """Whether texts are encoded twice, so that a batch takes the memory of `tokens_together` alone: the same gradient,
+    for a third more time."""
 
     gradient_checkpointing: bool = False
     """Whether the states within a layer are computed again for the gradient: less memory for a third more time."""
@@ -100,7 +104,7 @@ class Scoring(Section):
     """How teachers score pairs."""
 
     precision: Precision = "float32"
-    """Of matrix products. tf32 and bfloat16 are for GPUs."""
+    """Of matrix products. All but float32 are for GPUs."""
 
     pairs_per_part: int = Field(ge=1, default=1024)
     """What a killed scoring loses at most, per worker."""

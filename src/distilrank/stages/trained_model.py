@@ -1,7 +1,7 @@
 """What teach and distil share: from stored triples to a trained ranker's directory."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, InputError, TrainingError
 from distilrank.labels.labels import scores_of
 from distilrank.losses.base import Loss
+from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import check_fits, pretrained_config, trained_config
 from distilrank.sections.training import Precision
@@ -30,7 +31,9 @@ from distilrank.stages.begun import begun
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.divergence import Diverged
-from distilrank.training.trainer import TrainingTask, train
+from distilrank.training.history import History
+from distilrank.training.processes import together
+from distilrank.training.trainer import Observer, TrainingTask, take_part, train
 from distilrank.training.validation import DevValidation
 
 if TYPE_CHECKING:
@@ -54,26 +57,37 @@ class Lesson:
 def build_model(
     stage: str, params: Params, name: str, section: Teacher | Student, lesson: Lesson, track: Track
 ) -> None:
-    """Trains models/<name>/ for `stage`: teach or distil. Raises InputError where another process trains it."""
+    """Trains models/<name>/ for `stage`: teach or distil. Raises InputError where another process trains it.
+
+    Of several processes that were launched together, the first alone writes and tracks.
+    """
+    task = _task(params, section, lesson)
+    with together(chosen_device()) as among:
+        if among.first:
+            _write_model(stage, name, _used(params, section, lesson), lesson, partial(train, task, among=among), track)
+        else:
+            # The first tells of it.
+            with suppress(Diverged):
+                take_part(task, among)
+
+
+def _write_model(
+    stage: str,
+    name: str,
+    used: Mapping[str, Any],
+    lesson: Lesson,
+    trained: Callable[[Path, Observer], tuple[Ranker, History]],
+    track: Track,
+) -> None:
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.inputs]
     inputs += [lesson.start] if lesson.start else []
-    used = {
-        "ranker": section.ranker.model_dump(),
-        "training": section.training.model_dump(),
-        "loss": lesson.loss.model_dump(),
-        **lesson.chosen_by,
-        "tokens": params.tokens.model_dump(),
-        "backbone": (section.backbone or params.backbone).model_dump(),
-        "validation": params.validation.model_dump(),
-    }
-    task = _task(params, section, lesson)
     with (
         alone_with(layout.MODELS / name),
         work_directory(f"train-{name}", stage, used, inputs) as work,
         track(name, used, work) as record,
     ):
         with _saved_batch(name, lesson, work):
-            ranker, history = train(task, work, record.log)
+            ranker, history = trained(work, record.log)
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
             copy_tokenizer(layout.TOKENS, draft.path)
@@ -84,6 +98,19 @@ def build_model(
                 "best step": history.best_step,
             }
         record.finish(layout.MODELS / name)
+
+
+def _used(params: Params, section: Teacher | Student, lesson: Lesson) -> dict[str, Any]:
+    """What of the params makes the model what it is."""
+    return {
+        "ranker": section.ranker.model_dump(),
+        "training": section.training.model_dump(),
+        "loss": lesson.loss.model_dump(),
+        **lesson.chosen_by,
+        "tokens": params.tokens.model_dump(),
+        "backbone": (section.backbone or params.backbone).model_dump(),
+        "validation": params.validation.model_dump(),
+    }
 
 
 @contextmanager
@@ -114,7 +141,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     collection = Collection.read(layout.COLLECTION)
     _refuse_other_queries(lesson, collection)
-    validate = DevValidation(collection, candidates, tokens, params.validation)
+    validate = DevValidation(collection, candidates, tokens, params.validation, section.training.precision)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
     begin = partial(begun, params, section, lesson.start)
@@ -122,14 +149,17 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
 
 
 def _refuse_precision(precision: Precision, device: "torch.device") -> None:
-    """Raises InputError for bfloat16 on a card that has none."""
+    """Raises InputError for bfloat16 on a card that has none, and for float16 on a processor."""
     import torch
 
-    if precision == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+    card = device.type == "cuda"
+    if (precision == "bfloat16" and card and not torch.cuda.is_bf16_supported()) or (
+        precision == "float16" and not card
+    ):
         raise InputError(
             "training.precision",
-            got="bfloat16, which this card has not",
-            expected="a precision that it has",
+            got=f"{precision}, in which {'this card' if card else 'a processor'} does not train",
+            expected="a precision that it trains in",
             remedy="set precision: float32",
         )
 

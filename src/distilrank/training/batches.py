@@ -15,6 +15,7 @@ from distilrank.data.ragged import RaggedIds, Rows, StoredTexts, TripleRows
 from distilrank.errors import ScoreError
 from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.inputs import stored_batch
+from distilrank.training.processes import ALONE, Processes
 
 
 class TripleDataset(Dataset[int]):
@@ -46,50 +47,83 @@ class Collator:
 
     Together are at most `tokens`, padding included. Where `every` query meets every passage, pairs are all of the
     first query's, then the second's; else those of the triples. A ranker that `reads_pairs` gets them, too, by length.
+    Each of several processes lays out its share: triples of about as many tokens as another's.
     """
 
     triples: TripleDataset
     tokens: int
     every: bool = False
     reads_pairs: bool = False
+    among: Processes = ALONE
 
     def __call__(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """`queries`, `passages` and `pairs`, which Ranker.forward wants; `order` (pairs,): where the score of each
-        pair stands among those that it gives.
+        """`queries`, `passages` and `pairs` of this process's share, for a Step; `order` (pairs,): where the score of
+        each pair stands among those that they give.
 
-        query_of (batch,) and passage_of (batch, 1 + n): which of the distinct texts the triples have. teacher (batch,
-        1 + n), where there is one. numbers: of the triples, as a list.
+        mine (share,): which of the batch's triples are this process's. query_of (share,), and passage_of (share, 1 + n)
+        or, where every query meets every passage, (batch, 1 + n): which of the distinct texts the triples have. among:
+        from which place on this process's passages stand among those of all, and how many these are; where every query
+        meets every passage alone.
+
+        Of the whole batch: query_rows (batch,) and passage_rows (batch, 1 + n), by which texts are known; teacher
+        (batch, 1 + n), where there is one; and numbers, of the triples, as a list.
         """
-        chosen, texts = np.asarray(numbers), self.triples.texts
-        queries = _Side.of(texts.queries, self.triples.rows.queries[chosen], self.tokens)
-        passages = _Side.of(texts.passages, self.triples.rows.passages[chosen], self.tokens)
-        pairs, order = self._pairs(queries, passages)
+        chosen, texts, rows = np.asarray(numbers), self.triples.texts, self.triples.rows
+        shares = self._shares(chosen)
+        mine = shares[self.among.rank]
+        queries = _Side.of(texts.queries, rows.queries[chosen[mine]], self.tokens)
+        met = shares if self.every else [mine]
+        sides = [_Side.of(texts.passages, rows.passages[chosen[share]], self.tokens) for share in met]
+        own = self.among.rank if self.every else 0
+        starts = np.cumsum([0, *(len(side.rows) for side in sides)])
+        places = np.concatenate([side.places + start for side, start in zip(sides, starts, strict=False)])
+        passage_of = places[np.argsort(np.concatenate(met))]
+        lengths = np.concatenate([side.lengths for side in sides])
+        pairs, order = self._pairs(queries, passage_of, lengths)
         batch = {
             "queries": queries.batches(texts.pad),
-            "passages": passages.batches(texts.pad),
+            "passages": sides[own].batches(texts.pad),
             "pairs": pairs,
             "order": torch.from_numpy(order),
+            "mine": torch.from_numpy(mine),
             "query_of": torch.from_numpy(queries.places),
-            "passage_of": torch.from_numpy(passages.places),
+            "passage_of": torch.from_numpy(passage_of),
+            "query_rows": torch.from_numpy(rows.queries[chosen]),
+            "passage_rows": torch.from_numpy(rows.passages[chosen]),
             "numbers": chosen.tolist(),
+            "every": self.every,
         }
+        if len(sides) > 1:
+            batch["among"] = (int(starts[own]), int(starts[-1]))
         if self.triples.teacher is not None:
             batch["teacher"] = torch.from_numpy(self.triples.teacher[chosen])
         return batch
 
-    def _pairs(self, queries: "_Side", passages: "_Side") -> tuple[list[dict[str, Tensor]], Rows]:
-        """The pairs in batches, and where each stands among them."""
+    def _shares(self, chosen: Rows) -> list[Rows]:
+        """The places in the batch of each process's triples, in their order: the longest are dealt out first."""
+        if self.among.count == 1:
+            return [np.arange(len(chosen))]
+        rows, texts = self.triples.rows, self.triples.texts
+        lengths = texts.passages.lengths(rows.passages[chosen].ravel()).reshape(len(chosen), -1).sum(1)
+        dealt = np.argsort(-lengths - texts.queries.lengths(rows.queries[chosen]), kind="stable")
+        return [np.sort(dealt[rank :: self.among.count]) for rank in range(self.among.count)]
+
+    def _pairs(
+        self, queries: "_Side", passage_of: Rows, lengths: npt.NDArray[np.int64]
+    ) -> tuple[list[dict[str, Tensor]], Rows]:
+        """The pairs in batches, and where each stands among them; `lengths` of all passages that are met."""
         if self.every:
-            of_query = np.repeat(np.arange(len(queries.rows)), len(passages.rows))
-            of_passage = np.tile(np.arange(len(passages.rows)), len(queries.rows))
+            of_query = np.repeat(np.arange(len(queries.rows)), len(lengths))
+            of_passage = np.tile(np.arange(len(lengths)), len(queries.rows))
         else:
-            of_query = np.repeat(queries.places, passages.places.shape[1])
-            of_passage = passages.places.ravel()
+            of_query = np.repeat(queries.places, passage_of.shape[1])
+            of_passage = passage_of.ravel()
         if not self.reads_pairs:
             batches = [np.arange(len(of_query))]
         else:
-            lengths = queries.lengths[of_query] + passages.lengths[of_passage] + SPECIAL_TOKENS
-            batches = [*batches_by_length(lengths, self.tokens)]
+            batches = [
+                *batches_by_length(queries.lengths[of_query] + lengths[of_passage] + SPECIAL_TOKENS, self.tokens)
+            ]
         pairs = [
             {"queries": torch.from_numpy(of_query[some]), "passages": torch.from_numpy(of_passage[some])}
             for some in batches

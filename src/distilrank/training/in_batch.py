@@ -7,8 +7,8 @@ from torch import Tensor
 def positive_first(scores: Tensor, query_rows: Tensor, passage_rows: Tensor) -> Tensor:
     """Scores (queries, 1 + passages): the query's own positive, then every passage of the batch as a negative.
 
-    `scores` (queries, passages) are those of Ranker.forward with `every`; query_rows (queries,) and passage_rows
-    (queries, 1 + negatives) say who is who.
+    `scores` (queries, passages) are those of every query with every passage of a batch; query_rows (queries,) and
+    passage_rows (queries, 1 + negatives) say who is who.
     -inf stands where a passage is no negative of the query: in its own positive's place, in every other place of the
     same passage, and where another row of the batch has the passage as a positive of the same query.
     """

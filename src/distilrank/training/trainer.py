@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -21,11 +22,13 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import SaveStrategy
 
+from distilrank.errors import WorkerError
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.losses import Loss
 from distilrank.progress import Advance, progress
-from distilrank.rankers.base import Pairs, Ranker, TokenBatch
+from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.precision import float32_products
@@ -35,6 +38,8 @@ from distilrank.training.divergence import Divergence
 from distilrank.training.history import History
 from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
+from distilrank.training.processes import ALONE, Processes
+from distilrank.training.step import Computed, Step
 
 # Told of each step's figures as they come: {"loss": ...}, or those of a validation: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]
@@ -49,39 +54,59 @@ _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10 by kind of task."""
+    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10 by kind of task.
+
+    Where several processes train, each of them validates its share.
+    """
 
     begin: Callable[[], Ranker]
     params: Training
     loss: Loss
     triples: TripleDataset
-    validate: Callable[[Ranker], Mapping[str, float]]
+    validate: Callable[[Ranker, Processes], Mapping[str, float]]
 
 
-def train(task: TrainingTask, work: Path, observe: Observer) -> tuple[Ranker, History]:
+def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = ALONE) -> tuple[Ranker, History]:
     """Trains what the task begins and returns the ranker at its best validation, with the training's history.
 
     Goes on from the last whole checkpoint in `work`, exactly as if it had not been interrupted. Ctrl-C is
-    answered with a line that says so.
+    answered with a line that says so. Where several processes train, this is the first of them.
     """
     checkpoint = _last_whole_checkpoint(work)
     state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)) if checkpoint else None
     if state is None or not _has_ended(state):
+        among.tell(str(work))
         try:
-            state = _train(task, work, observe, checkpoint)
+            state = _train(task, work, observe, checkpoint, among)
         except KeyboardInterrupt:
             print(f"distilrank: interrupted; {_how_to_go_on(work)}", file=sys.stderr, flush=True)
             raise
+    else:
+        among.tell("")
     return load_ranker(work / f"checkpoint-{state.best_global_step}"), _history(state)
 
 
-def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path | None) -> TrainerState:
+def take_part(task: TrainingTask, among: Processes) -> None:
+    """Trains beside the first process, and writes nothing; returns at once where that has nothing to train."""
+    if work := among.told():
+        checkpoint = max(Path(work).glob("checkpoint-*"), key=_step_of, default=None)
+        _train(task, Path(work), lambda *_: None, checkpoint, among)
+
+
+def _train(
+    task: TrainingTask, work: Path, observe: Observer, checkpoint: Path | None, among: Processes
+) -> TrainerState:
+    _refuse_too_many(task, among)
     set_seed(task.params.seed)
     done = _step_of(checkpoint) if checkpoint else 0
     device = chosen_device()
     precision = task.params.precision
-    with progress("training steps", task.params.steps, done) as advance, float32_products(precision, device):
-        trainer = RankerTrainer(task, training_arguments(task.params, work, device))
+    shown = progress("training steps", task.params.steps, done) if among.first else nullcontext(lambda _: None)
+    with shown as advance, float32_products(precision, device):
+        arguments = training_arguments(task.params, work, device)
+        if not among.first:
+            arguments.save_strategy = SaveStrategy.NO
+        trainer = RankerTrainer(task, arguments, among)
         if task.params.patience is not None:
             trainer.add_callback(EarlyStoppingCallback(task.params.patience))
         trainer.add_callback(_Watch(advance, observe))
@@ -93,8 +118,8 @@ def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path |
 class RankerTrainer(Trainer):
     """Scores groups of passages, compares them by the task's loss, and validates as the task does."""
 
-    def __init__(self, task: TrainingTask, arguments: TrainingArguments) -> None:
-        self.ranker, self.task = task.begin(), task
+    def __init__(self, task: TrainingTask, arguments: TrainingArguments, among: Processes = ALONE) -> None:
+        self.ranker, self.task, self._among = task.begin(), task, among
         # Trainer wants a data set to validate on, though `evaluate` has the task's own.
         super().__init__(
             model=self.ranker,
@@ -106,10 +131,12 @@ class RankerTrainer(Trainer):
                 _tokens_together(task.params, arguments.device),
                 task.loss.in_batch,
                 self.ranker.params.reads_pairs,
+                among,
             ),
         )
         self.remove_callback(PrinterCallback)
         self._divergence = Divergence()
+        self._how = Computed(arguments.device, task.params.precision, task.params.gradient_cache, among)
         if task.params.gradient_checkpointing:
             backbone: Any = self.ranker.get_submodule("backbone")
             backbone.activation_checkpointing_enable({"use_reentrant": False})
@@ -122,24 +149,29 @@ class RankerTrainer(Trainer):
         self.optimizer = optimizer
         return optimizer
 
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Tensor:
-        queries, passages = ([TokenBatch(**texts) for texts in inputs[side]] for side in ("queries", "passages"))
-        scores = model(queries, passages, [Pairs(**some) for some in inputs["pairs"]])[inputs["order"]]
-        query_of, passage_of = inputs["query_of"], inputs["passage_of"]
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        self.ranker.train()
+        batch: dict[str, Any] = self._prepare_inputs(inputs)
+        with self._among.own_dropout(self.args.seed, self.state.global_step, batch["numbers"][0]):
+            step = Step(self.ranker, batch, self._how)
+            loss = self.loss_of(step.scores, batch)
+            self._divergence.check(loss.item(), self.state.global_step + 1, batch["numbers"])
+            loss = loss / self.current_gradient_accumulation_steps
+            self.accelerator.backward(loss)
+            step.backward()
+        if self.accelerator.sync_gradients:
+            self._among.add_gradients(self.ranker)
+        return loss.detach()
+
+    def loss_of(self, scores: Tensor, batch: dict[str, Any]) -> Tensor:
+        """The loss of a whole batch, from a Step's scores."""
         if self.task.loss.in_batch:
-            of_queries = scores.view(sum(len(texts.ids) for texts in queries), -1)[query_of]
-            scores = positive_first(of_queries[:, passage_of.ravel()], query_of, passage_of)
-        else:
-            scores = scores.view(passage_of.shape)
-        loss = self.task.loss(scores, inputs.get("teacher"))
-        self._divergence.check(loss.item(), self.state.global_step + 1, inputs["numbers"])
-        return loss
+            scores = positive_first(scores, batch["query_rows"], batch["passage_rows"])
+        return self.task.loss(scores, batch.get("teacher"))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)
-        by_kind = self.task.validate(self.ranker)
+        by_kind = self.task.validate(self.ranker, self._among)
         figures = {SELECTION: fmean(by_kind.values()), **{_validated(kind): by_kind[kind] for kind in by_kind}}
         metrics = {f"{_EVAL}{name}": value for name, value in figures.items()}
         self.log(metrics)
@@ -208,6 +240,7 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
         remove_unused_columns=False,
         use_cpu=device.type == "cpu",
         bf16=params.precision == "bfloat16",
+        fp16=params.precision == "float16",
         dataloader_pin_memory=device.type == "cuda",
         report_to="none",
         disable_tqdm=True,
@@ -217,6 +250,18 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
         # One card a process: Trainer would spread each batch over all, and so train on larger ones.
         arguments._n_gpu = 1
     return arguments
+
+
+def _refuse_too_many(task: TrainingTask, among: Processes) -> None:
+    """Raises WorkerError where a batch has fewer triples than there are processes."""
+    smallest = min(task.params.batch_size, len(task.triples) % task.params.batch_size or task.params.batch_size)
+    if among.count > smallest:
+        raise WorkerError(
+            "DISTILRANK_LAUNCHER",
+            got=f"{among.count} processes for batches of {task.params.batch_size} triples, the last of {smallest}",
+            expected="at least one triple per process in each batch",
+            remedy="start fewer processes, or change training.batch_size or the number of triples",
+        )
 
 
 def _last_whole_checkpoint(work: Path) -> Path | None:

@@ -1,0 +1,150 @@
+"""A step's scores and their gradient, piece by piece: texts are encoded in groups, then pairs of them meet in groups.
+
+Between pieces, values are cut off from the graph, and gradients are handed on. So a piece's graph may be made once more
+when its gradient is wanted, instead of kept (GradCache; Gao et al., arXiv 2101.06983), and pieces may be those of
+several processes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distilrank.rankers.base import Encoded, Pairs, Ranker, TokenBatch
+from distilrank.rankers.precision import autocast
+from distilrank.sections.training import Precision
+from distilrank.training.processes import ALONE, Processes, card_in_use
+
+
+@dataclass(frozen=True)
+class Computed:
+    """How a step is computed: where, how precisely, by which processes, and whether graphs are made `again` or kept."""
+
+    device: torch.device
+    precision: Precision = "float32"
+    again: bool = False
+    among: Processes = ALONE
+
+
+class Step:
+    """A batch of the Collator's. `scores` are a leaf, for a loss; `backward` takes their gradient to the weights.
+
+    scores: (batch, 1 + n), each triple's own; or (batch, batch * (1 + n)), where every query meets every passage.
+    """
+
+    def __init__(self, ranker: Ranker, batch: dict[str, Any], how: Computed) -> None:
+        self._how, self._mine = how, batch["mine"]
+        self._queries = self._encoded(ranker.encode_queries, batch["queries"])
+        self._passages = self._encoded(ranker.encode_passages, batch["passages"], batch.get("among"))
+        queries, passages = self._queries.texts, self._passages.texts
+
+        def meet(some: Pairs) -> Tensor:
+            return ranker.interact(queries.at(some.queries), passages.at(some.passages))
+
+        self._pairs = [_Piece(partial(meet, Pairs(**some)), how) for some in batch["pairs"]]
+        self._met = _leaf(torch.cat([piece.made for piece in self._pairs]))
+        self._placed = _in_place(self._met[batch["order"]], batch)
+        self.scores = _leaf(how.among.whole(self._placed.detach(), self._mine, len(batch["numbers"])))
+
+    def backward(self) -> None:
+        """Adds this process's part of the gradient to that of the ranker's weights."""
+        assert self.scores.grad is not None
+        torch.autograd.backward(self._placed, self.scores.grad[self._mine])
+        assert self._met.grad is not None
+        gradients = torch.split(self._met.grad, [len(piece.made) for piece in self._pairs])
+        for piece, gradient in zip(self._pairs, gradients, strict=True):
+            piece.backward(gradient)
+        self._passages.backward()
+        self._queries.backward()
+
+    def _encoded(
+        self,
+        encode: Callable[[TokenBatch], Encoded],
+        batches: Sequence[dict[str, Tensor]],
+        place: tuple[int, int] | None = None,
+    ) -> "_Side":
+        pieces = [_Piece(partial(encode, TokenBatch(**some)), self._how) for some in batches]
+        return _Side(pieces, self._how.among, place)
+
+
+class _Piece:
+    """What was computed, detached; its graph is kept until its gradient is wanted, or made again."""
+
+    def __init__(self, compute: Callable[[], Any], how: Computed) -> None:
+        self._compute, self._how = compute, how
+        self._random = _RandomState() if how.again else None
+        with torch.set_grad_enabled(not how.again):
+            made = self._computed()
+        self._graph: Any = None if how.again else made
+        self.made: Any = Encoded(made.values.detach(), made.mask) if isinstance(made, Encoded) else made.detach()
+
+    def backward(self, gradient: Tensor) -> None:
+        made, self._graph = self._graph, None
+        if self._random:
+            with self._random.restored():
+                made = self._computed()
+        values = made.values if isinstance(made, Encoded) else made
+        # Token ids, as cat encodes texts, have none.
+        if values.requires_grad:
+            torch.autograd.backward(values, gradient)
+
+    def _computed(self) -> Any:
+        with autocast(self._how.precision, self._how.device):
+            return self._compute()
+
+
+class _Side:
+    """Queries or passages. `texts` has all that pairs are of, as a leaf: of this process, or of all in their places."""
+
+    def __init__(self, pieces: list[_Piece], among: Processes, place: tuple[int, int] | None) -> None:
+        self._pieces, self._among, self._place = pieces, among, place
+        own = Encoded.joined([piece.made for piece in pieces])
+        texts = among.gathered(own, *place) if place else own
+        self.texts = Encoded(_leaf(texts.values), texts.mask)
+
+    def backward(self) -> None:
+        gradient = self.texts.values.grad
+        if gradient is None:
+            return
+        start = 0
+        if self._place:
+            gradient, start = self._among.sum(gradient), self._place[0]
+        for piece in self._pieces:
+            rows, length = piece.made.values.shape[:2]
+            piece.backward(gradient[start : start + rows, :length])
+            start += rows
+
+
+class _RandomState:
+    """What dropout draws from, now: so that the same is dropped once more."""
+
+    def __init__(self) -> None:
+        self._processor = torch.get_rng_state()
+        self._cards = card_in_use()
+        self._card = torch.cuda.get_rng_state() if self._cards else None
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """In the block; behind it, all is as it was before."""
+        with torch.random.fork_rng(self._cards):
+            torch.set_rng_state(self._processor)
+            if self._card is not None:
+                torch.cuda.set_rng_state(self._card)
+            yield
+
+
+def _leaf(values: Tensor) -> Tensor:
+    return values.requires_grad_() if values.is_floating_point() else values
+
+
+def _in_place(scores: Tensor, batch: dict[str, Any]) -> Tensor:
+    """Scores of this process's pairs, a row per triple of its."""
+    query_of, passage_of = batch["query_of"], batch["passage_of"]
+    if not batch["every"]:
+        return scores.view(passage_of.shape)
+    queries = sum(len(some["ids"]) for some in batch["queries"])
+    return scores.view(queries, -1)[query_of][:, passage_of.ravel()]
