@@ -223,12 +223,12 @@ def test_every_training_is_preceded_by_the_check(project: Path, run_here: Comman
     assert sorted(project.rglob("*")) == before
 
 
-def test_a_stale_code_yaml_is_refused_by_check_and_by_its_stages(tmp_path: Path, command: Command) -> None:
+def test_a_stale_code_yaml_is_refused_by_check_and_by_its_stages(tmp_path: Path, run_here: Command) -> None:
     shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", tmp_path / "params.yaml")
     for name in ("code.yaml", "constraints.txt"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     fresh = (tmp_path / "code.yaml").read_text()
-    assert command(tmp_path, "distilrank", "check").returncode == 0
+    assert run_here(tmp_path, "distilrank", "check").returncode == 0
     stale = "".join("index: old\n" if line.startswith("index:") else line for line in fresh.splitlines(keepends=True))
     (tmp_path / "code.yaml").write_text(stale)
     told = (
@@ -236,29 +236,29 @@ def test_a_stale_code_yaml_is_refused_by_check_and_by_its_stages(tmp_path: Path,
         "here; run `distilrank lock`\n"
     )
     for words in (["check"], ["index", "dot-T1"]):
-        refused = command(tmp_path, "distilrank", *words)
+        refused = run_here(tmp_path, "distilrank", *words)
         assert (refused.returncode, refused.stderr) == (2, told)
-    other = command(tmp_path, "distilrank", "tokenize")
+    other = run_here(tmp_path, "distilrank", "tokenize")
     assert "code.yaml" not in other.stderr and "data/collection" in other.stderr
-    renewed = command(tmp_path, "distilrank", "lock")
+    renewed = run_here(tmp_path, "distilrank", "lock")
     assert renewed.returncode == 0, renewed.stderr
     assert (tmp_path / "code.yaml").read_text() == fresh
 
 
-def test_a_stale_graph_yaml_is_refused_by_check_and_by_each_stage(tmp_path: Path, command: Command) -> None:
+def test_a_stale_graph_yaml_is_refused_by_check_and_by_each_stage(tmp_path: Path, run_here: Command) -> None:
     shutil.copyfile(ROOT / "constraints.txt", tmp_path / "constraints.txt")
     params = (ROOT / "tests" / "params.tiny.yaml").read_text()
     (tmp_path / "params.yaml").write_text(params)
     write_graph_of(tmp_path)
-    assert command(tmp_path, "distilrank", "check").returncode == 0
+    assert run_here(tmp_path, "distilrank", "check").returncode == 0
     (tmp_path / "params.yaml").write_text(params.replace("seeds: []", "seeds: [7]"))
     told = (
         "distilrank: graph.yaml: got the stages of other params, expected those that params.yaml asks for; "
         "run `distilrank lock`\n"
     )
     for words in (["check"], ["tokenize"]):
-        refused = command(tmp_path, "distilrank", *words)
+        refused = run_here(tmp_path, "distilrank", *words)
         assert (refused.returncode, refused.stderr) == (2, told)
-    assert command(tmp_path, "distilrank", "lock").returncode == 0
-    assert command(tmp_path, "distilrank", "check").returncode == 0
+    assert run_here(tmp_path, "distilrank", "lock").returncode == 0
+    assert run_here(tmp_path, "distilrank", "check").returncode == 0
     assert '"dot-T1~7"' in (tmp_path / "graph.yaml").read_text()

@@ -10,6 +10,7 @@ from distilrank.artifacts.own_imports import PACKAGE, imported_files
 
 # From the top. A file may import from its own floor and those below it.
 FLOORS = [
+    {"__main__"},
     {"cli", "gpu_check"},
     {"api"},
     {"check", "stages"},

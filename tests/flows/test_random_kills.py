@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow(200)
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
 Way = Callable[[int], None]
-KILLS = 20
+KILLS = 12
 # Outputs as the real stages write them.
 STEP = """
 import sys, time

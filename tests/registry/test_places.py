@@ -129,7 +129,7 @@ def test_a_rollback_that_was_cut_short_is_finished_by_the_next(registry: MlflowC
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     # A sequence is short as it is, and to make it shorter takes minutes.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

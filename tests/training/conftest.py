@@ -27,13 +27,7 @@ def random_ids(texts: int, longest: int, seed: int) -> RaggedIds:
     return RaggedIds(random.integers(1000, 2000, offsets[-1]).astype(np.uint16), offsets)
 
 
-@pytest.fixture(scope="session")
-def tokenizer(backbone: Path) -> TextTokenizer:
-    return TextTokenizer(backbone)
-
-
-@pytest.fixture(scope="session")
-def tokens(tokenizer: TextTokenizer) -> TokenStore:
+def token_store(tokenizer: TextTokenizer) -> TokenStore:
     return TokenStore(
         random_ids(QUERIES, 5, seed=1),
         random_ids(PASSAGES, 12, seed=2),
@@ -43,8 +37,7 @@ def tokens(tokenizer: TextTokenizer) -> TokenStore:
     )
 
 
-@pytest.fixture(scope="session")
-def triples() -> pl.DataFrame:
+def some_triples() -> pl.DataFrame:
     """Two negatives a row; p0 is a positive of q0 and q1, p1 a positive of q0 and a negative of q1."""
     return pl.DataFrame(
         {
@@ -55,8 +48,7 @@ def triples() -> pl.DataFrame:
     )
 
 
-@pytest.fixture
-def begin(tokenizer: TextTokenizer) -> Begin:
+def beginning_with(tokenizer: TextTokenizer) -> Begin:
     """Begins a ranker of width 16 without dropout; always the same."""
 
     def ranker(params: RankerParams) -> Ranker:
@@ -72,3 +64,23 @@ def begin(tokenizer: TextTokenizer) -> Begin:
         return begun
 
     return ranker
+
+
+@pytest.fixture(scope="session")
+def tokenizer(backbone: Path) -> TextTokenizer:
+    return TextTokenizer(backbone)
+
+
+@pytest.fixture(scope="session")
+def tokens(tokenizer: TextTokenizer) -> TokenStore:
+    return token_store(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def triples() -> pl.DataFrame:
+    return some_triples()
+
+
+@pytest.fixture
+def begin(tokenizer: TextTokenizer) -> Begin:
+    return beginning_with(tokenizer)

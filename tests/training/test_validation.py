@@ -28,8 +28,7 @@ CANDIDATES = {query: [(2 * query + place) % PASSAGES for place in (1, 2, 3)] for
 Validating = Callable[[Validation], DevValidation]
 
 
-@pytest.fixture
-def validating(tokens: TokenStore) -> Validating:
+def validating_with(tokens: TokenStore) -> Validating:
     """All queries are dev queries."""
     qrels = [(f"q{query}", f"p{passage}", 1, "dev") for query, passage in RELEVANT.items()]
     queries = pl.DataFrame({"query_id": tokens.query_ids, "text": "", "split": "dev"})
@@ -38,6 +37,11 @@ def validating(tokens: TokenStore) -> Validating:
     rows = [(f"q{query}", f"p{one}", rank) for query, ones in CANDIDATES.items() for rank, one in enumerate(ones, 1)]
     candidates = pl.DataFrame(rows, schema=["query_id", "passage_id", "rank"], orient="row")
     return lambda params: DevValidation(collection, candidates, tokens, params)
+
+
+@pytest.fixture
+def validating(tokens: TokenStore) -> Validating:
+    return validating_with(tokens)
 
 
 def ndcg(ranker: Ranker, tokens: TokenStore, passages: dict[int, list[int]]) -> float:

@@ -7,6 +7,7 @@ import traceback
 from importlib import import_module
 
 from distilrank.cli.app import app
+from distilrank.cli.launch import IS_FIRST, let_the_first_end, one_of_several
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
 
@@ -21,11 +22,18 @@ def main() -> None:
     gc.set_threshold(200_000)
     # When the process ends, to look for garbage among all that was imported takes more than a second.
     atexit.register(gc.freeze)
+    with one_of_several():
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except InputError as error:
-        print(f"distilrank: {error}", file=sys.stderr)
+        if IS_FIRST:
+            print(f"distilrank: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception:  # a fault of ours, or of a library that names the URL it was given
+        let_the_first_end()
         print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(1)

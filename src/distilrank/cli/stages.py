@@ -7,6 +7,7 @@ import typer
 
 from distilrank.artifacts import layout
 from distilrank.cli.app import STAGES, Dense, app, read_checked_for, read_for
+from distilrank.cli.launch import launch
 from distilrank.config.names import IMPORTED
 
 Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
@@ -47,6 +48,7 @@ def triples(name: Triples) -> None:
 @app.command(rich_help_panel=STAGES)
 def teach(teacher: Teacher) -> None:
     """Train a teacher on labels."""
+    launch()
     from distilrank.stages.teach import teach as stage
     from distilrank.tracking import stage_run
 
@@ -90,6 +92,7 @@ def distil(
     seed: Annotated[int | None, typer.Option(help="One of matrix.seeds; without one, its own.")] = None,
 ) -> None:
     """Train a student, or its control."""
+    launch()
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 

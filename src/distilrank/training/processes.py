@@ -136,6 +136,7 @@ def together(device: torch.device) -> Iterator[Processes]:
         )
     if on_cards:
         among = replace(among, cards=dist.new_group(backend="nccl", timeout=_PATIENCE))
+    torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     for name in _PLACE:
         os.environ.pop(name, None)
     try:

@@ -1,0 +1,62 @@
+"""Trainings that one process and several do alike: a program for torchrun, which writes what came of them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tests.conftest import ROOT
+from tests.training.conftest import beginning_with, some_triples, token_store
+from tests.training.test_validation import validating_with
+
+from distilrank.config.params_file import read_params
+from distilrank.data.backbone import locate_backbone
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.losses import InfoNCE, Loss, MarginMSE, RankNet
+from distilrank.rankers.cat.params import CatParams
+from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.dot.params import DotParams
+from distilrank.rankers.params import RankerParams
+from distilrank.rankers.tk.params import TkParams
+from distilrank.sections.training import Training, Validation
+from distilrank.training.batches import TripleDataset
+from distilrank.training.processes import ALONE, Processes, together
+from distilrank.training.trainer import TrainingTask, take_part, train
+
+DOT = DotParams(layers=2, pooling="mean")
+# Of six triples in batches of four, the second batch of an epoch has two.
+CASES: dict[str, tuple[RankerParams, Loss, dict[str, Any]]] = {
+    "dot": (DOT, MarginMSE(), {}),
+    "dot, all negatives of a batch": (DOT, InfoNCE(temperature=0.1), {}),
+    "dot, all negatives of a batch, with a cache": (DOT, InfoNCE(temperature=0.1), {"gradient_cache": True}),
+    "cat, all negatives of a batch": (CatParams(layers=2), InfoNCE(temperature=0.1), {}),
+    "colbert, accumulating": (ColbertParams(layers=2, dimension=4), InfoNCE(temperature=0.1), {"accumulate": 2}),
+    "tk": (TkParams(layers=1), RankNet(), {}),
+}
+
+
+def trained(case: str, work: Path, among: Processes = ALONE) -> dict[str, Any] | None:
+    """The losses, validations and weights of one training; nothing where this is not the first process."""
+    tokenizer = TextTokenizer(locate_backbone(read_params(ROOT / "tests" / "params.tiny.yaml").backbone))
+    ranker, loss, settings = CASES[case]
+    tokens, triples = token_store(tokenizer), some_triples()
+    scores = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    dataset = TripleDataset(tokens.triple_rows(triples), tokens.texts, scores if loss.needs_teacher else None)
+    params = Training(steps=4, batch_size=4, learning_rate=1e-3, warmup_share=0.0, validate_every=2, **settings)
+    validate = validating_with(tokens)(Validation(queries=4, depth=3, passages=9))
+    task = TrainingTask(lambda: beginning_with(tokenizer)(ranker), params, loss, dataset, validate)
+    if not among.first:
+        take_part(task, among)
+        return None
+    model, history = train(task, work, lambda *_: None, among)
+    weights = {name: weight.tolist() for name, weight in model.named_parameters() if "word" not in name}
+    return {"loss": history.loss, "validation": history.validation, "best": history.best_step, "weights": weights}
+
+
+if __name__ == "__main__":
+    with together(torch.device("cpu")) as among:
+        made = {case: trained(case, Path(sys.argv[1], case), among) for case in CASES}
+    if among.first:
+        Path(sys.argv[1], "made.json").write_text(json.dumps(made))
