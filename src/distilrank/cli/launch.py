@@ -8,6 +8,7 @@ process to stop.
 
 import _thread
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -87,10 +88,11 @@ def let_the_first_end() -> None:
 
 def _watch(folder: Path, command: int) -> None:
     """Ends this process with the command's and with the first one; stops the first, once, as Ctrl-C would."""
-    stopped = False
+    # A process that has ended, and was not asked how, still has its number; what is opened here tells.
+    running, stopped = os.pidfd_open(command), False
     while True:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-        if not Path("/proc", str(command)).exists():
+        ended, *_ = select.select([running], [], [], _SECONDS_BETWEEN_LOOKS)
+        if ended:
             os._exit(1)
         if not IS_FIRST and (folder / _EXIT_CODE).exists():
             os._exit(0)
