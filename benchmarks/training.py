@@ -230,19 +230,14 @@ def show_padding(console: Console, trainer: Any, task: Task, params: RankerParam
     texts, rows = task.dataset.texts, task.dataset.rows
     for numbers in np.random.default_rng(0).permutation(len(task.queries)).reshape(-1, batch_size):
         batch = trainer.data_collator(numbers)
+        real, grouped = real + batch["tokens"], grouped + batch["tokens"] + batch["padding"]
         queries = texts.queries.lengths(rows.queries[numbers])
         passages = texts.passages.lengths(rows.passages[numbers].ravel())
         if params.reads_pairs:
             lengths = np.repeat(queries, 2) + passages + SPECIAL_TOKENS
-            real, plain = real + lengths.sum(), plain + lengths.max() * len(lengths)
-            places = batch["order"].argsort().numpy()
-            for pairs in np.split(places, np.cumsum([len(some["queries"]) for some in batch["pairs"]])[:-1]):
-                grouped += lengths[pairs].max() * len(pairs)
-            continue
-        for side, lengths in (("queries", queries), ("passages", passages)):
-            real += (lengths + 2).sum()
-            plain += (lengths.max() + 2) * len(lengths)
-            grouped += sum((some["ids"].shape[1] + 2) * len(some["ids"]) for some in batch[side])
+            plain += lengths.max() * len(lengths)
+        else:
+            plain += sum((lengths.max() + 2) * len(lengths) for lengths in (queries, passages))
     console.print(
         f"padding: {1 - real / plain:.0%} of the tokens in batches as they come, {1 - real / grouped:.0%} in ours"
     )

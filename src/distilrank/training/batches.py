@@ -58,12 +58,13 @@ class Collator:
         pair stands among those that it gives.
 
         query_of (batch,) and passage_of (batch, 1 + n): which of the distinct texts the triples have. teacher (batch,
-        1 + n), where there is one. numbers: of the triples, as a list.
+        1 + n), where there is one. numbers: of the triples, as a list. tokens and padding: how many are encoded.
         """
         chosen, texts = np.asarray(numbers), self.triples.texts
         queries = _Side.of(texts.queries, self.triples.rows.queries[chosen], self.tokens)
         passages = _Side.of(texts.passages, self.triples.rows.passages[chosen], self.tokens)
         pairs, order = self._pairs(queries, passages)
+        tokens, padding = self._encoded(queries, passages, pairs)
         batch = {
             "queries": queries.batches(texts.pad),
             "passages": passages.batches(texts.pad),
@@ -72,6 +73,8 @@ class Collator:
             "query_of": torch.from_numpy(queries.places),
             "passage_of": torch.from_numpy(passages.places),
             "numbers": chosen.tolist(),
+            "tokens": tokens,
+            "padding": padding,
         }
         if self.triples.teacher is not None:
             batch["teacher"] = torch.from_numpy(self.triples.teacher[chosen])
@@ -95,6 +98,19 @@ class Collator:
             for some in batches
         ]
         return pairs, np.argsort(np.concatenate(batches))
+
+    def _encoded(self, queries: "_Side", passages: "_Side", pairs: list[dict[str, Tensor]]) -> tuple[int, int]:
+        """The tokens that are encoded, special ones included, and the padding beside them: of pairs, where these are
+        read, else of texts."""
+        if self.reads_pairs:
+            groups = [
+                queries.lengths[some["queries"].numpy()] + passages.lengths[some["passages"].numpy()] + SPECIAL_TOKENS
+                for some in pairs
+            ]
+        else:
+            groups = [side.lengths[group] + SPECIAL_TOKENS - 1 for side in (queries, passages) for group in side.groups]
+        tokens = sum(int(lengths.sum()) for lengths in groups)
+        return tokens, sum(len(lengths) * int(lengths.max()) for lengths in groups) - tokens
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,12 @@ from distilrank.rankers.precision import float32_products
 from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.divergence import Divergence
+from distilrank.training.figures import GRADIENT_NORM, MARGINS, NAMES, PADDING, Figures
 from distilrank.training.history import History
 from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
 
-# Told of each step's figures as they come: {"loss": ...}, or those of a validation: {"dev/nDCG@10": ..., ...}.
+# Told of figures as they come: {"loss": ..., "padding": ...}, or a validation's: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]
 # What chooses the step that is kept: the mean of the validation's figures.
 SELECTION = "dev/nDCG@10"
@@ -109,7 +110,8 @@ class RankerTrainer(Trainer):
             ),
         )
         self.remove_callback(PrinterCallback)
-        self._divergence = Divergence()
+        self._divergence, self._figures = Divergence(), Figures()
+        self.add_callback(self._figures)
         if task.params.gradient_checkpointing:
             backbone: Any = self.ranker.get_submodule("backbone")
             backbone.activation_checkpointing_enable({"use_reentrant": False})
@@ -130,12 +132,17 @@ class RankerTrainer(Trainer):
         query_of, passage_of = inputs["query_of"], inputs["passage_of"]
         if self.task.loss.in_batch:
             of_queries = scores.view(sum(len(texts.ids) for texts in queries), -1)[query_of]
+            own = of_queries.gather(1, passage_of)
             scores = positive_first(of_queries[:, passage_of.ravel()], query_of, passage_of)
         else:
-            scores = scores.view(passage_of.shape)
+            own = scores = scores.view(passage_of.shape)
+        self._figures.add(inputs, own)
         loss = self.task.loss(scores, inputs.get("teacher"))
         self._divergence.check(loss.item(), self.state.global_step + 1, inputs["numbers"])
         return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        super().log(logs | self._figures.take() if "loss" in logs else logs, start_time)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)
@@ -161,7 +168,10 @@ class _Watch(TrainerCallback):
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs = kwargs["logs"].items()
-        if figures := {key.removeprefix(_EVAL): value for key, value in logs if key == "loss" or key.startswith(_EVAL)}:
+        figures = {
+            key.removeprefix(_EVAL): value for key, value in logs if key in ("loss", *NAMES) or key.startswith(_EVAL)
+        }
+        if figures:
             self._observe(state.global_step, figures)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -249,11 +259,15 @@ def _history(state: TrainerState) -> History:
         return [(int(entry["step"]), float(entry[key])) for entry in state.log_history if key in entry]
 
     by_kind = {kind: curve(f"{_EVAL}{_validated(kind)}") for kind in (RERANK, RETRIEVE)}
+    margins = {whose: curve(name) for whose, name in MARGINS.items()}
     return History(
         curve("loss"),
         {kind: points for kind, points in by_kind.items() if points},
         curve(f"{_EVAL}{SELECTION}"),
         int(state.best_global_step or state.global_step),
+        {whose: points for whose, points in margins.items() if points},
+        curve(GRADIENT_NORM),
+        curve(PADDING),
     )
 
 
