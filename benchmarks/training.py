@@ -53,7 +53,6 @@ from distilrank.rankers.params import RankerParams
 from distilrank.sections.data import Backbone, Tokens
 from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
-from distilrank.training.step import Computed, Step
 from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 
 LENGTHS = Tokens(query_length=30, passage_length=256)
@@ -231,19 +230,14 @@ def show_padding(console: Console, trainer: Any, task: Task, params: RankerParam
     texts, rows = task.dataset.texts, task.dataset.rows
     for numbers in np.random.default_rng(0).permutation(len(task.queries)).reshape(-1, batch_size):
         batch = trainer.data_collator(numbers)
+        real, grouped = real + batch["tokens"], grouped + batch["tokens"] + batch["padding"]
         queries = texts.queries.lengths(rows.queries[numbers])
         passages = texts.passages.lengths(rows.passages[numbers].ravel())
         if params.reads_pairs:
             lengths = np.repeat(queries, 2) + passages + SPECIAL_TOKENS
-            real, plain = real + lengths.sum(), plain + lengths.max() * len(lengths)
-            places = batch["order"].argsort().numpy()
-            for pairs in np.split(places, np.cumsum([len(some["queries"]) for some in batch["pairs"]])[:-1]):
-                grouped += lengths[pairs].max() * len(pairs)
-            continue
-        for side, lengths in (("queries", queries), ("passages", passages)):
-            real += (lengths + 2).sum()
-            plain += (lengths.max() + 2) * len(lengths)
-            grouped += sum((some["ids"].shape[1] + 2) * len(some["ids"]) for some in batch[side])
+            plain += lengths.max() * len(lengths)
+        else:
+            plain += sum((lengths.max() + 2) * len(lengths) for lengths in (queries, passages))
     console.print(
         f"padding: {1 - real / plain:.0%} of the tokens in batches as they come, {1 - real / grouped:.0%} in ours"
     )
@@ -256,14 +250,13 @@ def show_bounds(console: Console, trainer: Any, batch_size: int) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     trainer.create_optimizer()
+    trainer.current_gradient_accumulation_steps = 1
     batches = [
         trainer.data_collator(range(first, first + batch_size)) for first in range(0, 3 * batch_size, batch_size)
     ]
 
     def step(batch: dict[str, Any]) -> None:
-        scored = Step(trainer.ranker, batch, Computed(torch.device("cpu")))
-        trainer.loss_of(scored.scores, batch).backward()
-        scored.backward()
+        trainer.training_step(trainer.ranker, batch)
         torch.nn.utils.clip_grad_norm_(trainer.ranker.parameters(), 1.0)
         trainer.optimizer.step()
         trainer.optimizer.zero_grad()

@@ -240,7 +240,11 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
         assert run.info.status == "FINISHED"
         assert run.data.metrics["rerank/nDCG_at_10"] == pytest.approx(metrics["rerank"][name]["nDCG@10"])
         steps = 2 if name in ("T1b", "tk-T1", "tk-T2") else 6
-        assert len(client.get_metric_history(run.info.run_id, "loss")) == steps
+        drawn = {"loss", "grad_norm", "padding", "tokens_per_second", "margin/student"}
+        drawn |= {"margin/teacher"} if "-T" in name and "control" not in name else set()
+        for key in drawn:
+            assert len(client.get_metric_history(run.info.run_id, key)) == steps, (name, key)
+        assert ("margin/teacher" in run.data.metrics) == ("margin/teacher" in drawn)
         curves = {"dev/nDCG_at_10", "dev/rerank/nDCG_at_10"}
         # T1b is dense as well.
         curves |= {"dev/retrieve/nDCG_at_10"} if name in ("T1b", *INDEXED) else set()

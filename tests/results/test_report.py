@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from html import unescape
 from itertools import combinations
 from pathlib import Path
@@ -29,6 +30,7 @@ from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import task_of
 from distilrank.labels.quality import quality
 from distilrank.results.report import ReportInputs, write_report
+from distilrank.training.history import History
 
 MATRIX = ["nDCG@10", "MRR@10"]
 # How many triples a model learned from, if not 64.
@@ -156,9 +158,14 @@ def write_results(params: Params, collection: Collection) -> None:
     write_json(layout.LABEL_QUALITY, quality(tables, combinations(tables, 2)))
     for name in model_names(params):
         dev = 0.5 if name == ON_DEV else 0.4
-        history = {"loss": [[2, 0.7], [4, 0.5]], "validation": {"rerank": [[2, 0.3], [4, dev]]}, "best_step": 4}
+        validation = [(2, 0.3), (4, dev)]
+        margins = {"student": [(2, 1.0), (4, 5.0)]} | ({"teacher": [(2, 7.0), (4, 6.0)]} if "-T" in name else {})
+        history = History(
+            [(2, 0.7), (4, 0.5)], {"rerank": validation}, validation, 4, margins, [(2, 9.0), (4, 3.0)],
+            [(2, 0.08), (4, 0.12)],
+        )  # fmt: skip
         with whole_directory(layout.MODELS / name, "distilrank train", {}, []) as draft:
-            write_json(draft.path / "history.json", history | {"selection": history["validation"]["rerank"]})
+            write_json(draft.path / "history.json", asdict(history))
             draft.counts["triples"] = TRIPLES.get(name, 64)
 
 
@@ -505,6 +512,18 @@ def test_labels_have_their_figures_and_teachers_their_agreement(matrix_page: str
         pytest.approx(pair["tau"], abs=5e-4) for pair in figures["agreement"] if pair["teachers"][0] == "bm25/T1"
     ]
     assert len(shown) == 3
+
+
+def test_a_training_is_drawn_with_its_gradients_and_its_margins_beside_its_teachers(matrix_page: str) -> None:
+    for name, is_taught in (("dot", False), ("dot-T1", True)):
+        place = matrix_page.index(f'aria-label="Training of {name}:')
+        drawing = matrix_page[place : matrix_page.index("</svg>", place)]
+        lines = re.findall(r"fill: none; stroke: var\(--(ranker|muted)[-0-9]*\); stroke-width", drawing)
+        assert lines == ["ranker"] * 3 + ["muted"] * is_taught + ["ranker"]  # loss, validation, margins, gradient
+        assert [title in drawing for title in (">Loss<", ">Margin<", ">Gradient norm<")] == [True] * 3
+        # The mean of two stretches, 8 % and 12 %.
+        caption = matrix_page[matrix_page.rindex("<figcaption>", 0, place) : place]
+        assert re.search(r"64 triples, 10\.0\W+%\W+padding", unescape(caption))
 
 
 def test_an_ablation_shows_its_losses(matrix_page: str) -> None:

@@ -22,7 +22,7 @@ def params(tiny_params: Params) -> Params:
 
 def found(params: Params, losses: list[float] = FLAT, **changed: float) -> list[str]:
     scores = {name: {"nDCG@10": changed.get(name.replace("-", "_"), value)} for name, value in GOOD.items()}
-    history = History([(step, loss) for step, loss in enumerate(losses)], {}, [], 0)
+    history = History([(step, loss) for step, loss in enumerate(losses)], {}, [], 0, {}, [], [])
     return [str(one) for one in shortfalls(params, {"rerank": scores}, {"dot-T1": history})]
 
 

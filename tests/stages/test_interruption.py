@@ -98,8 +98,11 @@ def is_as_if_uninterrupted(project: Path, finished: Path, model: str) -> None:
     expected_history, got_history = (history_of(place / "models" / model) for place in (finished, project))
     assert got_history["best_step"] == expected_history["best_step"]
     assert got_history["validation"].keys() == expected_history["validation"].keys()
-    for curve in ("loss", "selection"):
+    for curve in ("loss", "selection", "grad_norm", "padding"):
         np.testing.assert_allclose(got_history[curve], expected_history[curve], atol=1e-5)
+    assert got_history["margins"].keys() == expected_history["margins"].keys()
+    for whose, margins in expected_history["margins"].items():
+        np.testing.assert_allclose(got_history["margins"][whose], margins, atol=1e-5)
     assert list((project / ".work" / f"train-{model}").iterdir()) == []
 
 

@@ -19,7 +19,6 @@ from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.divergence import Diverged
 from distilrank.training.learning_rates import parameter_groups
-from distilrank.training.step import Computed, Step
 from distilrank.training.trainer import RankerTrainer, TrainingTask, train, training_arguments
 
 DOT = DotParams(layers=2, pooling="mean")
@@ -98,9 +97,8 @@ def test_gradients_are_the_same_where_states_are_computed_again(
         chosen = replace(changed(task, gradient_checkpointing=again), begin=lambda: begin(params).train())
         trainer = RankerTrainer(chosen, training_arguments(chosen.params, tmp_path, torch.device("cpu")))
         batch = Collator(task.triples, 1000, reads_pairs=params.reads_pairs)([0, 3, 5])
-        step = Step(trainer.ranker, batch, Computed(torch.device("cpu")))
-        trainer.loss_of(step.scores, batch).backward()
-        step.backward()
+        trainer.current_gradient_accumulation_steps = 1
+        trainer.training_step(trainer.ranker, batch)
         gradients.append({name: weight.grad for name, weight in trainer.ranker.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-7, rtol=1e-6)

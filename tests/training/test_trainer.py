@@ -20,7 +20,6 @@ from distilrank.rankers.params import RankerParams
 from distilrank.rankers.tk.params import TkParams
 from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
-from distilrank.training.step import Computed, Step
 from distilrank.training.trainer import RankerTrainer, TrainingTask, train
 
 TK = TkParams(architecture="tk", layers=1)
@@ -50,12 +49,18 @@ def trainer_of(task: TrainingTask, work: Path) -> RankerTrainer:
 
 
 def loss_of(trainer: RankerTrainer, rows: list[int]) -> torch.Tensor:
-    batch = trainer.data_collator(rows)
-    return trainer.loss_of(Step(trainer.ranker, batch, Computed(torch.device("cpu"))).scores, batch)
+    trainer.current_gradient_accumulation_steps = 1
+    return trainer.training_step(trainer.ranker, trainer.data_collator(rows))
 
 
 def ignore(*_: object) -> None:
     pass
+
+
+def logged(trainer: RankerTrainer) -> dict[str, float]:
+    """The figures since the last that were logged."""
+    trainer.log({"loss": 0.0})
+    return trainer.state.log_history[-1]
 
 
 @torch.inference_mode()
@@ -79,14 +84,20 @@ def test_infonce_compares_each_query_with_all_of_the_batch_but_its_own_positives
         for positive, negatives in batch.select("positive_id", "negative_ids").iter_rows()
         for passage in (positive, *negatives)
     ]
-    losses = []
-    for query_id, positive in batch.select("query_id", "positive_id").iter_rows():
+    losses, margins = [], []
+    for row, (query_id, positive) in enumerate(batch.select("query_id", "positive_id").iter_rows()):
         relevant = batch.filter(pl.col("query_id") == query_id)["positive_id"]
         facing = [int(positive[1]), *(passage for passage in passages if f"p{passage}" not in relevant)]
         scores = np.array([score_of_pair(trainer.ranker, tokens, int(query_id[1]), passage) for passage in facing])
         losses.append(np.logaddexp.reduce(scores / 0.1) - scores[0] / 0.1)
+        own = [score_of_pair(trainer.ranker, tokens, int(query_id[1]), passage) for passage in passages[3 * row :][:3]]
+        margins.append(own[0] - np.mean(own[1:]))
     loss = loss_of(trainer, rows)
     assert loss.item() == pytest.approx(np.mean(losses), rel=1e-4, abs=1e-4)
+    # A margin is over a triple's own negatives, whatever else the loss compares a positive with.
+    told = logged(trainer)
+    assert told["margin/student"] == pytest.approx(np.mean(margins), rel=1e-4, abs=1e-5)
+    assert "margin/teacher" not in told
 
 
 def test_a_loss_over_groups_compares_a_query_with_its_own_passages_alone(
@@ -101,6 +112,9 @@ def test_a_loss_over_groups_compares_a_query_with_its_own_passages_alone(
     wrong = np.subtract(student, scores[[1, 4]])
     loss = loss_of(trainer, [1, 4])
     assert loss.item() == pytest.approx(np.mean((wrong[:, :1] - wrong[:, 1:]) ** 2), rel=1e-4)
+    told = logged(trainer)
+    for whose, own in (("student", np.array(student)), ("teacher", scores[[1, 4]])):
+        assert told[f"margin/{whose}"] == pytest.approx(np.mean(own[:, :1] - own[:, 1:]), rel=1e-4)
 
 
 def test_each_part_learns_at_its_own_rate(task: TrainingTask, tmp_path: Path) -> None:
@@ -151,7 +165,10 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(task: TrainingTask,
     resumed, resumed_history = train(again, tmp_path / "halves", ignore)
     for name, weight in whole.named_parameters():
         torch.testing.assert_close(resumed.get_parameter(name), weight, atol=1e-6, rtol=1e-5)
-    np.testing.assert_allclose(resumed_history.loss, history.loss, rtol=1e-4)
+    curves, resumed_curves = (
+        [one.loss, one.margins["student"], one.grad_norm, one.padding] for one in (history, resumed_history)
+    )
+    np.testing.assert_allclose(resumed_curves, curves, rtol=1e-4)
     assert resumed_history.best_step == history.best_step == 6
 
 
@@ -199,7 +216,7 @@ def test_the_mean_of_re_ranking_and_searching_chooses_the_step(task: TrainingTas
         "rerank": [(2, 0.9), (4, 0.8), (6, 0.5)], "retrieve": [(2, 0.2), (4, 0.5), (6, 0.7)]
     }  # fmt: skip
     assert history.selection == [(2, pytest.approx(0.55)), (4, pytest.approx(0.65)), (6, pytest.approx(0.6))]
-    assert {name: value for name, value in seen[4].items() if name != "loss"} == {
+    assert {name: value for name, value in seen[4].items() if name.startswith("dev/")} == {
         "dev/rerank/nDCG@10": 0.8, "dev/retrieve/nDCG@10": 0.5, "dev/nDCG@10": pytest.approx(0.65)
     }  # fmt: skip
 

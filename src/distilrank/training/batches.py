@@ -66,7 +66,8 @@ class Collator:
         meets every passage alone.
 
         Of the whole batch: query_rows (batch,) and passage_rows (batch, 1 + n), by which texts are known; teacher
-        (batch, 1 + n), where there is one; and numbers, of the triples, as a list.
+        (batch, 1 + n), where there is one; and numbers, of the triples, as a list. tokens and padding: how many this
+        process encodes.
         """
         chosen, texts, rows = np.asarray(numbers), self.triples.texts, self.triples.rows
         shares = self._shares(chosen)
@@ -80,6 +81,7 @@ class Collator:
         passage_of = places[np.argsort(np.concatenate(met))]
         lengths = np.concatenate([side.lengths for side in sides])
         pairs, order = self._pairs(queries, passage_of, lengths)
+        tokens, padding = self._encoded(queries, sides[own], lengths, pairs)
         batch = {
             "queries": queries.batches(texts.pad),
             "passages": sides[own].batches(texts.pad),
@@ -92,6 +94,8 @@ class Collator:
             "passage_rows": torch.from_numpy(rows.passages[chosen]),
             "numbers": chosen.tolist(),
             "every": self.every,
+            "tokens": tokens,
+            "padding": padding,
         }
         if len(sides) > 1:
             batch["among"] = (int(starts[own]), int(starts[-1]))
@@ -129,6 +133,21 @@ class Collator:
             for some in batches
         ]
         return pairs, np.argsort(np.concatenate(batches))
+
+    def _encoded(
+        self, queries: "_Side", passages: "_Side", lengths: npt.NDArray[np.int64], pairs: list[dict[str, Tensor]]
+    ) -> tuple[int, int]:
+        """The tokens that are encoded, special ones included, and the padding beside them: of pairs, where these are
+        read, else of texts."""
+        if self.reads_pairs:
+            groups = [
+                queries.lengths[some["queries"].numpy()] + lengths[some["passages"].numpy()] + SPECIAL_TOKENS
+                for some in pairs
+            ]
+        else:
+            groups = [side.lengths[group] + SPECIAL_TOKENS - 1 for side in (queries, passages) for group in side.groups]
+        tokens = sum(int(group.sum()) for group in groups)
+        return tokens, sum(len(group) * int(group.max()) for group in groups) - tokens
 
 
 @dataclass(frozen=True)

@@ -18,3 +18,9 @@ def positive_first(scores: Tensor, query_rows: Tensor, passage_rows: Tensor) -> 
     known = (same_query.float() @ is_positive.float()) > 0
     own = scores[:, :: passage_rows.shape[1]].diagonal()
     return torch.cat([own.unsqueeze(1), scores.masked_fill(known, -torch.inf)], 1)
+
+
+def own_triples(scores: Tensor) -> Tensor:
+    """(queries, 1 + negatives): each query's scores of its own triple's passages, of the same `scores`."""
+    queries = len(scores)
+    return scores.view(queries, queries, -1).diagonal(dim1=0, dim2=1).T

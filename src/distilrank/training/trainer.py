@@ -35,13 +35,14 @@ from distilrank.rankers.precision import float32_products
 from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.divergence import Divergence
+from distilrank.training.figures import GRADIENT_NORM, MARGINS, NAMES, PADDING, Figures
 from distilrank.training.history import History
-from distilrank.training.in_batch import positive_first
+from distilrank.training.in_batch import own_triples, positive_first
 from distilrank.training.learning_rates import parameter_groups
 from distilrank.training.processes import ALONE, Processes
 from distilrank.training.step import Computed, Step
 
-# Told of each step's figures as they come: {"loss": ...}, or those of a validation: {"dev/nDCG@10": ..., ...}.
+# Told of figures as they come: {"loss": ..., "padding": ...}, or a validation's: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]
 # What chooses the step that is kept: the mean of the validation's figures.
 SELECTION = "dev/nDCG@10"
@@ -135,8 +136,9 @@ class RankerTrainer(Trainer):
             ),
         )
         self.remove_callback(PrinterCallback)
-        self._divergence = Divergence()
+        self._divergence, self._figures = Divergence(), Figures()
         self._how = Computed(arguments.device, task.params.precision, task.params.gradient_cache, among)
+        self.add_callback(self._figures)
         if task.params.gradient_checkpointing:
             backbone: Any = self.ranker.get_submodule("backbone")
             backbone.activation_checkpointing_enable({"use_reentrant": False})
@@ -154,7 +156,7 @@ class RankerTrainer(Trainer):
         batch: dict[str, Any] = self._prepare_inputs(inputs)
         with self._among.own_dropout(self.args.seed, self.state.global_step, batch["numbers"][0]):
             step = Step(self.ranker, batch, self._how)
-            loss = self.loss_of(step.scores, batch)
+            loss = self._loss(step.scores, batch)
             self._divergence.check(loss.item(), self.state.global_step + 1, batch["numbers"])
             loss = loss / self.current_gradient_accumulation_steps
             self.accelerator.backward(loss)
@@ -163,11 +165,16 @@ class RankerTrainer(Trainer):
             self._among.add_gradients(self.ranker)
         return loss.detach()
 
-    def loss_of(self, scores: Tensor, batch: dict[str, Any]) -> Tensor:
-        """The loss of a whole batch, from a Step's scores."""
+    def _loss(self, scores: Tensor, batch: dict[str, Any]) -> Tensor:
+        own = scores
         if self.task.loss.in_batch:
+            own = own_triples(scores)
             scores = positive_first(scores, batch["query_rows"], batch["passage_rows"])
+        self._figures.add(batch, own)
         return self.task.loss(scores, batch.get("teacher"))
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        super().log(logs | self._figures.take() if "loss" in logs else logs, start_time)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)
@@ -193,7 +200,10 @@ class _Watch(TrainerCallback):
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs = kwargs["logs"].items()
-        if figures := {key.removeprefix(_EVAL): value for key, value in logs if key == "loss" or key.startswith(_EVAL)}:
+        figures = {
+            key.removeprefix(_EVAL): value for key, value in logs if key in ("loss", *NAMES) or key.startswith(_EVAL)
+        }
+        if figures:
             self._observe(state.global_step, figures)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -294,11 +304,15 @@ def _history(state: TrainerState) -> History:
         return [(int(entry["step"]), float(entry[key])) for entry in state.log_history if key in entry]
 
     by_kind = {kind: curve(f"{_EVAL}{_validated(kind)}") for kind in (RERANK, RETRIEVE)}
+    margins = {whose: curve(name) for whose, name in MARGINS.items()}
     return History(
         curve("loss"),
         {kind: points for kind, points in by_kind.items() if points},
         curve(f"{_EVAL}{SELECTION}"),
         int(state.best_global_step or state.global_step),
+        {whose: points for whose, points in margins.items() if points},
+        curve(GRADIENT_NORM),
+        curve(PADDING),
     )
 
 

@@ -1,47 +1,68 @@
-"""How each model was trained: its loss, and nDCG@10 on dev queries with the step that was kept."""
+"""How each model was trained: its loss, nDCG@10 on dev queries with the step that was kept, margins and gradients."""
+
+from statistics import fmean
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
-from distilrank.results.report.svg import INK, MUTED, PAPER, SMALL, as_svg, canvas, colour_of, plain
-from distilrank.training.history import History
+from distilrank.results.report.svg import INK, MUTED, PAPER, RULE, SMALL, as_svg, canvas, colour_of, plain
+from distilrank.training.history import History, Point
 
-WIDTH, HEIGHT = 290, 230
+WIDTH, HEIGHT = 290, 330
 LINES = {RERANK: "-", RETRIEVE: "--"}
 
 
-def training_curves(inputs: ReportInputs) -> list[tuple[ReportedRanker, Markup]]:
-    """A drawing a trained model. Validation has one scale for all; losses differ in kind, so each has its own."""
+def training_curves(inputs: ReportInputs) -> list[tuple[ReportedRanker, float, Markup]]:
+    """Of each trained model its share of padding and a drawing.
+
+    Validation has one scale for all; losses and margins differ in kind, so each has its own.
+    """
     curves = [curve for history in inputs.histories.values() for curve in history.validation.values()]
     values = [value for curve in curves for _, value in curve]
     margin = 0.08 * (max(values) - min(values)) or 0.05
     limits = min(values) - margin, max(values) + 2 * margin
-    trained = [ranker for ranker in inputs.rankers if ranker.name in inputs.histories]
-    return [(ranker, _drawing(ranker, inputs.histories[ranker.name], limits)) for ranker in trained]
+    trained = [(ranker, inputs.histories[ranker.name]) for ranker in inputs.rankers if ranker.name in inputs.histories]
+    return [
+        (ranker, fmean(share for _, share in history.padding), _drawing(ranker, history, limits))
+        for ranker, history in trained
+    ]
 
 
 def _drawing(ranker: ReportedRanker, history: History, limits: tuple[float, float]) -> Markup:
-    figure = canvas(WIDTH, HEIGHT)
-    upper = figure.add_axes((0.14, 0.62, 0.83, 0.3))
-    lower = figure.add_axes((0.14, 0.1, 0.83, 0.36), sharex=upper)
-    for axes, title in ((upper, "Loss"), (lower, "Validation nDCG@10")):
-        plain(axes)
-        axes.set_title(title, loc="left", fontsize=SMALL, color=MUTED, pad=6)
-        axes.yaxis.set_major_locator(MaxNLocator(3))
-    upper.tick_params(labelbottom=False)
-    lower.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    upper.plot(*_columns(history.loss), color=colour_of(ranker), linewidth=1.3)
+    figure, colour = canvas(WIDTH, HEIGHT), colour_of(ranker)
+    # Left, bottom, width and height, as shares of the figure.
+    loss = _axes(figure, (0.14, 0.75, 0.83, 0.2), "Loss", history)
+    validation = _axes(figure, (0.14, 0.42, 0.83, 0.24), "Validation nDCG@10", history)
+    margins = _axes(figure, (0.14, 0.07, 0.34, 0.2), "Margin", history)
+    gradient = _axes(figure, (0.63, 0.07, 0.34, 0.2), "Gradient norm", history)
+    loss.tick_params(labelbottom=False)
+    loss.plot(*_columns(history.loss), color=colour, linewidth=1.3)
     for kind, curve in history.validation.items():
-        lower.plot(*_columns(curve), LINES[kind], color=colour_of(ranker), linewidth=1.8)
-    lower.set_ylim(limits)
-    for axes in (upper, lower):
-        axes.axvline(history.best_step, color=MUTED, linewidth=0.8, dashes=(2, 2))
-    _mark_best(lower, ranker, history)
-    return as_svg(figure, f"Training of {ranker.name}: loss and validation nDCG@10 by step")
+        validation.plot(*_columns(curve), LINES[kind], color=colour, linewidth=1.8)
+    validation.set_ylim(limits)
+    _mark_best(validation, ranker, history)
+    margins.axhline(0, color=RULE, linewidth=0.75)
+    for whose, curve in history.margins.items():
+        margins.plot(*_columns(curve), color=colour if whose == "student" else MUTED, linewidth=1.3)
+    gradient.plot(*_columns(history.grad_norm), color=colour, linewidth=1.3)
+    gradient.set_ylim(bottom=0)
+    return as_svg(figure, f"Training of {ranker.name}: loss, validation nDCG@10, margins and gradient norm by step")
+
+
+def _axes(figure: Figure, place: tuple[float, float, float, float], title: str, history: History) -> Axes:
+    axes = figure.add_axes(place)
+    plain(axes)
+    axes.set_title(title, loc="left", fontsize=SMALL, color=MUTED, pad=6)
+    axes.set_xlim(0, 1.02 * history.loss[-1][0])
+    axes.xaxis.set_major_locator(MaxNLocator(4 if place[2] > 0.5 else 2, integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.axvline(history.best_step, color=MUTED, linewidth=0.8, dashes=(2, 2))
+    return axes
 
 
 def _mark_best(axes: Axes, ranker: ReportedRanker, history: History) -> None:
@@ -52,5 +73,5 @@ def _mark_best(axes: Axes, ranker: ReportedRanker, history: History) -> None:
     axes.set_title(f"{best:.3f} at step {history.best_step}", loc="right", fontsize=SMALL, color=INK, pad=6)
 
 
-def _columns(points: list[tuple[int, float]]) -> tuple[list[int], list[float]]:
+def _columns(points: list[Point]) -> tuple[list[int], list[float]]:
     return [step for step, _ in points], [value for _, value in points]

@@ -1,0 +1,65 @@
+"""What shows, beside the loss, whether a training is sound and how fast it goes."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+# The norm of the gradient before it is cut: Trainer's own figure, by Trainer's name.
+GRADIENT_NORM = "grad_norm"
+PADDING = "padding"
+MARGINS = {"student": "margin/student", "teacher": "margin/teacher"}
+# These differ from run to run, so that no output of a stage may hold them.
+TOKENS_PER_SECOND, GPU_MEMORY = "tokens_per_second", "gpu_memory_gib"
+NAMES = (GRADIENT_NORM, PADDING, *MARGINS.values(), TOKENS_PER_SECOND, GPU_MEMORY)
+
+
+class Figures(TrainerCallback):
+    """Is told of each batch, and gives the figures of all batches since it last gave any.
+
+    Sums stay on the device until then, so that no step waits for a card.
+    """
+
+    _began: float
+
+    def __init__(self) -> None:
+        self._begin_anew()
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        # The first step after the last figures: validations and checkpoints come between.
+        self._began = min(self._began, time.perf_counter())
+
+    def add(self, batch: Mapping[str, Any], scores: Tensor) -> None:
+        """A batch as Collator lays it out, and the student's scores (batch, 1 + n) of its triples."""
+        self._tokens += batch["tokens"]
+        self._padding += batch["padding"]
+        self._triples += len(scores)
+        self._add_margins("student", scores.detach())
+        if "teacher" in batch:
+            self._add_margins("teacher", batch["teacher"])
+
+    def take(self) -> dict[str, float]:
+        """By NAMES, all but the gradient's norm; margins are means over triples of the positive's score less the mean
+        of the negatives', and memory is the most that the card has held so far."""
+        figures = {MARGINS[whose]: total.item() / self._triples for whose, total in self._margins.items()}
+        figures[PADDING] = self._padding / (self._tokens + self._padding)
+        # Behind the margins, for which a card has finished its work.
+        figures[TOKENS_PER_SECOND] = self._tokens / (time.perf_counter() - self._began)
+        device = self._margins["student"].device
+        if device.type == "cuda":
+            figures[GPU_MEMORY] = torch.cuda.max_memory_allocated(device) / 2**30
+        self._begin_anew()
+        return figures
+
+    def _begin_anew(self) -> None:
+        self._began = math.inf
+        self._tokens = self._padding = self._triples = 0
+        self._margins: dict[str, Tensor] = {}
+
+    def _add_margins(self, whose: str, scores: Tensor) -> None:
+        margins = scores[:, 0] - scores[:, 1:].mean(1)
+        self._margins[whose] = self._margins.get(whose, 0) + margins.sum(dtype=torch.float64)
