@@ -30,6 +30,7 @@ from distilrank.stages.begun import begun
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.divergence import Diverged
+from distilrank.training.lora import check_adapters
 from distilrank.training.trainer import TrainingTask, train
 from distilrank.training.validation import DevValidation
 
@@ -109,7 +110,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     if section.backbone:
         refuse_other_vocabulary(backbone, tokenizer)
     config = trained_config(lesson.start) if lesson.start else pretrained_config(backbone)
-    check_fits(section.ranker, config, params.tokens, tokenizer)
+    check_adapters(check_fits(section.ranker, config, params.tokens, tokenizer), section.training.lora)
     _refuse_precision(section.training.precision, chosen_device())
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     collection = Collection.read(layout.COLLECTION)

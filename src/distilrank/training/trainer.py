@@ -35,6 +35,7 @@ from distilrank.training.divergence import Divergence
 from distilrank.training.history import History
 from distilrank.training.in_batch import positive_first
 from distilrank.training.learning_rates import parameter_groups
+from distilrank.training.lora import add_adapters, merged, weights_that_learn
 
 # Told of each step's figures as they come: {"loss": ...}, or those of a validation: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]
@@ -72,7 +73,16 @@ def train(task: TrainingTask, work: Path, observe: Observer) -> tuple[Ranker, Hi
         except KeyboardInterrupt:
             print(f"distilrank: interrupted; {_how_to_go_on(work)}", file=sys.stderr, flush=True)
             raise
-    return load_ranker(work / f"checkpoint-{state.best_global_step}"), _history(state)
+    return _trained(task, work / f"checkpoint-{state.best_global_step}"), _history(state)
+
+
+def _trained(task: TrainingTask, checkpoint: Path) -> Ranker:
+    """The ranker of a checkpoint, without adapters."""
+    if task.params.lora is None:
+        return load_ranker(checkpoint)
+    # As the training began, whose weights that do not learn are in no checkpoint.
+    set_seed(task.params.seed)
+    return merged(task.begin(), task.params.lora, checkpoint)
 
 
 def _train(task: TrainingTask, work: Path, observe: Observer, checkpoint: Path | None) -> TrainerState:
@@ -95,6 +105,8 @@ class RankerTrainer(Trainer):
 
     def __init__(self, task: TrainingTask, arguments: TrainingArguments) -> None:
         self.ranker, self.task = task.begin(), task
+        if task.params.lora:
+            add_adapters(self.ranker, task.params.lora)
         # Trainer wants a data set to validate on, though `evaluate` has the task's own.
         super().__init__(
             model=self.ranker,
@@ -136,6 +148,10 @@ class RankerTrainer(Trainer):
         loss = self.task.loss(scores, inputs.get("teacher"))
         self._divergence.check(loss.item(), self.state.global_step + 1, inputs["numbers"])
         return loss
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        # A checkpoint that a kill leaves, or the best of a training, need hold no more.
+        super()._save(output_dir, weights_that_learn(self.ranker))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)
