@@ -3,7 +3,6 @@
 What stands behind the layers, such as a pooler, and what is the ranker's own learn whole. Nothing else knows peft.
 """
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +61,7 @@ def add_adapters(ranker: Ranker, params: Lora) -> "LoraModel":
     return LoraModel(layers_of(backbone), config, "default")
 
 
-def weights_that_learn(ranker: Ranker) -> Mapping[str, Tensor]:
+def weights_that_learn(ranker: Ranker) -> dict[str, Tensor]:
     """The ranker's state without the weights that stay as the training begins them."""
     still = {name for name, weight in ranker.named_parameters() if not weight.requires_grad}
     return {name: weight for name, weight in ranker.state_dict().items() if name not in still}

@@ -150,7 +150,7 @@ class RankerTrainer(Trainer):
         return loss
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        # A checkpoint that a kill leaves, or the best of a training, need hold no more.
+        # Weights that stay are those that the training begins with.
         super()._save(output_dir, weights_that_learn(self.ranker))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
