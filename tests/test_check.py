@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from distilrank.check import check
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.config.presets import use_preset
-from distilrank.errors import BackboneError, CollectionError, NotThere, ParamsError
+from distilrank.errors import BackboneError, CollectionError, InputError, NotThere, ParamsError
 from distilrank.stages.collect import collect
 
 Changed = Callable[..., Params]
@@ -131,6 +132,36 @@ def test_more_layers_than_the_backbone_has_are_refused_wherever_they_are_asked_f
     params = changed(**with_ranker(changed(), section, name, ranker))
     message = rf"params.yaml: {section}.{name}: backbone: got 6 layers, expected at least 7; ask for less"
     with pytest.raises(BackboneError, match=message):
+        check(params)
+
+
+def with_adapters(params: Params, **lora: Any) -> dict[str, Any]:
+    """The section of teachers in which T1 learns by LoRA."""
+    teachers = params.model_dump()["teachers"]
+    teachers["T1"]["training"]["lora"] = lora
+    return {"teachers": teachers}
+
+
+def test_adapters_for_linear_layers_that_are_not_there_are_refused(changed: Changed) -> None:
+    check(changed(**with_adapters(changed(), targets=["query", "0.output.dense"])))
+    for wrong in ("qurey", "attention", "2.output.dense", "pooler.dense"):
+        message = (
+            rf"params.yaml: teachers.T1: training.lora.targets: got '{wrong}', which names no linear layer, "
+            r"expected ends of names such as dense, key, query, value; name some of these, or set targets: null"
+        )
+        with pytest.raises(ParamsError, match=message):
+            check(changed(**with_adapters(changed(), targets=["query", wrong])))
+
+
+def test_adapters_without_peft_are_refused_with_the_extra_that_brings_it(
+    changed: Changed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = changed(**with_adapters(changed()))
+    check(params)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    check(changed())
+    message = r"params.yaml: teachers.T1: training.lora: got no peft, .*, which the extra lora brings; run `uv pip"
+    with pytest.raises(InputError, match=message):
         check(params)
 
 

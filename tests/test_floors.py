@@ -37,7 +37,7 @@ LIGHT = [
     "distilrank.tracking",
     "distilrank.stages.collect",
 ]
-HEAVY = {"torch", "transformers", "mlflow", "prefect", "faiss", "matplotlib"}
+HEAVY = {"torch", "transformers", "mlflow", "prefect", "faiss", "matplotlib", "peft"}
 
 
 def floor_of(part: str) -> int:

@@ -152,6 +152,7 @@ def _check_rankers(params: Params) -> None:
     """Raises BackboneError where a ranker cannot be begun on what it is to start from; makes no weights."""
     # Heavy, and not needed to find a misspelt path.
     from distilrank.rankers.loading import check_fits, pretrained_config
+    from distilrank.training.lora import check_adapters
 
     tokenizer = TextTokenizer(locate_description(params.backbone))
     for entry in _entries(params):
@@ -163,7 +164,8 @@ def _check_rankers(params: Params) -> None:
                     refuse_other_vocabulary(folder, tokenizer)
                 # Word vectors of its own take no layers of a backbone's, and minutes to read.
                 if not ranker.files:
-                    check_fits(ranker, pretrained_config(folder), params.tokens, tokenizer)
+                    begun = check_fits(ranker, pretrained_config(folder), params.tokens, tokenizer)
+                    check_adapters(begun, entry.section.training.lora)
 
 
 @contextmanager

@@ -147,6 +147,11 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             r"part_learning_rates of tk may name \['kernels', 'embeddings'\], not \['kernel'\]",
         ),
         (
+            "validate_every: 2, patience: null, seed: 1}\n    triples: bm25\nmatrix",
+            "validate_every: 2, patience: null, seed: 1, lora: {}}\n    triples: bm25\nmatrix",
+            "students.tk: .*tk has no layers for gradient_checkpointing, layer_decay and lora",
+        ),
+        (
             "architecture: tk",
             "architecture: prettr, layers: 3, join_layer: 3",
             "join_layer must be below layers, 3",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
@@ -22,6 +23,8 @@ from distilrank.rankers.loading import begin_ranker, load_ranker
 from distilrank.rankers.prettr.params import PrettrParams
 from distilrank.rankers.tk.params import TkParams
 from distilrank.sections.data import Tokens
+from distilrank.sections.training import Lora
+from distilrank.training.lora import add_adapters, merged, weights_that_learn
 
 LENGTHS = Tokens(query_length=10, passage_length=24)
 SIZE = {
@@ -61,7 +64,11 @@ def begun(folder: Path, backbone: Path, params: Ranker, family: str = "bert") ->
 
 
 def scores(model: Path, queries: list[str], passages: list[str]) -> Tensor:
-    ranker, tokenizer = load_ranker(model), TextTokenizer(model)
+    return scores_of(load_ranker(model), model, queries, passages)
+
+
+def scores_of(ranker: Ranker, model: Path, queries: list[str], passages: list[str]) -> Tensor:
+    tokenizer = TextTokenizer(model)
     with torch.inference_mode():
         return ranker.score(
             text_batch(queries, LENGTHS.query_length, tokenizer),
@@ -168,3 +175,19 @@ def test_an_export_names_its_source(model: Path, backbone: Path) -> None:
     manifest = json.loads((model.parent / "exported" / "manifest.json").read_text())
     assert list(manifest["inputs"]) == [str(model / "model.safetensors")]
     assert "modules.json" in manifest["files"]
+
+
+def test_a_ranker_that_learnt_by_adapters_is_exported_as_any_other(model: Path, backbone: Path, tmp_path: Path) -> None:
+    begun(model, backbone, CatParams(layers=2))
+    ranker, lora = load_ranker(model), Lora(rank=4)
+    add_adapters(ranker, lora)
+    for name, weight in ranker.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    save_file(weights_that_learn(ranker), tmp_path / "model.safetensors")
+    before = scores(model, QUERIES, PASSAGES)
+    merged(load_ranker(model), lora, tmp_path).save_pretrained(model)
+    export_model(model, tmp_path / "exported")
+    other = CrossEncoder(str(tmp_path / "exported"), device="cpu")
+    agree(other.predict(list(zip(QUERIES, PASSAGES, strict=True))), scores_of(ranker, model, QUERIES, PASSAGES))
+    assert (scores(model, QUERIES, PASSAGES) - before).abs().max() > 0.01

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow(30)
 
 BROUGHT = ("polars", "pydantic", "rich", "accelerate")
-ABSENT = ("dvc", "prefect", "mlflow", "faiss", "ray", "pyarrow", "sentence_transformers", "bm25s", "scipy")
+ABSENT = ("dvc", "prefect", "mlflow", "faiss", "ray", "pyarrow", "sentence_transformers", "bm25s", "scipy", "peft")
 
 
 @pytest.fixture(scope="module")

@@ -134,5 +134,5 @@ class Matrix(Section):
 def _check_parts(ranker: RankerParams, training: Training) -> None:
     if strange := [part for part in training.part_learning_rates if part not in ranker.parts]:
         raise ValueError(f"part_learning_rates of {ranker.architecture} may name {list(ranker.parts)}, not {strange}")
-    if not ranker.has_transformer and (training.gradient_checkpointing or training.layer_decay < 1):
-        raise ValueError(f"{ranker.architecture} has no layers for gradient_checkpointing and layer_decay")
+    if not ranker.has_transformer and (training.gradient_checkpointing or training.layer_decay < 1 or training.lora):
+        raise ValueError(f"{ranker.architecture} has no layers for gradient_checkpointing, layer_decay and lora")

@@ -29,6 +29,12 @@ def layers_of(backbone: PreTrainedModel) -> nn.ModuleList:
     return layers
 
 
+def before_layers(backbone: PreTrainedModel) -> list[nn.Parameter]:
+    """The weights that stand before its layers, such as embeddings."""
+    every, lowest = list(backbone.parameters()), next(layers_of(backbone).parameters())
+    return every[: next(place for place, weight in enumerate(every) if weight is lowest)]
+
+
 def with_layers(config: PreTrainedConfig, layers: range) -> PreTrainedConfig:
     """The configuration of a backbone that has only some of the layers."""
     depth = config.num_hidden_layers

@@ -42,11 +42,11 @@ def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens,
     return ARCHITECTURES[params.architecture].ranker().started_from(source, config, tokenizer)
 
 
-def check_fits(params: RankerParams, source: PreTrainedConfig, lengths: Tokens, tokenizer: TextTokenizer) -> None:
-    """Raises BackboneError where a ranker cannot be begun on a transformer of this config; makes no weights."""
+def check_fits(params: RankerParams, source: PreTrainedConfig, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
+    """A ranker without weights. Raises BackboneError where none can be begun on a transformer of this config."""
     try:
         with torch.device("meta"):
-            begin_ranker(params, AutoModel.from_config(source), lengths, tokenizer)
+            return begin_ranker(params, AutoModel.from_config(source), lengths, tokenizer)
     except (AttributeError, TypeError, ValueError) as error:
         raise BackboneError(
             f"backbone of type {source.model_type}",

@@ -12,6 +12,23 @@ Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Schedule = Literal["linear", "cosine", "constant"]
 
 
+class Lora(Section):
+    """Adapters of low rank that learn in place of the layers they stand in; the trained model has them merged."""
+
+    rank: int = Field(ge=1, default=16)
+    """Of each adapter."""
+
+    alpha: int = Field(ge=1, default=32)
+    """What an adapter computes counts `alpha` / `rank` times."""
+
+    dropout: float = Field(ge=0, lt=1, default=0.0)
+    """Of what adapters read, while training."""
+
+    targets: Annotated[list[str], Field(min_length=1)] | None = None
+    """The linear layers that get one, by the ends of their names, such as query and output.dense. null: all linear
+    layers of the transformer's layers."""
+
+
 class Training(Section):
     """A training by AdamW."""
 
@@ -59,6 +76,9 @@ class Training(Section):
 
     gradient_checkpointing: bool = False
     """Whether the states within a layer are computed again for the gradient: less memory for a third more time."""
+
+    lora: Lora | None = None
+    """LoRA: embeddings and layers stay as they are, and adapters learn. Needs the extra `lora`. null: all learns."""
 
     validate_every: int = Field(ge=1)
     """Steps from one validation to the next."""

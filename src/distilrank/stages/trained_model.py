@@ -32,6 +32,7 @@ from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.divergence import Diverged
 from distilrank.training.history import History
+from distilrank.training.lora import check_adapters
 from distilrank.training.processes import together
 from distilrank.training.trainer import Observer, TrainingTask, take_part, train
 from distilrank.training.validation import DevValidation
@@ -136,7 +137,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     if section.backbone:
         refuse_other_vocabulary(backbone, tokenizer)
     config = trained_config(lesson.start) if lesson.start else pretrained_config(backbone)
-    check_fits(section.ranker, config, params.tokens, tokenizer)
+    check_adapters(check_fits(section.ranker, config, params.tokens, tokenizer), section.training.lora)
     _refuse_precision(section.training.precision, chosen_device())
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     collection = Collection.read(layout.COLLECTION)

@@ -6,12 +6,12 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from distilrank.rankers.base import Ranker
-from distilrank.rankers.halves import layers_of
+from distilrank.rankers.halves import before_layers, layers_of
 from distilrank.sections.training import Training
 
 
 def parameter_groups(ranker: Ranker, params: Training) -> list[dict[str, Any]]:
-    """The optimiser's groups: weights that learn at the same rate, with the same decay.
+    """The optimiser's groups: weights that learn at the same rate, with the same decay. Others are in none.
 
     A part that params.yaml names learns at its own rate, whatever layer it stands in.
     """
@@ -19,7 +19,7 @@ def parameter_groups(ranker: Ranker, params: Training) -> list[dict[str, Any]]:
     parts = ranker.parts()
     rates |= {weight: rate for name, rate in params.part_learning_rates.items() for weight in parts[name]}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for weight in ranker.parameters():
+    for weight in (weight for weight in ranker.parameters() if weight.requires_grad):
         # Biases, and the weights of norms, have one dimension.
         decay = params.weight_decay if weight.ndim > 1 else 0.0
         groups.setdefault((rates.get(weight, params.learning_rate), decay), []).append(weight)
@@ -34,10 +34,8 @@ def _layer_rates(ranker: Ranker, params: Training) -> dict[nn.Parameter, float]:
     assert isinstance(backbone, PreTrainedModel)
     layers = layers_of(backbone)
     rate, decay = params.learning_rate, params.layer_decay
-    every, lowest = list(backbone.parameters()), next(layers.parameters())
     # What stands behind the layers, such as a pooler, learns as the head does.
-    embeddings = every[: next(place for place, weight in enumerate(every) if weight is lowest)]
-    below = dict.fromkeys(embeddings, rate * decay ** (len(layers) + 1))
+    below = dict.fromkeys(before_layers(backbone), rate * decay ** (len(layers) + 1))
     for height, layer in enumerate(reversed(layers), start=1):
         below |= dict.fromkeys(layer.parameters(), rate * decay**height)
     return below

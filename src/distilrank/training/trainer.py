@@ -39,6 +39,7 @@ from distilrank.training.figures import GRADIENT_NORM, MARGINS, NAMES, PADDING, 
 from distilrank.training.history import History
 from distilrank.training.in_batch import own_triples, positive_first
 from distilrank.training.learning_rates import parameter_groups
+from distilrank.training.lora import add_adapters, merged, weights_that_learn
 from distilrank.training.processes import ALONE, Processes
 from distilrank.training.step import Computed, Step
 
@@ -84,7 +85,16 @@ def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = 
             raise
     else:
         among.tell("")
-    return load_ranker(work / f"checkpoint-{state.best_global_step}"), _history(state)
+    return _trained(task, work / f"checkpoint-{state.best_global_step}"), _history(state)
+
+
+def _trained(task: TrainingTask, checkpoint: Path) -> Ranker:
+    """The ranker of a checkpoint, without adapters."""
+    if task.params.lora is None:
+        return load_ranker(checkpoint)
+    # As the training began, whose weights that do not learn are in no checkpoint.
+    set_seed(task.params.seed)
+    return merged(task.begin(), task.params.lora, checkpoint)
 
 
 def take_part(task: TrainingTask, among: Processes) -> None:
@@ -121,6 +131,8 @@ class RankerTrainer(Trainer):
 
     def __init__(self, task: TrainingTask, arguments: TrainingArguments, among: Processes = ALONE) -> None:
         self.ranker, self.task, self._among = task.begin(), task, among
+        if task.params.lora:
+            add_adapters(self.ranker, task.params.lora)
         # Trainer wants a data set to validate on, though `evaluate` has the task's own.
         super().__init__(
             model=self.ranker,
@@ -175,6 +187,10 @@ class RankerTrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         super().log(logs | self._figures.take() if "loss" in logs else logs, start_time)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        # Weights that stay are those that the training begins with.
+        super()._save(output_dir, weights_that_learn(self.ranker))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)

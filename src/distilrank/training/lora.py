@@ -1,0 +1,93 @@
+"""LoRA (Hu et al., arXiv 2106.09685): adapters of low rank learn in place of a transformer's layers.
+
+What stands behind the layers, such as a pooler, and what is the ranker's own learn whole. Nothing else knows peft.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_NAME
+
+from distilrank.errors import InputError, ParamsError
+from distilrank.rankers.base import Ranker
+from distilrank.rankers.device import chosen_device
+from distilrank.rankers.halves import before_layers, layers_of
+from distilrank.sections.training import Lora
+
+if TYPE_CHECKING:
+    from peft import LoraModel
+
+
+def check_adapters(ranker: Ranker, params: Lora | None) -> None:
+    """Raises ParamsError where a target names no linear layer of the ranker's, InputError where peft is missing."""
+    if params is None:
+        return
+    names = _linear_layers(ranker)
+    for target in params.targets or []:
+        if not _named(names, target):
+            raise ParamsError(
+                "training.lora.targets",
+                got=f"'{target}', which names no linear layer",
+                expected=f"ends of names such as {', '.join(sorted({name.rpartition('.')[2] for name in names}))}",
+                remedy="name some of these, or set targets: null",
+            )
+    if find_spec("peft") is None:
+        raise InputError(
+            "training.lora",
+            got="no peft",
+            expected="this library, which the extra lora brings",
+            remedy="run `uv pip install -c constraints.txt -e '.[lora]'`, or set lora: null",
+        )
+
+
+def add_adapters(ranker: Ranker, params: Lora) -> "LoraModel":
+    """Puts adapters into the layers, which then compute what they did. Only these and what is behind them learn.
+
+    What it returns can merge them.
+    """
+    from peft import LoraConfig, LoraModel
+
+    backbone = _backbone(ranker)
+    for weight in before_layers(backbone):
+        weight.requires_grad_(False)
+    names = _linear_layers(ranker)
+    if params.targets:
+        names = [name for target in params.targets for name in _named(names, target)]
+    config = LoraConfig(r=params.rank, lora_alpha=params.alpha, lora_dropout=params.dropout, target_modules=names)
+    return LoraModel(layers_of(backbone), config, "default")
+
+
+def weights_that_learn(ranker: Ranker) -> dict[str, Tensor]:
+    """The ranker's state without the weights that stay as the training begins them."""
+    still = {name for name, weight in ranker.named_parameters() if not weight.requires_grad}
+    return {name: weight for name, weight in ranker.state_dict().items() if name not in still}
+
+
+def merged(ranker: Ranker, params: Lora, checkpoint: Path) -> Ranker:
+    """An ordinary ranker, ready to score: one as its training began, with what the checkpoint's weights learnt."""
+    adapters = add_adapters(ranker, params)
+    ranker.load_state_dict({**ranker.state_dict(), **load_file(checkpoint / SAFE_WEIGHTS_NAME)})
+    adapters.merge_and_unload()
+    ranker.train(False)
+    return ranker.on(chosen_device())
+
+
+def _linear_layers(ranker: Ranker) -> list[str]:
+    """Those of the transformer's layers, by their names within these."""
+    layers = layers_of(_backbone(ranker))
+    return [name for name, module in layers.named_modules() if isinstance(module, nn.Linear)]
+
+
+def _named(names: list[str], target: str) -> list[str]:
+    """The names that end with the target's parts."""
+    return [name for name in names if f".{name}".endswith(f".{target}")]
+
+
+def _backbone(ranker: Ranker) -> PreTrainedModel:
+    backbone = ranker.get_submodule("backbone")
+    assert isinstance(backbone, PreTrainedModel)
+    return backbone
