@@ -17,6 +17,7 @@ from distilrank.check import check
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.config.presets import use_preset
+from distilrank.config.validation_cost import costly_validations
 from distilrank.errors import BackboneError, CollectionError, InputError, NotThere, ParamsError
 from distilrank.stages.collect import collect
 
@@ -293,3 +294,10 @@ def test_a_stale_graph_yaml_is_refused_by_check_and_by_each_stage(tmp_path: Path
     assert run_here(tmp_path, "distilrank", "lock").returncode == 0
     assert run_here(tmp_path, "distilrank", "check").returncode == 0
     assert '"dot-T1~7"' in (tmp_path / "graph.yaml").read_text()
+
+
+def test_what_validating_costs_is_told(changed: Changed) -> None:
+    """T1 reads 3 steps of 4 triples, 2 passages each, three times as long as a validation reads 10 queries' 5."""
+    notes = [*costly_validations(changed())]
+    assert notes[0].startswith("teachers.T1: validating costs about 69% of its training, more than 15%: raise its ")
+    assert [*costly_validations(changed(validation={"queries": 1, "depth": 1, "passages": 1}))] == []

@@ -11,6 +11,7 @@ from distilrank.config.derived import control_of, model_names
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.config.presets import DEFAULT, preset_texts, use_preset
+from distilrank.config.validation_cost import costly_validations
 from distilrank.data.sources.msmarco_passage import MsMarcoPassage
 from distilrank.errors import InputError
 
@@ -50,6 +51,11 @@ def test_presets_replace_one_another_and_never_a_users_own(presets: Path) -> Non
     Path("params.yaml").write_text(f"{text}# mine\n")
     with pytest.raises(InputError, match=r"params.yaml: got params of your own"):
         use_preset(DEFAULT)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_validations_of_a_preset_cost_little_beside_its_trainings(name: str) -> None:
+    assert [*costly_validations(PRESETS[name])] == []
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ PADDING = "padding"
 MARGINS = {"student": "margin/student", "teacher": "margin/teacher"}
 # These differ from run to run, so that no output of a stage may hold them.
 TOKENS_PER_SECOND, GPU_MEMORY = "tokens_per_second", "gpu_memory_gib"
+# The time of all validations so far, as a share of that of the steps.
+VALIDATION_SHARE = "validation_share"
 NAMES = (GRADIENT_NORM, PADDING, *MARGINS.values(), TOKENS_PER_SECOND, GPU_MEMORY)
 
 
@@ -27,6 +30,7 @@ class Figures(TrainerCallback):
     _began: float
 
     def __init__(self) -> None:
+        self._steps = self._validations = 0.0
         self._begin_anew()
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -48,12 +52,25 @@ class Figures(TrainerCallback):
         figures = {MARGINS[whose]: total.item() / self._triples for whose, total in self._margins.items()}
         figures[PADDING] = self._padding / (self._tokens + self._padding)
         # Behind the margins, for which a card has finished its work.
-        figures[TOKENS_PER_SECOND] = self._tokens / (time.perf_counter() - self._began)
+        seconds = time.perf_counter() - self._began
+        self._steps += seconds
+        figures[TOKENS_PER_SECOND] = self._tokens / seconds
         device = self._margins["student"].device
         if device.type == "cuda":
             figures[GPU_MEMORY] = torch.cuda.max_memory_allocated(device) / 2**30
         self._begin_anew()
         return figures
+
+    @contextmanager
+    def validating(self) -> Iterator[None]:
+        """Around a validation, whose time is that of no step."""
+        began = time.perf_counter()
+        yield
+        self._validations += time.perf_counter() - began
+
+    def validation_share(self) -> float:
+        """Since this process began; 0 before the first steps."""
+        return self._validations / self._steps if self._steps else 0.0
 
     def _begin_anew(self) -> None:
         self._began = math.inf

@@ -35,7 +35,7 @@ from distilrank.rankers.precision import float32_products
 from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.divergence import Divergence
-from distilrank.training.figures import GRADIENT_NORM, MARGINS, NAMES, PADDING, Figures
+from distilrank.training.figures import GRADIENT_NORM, MARGINS, NAMES, PADDING, VALIDATION_SHARE, Figures
 from distilrank.training.history import History
 from distilrank.training.in_batch import own_triples, positive_first
 from distilrank.training.learning_rates import parameter_groups
@@ -194,8 +194,10 @@ class RankerTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         self.ranker.train(False)
-        by_kind = self.task.validate(self.ranker, self._among)
+        with self._figures.validating():
+            by_kind = self.task.validate(self.ranker, self._among)
         figures = {SELECTION: fmean(by_kind.values()), **{_validated(kind): by_kind[kind] for kind in by_kind}}
+        figures[VALIDATION_SHARE] = self._figures.validation_share()
         metrics = {f"{_EVAL}{name}": value for name, value in figures.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -5,7 +5,7 @@ import polars as pl
 import torch
 
 from distilrank.data.collection import DEV, Collection
-from distilrank.data.ragged import Rows
+from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import measure
@@ -13,7 +13,8 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
 from distilrank.rankers.precision import autocast
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vectors import Encode, encode_vectors
+from distilrank.retrieval.reranking import rerank_stored
+from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors
 from distilrank.scoring.pairs import rerank
 from distilrank.sections.training import Precision, Validation
 from distilrank.training.processes import ALONE, Processes
@@ -52,42 +53,46 @@ class DevValidation:
         self._qrels = collection.qrels_of(DEV).join(sample, on="query_id", how="semi")
         best = candidates.filter(pl.col("rank") <= params.depth)
         self._candidates = best.join(sample, on="query_id", how="semi")
-        self._passage_ids = self._passages_to_search(params.passages) if params.passages else None
+        self._searched = self._passages_to_search(params.passages) if params.passages else None
 
     def __call__(self, ranker: Ranker, among: Processes = ALONE) -> dict[str, float]:
         queries = self._query_ids.gather_every(among.count, among.rank)
         candidates = self._candidates.filter(pl.col("query_id").is_in(queries.implode()))
-        figures = {RERANK: self._ndcg(rerank(ranker, self._tokens, candidates, self._precision), queries, among)}
-        if self._passage_ids is not None and ranker.params.one_vector:
-            found = self._search(ranker, self._passage_ids, queries, among)
-            figures[RETRIEVE] = self._ndcg(found, queries, among)
-        return figures
+        if ranker.params.one_vector:
+            runs = self._by_vectors(ranker, queries, candidates, among)
+        else:
+            runs = {RERANK: rerank(ranker, self._tokens, candidates, self._precision)}
+        return {kind: self._ndcg(run, queries, among) for kind, run in runs.items()}
 
     def _passages_to_search(self, drawn: int) -> pl.Series:
         relevant = self._qrels.filter(pl.col("relevance") > 0)["passage_id"]
         every = self._tokens.passage_ids
         return pl.concat([relevant, every.gather(_draw(len(every), drawn))]).unique().sort()
 
-    def _search(self, ranker: Ranker, passage_ids: pl.Series, queries: pl.Series, among: Processes) -> pl.DataFrame:
-        store, pad, device = self._tokens, self._tokens.special_tokens.pad, ranker.device
-        mine = np.arange(among.rank, len(passage_ids), among.count)
-        rows, query_rows = store.passage_rows(passage_ids.gather(mine)), store.query_rows(queries)
-        passages, query_vectors = (
-            encode_vectors(self._precise(encode), texts, rows, pad, device)
-            for encode, texts, rows in (
-                (ranker.encode_passages, store.passages, rows),
-                (ranker.encode_queries, store.queries, query_rows),
-            )
-        )
-        every = among.whole(torch.from_numpy(passages), torch.from_numpy(mine), len(passage_ids)).numpy()
-        return DenseIndex.build(every, passage_ids).search(queries, query_vectors, _DEPTH_OF_SEARCH)
+    def _by_vectors(
+        self, ranker: Ranker, queries: pl.Series, candidates: pl.DataFrame, among: Processes
+    ) -> dict[str, pl.DataFrame]:
+        """Each passage is encoded once, for both tasks."""
+        store = self._tokens
+        sought = [] if self._searched is None else [self._searched]
+        every = pl.concat([self._candidates["passage_id"], *sought]).unique().sort()
+        mine = np.arange(among.rank, len(every), among.count)
+        own = self._vectors(ranker, ranker.encode_passages, store.passages, store.passage_rows(every.gather(mine)))
+        vectors = among.whole(torch.from_numpy(own), torch.from_numpy(mine), len(every)).numpy()
+        of_queries = self._vectors(ranker, ranker.encode_queries, store.queries, store.query_rows(queries))
+        stored = DenseIndex.build(vectors, every)
+        runs = {RERANK: rerank_stored(ranker, queries, of_queries, stored, candidates)}
+        if self._searched is not None:
+            searched = DenseIndex.build(stored.vectors(self._searched), self._searched)
+            runs[RETRIEVE] = searched.search(queries, of_queries, _DEPTH_OF_SEARCH)
+        return runs
 
-    def _precise(self, encode: Encode) -> Encode:
+    def _vectors(self, ranker: Ranker, encode: Encode, texts: RaggedIds, rows: Rows) -> Vectors:
         def encoded(batch: TokenBatch) -> Encoded:
             with autocast(self._precision, batch.ids.device):
                 return encode(batch)
 
-        return encoded
+        return encode_vectors(encoded, texts, rows, self._tokens.special_tokens.pad, ranker.device)
 
     def _ndcg(self, run: pl.DataFrame, queries: pl.Series, among: Processes) -> float:
         """The mean over the queries of all processes that have qrels."""

@@ -1,0 +1,32 @@
+"""What validations cost beside the training itself, roughly: by the passages that both read."""
+
+from collections.abc import Iterator
+
+from distilrank.config.models import Student, Teacher
+from distilrank.config.params import Params
+from distilrank.sections.data import Triples
+
+MOST = 0.15
+# A step reads a passage once forwards, and its gradient takes twice as long.
+_STEP = 3
+
+
+def validation_share(params: Params, section: Teacher | Student) -> float:
+    """The cost of a validation as a share of the cost of the steps before it."""
+    training, validation = section.training, params.validation
+    triples = params.triples[params.learned_by(section)]
+    passages = 1 + (triples.negatives if isinstance(triples, Triples) else 1)
+    steps = training.validate_every * training.accumulate * training.batch_size * passages * _STEP
+    searched = validation.passages or 0 if section.ranker.one_vector else 0
+    return (validation.queries * validation.depth + searched) / steps
+
+
+def costly_validations(params: Params) -> Iterator[str]:
+    """A line for each teacher or student whose validations cost more than they should."""
+    for kind, sections in (("teachers", params.teachers), ("students", params.students)):
+        for name, section in sections.items():
+            if (share := validation_share(params, section)) > MOST:
+                yield (
+                    f"{kind}.{name}: validating costs about {share:.0%} of its training, more than {MOST:.0%}: raise "
+                    "its training.validate_every, or lower validation.queries, depth or passages"
+                )
