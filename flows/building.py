@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -22,19 +22,19 @@ from distilrank.artifacts.dvc_files import LOCK, keep, mend
 from distilrank.artifacts.working_tree import alone_in_working_tree
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
+from distilrank.workers.cores import STAGES_AT_ONCE
 from flows.command import DVC, run
 from flows.failure import CommandFailed, Kind
-from flows.graph import Graph, costly_stages, default_remote, read_graph, with_all_they_need
+from flows.graph import Graph, base, default_remote, marked, read_graph, with_all_they_need
 from flows.leash import Leash
 from flows.lock_order import locked_stages, order_new_stages
 from flows.orphans import end_orphans, wait_for_trainings
+from flows.slots import Slots
 from flows.stage import run_stage
 from flows.worker import end_with_worker
 
 # The page of the flow run, for what runs below it.
 FLOW_RUN = "DISTILRANK_FLOW_RUN"
-# As many stages as there are cores.
-AT_ONCE = os.cpu_count() or 1
 # Between tries where a server does not answer.
 PAUSES: list[float] = [5, 30, 120]
 
@@ -57,10 +57,10 @@ def failed(what: str, failure: CommandFailed) -> State[None]:
     retry_delay_seconds=PAUSES,
     retry_condition_fn=may_pass,
 )
-def build(stage: str, leash: Leash) -> State[None]:
+def build(stage: str, given: Mapping[str, str], leash: Leash) -> State[None]:
     """Bring one stage up to date; the final state's name says what DVC did: Built, Restored or UpToDate."""
     try:
-        done = run_stage(stage, leash, get_run_logger().info)
+        done = run_stage(stage, given, leash, get_run_logger().info)
     except CommandFailed as failure:
         return failed(stage, failure)
     return Completed(name=done)
@@ -94,22 +94,29 @@ def at_work() -> Iterator[None]:
         yield
 
 
-def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool) -> State[None]:
-    """Build the chosen stages of dvc.yaml with all they need; Failed, and says why, if one was not built or pushed."""
+def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool, at_once: int | None) -> State[None]:
+    """Build the chosen stages of dvc.yaml with all they need; Failed, and says why, if one was not built or pushed.
+
+    `at_once` stages, unless the environment is to say how many.
+    """
     tell = get_run_logger().info
+    if at_once:
+        os.environ[STAGES_AT_ONCE] = str(at_once)
     try:
         mend(tell)
         refuse_stale_code()
         graph = read_graph()
         graph = with_all_they_need(graph, choose(graph))
+        slots = Slots.here()
         if pushing:
             default_remote()
     except InputError as error:
         return Failed(message=str(error))
     before = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
     known = locked_stages()
+    tell(str(slots))
     with Leash() as leash:
-        states = conduct(graph, leash, costly_stages() if pushing else set(), pushing)
+        states = conduct(graph, slots, leash, set(marked("costly")) if pushing else set(), pushing)
     mend(tell)
     order_new_stages(known)
     show_changes(before)
@@ -125,8 +132,8 @@ def outcome(states: Sequence[State[Any]]) -> State[None]:
     return Failed(message="\n".join(state.message or state.name or "" for state in undone if not state.is_pending()))
 
 
-def conduct(graph: Graph, leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
-    """Submit each stage when all that it depends on have ended, and return the final state of each stage and push.
+def conduct(graph: Graph, slots: Slots, leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
+    """Submit each stage when all that it depends on have ended and there is a slot; return all final states.
 
     What a costly stage built is pushed before others begin, once no stage runs, since a push reads what stages
     write; everything is pushed at the end. Prefect does not run a stage below one that failed: its state is NotReady.
@@ -135,25 +142,26 @@ def conduct(graph: Graph, leash: Leash, costly: set[str], pushing: bool) -> list
     ended: SimpleQueue[str] = SimpleQueue()
     pushed: list[State[Any]] = []
     ready: list[str] = []
-    running, built = set[str](), list[str]()
+    built: list[str] = []
 
-    def start(stage: str) -> None:
+    def start(stage: str, given: Mapping[str, str]) -> None:
         needed = [runs[name] for name in graph[stage]]
-        running.add(stage)
-        runs[stage] = build.submit(stage, leash, wait_for=needed, return_state=False)
+        ready.remove(stage)
+        runs[stage] = build.submit(stage, given, leash, wait_for=needed, return_state=False)
         runs[stage].add_done_callback(lambda _: ended.put(stage))
 
     order = TopologicalSorter(graph)
     order.prepare()
     while order.is_active():
         ready += order.get_ready()
-        if built and not running:
+        if built and slots.are_free():
             pushed.append(push(", ".join(built), built, leash, return_state=True))
             built = []
-        while ready and not built and len(running) < AT_ONCE:
-            start(ready.pop(0))
+        if not built:
+            for stage, given in slots.start(ready).items():
+                start(stage, given)
         stage = ended.get()
-        running.discard(stage)
+        slots.end(stage)
         order.done(stage)
         keep()
         runs[stage].wait()  # else its state is asked of the server, which learns it later
@@ -164,11 +172,6 @@ def conduct(graph: Graph, leash: Leash, costly: set[str], pushing: bool) -> list
         sound = [stage for stage, state in states.items() if state.is_completed()]
         pushed.append(push("all", sound, leash, return_state=True))
     return [*states.values(), *pushed]
-
-
-def base(stage: str) -> str:
-    """The name in dvc.yaml of a stage that may be one of a matrix."""
-    return stage.partition("@")[0]
 
 
 def show_changes(before: str) -> None:

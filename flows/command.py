@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from distilrank.errors import InputError
@@ -17,6 +17,7 @@ from flows.orphans import mark
 # Stages run side by side, so each DVC waits for the others to let go of the project.
 DVC = (sys.executable, "-m", "flows.run_dvc", "--wait-for-lock")
 Tell = Callable[[str], object]
+NOTHING: Mapping[str, str] = {}
 
 _LAST_LINES = 20
 # A lock that somebody else holds, such as a `dvc repro` by hand, is asked for again soon, for a while.
@@ -57,8 +58,10 @@ def ask(*arguments: str) -> str:
     return answer.stdout
 
 
-def run(command: Sequence[str], leash: Leash, tell: Tell) -> list[str]:
+def run(command: Sequence[str], leash: Leash, tell: Tell, given: Mapping[str, str] = NOTHING) -> list[str]:
     """Run a command, tell each line of its output as it comes, and return them; a busy lock is waited for.
+
+    Its environment is this process's, and what is `given`.
 
     Raises:
         CommandFailed: if it ends with an error; the message is its last lines.
@@ -66,16 +69,16 @@ def run(command: Sequence[str], leash: Leash, tell: Tell) -> list[str]:
     until = time.monotonic() + _SECONDS_IN_ALL
     while True:
         try:
-            return _run(command, leash, tell)
+            return _run(command, leash, tell, given)
         except CommandFailed as failure:
             if failure.kind != Kind.BUSY or time.monotonic() > until:
                 raise
             time.sleep(_SECONDS_BETWEEN)
 
 
-def _run(command: Sequence[str], leash: Leash, tell: Tell) -> list[str]:
+def _run(command: Sequence[str], leash: Leash, tell: Tell, given: Mapping[str, str]) -> list[str]:
     said: list[str] = []
-    with leash.start(command, environment()) as process:
+    with leash.start(command, {**environment(), **given}) as process:
         assert process.stdout is not None
         for line in _printed(process.stdout):
             tell(line)

@@ -2,7 +2,7 @@
 
 `python -m flows.distil`, from the directory that holds dvc.yaml, runs on the server at PREFECT_API_URL, or without
 one on Prefect's ephemeral server. It ends with exit code 0 if all is built, 1 if a stage failed, 2 if DVC cannot read
-the pipeline, or code.yaml is stale.
+the pipeline, code.yaml is stale, or the environment asks for slots that cannot be.
 """
 
 import json
@@ -15,19 +15,20 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import PositiveInt
 
 from distilrank.artifacts.code_file import refuse_stale_code
 from distilrank.artifacts.dvc_files import mend
 from distilrank.artifacts.layout import METRICS, MODELS, REPORT
 from distilrank.errors import InputError
-from flows.building import AT_ONCE, FLOW_RUN, PAUSES, at_work, build_stages, failed, may_pass
+from flows.building import FLOW_RUN, PAUSES, at_work, build_stages, failed, may_pass
 from flows.command import run
 from flows.failure import CommandFailed
 from flows.graph import read_graph
 from flows.leash import Leash
 from flows.results import registered_page, results_page
 from flows.server import start_server
+from flows.slots import Slots
 from flows.webhook import tell_of_failure
 
 
@@ -43,20 +44,17 @@ def enter_models() -> State[None]:
     return Completed()
 
 
-@flow(
-    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]  # Prefect leaves its type open
-    on_failure=[tell_of_failure],
-    on_crashed=[tell_of_failure],
-)
-def distil(push: bool = False, register_models: bool = True) -> State[None]:
+@flow(on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
+def distil(push: bool = False, register_models: bool = True, stages_at_once: PositiveInt | None = None) -> State[None]:
     """Build every stage of dvc.yaml: teachers, their scores, students, indexes, the evaluation and the report.
 
     Args:
         push: Push what a costly stage built to DVC's default remote at once, and everything at the end.
         register_models: Enter teachers and students into MLflow's registry, as challengers.
+        stages_at_once: At most so many stages at once. By cores and cards unless given.
     """
     with at_work():
-        state = build_stages(list, push)
+        state = build_stages(list, push, stages_at_once)
         if not state.is_completed():
             return state
         publish_results()
@@ -83,6 +81,7 @@ def main() -> int:
         # A mistake shows at once, before any server starts.
         refuse_stale_code()
         read_graph()
+        Slots.here()
         if not (server := PREFECT_API_URL.value()):
             os.environ[FLOW_RUN] = ""  # the pages of a server that ends with this process are nowhere
             server = start_server()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -49,10 +50,16 @@ def with_all_they_need(graph: Graph, stages: Iterable[str]) -> Graph:
     return {stage: needed for stage, needed in graph.items() if stage in wanted}
 
 
-def costly_stages() -> set[str]:
-    """Return the names of the stages that dvc.yaml marks as costly."""
+def marked(mark: str) -> dict[str, Any]:
+    """Return the stages that have a mark in the `meta` of dvc.yaml, by their names there, with what it says."""
     stages = YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"]
-    return {name for name, stage in stages.items() if stage.get("do", stage).get("meta", {}).get("costly")}
+    meta = {name: stage.get("do", stage).get("meta", {}) for name, stage in stages.items()}
+    return {name: marks[mark] for name, marks in meta.items() if marks.get(mark)}
+
+
+def base(stage: str) -> str:
+    """Return the name in dvc.yaml of a stage that may be one of a matrix."""
+    return stage.partition("@")[0]
 
 
 def default_remote() -> str:

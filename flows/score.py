@@ -3,9 +3,9 @@
 import re
 
 from prefect import State, flow
-from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import PositiveInt
 
-from flows.building import AT_ONCE, at_work, build_stages
+from flows.building import at_work, build_stages
 from flows.command import PipelineError
 from flows.graph import Graph
 from flows.webhook import tell_of_failure
@@ -14,20 +14,17 @@ from flows.webhook import tell_of_failure
 LABELLING = ("score", "ensemble", "import-scores")
 
 
-@flow(
-    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]  # Prefect leaves its type open
-    on_failure=[tell_of_failure],
-    on_crashed=[tell_of_failure],
-)
-def score(teacher: str, push: bool = False) -> State[None]:
+@flow(on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
+def score(teacher: str, push: bool = False, stages_at_once: PositiveInt | None = None) -> State[None]:
     """Score the triples that students learn from with a teacher, and build what that takes.
 
     Args:
         teacher: A teacher, ensemble or import of params.yaml, such as T1.
         push: Push what a costly stage built to DVC's default remote at once, and everything at the end.
+        stages_at_once: At most so many stages at once. By cores and cards unless given.
     """
     with at_work():
-        return build_stages(lambda graph: stages_of(teacher, graph), push)
+        return build_stages(lambda graph: stages_of(teacher, graph), push, stages_at_once)
 
 
 def stages_of(teacher: str, graph: Graph) -> list[str]:

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.flows.project import SLEEPING, Project, Server, running
 from tests.servers import wait_for
 
-pytestmark = pytest.mark.slow(60)
+pytestmark = pytest.mark.slow(80)
 
 STAGES = {"collect", "left", "right", "distil@dot-T1", "distil@dot-T2", "evaluate"}
 
@@ -27,6 +27,22 @@ stages:
     deps: [begun]
   other:
     cmd: sleep 1; touch other-ran
+"""
+
+NOTED = (
+    "echo $CUDA_VISIBLE_DEVICES,$OMP_NUM_THREADS,$(date +%s.%N) > {name}.begun; sleep {seconds}; date +%s.%N > {name}"
+)
+TRAINING = f"""
+stages:
+  distil:
+    foreach: [a, b, c]
+    do:
+      meta: {{computes: training}}
+      cmd: {NOTED.format(name="${item}", seconds=2)}
+      outs: ["${{item}}"]
+  quality:
+    cmd: {NOTED.format(name="quality", seconds=0)}
+    outs: [quality]
 """
 
 
@@ -126,6 +142,38 @@ def test_a_damaged_lock_is_mended_and_one_in_conflict_is_not(built: SimpleNamesp
     assert refused.stdout.startswith("dvc.lock: got both sides of a conflict in git, expected one of them; ")
     assert len(refused.stdout.splitlines()) == 1
     project.write("dvc.lock", good)
+
+
+def test_no_two_trainings_of_the_flow_share_a_card(
+    project: Callable[[str], Project], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("DISTILRANK_DEVICE", "cuda")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("DISTILRANK_STAGES_AT_ONCE", "100")
+    made = project(TRAINING)
+    run = made.run_flow(server.address)
+    assert run.returncode == 0, run.stdout
+    assert "100 stages at once" in run.stdout and "on 2 cards: 0, 1" in run.stdout
+    begun = {name: made.read(f"{name}.begun").strip().split(",") for name in ("a", "b", "c", "quality")}
+    trainings = sorted((float(begun[name][-1]), float(made.read(name)), *begun[name][:-1]) for name in "abc")
+    assert {card for _, _, card, _ in trainings} == {"0", "1"}
+    assert {threads for *_, threads in trainings} == {"1"}
+    for begin, _, card, _ in trainings:
+        assert not [other for other in trainings if other[0] < begin < other[1] and other[2] == card]
+    # Who needs no card does not wait for one, and sees those of the user.
+    assert float(begun["quality"][-1]) < trainings[-1][0]
+    assert begun["quality"][:2] == ["0", "1"]
+
+
+def test_a_limit_that_is_no_number_is_one_line_and_exit_code_2(
+    project: Callable[[], Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTILRANK_STAGES_AT_ONCE", "all")
+    run = project().run_flow()
+    assert run.returncode == 2
+    expected = "DISTILRANK_STAGES_AT_ONCE: got 'all', expected a whole number above 0; set it so, or unset it\n"
+    assert run.stdout == expected
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -1,6 +1,7 @@
 """Training small rankers on random weights: in-batch negatives, learning rates of parts, and going on."""
 
 import dataclasses
+import os
 import re
 import signal
 from pathlib import Path
@@ -20,6 +21,7 @@ from distilrank.rankers.params import RankerParams
 from distilrank.rankers.tk.params import TkParams
 from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
+from distilrank.training.processes import together
 from distilrank.training.trainer import RankerTrainer, TrainingTask, train
 
 TK = TkParams(architecture="tk", layers=1)
@@ -197,6 +199,26 @@ def test_ctrl_c_is_answered_with_how_to_go_on(
     assert capsys.readouterr().err == f"distilrank: interrupted; {told}\n"
     train(task, tmp_path, ignore)
     assert bool(re.search(f"going on from {step - 1} of 6", capsys.readouterr().out)) == (step > 1)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_limit_of_stages_at_once_decides_on_the_threads_of_a_training(
+    limit: int, task: TrainingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In `dvc repro` and in the flow alike, whatever runs beside it: sums differ by the number of threads."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("DISTILRANK_STAGES_AT_ONCE", str(limit))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    seen, before = set[int](), torch.get_num_threads()
+
+    def validate(*_: object) -> dict[str, float]:
+        seen.add(torch.get_num_threads())
+        return {"rerank": 0.5}
+
+    with together(torch.device("cpu")) as among:
+        train(dataclasses.replace(task, validate=validate), tmp_path, ignore, among)
+    assert seen == {4 // limit}
+    assert torch.get_num_threads() == before
 
 
 def test_the_mean_of_re_ranking_and_searching_chooses_the_step(task: TrainingTask, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Thread
 
 from distilrank.errors import WorkerError
+from distilrank.workers.cores import THREADS, threads
 
 _LAUNCHER = "DISTILRANK_LAUNCHER"
 # In launched processes: the folder, and the number of the command's process.
@@ -51,9 +52,9 @@ def launch() -> None:
         folder = Path(temporary)
         places = {_FOLDER: temporary, _COMMAND: str(os.getpid())}
         # Else torchrun would set 1; the processes divide the cores among them.
-        threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(len(os.sched_getaffinity(0)))}
+        shared = {THREADS: str(threads())}
         process = subprocess.Popen(
-            [*launcher, "-m", "distilrank", *sys.argv[1:]], env=os.environ | places | threads, start_new_session=True
+            [*launcher, "-m", "distilrank", *sys.argv[1:]], env=os.environ | places | shared, start_new_session=True
         )
         signal.signal(signal.SIGINT, lambda *_: (folder / _STOP).touch())
         code = process.wait()

@@ -1,13 +1,12 @@
 """Batches of rows of like length, each through a ranker, without gradients.
 
-On a CPU as many batches run at once as torch has threads, each on one of them: small matrix products are done sooner
+On a CPU as many batches run at once as there are threads, each on one of them: small matrix products are done sooner
 side by side than one after the other on all cores, and each comes out the same however many cores there are. On a card
 they run one after the other, or several at once, each in a stream of its own, if DISTILRANK_ACCELERATION asks for it.
 """
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from threading import local
@@ -20,6 +19,8 @@ import torch
 from distilrank.data.batches import batches_by_length
 from distilrank.data.ragged import Rows
 from distilrank.rankers.acceleration import Acceleration
+from distilrank.rankers.threads import threads_in_torch
+from distilrank.workers.cores import threads
 
 Result = TypeVar("Result")
 _own = local()
@@ -44,8 +45,9 @@ def each_batch(
     """
     batches = batches_by_length(lengths, budget or tokens_per_batch(device))
     if device.type == "cpu":
-        with _one_thread_a_product() as threads:
-            yield from _side_by_side(batches, partial(_without_gradients, compute), threads)
+        with threads_in_torch(1) as side_by_side:
+            # Torch does not know of a container's quota.
+            yield from _side_by_side(batches, partial(_without_gradients, compute), min(side_by_side, threads()))
     elif (streams := Acceleration.chosen().streams) > 1:
         torch.cuda.synchronize(device)  # a stream of its own does not wait for what was begun before
         yield from _side_by_side(batches, partial(_in_own_stream, compute, device), streams)
@@ -83,14 +85,3 @@ def _in_own_stream(compute: Callable[[Rows], Result], device: torch.device, batc
         _own.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # untyped in torch
     with torch.cuda.stream(_own.stream):
         return _without_gradients(compute, batch)
-
-
-@contextmanager
-def _one_thread_a_product() -> Iterator[int]:
-    """Gives the number of threads that torch had."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)

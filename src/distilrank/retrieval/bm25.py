@@ -1,6 +1,5 @@
 """BM25 over whole texts, with the tokenizer of bm25s."""
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
@@ -15,6 +14,7 @@ from distilrank.data.runs import RUN_SCHEMA
 from distilrank.errors import CollectionError
 from distilrank.retrieval.postings import Postings, TermScores
 from distilrank.sections.data import Candidates
+from distilrank.workers.cores import usable_cores
 
 Found = tuple[npt.NDArray[np.int64], TermScores]
 
@@ -51,7 +51,7 @@ class BM25:
         terms = self._tokenizer.tokenize(
             list(texts), update_vocab=False, allow_empty=False, show_progress=False, return_as="ids"
         )
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(usable_cores()) as threads:
             found = list(threads.map(lambda query: self._best(query, depth), terms))
         rows, scores = (np.concatenate([np.empty(0), *parts]) for parts in zip(*found, strict=True))
         return pl.DataFrame(

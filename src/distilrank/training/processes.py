@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from distilrank.errors import WorkerError
 from distilrank.rankers.base import Encoded
+from distilrank.rankers.threads import threads_in_torch
+from distilrank.workers.cores import threads, threads_of_a_training
 
 # By these, which a launcher sets, Trainer would begin processes of its own.
 _PLACE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -122,7 +124,8 @@ def together(device: torch.device) -> Iterator[Processes]:
     Raises WorkerError where some have a card and others have none.
     """
     if "RANK" not in os.environ:
-        yield ALONE
+        with threads_in_torch(threads_of_a_training()):
+            yield ALONE
         return
     dist.init_process_group("gloo", timeout=_PATIENCE)
     among = Processes(dist.get_rank(), dist.get_world_size())
@@ -136,10 +139,11 @@ def together(device: torch.device) -> Iterator[Processes]:
         )
     if on_cards:
         among = replace(among, cards=dist.new_group(backend="nccl", timeout=_PATIENCE))
-    torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    own_threads = max(1, threads() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     for name in _PLACE:
         os.environ.pop(name, None)
     try:
-        yield among
+        with threads_in_torch(own_threads):
+            yield among
     finally:
         dist.destroy_process_group()

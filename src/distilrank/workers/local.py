@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 from distilrank.errors import WorkerError
+from distilrank.workers.cores import THREADS, usable_cores
 from distilrank.workers.work import MOST_LOST, Each, Part, Result, Work
 
 # In a worker process: its work, and, from its first part on, what it does to parts.
@@ -30,15 +31,15 @@ def in_this_process(work: Work[Part, Result]) -> Iterator[Each[Part, Result]]:
 def in_processes(work: Work[Part, Result], count: int) -> Iterator[Each[Part, Result]]:
     """`count` processes that share the cores, and end with this one."""
     # Read when a process loads its libraries, which is after it was begun.
-    threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = threads or str(max(1, len(os.sched_getaffinity(0)) // count))
+    threads = os.environ.get(THREADS)
+    os.environ[THREADS] = threads or str(max(1, usable_cores() // count))
     processes = _Processes(work, count)
     try:
         yield processes.each
     finally:
         processes.end()
         if threads is None:
-            del os.environ["OMP_NUM_THREADS"]
+            del os.environ[THREADS]
 
 
 class _Processes:

@@ -54,16 +54,17 @@ class Workplace:
                 expected="the extra `ray`",
                 remedy="run uv pip install -c constraints.txt -e '.[ray]', or unset the variable",
             )
-        count = _number("DISTILRANK_WORKERS")
+        count = number_of("DISTILRANK_WORKERS")
         return cls(
             address,
             None if count is None else int(count),
-            int(_number("DISTILRANK_CPUS_PER_WORKER") or 1),
-            _number("DISTILRANK_GPUS_PER_WORKER", whole=False) or 0.0,
+            int(number_of("DISTILRANK_CPUS_PER_WORKER") or 1),
+            number_of("DISTILRANK_GPUS_PER_WORKER", whole=False) or 0.0,
         )
 
 
-def _number(variable: str, whole: bool = True) -> float | None:
+def number_of(variable: str, whole: bool = True) -> float | None:
+    """A variable of the environment, if it is set. Raises WorkerError for what is no number above 0."""
     given = os.environ.get(variable)
     if not given:
         return None

@@ -1,0 +1,121 @@
+"""Which stages run at once, each with what it takes: cards of its own, and its share of the cores.
+
+A stage that computes says so in the `meta` of dvc.yaml, as `computes: training`, `scoring` or `inference`. Where there
+are cards, it has one to itself for as long as it runs; a scoring has one per worker, a training of several processes
+all. Stages that wait for cards take turns, while others go on.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from distilrank.workers.cores import THREADS, stages_at_once, threads_of_a_training, usable_cores
+from distilrank.workers.work import Workplace
+from flows.graph import base, marked
+
+CARDS = "CUDA_VISIBLE_DEVICES"
+# What starts the several processes of a training, such as torchrun.
+LAUNCHER = "DISTILRANK_LAUNCHER"
+
+
+def usable_cards() -> list[str]:
+    """The cards that stages may compute on: those of CUDA_VISIBLE_DEVICES where it is set, else all of the driver's."""
+    if os.environ.get("DISTILRANK_DEVICE") == "cpu":
+        return []
+    if (named := os.environ.get(CARDS)) is not None:
+        return [card.strip() for card in named.split(",") if card.strip() not in ("", "-1")]
+    if not shutil.which("nvidia-smi"):
+        return []
+    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False).stdout
+    # Parts of a card (MIG) stand below it, indented.
+    cards = [line for line in listed.splitlines() if line.startswith("GPU ")]
+    return [str(number) for number in range(len(cards))]
+
+
+class Slots:
+    """What runs, and what is free."""
+
+    def __init__(self, computes: Mapping[str, str], cards: Sequence[str]) -> None:
+        """`computes` names what a stage computes, if it does. Raises WorkerError for limits that are no numbers."""
+        self._computes, self._cards, self._free = computes, cards, list(cards)
+        self._at_once, self._cores = stages_at_once(len(cards)), usable_cores()
+        self._training_threads, self._scoring = threads_of_a_training(), Workplace.chosen()
+        self._running: dict[str, list[str]] = {}
+
+    @classmethod
+    def here(cls) -> Self:
+        """Those of this machine, for the stages of dvc.yaml."""
+        return cls(marked("computes"), usable_cards())
+
+    def __str__(self) -> str:
+        stages = f"{_count(self._at_once, 'stage')} at once, on {_count(self._cores, 'core')}"
+        if self._cards:
+            at_once = min(self._at_once, len(self._cards))
+            return f"{stages}; {at_once} may compute, on {_count(len(self._cards), 'card')}: {', '.join(self._cards)}"
+        return f"{stages}, {_count(self._training_threads, 'thread')} per training"
+
+    def start(self, ready: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Take in those that may start now, and return what the environment of each is given."""
+        started, cards_are_waited_for = [], False
+        for stage in ready:
+            cards, places = self._cards_for(stage), self._places_for(stage)
+            if sum(map(self._places_for, self._running)) + places > self._at_once:
+                break
+            if cards and (cards_are_waited_for or cards > len(self._free)):
+                # Whoever takes several would never begin if those behind it took each that comes free.
+                cards_are_waited_for = True
+                continue
+            self._running[stage], self._free = self._free[:cards], self._free[cards:]
+            started.append(stage)
+        return {stage: self._environment(stage) for stage in started}
+
+    def end(self, stage: str) -> None:
+        self._free = sorted([*self._free, *self._running.pop(stage)], key=self._cards.index)
+
+    def are_free(self) -> bool:
+        return not self._running
+
+    def _environment(self, stage: str) -> dict[str, str]:
+        cards = self._running[stage]
+        given = {CARDS: ",".join(cards)} if cards else {}
+        # A launcher, and Ray, divide the cores themselves.
+        if THREADS in os.environ or self._is_launched(stage) or self._is_on_ray(stage):
+            return given
+        return given | {THREADS: str(self._threads_for(stage))}
+
+    def _threads_for(self, stage: str) -> int:
+        """Of each of its processes."""
+        if self._kind(stage) == "training":
+            return self._training_threads
+        processes = (self._scoring.count or 1) if self._kind(stage) == "scoring" else 1
+        return max(1, self._cores // len(self._running) // processes)
+
+    def _cards_for(self, stage: str) -> int:
+        every = len(self._cards)
+        if self._is_launched(stage):
+            return every
+        if self._is_on_ray(stage):
+            # Of a cluster elsewhere, or of this machine.
+            return every if self._scoring.ray_address == "local" else 0
+        if self._kind(stage) == "scoring":
+            return min(self._scoring.count or 1, every)
+        return min(1, every) if self._kind(stage) else 0
+
+    def _places_for(self, stage: str) -> int:
+        """How many stages it counts for: where there are no cards, one of several processes has all cores."""
+        return self._at_once if self._is_launched(stage) and not self._cards else 1
+
+    def _is_launched(self, stage: str) -> bool:
+        return self._kind(stage) == "training" and bool(os.environ.get(LAUNCHER))
+
+    def _is_on_ray(self, stage: str) -> bool:
+        return self._kind(stage) == "scoring" and bool(self._scoring.ray_address)
+
+    def _kind(self, stage: str) -> str | None:
+        return self._computes.get(base(stage))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
