@@ -23,10 +23,10 @@ from distilrank.artifacts.working_tree import alone_in_working_tree
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
 from distilrank.workers.cores import STAGES_AT_ONCE
+from distilrank.workers.leash import Leash
 from flows.command import DVC, run
 from flows.failure import CommandFailed, Kind
 from flows.graph import Graph, base, default_remote, marked, read_graph, with_all_they_need
-from flows.leash import Leash
 from flows.lock_order import locked_stages, order_new_stages
 from flows.orphans import end_orphans, wait_for_trainings
 from flows.slots import Slots

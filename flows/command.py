@@ -10,8 +10,8 @@ from pathlib import Path
 
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
+from distilrank.workers.leash import Leash
 from flows.failure import CommandFailed, Kind, kind_of
-from flows.leash import Leash
 from flows.orphans import mark
 
 # Stages run side by side, so each DVC waits for the others to let go of the project.

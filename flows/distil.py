@@ -21,11 +21,11 @@ from distilrank.artifacts.code_file import refuse_stale_code
 from distilrank.artifacts.dvc_files import mend
 from distilrank.artifacts.layout import METRICS, MODELS, REPORT
 from distilrank.errors import InputError
+from distilrank.workers.leash import Leash
 from flows.building import FLOW_RUN, PAUSES, at_work, build_stages, failed, may_pass
 from flows.command import run
 from flows.failure import CommandFailed
 from flows.graph import read_graph
-from flows.leash import Leash
 from flows.results import registered_page, results_page
 from flows.server import start_server
 from flows.slots import Slots

@@ -13,7 +13,7 @@ import psutil
 
 from distilrank.artifacts.locks import taken
 from distilrank.artifacts.work import WORK
-from flows.leash import GRACE
+from distilrank.workers.leash import GRACE
 
 # The process of the run, in the environment of all that it starts.
 RUN_BY = "DISTILRANK_RUN_BY"

@@ -6,9 +6,9 @@ from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
 
+from distilrank.workers.leash import Leash
 from flows.command import run
 from flows.failure import CommandFailed, Kind
-from flows.leash import Leash
 from flows.webhook import tell_of_failure
 from flows.worker import end_with_worker
 

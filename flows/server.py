@@ -10,7 +10,7 @@ import sys
 
 from prefect import get_client
 
-from flows.leash import Leash
+from distilrank.workers.leash import Leash
 from flows.orphans import mark
 
 DEFAULTS = {

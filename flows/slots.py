@@ -41,7 +41,7 @@ class Slots:
         """`computes` names what a stage computes, if it does. Raises WorkerError for limits that are no numbers."""
         self._computes, self._cards, self._free = computes, cards, list(cards)
         self._at_once, self._cores = stages_at_once(len(cards)), usable_cores()
-        self._training_threads, self._scoring = threads_of_a_training(), Workplace.chosen()
+        self._training_threads, self._workers = threads_of_a_training(), Workplace.chosen()
         self._running: dict[str, list[str]] = {}
 
     @classmethod
@@ -89,29 +89,30 @@ class Slots:
         """Of each of its processes."""
         if self._kind(stage) == "training":
             return self._training_threads
-        processes = (self._scoring.count or 1) if self._kind(stage) == "scoring" else 1
+        processes = (self._workers.count or 1) if self._kind(stage) == "scoring" else 1
         return max(1, self._cores // len(self._running) // processes)
 
     def _cards_for(self, stage: str) -> int:
         every = len(self._cards)
-        if self._is_launched(stage):
-            return every
         if self._is_on_ray(stage):
             # Of a cluster elsewhere, or of this machine.
-            return every if self._scoring.ray_address == "local" else 0
+            return every if self._workers.ray_address == "local" else 0
+        if self._is_launched(stage):
+            return every
         if self._kind(stage) == "scoring":
-            return min(self._scoring.count or 1, every)
+            return min(self._workers.count or 1, every)
         return min(1, every) if self._kind(stage) else 0
 
     def _places_for(self, stage: str) -> int:
         """How many stages it counts for: where there are no cards, one of several processes has all cores."""
-        return self._at_once if self._is_launched(stage) and not self._cards else 1
+        alone = self._is_launched(stage) and not self._is_on_ray(stage) and not self._cards
+        return self._at_once if alone else 1
 
     def _is_launched(self, stage: str) -> bool:
         return self._kind(stage) == "training" and bool(os.environ.get(LAUNCHER))
 
     def _is_on_ray(self, stage: str) -> bool:
-        return self._kind(stage) == "scoring" and bool(self._scoring.ray_address)
+        return self._kind(stage) in ("training", "scoring") and bool(self._workers.ray_address)
 
     def _kind(self, stage: str) -> str | None:
         return self._computes.get(base(stage))

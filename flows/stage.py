@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from distilrank.workers.leash import Leash
 from flows.command import DVC, Tell, run
-from flows.leash import Leash
 from flows.run_dvc import Verdict
 
 

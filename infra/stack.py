@@ -20,8 +20,8 @@ from pathlib import Path
 import httpx
 from flows.command import PipelineError
 from flows.graph import default_remote
-from flows.leash import Leash
 
+from distilrank.workers.leash import Leash
 from infra.access import ENVIRONMENT, PORTS, STACK, Access, Ports, StackError
 
 DEPLOYMENTS, DEPLOYED = Path("prefect.yaml"), STACK / "prefect.yaml"

@@ -11,7 +11,6 @@ from urllib.parse import quote
 import pytest
 from flows.command import run
 from flows.failure import CommandFailed
-from flows.leash import Leash
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from distilrank.artifacts.manifest import read_manifest
 from distilrank.data import downloads
 from distilrank.errors import DownloadError
 from distilrank.redaction import redacted, without_secrets
+from distilrank.workers.leash import Leash
 
 PRINTED = st.characters(exclude_categories=("Z", "C"))
 SECRETS = st.text(PRINTED, min_size=4, max_size=20)

@@ -11,12 +11,13 @@ import pytest
 from flows.building import outcome
 from flows.command import DVC, run
 from flows.failure import CommandFailed, Kind
-from flows.leash import Leash
 from flows.stage import run_stage
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending
 from tests.conftest import ROOT
 from tests.flows.project import Project
 from tests.servers import wait_for
+
+from distilrank.workers.leash import Leash
 
 pytestmark = pytest.mark.slow(30)
 

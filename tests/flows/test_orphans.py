@@ -76,4 +76,4 @@ def test_a_training_that_others_began_is_waited_for(tmp_path: Path, monkeypatch:
     waiting.join(timeout=10)
     assert not waiting.is_alive()
     assert len(told) == 1
-    assert told[0].startswith(f"waiting for a training that still runs (process {os.getpid()}: ")
+    assert told[0].startswith(f"waiting for a training that still runs (process {os.getpid()} on ")

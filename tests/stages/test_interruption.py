@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import numpy as np
@@ -149,9 +150,9 @@ def test_a_second_training_of_one_model_is_refused_while_the_first_lives(
         second = run_here(project, *TEACH)
         assert (second.returncode, second.stdout) == (2, ""), second.stderr
         assert second.stderr == (
-            f"distilrank: models/T1: got a training of it that still runs (process {first.pid}: distilrank teach T1), "
-            "expected one training at a time; wait until it ends, or end that process; what it has done is gone on "
-            "with\n"
+            f"distilrank: models/T1: got a training of it that still runs (process {first.pid} on {gethostname()}: "
+            "distilrank teach T1), expected one training at a time; wait until it ends, or end that process; what it "
+            "has done is gone on with\n"
         )
         assert sorted(work.rglob("*")) == before
         # Another model is another matter.

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -25,19 +24,7 @@ from distilrank.workers.work import Work, Workplace
 
 pytestmark = pytest.mark.slow(30)
 
-ray = pytest.importorskip("ray")
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a cluster with room for two workers."""
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-    monkeypatch.setenv("DISTILRANK_RAY_ADDRESS", started.address)
-    yield started.address
-    started.shutdown()
+pytest.importorskip("ray")
 
 
 def test_ray_scores_as_this_process_does_though_a_worker_is_killed(

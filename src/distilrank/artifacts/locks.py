@@ -3,13 +3,20 @@
 import fcntl
 import os
 import shlex
+import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from distilrank.artifacts.work import WORK
 from distilrank.errors import InputError
+
+# Tells a command that it takes the place of one whose Ray worker was lost. On another machine that one may outlive the
+# loss, until the machine finds out itself.
+IN_PLACE_OF_LOST = "DISTILRANK_IN_PLACE_OF_LOST"
+_SECONDS_FOR_LOST = 300
 
 
 @contextmanager
@@ -46,18 +53,19 @@ def alone_with(directory: Path) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                directory,
-                got=f"a training of it that still runs ({file.read_text('utf-8') or 'process unknown'})",
-                expected="one training at a time",
-                remedy="wait until it ends, or end that process; what it has done is gone on with",
-            ) from error
+        until = time.monotonic() + (_SECONDS_FOR_LOST if os.environ.get(IN_PLACE_OF_LOST) else 0)
+        while not taken(descriptor):
+            if time.monotonic() >= until:
+                raise InputError(
+                    directory,
+                    got=f"a training of it that still runs ({file.read_text('utf-8') or 'process unknown'})",
+                    expected="one training at a time",
+                    remedy="wait until it ends, or end that process; what it has done is gone on with",
+                )
+            time.sleep(0.5)
         command = [Path(sys.argv[0]).name, *sys.argv[1:]]
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()}: {shlex.join(command)}".encode())
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}: {shlex.join(command)}".encode())
         yield
     finally:
         os.close(descriptor)

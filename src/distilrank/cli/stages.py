@@ -7,6 +7,7 @@ import typer
 
 from distilrank.artifacts import layout
 from distilrank.cli.app import STAGES, Dense, app, read_checked_for, read_for
+from distilrank.cli.elsewhere import on_ray_where_told
 from distilrank.cli.launch import launch
 from distilrank.config.names import IMPORTED
 
@@ -46,6 +47,7 @@ def triples(name: Triples) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
+@on_ray_where_told
 def teach(teacher: Teacher) -> None:
     """Train a teacher on labels."""
     launch()
@@ -85,6 +87,7 @@ def ensemble(
 
 
 @app.command(rich_help_panel=STAGES)
+@on_ray_where_told
 def distil(
     student: Student,
     teacher: Annotated[str | None, typer.Option(help="Who teaches it; without one, it is its own control.")] = None,

@@ -1,7 +1,5 @@
 """Workers on a Ray cluster: actors."""
 
-import logging
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,22 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from distilrank.errors import WorkerError
+from distilrank.workers.ray_cluster import PATIENCE, connected, room_for, tell_of_wait
 from distilrank.workers.work import MOST_LOST, Each, Part, Result, Work, Workplace
-
-# A cluster that grows on demand may take minutes.
-_SECONDS_TO_START = 600
 
 
 @contextmanager
 def on_ray(work: Work[Part, Result], place: Workplace, address: str) -> Iterator[Each[Part, Result]]:
     """Actors on the cluster at `address`, or, for `local`, on one that is started here and ends with the block."""
-    import ray
-
-    _connect(address)
-    try:
+    with connected(address):
         yield _Actors(work, place).each
-    finally:
-        ray.shutdown()  # and with this driver its actors
 
 
 class _Actors:
@@ -35,7 +26,7 @@ class _Actors:
     def __init__(self, work: Work[Any, Any], place: Workplace) -> None:
         import ray
 
-        count = _count(place)
+        count = room_for(place)
         files = {str(file.relative_to(work.directory)): file for file in work.directory.rglob("*") if file.is_file()}
         # By way of Ray's store, since a worker may be on a machine without this file system.
         self._content = [ray.put({name: file.read_bytes() for name, file in files.items()})]
@@ -86,15 +77,11 @@ class _Actors:
         """What is done first: a part, or the beginning of an actor."""
         import ray
 
-        patience = None if running else _SECONDS_TO_START
-        done, _ = ray.wait([*running, *self._starting], num_returns=1, timeout=patience)
+        promises = [*running, *self._starting]
+        done, _ = ray.wait(promises, timeout=None if running else PATIENCE)
         if not done:
-            raise WorkerError(
-                "Ray",
-                got=f"no worker that began within {_SECONDS_TO_START} s",
-                expected="room on the cluster for one",
-                remedy="see `ray status` on the cluster, and run it again: what is done stays",
-            )
+            tell_of_wait()
+            done, _ = ray.wait(promises)
         return done[0]
 
     def _take_in(self, begun: Any) -> None:
@@ -149,48 +136,3 @@ class _Worker:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(written)
             return self._begin(directory)
-
-
-def _connect(address: str) -> None:
-    import ray
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    settings = {name: value for name, value in os.environ.items() if name.startswith("DISTILRANK_")}
-    try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": settings},
-            # Where Ray is started here, nothing that listens for a browser; elsewhere it is not this driver's to say.
-            include_dashboard=False if address == "local" else None,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise WorkerError(
-            "DISTILRANK_RAY_ADDRESS",
-            got=f"'{address}' ({error})",
-            expected="the address of a Ray cluster, such as 10.0.0.1:6379, auto or local",
-            remedy="start one with `ray start --head`, or unset the variable",
-        ) from error
-
-
-def _count(place: Workplace) -> int:
-    """As many workers as were asked for, or as there is room for. Raises WorkerError where there is not."""
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # untyped in Ray
-    cpus, gpus = (sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
-    fit = sum(_fit(node, place) for node in nodes)
-    if fit < (place.count or 1):
-        raise WorkerError(
-            "Ray",
-            got=f"a cluster of {cpus:g} CPUs and {gpus:g} GPUs on {len(nodes)} machines",
-            expected=f"room for {place.count or 1} workers of {place.cpus} CPUs and {place.gpus:g} GPUs each",
-            remedy="set DISTILRANK_WORKERS, DISTILRANK_CPUS_PER_WORKER and DISTILRANK_GPUS_PER_WORKER to what it has",
-        )
-    return place.count or fit
-
-
-def _fit(node: dict[str, float], place: Workplace) -> int:
-    by_cpus = node.get("CPU", 0.0) // place.cpus
-    return int(min(by_cpus, node.get("GPU", 0.0) // place.gpus) if place.gpus else by_cpus)

@@ -1,8 +1,8 @@
 """What workers do, and where: the environment says, so that nothing of it changes a hash.
 
 DISTILRANK_WORKERS is their number: of processes here (1, which is this process, unless set), or on Ray (all that fit).
-DISTILRANK_RAY_ADDRESS sends them to a Ray cluster; `local` starts one here. There, each worker asks for
-DISTILRANK_CPUS_PER_WORKER (1) and DISTILRANK_GPUS_PER_WORKER (0).
+DISTILRANK_RAY_ADDRESS sends them to a Ray cluster, and each training, which is one worker; `local` starts a cluster
+here. There, each worker asks for DISTILRANK_CPUS_PER_WORKER (1) and DISTILRANK_GPUS_PER_WORKER (0).
 """
 
 import os

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 
@@ -54,19 +55,27 @@ class Leash:
 
 
 def supervise(command: Sequence[str]) -> int:
-    """Run a command until it ends, SIGTERM comes or standard input closes; return its exit code as a shell would."""
-    over: SimpleQueue[None] = SimpleQueue()
+    """Run a command until it ends, SIGTERM comes or standard input closes; return its exit code as a shell would.
+
+    SIGINT is passed on to it.
+    """
+    over: SimpleQueue[int | None] = SimpleQueue()
     signal.signal(signal.SIGTERM, lambda *_: over.put(None))
+    signal.signal(signal.SIGINT, lambda number, _: over.put(number))
+    # Ray's processes block it, and so would what they start.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     tell_after(child.wait, over)
     tell_after(lambda: os.read(0, 1), over)
-    over.get()
+    while over.get() == signal.SIGINT:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGINT)
     end_group(child.pid)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
 
-def tell_after(wait: Callable[[], object], over: SimpleQueue[None]) -> None:
+def tell_after(wait: Callable[[], object], over: SimpleQueue[int | None]) -> None:
     """Put an item into the queue once the wait is over."""
 
     def watch() -> None:
