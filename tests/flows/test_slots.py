@@ -42,13 +42,13 @@ def test_a_users_number_of_threads_stays(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Slots(KINDS, []).start(["teach@T1", "index@a"]) == {"teach@T1": {}, "index@a": {}}
 
 
-def test_a_scoring_takes_a_card_per_worker_and_none_for_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scoring_takes_a_card_per_worker_and_what_a_cluster_computes_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISTILRANK_WORKERS", "2")
     slots = Slots(KINDS, ["0", "1", "2"])
     given = slots.start(["score@bm25-T1", "index@a", "teach@T1", "quality"])
     assert cards(given) == {"score@bm25-T1": "0,1", "index@a": "2", "quality": None}
     monkeypatch.setenv("DISTILRANK_RAY_ADDRESS", "auto")
-    assert cards(Slots(KINDS, ["0"]).start(["score@bm25-T1", "teach@T1"])) == {"score@bm25-T1": None, "teach@T1": "0"}
+    assert cards(Slots(KINDS, ["0"]).start(["score@bm25-T1", "teach@T1"])) == {"score@bm25-T1": None, "teach@T1": None}
 
 
 def test_a_training_of_several_processes_takes_all_cards_and_is_not_overtaken(monkeypatch: pytest.MonkeyPatch) -> None:
