@@ -19,20 +19,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from datasets import Dataset
 from rich.console import Console
 from rich.table import Table
-from sentence_transformers import (
-    CrossEncoder,
-    CrossEncoderTrainer,
-    CrossEncoderTrainingArguments,
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
-from sentence_transformers.cross_encoder.losses import MarginMSELoss as OfCrossEncoder
-from sentence_transformers.sentence_transformer.losses import MarginMSELoss as OfBiEncoder
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback
 
 from distilrank.conversion.export import export_model
 from distilrank.data.backbone import locate_backbone
@@ -43,6 +32,7 @@ from distilrank.data.sources.aws_api_docs import AwsApiDocs
 from distilrank.data.sources.beir import Beir
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.evaluation.latency import machine
+from distilrank.gpu_check.timed_training import Clock, peer_trainer, steps_per_second
 from distilrank.losses import MarginMSE
 from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.cat.params import CatParams
@@ -56,7 +46,6 @@ from distilrank.training.batches import TripleDataset
 from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 
 LENGTHS = Tokens(query_length=30, passage_length=256)
-WARM_UP = 3
 RATE = 2e-5
 
 
@@ -142,10 +131,8 @@ def compare(console: Console, model: Path, params: RankerParams, task: Task, ask
         for name, begin in runs.items():
             with tempfile.TemporaryDirectory() as scratch:
                 clock = Clock(asked.steps)
-                trainer = begin(Path(scratch))
-                trainer.add_callback(clock)
-                trainer.train()
-            rates[name] = max(rates[name], asked.batch_size * (asked.steps - WARM_UP) / clock.seconds)
+                per_second = steps_per_second(begin(Path(scratch)), clock, asked.steps)
+            rates[name] = max(rates[name], asked.batch_size * per_second)
             curves[name] = clock.losses
     table = Table(params.architecture, "triples a second", "ratio", "loss: first, second, last third")
     for name, rate in rates.items():
@@ -154,20 +141,6 @@ def compare(console: Console, model: Path, params: RankerParams, task: Task, ask
     console.print(table)
     show_padding(console, ours(model, task, asked, model), task, params, asked.batch_size)
     show_bounds(console, ours(model, task, asked, model), asked.batch_size)
-
-
-class Clock(TrainerCallback):
-    """The seconds from the end of the warm-up to the end of the last step, and each step's loss."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps, self.seconds, self.losses = steps, 0.0, list[float]()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step in (WARM_UP, self._steps):
-            self.seconds = time.perf_counter() - self.seconds
-
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.losses += [kwargs["logs"]["loss"]] if "loss" in kwargs["logs"] else []
 
 
 def ours(model: Path, task: Task, asked: argparse.Namespace, scratch: Path) -> RankerTrainer:
@@ -189,37 +162,20 @@ def ours(model: Path, task: Task, asked: argparse.Namespace, scratch: Path) -> R
 
 
 def theirs(model: Path, params: RankerParams, task: Task, asked: argparse.Namespace, scratch: Path) -> Any:
-    data = Dataset.from_dict(
-        {
-            "query": task.queries,
-            "positive": [positive for positive, _ in task.passages],
-            "negative": [negative for _, negative in task.passages],
-            "label": (task.teacher[:, 0] - task.teacher[:, 1]).tolist(),
-        }
-    )
-    settings: Any = SentenceTransformerTrainingArguments if params.one_vector else CrossEncoderTrainingArguments
-    arguments = settings(
-        output_dir=str(scratch),
-        max_steps=asked.steps,
-        per_device_train_batch_size=asked.batch_size,
-        learning_rate=RATE,
-        use_cpu=True,
-        dataloader_pin_memory=False,
-        save_strategy="no",
-        logging_steps=1,
-        report_to="none",
-        disable_tqdm=True,
-    )
-    if params.one_vector:
-        bi_encoder = SentenceTransformer(str(model), device="cpu")
-        trainer: Any = SentenceTransformerTrainer(
-            model=bi_encoder, args=arguments, train_dataset=data, loss=OfBiEncoder(bi_encoder)
-        )
-    else:
-        cross_encoder = CrossEncoder(str(model), device="cpu")
-        trainer = CrossEncoderTrainer(
-            model=cross_encoder, args=arguments, train_dataset=data, loss=OfCrossEncoder(cross_encoder)
-        )
+    columns = {
+        "query": task.queries,
+        "positive": [positive for positive, _ in task.passages],
+        "negative": [negative for _, negative in task.passages],
+        "label": (task.teacher[:, 0] - task.teacher[:, 1]).tolist(),
+    }
+    settings = {
+        "output_dir": str(scratch),
+        "max_steps": asked.steps,
+        "per_device_train_batch_size": asked.batch_size,
+        "learning_rate": RATE,
+        "logging_steps": 1,
+    }
+    trainer = peer_trainer(model, not params.one_vector, columns, "cpu", settings)
     trainer.remove_callback(PrinterCallback)
     return trainer
 

@@ -19,6 +19,7 @@ from distilrank.gpu_check.speed import (
     training_steps,
     training_triples,
 )
+from distilrank.gpu_check.timed_training import peer_trainer
 from distilrank.rankers.precision import float32_products
 from distilrank.sections.training import Precision
 
@@ -113,15 +114,6 @@ def _training(bench: Bench, shape: Shape, exported: dict[str, Path], name: str, 
 
 
 def _trainer(bench: Bench, shape: Shape, model: Path, name: str, precision: Precision, steps: int) -> Any:
-    import sentence_transformers as peer
-
-    try:
-        from datasets import Dataset
-    except ImportError as error:
-        raise NotChecked(f"datasets, which its trainers need, cannot be imported: {error}") from error
-    from sentence_transformers.cross_encoder.losses import MarginMSELoss as OfCrossEncoder
-    from sentence_transformers.sentence_transformer.losses import MarginMSELoss as OfBiEncoder
-
     rows, texts, teacher = training_triples(shape)
     queries, passages = words_of(texts.queries), words_of(texts.passages)
     columns = {
@@ -130,22 +122,11 @@ def _trainer(bench: Bench, shape: Shape, model: Path, name: str, precision: Prec
         "negative": [passages[row] for row in rows.passages[:, 1]],
         "label": (teacher[:, 0] - teacher[:, 1]).tolist(),
     }
-    cross = name == "cat"
-    settings: Any = peer.CrossEncoderTrainingArguments if cross else peer.SentenceTransformerTrainingArguments
-    arguments = settings(
-        output_dir=str(bench.scratch / "peer"),
-        max_steps=steps,
-        per_device_train_batch_size=BATCH,
-        learning_rate=1e-5,
-        bf16=precision == "bfloat16",
-        use_cpu=not bench.on_card,
-        dataloader_pin_memory=bench.on_card,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-    )
-    kind: Any = peer.CrossEncoder if cross else peer.SentenceTransformer
-    encoder = kind(str(model), device=bench.device_type)
-    loss = OfCrossEncoder(encoder) if cross else OfBiEncoder(encoder)
-    trainer: Any = peer.CrossEncoderTrainer if cross else peer.SentenceTransformerTrainer
-    return trainer(model=encoder, args=arguments, train_dataset=Dataset.from_dict(columns), loss=loss)
+    settings = {
+        "output_dir": str(bench.scratch / "peer"),
+        "max_steps": steps,
+        "per_device_train_batch_size": BATCH,
+        "learning_rate": 1e-5,
+        "bf16": precision == "bfloat16",
+    }
+    return peer_trainer(model, name == "cat", columns, bench.device_type, settings)

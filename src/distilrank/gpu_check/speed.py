@@ -1,19 +1,19 @@
 """Rates of scoring, training and encoding, at full lengths, in each precision; beside sentence-transformers' own."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback
 
 from distilrank.data.ragged import StoredTexts, TripleRows
 from distilrank.gpu_check.bench import Bench
 from distilrank.gpu_check.findings import OURS, Rate
 from distilrank.gpu_check.meter import Memory, finish, operations, peak, repeated_rate
 from distilrank.gpu_check.shapes import Shape, random_ranker, random_texts, save_tokenizer
+from distilrank.gpu_check.timed_training import WARM_UP, Clock, steps_per_second
 from distilrank.losses import MarginMSE
 from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.loading import load_ranker
@@ -25,7 +25,7 @@ from distilrank.training.batches import TripleDataset
 from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 
 GROUP = "speed"
-BATCH, WARM_UP = 32, 3
+BATCH = 32
 MODELS = {"cat": "cat, [CLS]", "dot": "dot, mean"}
 
 
@@ -67,26 +67,11 @@ def paired(texts: StoredTexts) -> StoredPairs:
 
 def timed_trainer(bench: Bench, trainer: Any, steps: int) -> float:
     """Triples per second of a Trainer's `steps`, after some to warm up."""
-    clock = Clock(bench, steps)
-    trainer.add_callback(clock)
-    trainer.train()
-    return BATCH * (steps - WARM_UP) / clock.seconds
+    return BATCH * steps_per_second(trainer, Clock(steps, partial(finish, bench)), steps)
 
 
 def training_steps(bench: Bench) -> int:
     return 23 if bench.on_card else WARM_UP + 2
-
-
-class Clock(TrainerCallback):
-    """The seconds from the end of the warm-up to the end of the last step."""
-
-    def __init__(self, bench: Bench, steps: int) -> None:
-        self._bench, self._steps, self.seconds = bench, steps, 0.0
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step in (WARM_UP, self._steps):
-            finish(self._bench)
-            self.seconds = time.perf_counter() - self.seconds
 
 
 def _told(bench: Bench, measure: Callable[[], tuple[Rate, float]], most: float) -> str:
