@@ -41,7 +41,9 @@ class Slots:
         """`computes` names what a stage computes, if it does. Raises WorkerError for limits that are no numbers."""
         self._computes, self._cards, self._free = computes, cards, list(cards)
         self._at_once, self._cores = stages_at_once(len(cards)), usable_cores()
-        self._training_threads, self._workers = threads_of_a_training(), Workplace.chosen()
+        # On cards the bytes of a training do not depend on its threads.
+        self._training_threads = max(1, self._cores // self._at_once) if cards else threads_of_a_training()
+        self._workers = Workplace.chosen()
         self._running: dict[str, list[str]] = {}
 
     @classmethod

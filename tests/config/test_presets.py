@@ -126,7 +126,7 @@ collection:
     assert "  seeds: [7]               # lucky" in lines
     assert "  depth: 50                # passages per query" in lines
     assert lines[lines.index("  k1: 0.9") - 1] == "  # as measured"
-    assert "  precision: float32       # or tf32, or bfloat16, on a GPU" in lines
+    assert "  precision: float32       # or tf32, bfloat16 or float16, on a GPU" in lines
 
 
 def test_presets_are_looked_for_at_the_root_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

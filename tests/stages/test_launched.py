@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.locks import alone_with
-from distilrank.cli.launch import launch
+from distilrank.cli.launch import card_of, launch
 from distilrank.errors import WorkerError
 
 pytestmark = pytest.mark.slow(60)
@@ -67,6 +67,43 @@ def test_a_user_s_mistake_is_told_once(project: Path, by_two: dict[str, str]) ->
         refused = subprocess.run(TEACH, cwd=project, env=by_two, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert re.fullmatch(r"distilrank: models/T1: got a training of it that still runs \(.*\n", refused.stderr)
+
+
+def test_a_process_that_fails_alone_is_told_of(project: Path, environment: dict[str, str]) -> None:
+    """The other waits for it, and is ended."""
+    launcher = project / "launcher.py"
+    launcher.write_text(
+        "import os, subprocess, sys\n"
+        "place = os.environ | {'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': '29517'}\n"
+        "given = [{'RANK': str(rank), 'LOCAL_RANK': str(rank)} for rank in (0, 1)]\n"
+        "given[1] |= {'DISTILRANK_DEVICE': 'cuda', 'CUDA_VISIBLE_DEVICES': ''}\n"
+        "begun = [subprocess.Popen([sys.executable, *sys.argv[1:]], env=place | one) for one in given]\n"
+        "sys.exit(max(one.wait() for one in begun))\n"
+    )
+    by_two = environment | {"DISTILRANK_LAUNCHER": f"python {launcher}"}
+    failed = subprocess.run(TEACH, cwd=project, env=by_two, capture_output=True, text=True, check=False, timeout=120)
+    assert (failed.returncode, failed.stdout, failed.stderr) == (
+        2,
+        "",
+        "distilrank: DISTILRANK_DEVICE: got 'cuda', expected cpu, or cuda where torch reaches a card; set it to cpu, "
+        "or unset it\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("visible", "cards"),
+    [
+        (None, ["0", "1"]),
+        ("2, 3", ["2", "3"]),
+        ("0", ["0", ""]),
+        ("", ["", ""]),
+        ("GPU-5d,GPU-7f", ["GPU-5d", "GPU-7f"]),
+    ],
+)
+def test_each_process_has_a_card_of_its_own(visible: str | None, cards: list[str]) -> None:
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    assert [card_of(number, environment) for number in (0, 1)] == [{"CUDA_VISIBLE_DEVICES": card} for card in cards]
+    assert card_of(1, environment | {"DISTILRANK_DEVICE": "cpu"}) == {}
 
 
 def test_a_launcher_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

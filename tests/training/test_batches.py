@@ -93,8 +93,9 @@ def test_scores_and_gradients_are_those_of_pairs_on_their_own(
     """Whichever texts are the same, whichever are encoded together, and whether they are encoded once more."""
     rows = tokens.triple_rows(triples)
     numbers = [0, 1, 2, 3, 0]
-    batch = Collator(TripleDataset(rows, tokens.texts, None), 16, every, params.reads_pairs)(numbers)
+    batch = Collator(TripleDataset(rows, tokens.texts, None), 4, every, params.reads_pairs)(numbers)
     assert len(batch["passages"]) > 1
+    assert len(batch["pairs"]) > 1 or not (every or params.reads_pairs)
     together, alone = begin(params).train(), begin(params).train()
     step = Step(together, batch, Computed(torch.device("cpu"), again=again))
     met = [rows.passages[numbers].ravel()] * len(numbers) if every else rows.passages[numbers]

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.training.conftest import Begin
 from transformers import TrainingArguments
 
 from distilrank.data.tokens import TokenStore
+from distilrank.errors import WorkerError
 from distilrank.losses import InfoNCE, MarginMSE, RankNet
 from distilrank.rankers.base import Ranker, TokenBatch
 from distilrank.rankers.dot.params import DotParams
@@ -21,8 +23,8 @@ from distilrank.rankers.params import RankerParams
 from distilrank.rankers.tk.params import TkParams
 from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
-from distilrank.training.processes import together
-from distilrank.training.trainer import RankerTrainer, TrainingTask, train
+from distilrank.training.processes import Processes, together
+from distilrank.training.trainer import RankerTrainer, TrainingTask, refuse_too_many, train
 
 TK = TkParams(architecture="tk", layers=1)
 DOT = DotParams(architecture="dot", layers=1, pooling="mean")
@@ -199,6 +201,23 @@ def test_ctrl_c_is_answered_with_how_to_go_on(
     assert capsys.readouterr().err == f"distilrank: interrupted; {told}\n"
     train(task, tmp_path, ignore)
     assert bool(re.search(f"going on from {step - 1} of 6", capsys.readouterr().out)) == (step > 1)
+
+
+@pytest.mark.parametrize(("steps", "processes", "refused"), [(1, 4, False), (2, 3, True), (2, 2, False), (1, 5, True)])
+def test_each_process_has_a_triple_of_each_batch(steps: int, processes: int, refused: bool, task: TrainingTask) -> None:
+    """Of six triples in batches of four, the second batch has two."""
+    params = PARAMS.model_copy(update={"steps": steps, "batch_size": 4})
+    asked = dataclasses.replace(task, params=params)
+    with pytest.raises(WorkerError, match=f"got {processes} processes") if refused else nullcontext():
+        refuse_too_many(asked, Processes(0, processes))
+
+
+def test_a_gradient_too_long_for_its_precision_is_no_figure(task: TrainingTask, tmp_path: Path) -> None:
+    """As a step in float16 may have, which is passed over."""
+    trainer = trainer_of(task, tmp_path)
+    loss_of(trainer, [0])
+    trainer.log({"loss": 1.0, "grad_norm": float("inf")})
+    assert "grad_norm" not in trainer.state.log_history[-1]
 
 
 @pytest.mark.parametrize("limit", [1, 2])

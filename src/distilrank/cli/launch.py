@@ -1,12 +1,11 @@
 """A training in several processes: DISTILRANK_LAUNCHER names the command that begins them, such as torchrun.
 
-The command that the user gave begins the launcher and waits. It and the launched processes have a folder in common. In
-it the first process leaves its exit code, which becomes the command's: so launchers see no failure, of which they would
-tell at length, and the others know that they are not waited for. Ctrl-C reaches the command alone, which asks the first
-process to stop.
+The command that the user gave begins the launcher and follows it. It has a folder in common with the processes: there
+they leave how they ended, and always end with 0 themselves, because a launcher tells at length of one that fails.
 """
 
 import _thread
+import json
 import os
 import select
 import shlex
@@ -16,21 +15,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import NoReturn
 
 from distilrank.errors import WorkerError
-from distilrank.workers.cores import THREADS, threads
+from distilrank.workers.cores import threads
 
 _LAUNCHER = "DISTILRANK_LAUNCHER"
 # In launched processes: the folder, and the number of the command's process.
 _FOLDER, _COMMAND = "DISTILRANK_LAUNCHED_IN", "DISTILRANK_LAUNCHED_BY"
-_EXIT_CODE, _STOP = "exit_code", "stop"
+_EXIT_CODE, _FAILURE, _STOP = "exit_code", "failure.json", "stop"
 _SECONDS_BETWEEN_LOOKS = 0.2
-# Whether this process tells users what is to be told. Asked now: a training takes the launcher's variables away.
-IS_FIRST = os.environ.get("LOCAL_RANK", "0") == "0" or _FOLDER not in os.environ
+# What a process may take to end once another has failed: one that waits for it on a card would wait for long.
+_SECONDS_TO_END = 10.0
+# Asked now: a training takes the launcher's variables away.
+_IS_FIRST = os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def launch() -> None:
@@ -49,63 +51,110 @@ def launch() -> None:
             remedy="set it so, or unset it",
         )
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        places = {_FOLDER: temporary, _COMMAND: str(os.getpid())}
-        # Else torchrun would set 1; the processes divide the cores among them.
-        shared = {THREADS: str(threads())}
-        process = subprocess.Popen(
-            [*launcher, "-m", "distilrank", *sys.argv[1:]], env=os.environ | places | shared, start_new_session=True
-        )
-        signal.signal(signal.SIGINT, lambda *_: (folder / _STOP).touch())
-        code = process.wait()
-        left = folder / _EXIT_CODE
-        sys.exit(int(left.read_text()) if left.exists() else code)
+        sys.exit(_run(launcher, Path(temporary)))
+
+
+def _run(launcher: list[str], folder: Path) -> int:
+    """Runs this command by the launcher, and gives its exit code; prints why it failed."""
+    # Else torchrun would set one thread; the processes divide the cores among them.
+    given = {_FOLDER: str(folder), _COMMAND: str(os.getpid()), "OMP_NUM_THREADS": str(threads())}
+    words = [*launcher, "-m", "distilrank", *sys.argv[1:]]
+    with _signals(folder):
+        process = subprocess.Popen(words, env=os.environ | given, start_new_session=True)
+        try:
+            code = _followed(process, folder)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if (folder / _EXIT_CODE).exists():
+        return int((folder / _EXIT_CODE).read_text())
+    if not (folder / _FAILURE).exists():
+        return code
+    failure = json.loads((folder / _FAILURE).read_text())
+    print(failure["text"], file=sys.stderr)
+    return int(failure["exit_code"])
+
+
+def _followed(process: "subprocess.Popen[bytes]", folder: Path) -> int:
+    """The launcher's exit code once it has ended; a while after a failure, whether it has or not."""
+    patience = float("inf")
+    while (code := process.poll()) is None and time.monotonic() < patience:
+        if patience == float("inf") and (folder / _FAILURE).exists():
+            patience = time.monotonic() + _SECONDS_TO_END
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return 1 if code is None else code
+
+
+@contextmanager
+def _signals(folder: Path) -> Iterator[None]:
+    """In the block, the first Ctrl-C asks the first process to stop; a second one, or SIGTERM, ends them all."""
+
+    def ask(*_: object) -> None:
+        (folder / _STOP).touch()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def end(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, ask), signal.SIGTERM: signal.signal(signal.SIGTERM, end)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def one_of_several() -> Iterator[None]:
-    """What a process does that may have been launched: takes a card of its own, and ends when it should."""
-    folder = os.environ.get(_FOLDER)
-    if not folder:
+    """What a launched process does: takes a card of its own, ends with the command, and leaves how it ended."""
+    if _FOLDER not in os.environ:
         yield
         return
-    if not IS_FIRST:
+    folder = Path(os.environ[_FOLDER])
+    if not _IS_FIRST:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until this process ends
-    _take_card(int(os.environ.get("LOCAL_RANK", "0")))
-    Thread(target=_watch, args=(Path(folder), int(os.environ[_COMMAND])), daemon=True).start()
+    os.environ |= card_of(int(os.environ.get("LOCAL_RANK", "0")), os.environ)
+    Thread(target=_watch, args=(folder, int(os.environ[_COMMAND])), daemon=True).start()
     try:
         yield
     except SystemExit as end:
-        if IS_FIRST:
-            (Path(folder) / _EXIT_CODE).write_text(str(end.code or 0))
+        if (folder / _FAILURE).exists():
+            # At once: what was not taken down would be complained of.
+            os._exit(0)
+        if _IS_FIRST:
+            (folder / _EXIT_CODE).write_text(str(end.code or 0))
         sys.exit(0)
 
 
-def let_the_first_end() -> None:
-    """Gives the first process, without which others fail, the time to tell why it has ended; then they end as well."""
-    if not IS_FIRST:
-        time.sleep(5 * _SECONDS_BETWEEN_LOOKS)
+def tell(text: str, exit_code: int) -> NoReturn:
+    """Ends this process with a failure, which the user is told of: once, where several processes fail."""
+    if _FOLDER not in os.environ:
+        print(text, file=sys.stderr)
+        sys.exit(exit_code)
+    # Whoever fails first knows why; others fail since that one has gone.
+    with suppress(FileExistsError), (Path(os.environ[_FOLDER]) / _FAILURE).open("x") as file:
+        json.dump({"text": text, "exit_code": exit_code}, file)
+    sys.exit(exit_code)
+
+
+def card_of(number: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """What leaves a process the card of its number alone; none where there are not so many."""
+    if environment.get("DISTILRANK_DEVICE") == "cpu":
+        return {}
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return {"CUDA_VISIBLE_DEVICES": str(number)}
+    cards = [card.strip() for card in visible.split(",")]
+    return {"CUDA_VISIBLE_DEVICES": cards[number] if number < len(cards) else ""}
 
 
 def _watch(folder: Path, command: int) -> None:
-    """Ends this process with the command's and with the first one; stops the first, once, as Ctrl-C would."""
+    """Ends this process with the command's; stops the first, once, as Ctrl-C would."""
     # A process that has ended, and was not asked how, still has its number; what is opened here tells.
     running, stopped = os.pidfd_open(command), False
-    while True:
-        ended, *_ = select.select([running], [], [], _SECONDS_BETWEEN_LOOKS)
-        if ended:
-            os._exit(1)
-        if not IS_FIRST and (folder / _EXIT_CODE).exists():
-            os._exit(0)
-        if IS_FIRST and not stopped and (folder / _STOP).exists():
+    while not select.select([running], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
+        if _IS_FIRST and not stopped and (folder / _STOP).exists():
             stopped = True
             _thread.interrupt_main()
-
-
-def _take_card(number: int) -> None:
-    """Leaves this process the card of its number alone, before anything looks for cards."""
-    if os.environ.get("DISTILRANK_DEVICE") == "cpu":
-        return
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    cards = visible.split(",") if visible else [str(number)]
-    os.environ["CUDA_VISIBLE_DEVICES"] = cards[number] if number < len(cards) or not visible else ""
+    os._exit(1)

@@ -2,12 +2,11 @@
 
 import atexit
 import gc
-import sys
 import traceback
 from importlib import import_module
 
 from distilrank.cli.app import app
-from distilrank.cli.launch import IS_FIRST, let_the_first_end, one_of_several
+from distilrank.cli.launch import one_of_several, tell
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
 
@@ -30,10 +29,6 @@ def _run() -> None:
     try:
         app()
     except InputError as error:
-        if IS_FIRST:
-            print(f"distilrank: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        tell(f"distilrank: {error}", error.exit_code)
     except Exception:  # a fault of ours, or of a library that names the URL it was given
-        let_the_first_end()
-        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
-        sys.exit(1)
+        tell(redacted(traceback.format_exc()).rstrip("\n"), 1)

@@ -71,8 +71,8 @@ class Training(Section):
     """Of matrix products. All but float32 are for GPUs; float16 needs one. Weights stay float32."""
 
     gradient_cache: bool = False
-    """Whether texts are encoded twice, so that a batch takes the memory of `tokens_together` alone: the same gradient,
-    for a third more time."""
+    """Whether texts are encoded twice, so that the states of `tokens_together` alone are in memory at once: the same
+    gradient, for about two fifths more time."""
 
     gradient_checkpointing: bool = False
     """Whether the states within a layer are computed again for the gradient: less memory for a third more time."""

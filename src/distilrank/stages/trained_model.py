@@ -34,7 +34,7 @@ from distilrank.training.divergence import Diverged
 from distilrank.training.history import History
 from distilrank.training.lora import check_adapters
 from distilrank.training.processes import together
-from distilrank.training.trainer import Observer, TrainingTask, take_part, train
+from distilrank.training.trainer import Observer, TrainingTask, refuse_too_many, take_part, train
 from distilrank.training.validation import DevValidation
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def build_model(
     """
     task = _task(params, section, lesson)
     with together(chosen_device()) as among:
+        refuse_too_many(task, among)
         if among.first:
             _write_model(stage, name, _used(params, section, lesson), lesson, partial(train, task, among=among), track)
         else:

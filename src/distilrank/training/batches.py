@@ -17,6 +17,9 @@ from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.inputs import stored_batch
 from distilrank.training.processes import ALONE, Processes
 
+# How many times the tokens that are read at once may meet at once.
+_MEETINGS = 64
+
 
 class TripleDataset(Dataset[int]):
     """Triples by number: `rows` say which of the `texts` they are, the positive before its n negatives.
@@ -122,12 +125,13 @@ class Collator:
         else:
             of_query = np.repeat(queries.places, passage_of.shape[1])
             of_passage = passage_of.ravel()
-        if not self.reads_pairs:
-            batches = [np.arange(len(of_query))]
+        tokens = queries.lengths[of_query] + lengths[of_passage] + SPECIAL_TOKENS
+        if self.reads_pairs:
+            batches = [*batches_by_length(tokens, self.tokens)]
         else:
-            batches = [
-                *batches_by_length(queries.lengths[of_query] + lengths[of_passage] + SPECIAL_TOKENS, self.tokens)
-            ]
+            # To meet costs little of what reading does, but every query with every passage are many.
+            piece = np.cumsum(tokens) // (_MEETINGS * self.tokens)
+            batches = np.split(np.arange(len(tokens)), np.flatnonzero(np.diff(piece)) + 1)
         pairs = [
             {"queries": torch.from_numpy(of_query[some]), "passages": torch.from_numpy(of_passage[some])}
             for some in batches

@@ -64,7 +64,10 @@ class Processes:
         """Makes those of the processes' shares of a batch those of the batch."""
         if self.count == 1:
             return
-        learning = [weight for weight in model.parameters() if weight.requires_grad]
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        have = self.sum(torch.tensor([weight.grad is not None for weight in weights], dtype=torch.int32)).tolist()
+        # What no process has a gradient of, such as a weight that this loss does not reach, has none after either.
+        learning = [weight for weight, some in zip(weights, have, strict=True) if some]
         shares = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in learning]
         # At once, since each exchange has its latency.
         whole = self.sum(torch.cat([share.ravel() for share in shares]))
@@ -99,7 +102,7 @@ class Processes:
         try:
             dist.broadcast(heard, src=0)
         except RuntimeError:
-            return ""  # it has gone, and said why
+            return ""  # it has gone, and told why
         return bytes(heard.tolist()).rstrip(b"\0").decode()
 
     def _highest(self, number: int) -> int:
@@ -121,7 +124,8 @@ def card_in_use() -> list[int]:
 def together(device: torch.device) -> Iterator[Processes]:
     """All processes that were launched with this one; this one alone where it was not launched.
 
-    Raises WorkerError where some have a card and others have none.
+    After an error they stay connected, until the process has told of it: its going is an error of the others. Raises
+    WorkerError where some have a card and others have none.
     """
     if "RANK" not in os.environ:
         with threads_in_torch(threads_of_a_training()):
@@ -142,8 +146,6 @@ def together(device: torch.device) -> Iterator[Processes]:
     own_threads = max(1, threads() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     for name in _PLACE:
         os.environ.pop(name, None)
-    try:
-        with threads_in_torch(own_threads):
-            yield among
-    finally:
-        dist.destroy_process_group()
+    with threads_in_torch(own_threads):
+        yield among
+    dist.destroy_process_group()

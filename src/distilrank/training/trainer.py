@@ -1,5 +1,6 @@
 """The training loop: Hugging Face's Trainer, with our losses, batches and validation."""
 
+import math
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -107,7 +108,6 @@ def take_part(task: TrainingTask, among: Processes) -> None:
 def _train(
     task: TrainingTask, work: Path, observe: Observer, checkpoint: Path | None, among: Processes
 ) -> TrainerState:
-    _refuse_too_many(task, among)
     set_seed(task.params.seed)
     done = _step_of(checkpoint) if checkpoint else 0
     device = chosen_device()
@@ -186,7 +186,12 @@ class RankerTrainer(Trainer):
         return self.task.loss(scores, batch.get("teacher"))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        super().log(logs | self._figures.take() if "loss" in logs else logs, start_time)
+        if "loss" in logs:
+            logs |= self._figures.take()
+        # Of a step in float16 that is passed over, since its gradients were too long for 16 bits.
+        if not math.isfinite(logs.get(GRADIENT_NORM, 0.0)):
+            del logs[GRADIENT_NORM]
+        super().log(logs, start_time)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # Weights that stay are those that the training begins with.
@@ -280,13 +285,16 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
     return arguments
 
 
-def _refuse_too_many(task: TrainingTask, among: Processes) -> None:
+def refuse_too_many(task: TrainingTask, among: Processes) -> None:
     """Raises WorkerError where a batch has fewer triples than there are processes."""
-    smallest = min(task.params.batch_size, len(task.triples) % task.params.batch_size or task.params.batch_size)
+    params, triples = task.params, len(task.triples)
+    last = triples % params.batch_size
+    is_reached = params.steps * params.accumulate > triples // params.batch_size
+    smallest = last if last and is_reached else params.batch_size
     if among.count > smallest:
         raise WorkerError(
             "DISTILRANK_LAUNCHER",
-            got=f"{among.count} processes for batches of {task.params.batch_size} triples, the last of {smallest}",
+            got=f"{among.count} processes for batches of {params.batch_size} triples, the smallest of {smallest}",
             expected="at least one triple per process in each batch",
             remedy="start fewer processes, or change training.batch_size or the number of triples",
         )

@@ -80,6 +80,7 @@ class DevValidation:
         own = self._vectors(ranker, ranker.encode_passages, store.passages, store.passage_rows(every.gather(mine)))
         vectors = among.whole(torch.from_numpy(own), torch.from_numpy(mine), len(every)).numpy()
         of_queries = self._vectors(ranker, ranker.encode_queries, store.queries, store.query_rows(queries))
+        of_queries = of_queries.reshape(len(queries), vectors.shape[1])  # of no queries as well
         stored = DenseIndex.build(vectors, every)
         runs = {RERANK: rerank_stored(ranker, queries, of_queries, stored, candidates)}
         if self._searched is not None:
