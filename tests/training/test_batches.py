@@ -53,11 +53,13 @@ def test_the_order_leads_from_scores_to_triples(
 ) -> None:
     batch = Collator(TripleDataset(tokens.triple_rows(triples), tokens.texts, None), 12, every, reads_pairs)([4, 1, 0])
     # A pair's score: what it is a pair of.
-    scores = [pair for some in batch["pairs"] for pair in zip(*(side.tolist() for side in some.values()), strict=True)]
+    queries, passages = (sum(len(some["ids"]) for some in batch[side]) for side in ("queries", "passages"))
+    scores = []
+    for queries_of, *passages_of in ([side.tolist() for side in some.values()] for some in batch["pairs"]):
+        scores += [*zip(queries_of, *passages_of, strict=True)] if passages_of else product(queries_of, range(passages))
     assert len(batch["pairs"]) > 1 or not reads_pairs
     ordered = [scores[place] for place in batch["order"]]
     if every:
-        queries, passages = (sum(len(some["ids"]) for some in batch[side]) for side in ("queries", "passages"))
         assert ordered == [*product(range(queries), range(passages))]
     else:
         wanted = zip(batch["query_of"].tolist(), batch["passage_of"].tolist(), strict=True)

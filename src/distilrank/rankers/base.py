@@ -18,13 +18,6 @@ from distilrank.rankers.params import RankerParams
 SPECIAL_TOKENS = 3
 
 
-class Pairs(NamedTuple):
-    """Which of some queries meet which of some passages, by their places: (pairs,) each, int64."""
-
-    queries: Tensor
-    passages: Tensor
-
-
 class TokenBatch(NamedTuple):
     """Bare token ids, without special tokens: ids (rows, length) int64, mask (rows, length) bool, true at tokens."""
 
@@ -68,6 +61,12 @@ class Encoded:
 def in_float32(encoded: Encoded) -> torch.autocast:
     """Where scores are made: training in bfloat16 would otherwise round the products of float32 vectors too."""
     return torch.autocast(encoded.values.device.type, enabled=False)
+
+
+def all_products(queries: Encoded, passages: Encoded) -> Tensor:
+    """(queries, passages): the dot products of texts that are one vector each."""
+    with in_float32(passages):
+        return queries.values.squeeze(1).float() @ passages.values.squeeze(1).float().T
 
 
 class RankerConfig(PreTrainedConfig):
@@ -114,6 +113,15 @@ class Ranker(PreTrainedModel):
     @abstractmethod
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
         """Scores (rows,) float32 of query i with passage i."""
+
+    def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
+        """Scores (queries, passages) float32 of every query with every passage.
+
+        Here pair by pair, on copies of both; an architecture that needs no copies says how.
+        """
+        count = len(passages.mask)
+        every = torch.arange(count, device=passages.mask.device).repeat(len(queries.mask))
+        return self.interact(queries.repeat(count), passages.at(every)).view(-1, count)
 
     @classmethod
     @abstractmethod

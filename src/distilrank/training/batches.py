@@ -17,7 +17,7 @@ from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.inputs import stored_batch
 from distilrank.training.processes import ALONE, Processes
 
-# How many times the tokens that are read at once may meet at once.
+# How many times the tokens that are read at once may meet at once, which costs little of what reading does.
 _MEETINGS = 64
 
 
@@ -118,7 +118,15 @@ class Collator:
     def _pairs(
         self, queries: "_Side", passage_of: Rows, lengths: npt.NDArray[np.int64]
     ) -> tuple[list[dict[str, Tensor]], Rows]:
-        """The pairs in batches, and where each stands among them; `lengths` of all passages that are met."""
+        """The pairs in pieces, and where each stands among them; `lengths` of all passages that are met.
+
+        A piece without passages has some queries that meet every passage.
+        """
+        if self.every and not self.reads_pairs:
+            tokens = len(lengths) * (queries.lengths + SPECIAL_TOKENS) + lengths.sum()
+            piece = np.cumsum(tokens) // (_MEETINGS * self.tokens)
+            some = np.split(np.arange(len(tokens)), np.flatnonzero(np.diff(piece)) + 1)
+            return [{"queries": torch.from_numpy(one)} for one in some], np.arange(len(tokens) * len(lengths))
         if self.every:
             of_query = np.repeat(np.arange(len(queries.rows)), len(lengths))
             of_passage = np.tile(np.arange(len(lengths)), len(queries.rows))
@@ -126,12 +134,7 @@ class Collator:
             of_query = np.repeat(queries.places, passage_of.shape[1])
             of_passage = passage_of.ravel()
         tokens = queries.lengths[of_query] + lengths[of_passage] + SPECIAL_TOKENS
-        if self.reads_pairs:
-            batches = [*batches_by_length(tokens, self.tokens)]
-        else:
-            # To meet costs little of what reading does, but every query with every passage are many.
-            piece = np.cumsum(tokens) // (_MEETINGS * self.tokens)
-            batches = np.split(np.arange(len(tokens)), np.flatnonzero(np.diff(piece)) + 1)
+        batches = [*batches_by_length(tokens, self.tokens)] if self.reads_pairs else [np.arange(len(tokens))]
         pairs = [
             {"queries": torch.from_numpy(of_query[some]), "passages": torch.from_numpy(of_passage[some])}
             for some in batches

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distilrank.rankers.base import Encoded, Pairs, Ranker, TokenBatch
+from distilrank.rankers.base import Encoded, Ranker, TokenBatch
 from distilrank.rankers.precision import autocast
 from distilrank.sections.training import Precision
 from distilrank.training.processes import ALONE, Processes, card_in_use
@@ -42,10 +42,12 @@ class Step:
         self._passages = self._encoded(ranker.encode_passages, batch["passages"], batch.get("among"))
         queries, passages = self._queries.texts, self._passages.texts
 
-        def meet(some: Pairs) -> Tensor:
-            return ranker.interact(queries.at(some.queries), passages.at(some.passages))
+        def meet(queries_of: Tensor, passages_of: Tensor | None = None) -> Tensor:
+            if passages_of is None:
+                return ranker.interact_all(queries.at(queries_of), passages).ravel()
+            return ranker.interact(queries.at(queries_of), passages.at(passages_of))
 
-        self._pairs = [_Piece(partial(meet, Pairs(**some)), how) for some in batch["pairs"]]
+        self._pairs = [_Piece(partial(meet, *some.values()), how) for some in batch["pairs"]]
         self._met = _leaf(torch.cat([piece.made for piece in self._pairs]))
         self._placed = _in_place(self._met[batch["order"]], batch)
         self.scores = _leaf(how.among.whole(self._placed.detach(), self._mine, len(batch["numbers"])))

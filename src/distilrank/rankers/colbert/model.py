@@ -41,11 +41,10 @@ class ColbertRanker(TransformerRanker):
         return Encoded(self._vectors(ids, mask, segments), mask)
 
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
-        with in_float32(passages):
-            similarities = queries.values.float() @ passages.values.float().transpose(1, 2)
-        lowest = torch.finfo(similarities.dtype).min
-        best = similarities.masked_fill(~passages.mask.unsqueeze(1), lowest).amax(2)
-        return best.masked_fill(~queries.mask, 0).sum(1)
+        return _highest_summed(queries.values, queries.mask, passages)
+
+    def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
+        return _highest_summed(queries.values.unsqueeze(1), queries.mask.unsqueeze(1), passages)
 
     def longest(self) -> int:
         return max(self._query_positions, self.config.passage_length + 2)
@@ -60,3 +59,15 @@ class ColbertRanker(TransformerRanker):
     def _vectors(self, ids: Tensor, mask: Tensor, segments: Tensor, at_padding: bool = False) -> Tensor:
         vectors: Tensor = self.projection(self.states(self.backbone, ids, mask, segments, at_padding))
         return normalize(vectors, dim=2) if self.params.normalise else vectors
+
+
+def _highest_summed(queries: Tensor, mask: Tensor, passages: Encoded) -> Tensor:
+    """For each query token its highest product with the passage's tokens, summed: MaxSim.
+
+    queries (..., length, width) and their mask stand beside passages (rows, length, width), or spread over them.
+    """
+    with in_float32(passages):
+        similarities = queries.float() @ passages.values.float().transpose(1, 2)
+    lowest = torch.finfo(similarities.dtype).min
+    best = similarities.masked_fill(~passages.mask.unsqueeze(1), lowest).amax(-1)
+    return best.masked_fill(~mask, 0).sum(-1)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, all_products, in_float32
 from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.scale import Scale
 from distilrank.rankers.transformer import TransformerRanker
@@ -36,6 +36,9 @@ class DotRanker(TransformerRanker):
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
         with in_float32(passages):
             return (queries.values.float() * passages.values.float()).sum((1, 2))
+
+    def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
+        return all_products(queries, passages)
 
     def longest(self) -> int:
         return max(self.config.query_length, self.config.passage_length) + 2

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
+from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, all_products, in_float32
 from distilrank.rankers.splade.head import MaskedWordHead
 from distilrank.rankers.splade.params import SpladeParams
 from distilrank.rankers.transformer import TransformerRanker
@@ -56,6 +56,9 @@ class SpladeRanker(TransformerRanker):
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
         with in_float32(passages):
             return (queries.values.float() * passages.values.float()).sum((1, 2))
+
+    def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
+        return all_products(queries, passages)
 
     def longest(self) -> int:
         return max(self.config.query_length, self.config.passage_length) + 2
