@@ -25,7 +25,8 @@ from distilrank.rankers.prettr.params import PrettrParams
 from distilrank.sections.training import Lora, Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.lora import add_adapters, check_adapters, merged, weights_that_learn
-from distilrank.training.trainer import RankerTrainer, TrainingTask, train, training_arguments
+from distilrank.training.train import train
+from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 
 POOLED = CatParams(layers=2, pooling="pooler")
 PARAMS = Training(

@@ -19,7 +19,8 @@ from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.divergence import Diverged
 from distilrank.training.learning_rates import parameter_groups
-from distilrank.training.trainer import RankerTrainer, TrainingTask, train, training_arguments
+from distilrank.training.train import train
+from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 
 DOT = DotParams(layers=2, pooling="mean")
 # By which the poisoned triple comes late in its epoch.

@@ -24,7 +24,8 @@ from distilrank.rankers.tk.params import TkParams
 from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
 from distilrank.training.processes import Processes, together
-from distilrank.training.trainer import RankerTrainer, TrainingTask, refuse_too_many, train
+from distilrank.training.train import refuse_too_many, train
+from distilrank.training.trainer import RankerTrainer, TrainingTask
 
 TK = TkParams(architecture="tk", layers=1)
 DOT = DotParams(architecture="dot", layers=1, pooling="mean")

@@ -26,7 +26,8 @@ from distilrank.scoring.pairs import score_pairs
 from distilrank.sections.training import Training, Validation
 from distilrank.training.batches import TripleDataset
 from distilrank.training.processes import ALONE, Processes, together
-from distilrank.training.trainer import TrainingTask, take_part, train
+from distilrank.training.train import take_part, train
+from distilrank.training.trainer import TrainingTask
 
 DOT = DotParams(layers=2, pooling="mean")
 KEY = ["query_id", "passage_id"]

@@ -17,7 +17,8 @@ from distilrank.losses import MarginMSE
 from distilrank.rankers.params import RankerParams
 from distilrank.sections.training import Precision, Training
 from distilrank.training.batches import TripleDataset
-from distilrank.training.trainer import Observer, TrainingTask, train
+from distilrank.training.train import train
+from distilrank.training.trainer import Observer, TrainingTask
 
 GROUP = "training"
 _TRIPLES = 32

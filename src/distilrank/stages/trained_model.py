@@ -34,7 +34,8 @@ from distilrank.training.divergence import Diverged
 from distilrank.training.history import History
 from distilrank.training.lora import check_adapters
 from distilrank.training.processes import together
-from distilrank.training.trainer import Observer, TrainingTask, refuse_too_many, take_part, train
+from distilrank.training.train import refuse_too_many, take_part, train
+from distilrank.training.trainer import Observer, TrainingTask
 from distilrank.training.validation import DevValidation
 
 if TYPE_CHECKING:

@@ -1,10 +1,7 @@
-"""The training loop: Hugging Face's Trainer, with our losses, batches and validation."""
+"""Hugging Face's Trainer, with our losses, batches, steps and validation."""
 
 import math
-import shutil
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -13,34 +10,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import (
-    EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
     TrainingArguments,
-    set_seed,
 )
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import SaveStrategy
 
-from distilrank.errors import WorkerError
-from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.losses import Loss
-from distilrank.progress import Advance, progress
+from distilrank.progress import Advance
 from distilrank.rankers.base import Ranker
-from distilrank.rankers.device import chosen_device
-from distilrank.rankers.loading import load_ranker
-from distilrank.rankers.precision import float32_products
 from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
+from distilrank.training.checkpoints import keep
 from distilrank.training.divergence import Divergence
-from distilrank.training.figures import GRADIENT_NORM, MARGINS, NAMES, PADDING, VALIDATION_SHARE, Figures
-from distilrank.training.history import History
+from distilrank.training.figures import GRADIENT_NORM, NAMES, VALIDATION_SHARE, Figures
 from distilrank.training.in_batch import own_triples, positive_first
 from distilrank.training.learning_rates import parameter_groups
-from distilrank.training.lora import add_adapters, merged, weights_that_learn
+from distilrank.training.lora import add_adapters, weights_that_learn
 from distilrank.training.processes import ALONE, Processes
 from distilrank.training.step import Computed, Step
 
@@ -48,8 +36,7 @@ from distilrank.training.step import Computed, Step
 Observer = Callable[[int, Mapping[str, float]], None]
 # What chooses the step that is kept: the mean of the validation's figures.
 SELECTION = "dev/nDCG@10"
-_EVAL = "eval_"  # how Trainer has a validation's figures begin
-_WHOLE = "whole"
+EVAL = "eval_"  # how Trainer has a validation's figures begin
 _CURVE_POINTS = 50
 # What Trainer calls them.
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
@@ -67,63 +54,6 @@ class TrainingTask:
     loss: Loss
     triples: TripleDataset
     validate: Callable[[Ranker, Processes], Mapping[str, float]]
-
-
-def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = ALONE) -> tuple[Ranker, History]:
-    """Trains what the task begins and returns the ranker at its best validation, with the training's history.
-
-    Goes on from the last whole checkpoint in `work`, exactly as if it had not been interrupted. Ctrl-C is
-    answered with a line that says so. Where several processes train, this is the first of them.
-    """
-    checkpoint = _last_whole_checkpoint(work)
-    state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)) if checkpoint else None
-    if state is None or not _has_ended(state):
-        among.tell(str(work))
-        try:
-            state = _train(task, work, observe, checkpoint, among)
-        except KeyboardInterrupt:
-            print(f"distilrank: interrupted; {_how_to_go_on(work)}", file=sys.stderr, flush=True)
-            raise
-    else:
-        among.tell("")
-    return _trained(task, work / f"checkpoint-{state.best_global_step}"), _history(state)
-
-
-def _trained(task: TrainingTask, checkpoint: Path) -> Ranker:
-    """The ranker of a checkpoint, without adapters."""
-    if task.params.lora is None:
-        return load_ranker(checkpoint)
-    # As the training began, whose weights that do not learn are in no checkpoint.
-    set_seed(task.params.seed)
-    return merged(task.begin(), task.params.lora, checkpoint)
-
-
-def take_part(task: TrainingTask, among: Processes) -> None:
-    """Trains beside the first process, and writes nothing; returns at once where that has nothing to train."""
-    if work := among.told():
-        checkpoint = max(Path(work).glob("checkpoint-*"), key=_step_of, default=None)
-        _train(task, Path(work), lambda *_: None, checkpoint, among)
-
-
-def _train(
-    task: TrainingTask, work: Path, observe: Observer, checkpoint: Path | None, among: Processes
-) -> TrainerState:
-    set_seed(task.params.seed)
-    done = _step_of(checkpoint) if checkpoint else 0
-    device = chosen_device()
-    precision = task.params.precision
-    shown = progress("training steps", task.params.steps, done) if among.first else nullcontext(lambda _: None)
-    with shown as advance, float32_products(precision, device):
-        arguments = training_arguments(task.params, work, device)
-        if not among.first:
-            arguments.save_strategy = SaveStrategy.NO
-        trainer = RankerTrainer(task, arguments, among)
-        if task.params.patience is not None:
-            trainer.add_callback(EarlyStoppingCallback(task.params.patience))
-        trainer.add_callback(_Watch(advance, observe))
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    state: TrainerState = trainer.state
-    return state
 
 
 class RankerTrainer(Trainer):
@@ -201,19 +131,16 @@ class RankerTrainer(Trainer):
         self.ranker.train(False)
         with self._figures.validating():
             by_kind = self.task.validate(self.ranker, self._among)
-        figures = {SELECTION: fmean(by_kind.values()), **{_validated(kind): by_kind[kind] for kind in by_kind}}
+        figures = {SELECTION: fmean(by_kind.values()), **{validated(kind): by_kind[kind] for kind in by_kind}}
         figures[VALIDATION_SHARE] = self._figures.validation_share()
-        metrics = {f"{_EVAL}{name}": value for name, value in figures.items()}
+        metrics = {f"{EVAL}{name}": value for name, value in figures.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
-class _Watch(TrainerCallback):
-    """Shows progress, reports figures, and keeps the newest checkpoint and the best.
-
-    A checkpoint is marked whole once every file of its is written; only then do others go, their mark first.
-    """
+class Watch(TrainerCallback):
+    """Shows progress, reports figures, and keeps the newest checkpoint and the best."""
 
     def __init__(self, advance: Advance, observe: Observer) -> None:
         self._advance, self._observe = advance, observe
@@ -224,7 +151,7 @@ class _Watch(TrainerCallback):
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs = kwargs["logs"].items()
         figures = {
-            key.removeprefix(_EVAL): value for key, value in logs if key in ("loss", *NAMES) or key.startswith(_EVAL)
+            key.removeprefix(EVAL): value for key, value in logs if key in ("loss", *NAMES) or key.startswith(EVAL)
         }
         if figures:
             self._observe(state.global_step, figures)
@@ -232,12 +159,7 @@ class _Watch(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if not args.should_save:
             return
-        work = Path(str(args.output_dir))
-        (work / f"checkpoint-{state.global_step}" / _WHOLE).touch()
-        for checkpoint in work.glob("checkpoint-*"):
-            if _step_of(checkpoint) not in (state.global_step, state.best_global_step):
-                (checkpoint / _WHOLE).unlink(missing_ok=True)
-                shutil.rmtree(checkpoint)
+        keep(Path(str(args.output_dir)), state.global_step, state.best_global_step)
 
 
 def _tokens_together(params: Training, device: torch.device) -> int:
@@ -285,63 +207,6 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
     return arguments
 
 
-def refuse_too_many(task: TrainingTask, among: Processes) -> None:
-    """Raises WorkerError where a batch has fewer triples than there are processes."""
-    params, triples = task.params, len(task.triples)
-    last = triples % params.batch_size
-    is_reached = params.steps * params.accumulate > triples // params.batch_size
-    smallest = last if last and is_reached else params.batch_size
-    if among.count > smallest:
-        raise WorkerError(
-            "DISTILRANK_LAUNCHER",
-            got=f"{among.count} processes for batches of {params.batch_size} triples, the smallest of {smallest}",
-            expected="at least one triple per process in each batch",
-            remedy="start fewer processes, or change training.batch_size or the number of triples",
-        )
-
-
-def _last_whole_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint whose writing was finished; the remains of others are removed."""
-    for checkpoint in work.glob("checkpoint-*"):
-        if not (checkpoint / _WHOLE).exists():
-            shutil.rmtree(checkpoint)
-    return max(work.glob("checkpoint-*"), key=_step_of, default=None)
-
-
-def _how_to_go_on(work: Path) -> str:
-    checkpoint = _last_whole_checkpoint(work)
-    if checkpoint is None:
-        return "the same command begins anew: it had no checkpoint yet"
-    return f"the same command goes on from the checkpoint of step {_step_of(checkpoint)}"
-
-
-def _step_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
-
-
-def _has_ended(state: TrainerState) -> bool:
-    """Whether the checkpoint was the training's last: all steps done, or stopped early."""
-    callbacks: Any = state.stateful_callbacks
-    return bool(callbacks["TrainerControl"]["args"]["should_training_stop"])
-
-
-def _history(state: TrainerState) -> History:
-    def curve(key: str) -> list[tuple[int, float]]:
-        return [(int(entry["step"]), float(entry[key])) for entry in state.log_history if key in entry]
-
-    by_kind = {kind: curve(f"{_EVAL}{_validated(kind)}") for kind in (RERANK, RETRIEVE)}
-    margins = {whose: curve(name) for whose, name in MARGINS.items()}
-    return History(
-        curve("loss"),
-        {kind: points for kind, points in by_kind.items() if points},
-        curve(f"{_EVAL}{SELECTION}"),
-        int(state.best_global_step or state.global_step),
-        {whose: points for whose, points in margins.items() if points},
-        curve(GRADIENT_NORM),
-        curve(PADDING),
-    )
-
-
-def _validated(kind: str) -> str:
+def validated(kind: str) -> str:
     """The name of a validation's figure, as test sets have theirs: dev/rerank/nDCG@10."""
     return f"dev/{kind}/nDCG@10"

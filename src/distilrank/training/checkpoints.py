@@ -1,0 +1,44 @@
+"""Checkpoints in the work directory of a training: which counts, and which are kept."""
+
+import shutil
+from pathlib import Path
+
+_WHOLE = "whole"
+
+
+def of_step(work: Path, step: int | None) -> Path:
+    """The checkpoint of a step."""
+    return work / f"checkpoint-{step}"
+
+
+def keep(work: Path, newest: int, best: int | None) -> None:
+    """Marks the newest one whole, every file of which is written; only then do others go, their mark first."""
+    (of_step(work, newest) / _WHOLE).touch()
+    for checkpoint in work.glob("checkpoint-*"):
+        if step_of(checkpoint) not in (newest, best):
+            (checkpoint / _WHOLE).unlink(missing_ok=True)
+            shutil.rmtree(checkpoint)
+
+
+def last_whole(work: Path) -> Path | None:
+    """The newest checkpoint whose writing was finished; the remains of others are removed."""
+    for checkpoint in work.glob("checkpoint-*"):
+        if not (checkpoint / _WHOLE).exists():
+            shutil.rmtree(checkpoint)
+    return newest(work)
+
+
+def newest(work: Path) -> Path | None:
+    """The newest one."""
+    return max(work.glob("checkpoint-*"), key=step_of, default=None)
+
+
+def how_to_go_on(work: Path) -> str:
+    checkpoint = last_whole(work)
+    if checkpoint is None:
+        return "the same command begins anew: it had no checkpoint yet"
+    return f"the same command goes on from the checkpoint of step {step_of(checkpoint)}"
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
