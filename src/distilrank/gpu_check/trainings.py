@@ -38,20 +38,26 @@ def check(bench: Bench) -> None:
     # First what is done in processes of their own: once this one has used the card, none can be forked from it.
     expected = _curves_of_the_processor(bench, shape, named)
     halves = _kill(bench, shape, named["cat"])
+    # A processor does not train in float16.
+    precisions: tuple[Precision, ...] = (*bench.precisions, "float16") if bench.on_card else bench.precisions
     for name, params in named.items():
-        for precision in bench.precisions:
+        for precision in precisions:
             work = bench.scratch / f"{name}-{precision}"
             known = expected.get(name, []) if precision == "float32" else None
             what = "falls as the processor's does" if precision == "float32" else "falls"
             bench.check(
                 GROUP, f"{name}, {precision}: the loss {what}", partial(_learn, shape, params, precision, work, known)
             )
+    cached = partial(_learn, shape, named["cat"], "float32", bench.scratch / "cached", expected.get("cat", []), True)
+    bench.check(GROUP, "cat, float32: with a gradient cache the loss falls as the processor's does", cached)
     resume = partial(_resume, shape, named["cat"], halves, bench.scratch / "whole")
     bench.check(GROUP, "cat, float32: killed, it goes on where it was", resume)
 
 
-def _learn(shape: Shape, params: RankerParams, precision: Precision, work: Path, known: Curve | None) -> str:
-    curve = _train(shape, params, precision, work)
+def _learn(
+    shape: Shape, params: RankerParams, precision: Precision, work: Path, known: Curve | None, cache: bool = False
+) -> str:
+    curve = _train(shape, params, precision, work, cache=cache)
     told = fallen(curve)
     return told if known is None else f"{told}; {same_curve(curve, known, 'the processor')}"
 
@@ -71,19 +77,20 @@ def _train(
     precision: Precision,
     work: Path,
     observe: Callable[[int, Mapping[str, float]], None] = lambda *_: None,
+    cache: bool = False,
 ) -> Curve:
     """The loss of each step."""
-    _, history = train(_task(shape, params, precision), work, observe)
+    _, history = train(_task(shape, params, precision, cache), work, observe)
     return [loss for _, loss in history.loss]
 
 
-def _task(shape: Shape, params: RankerParams, precision: Precision) -> TrainingTask:
+def _task(shape: Shape, params: RankerParams, precision: Precision, cache: bool = False) -> TrainingTask:
     """Margins to learn by heart."""
     texts = random_texts(shape, _TRIPLES, 2 * _TRIPLES, shortest=0.3)
     passages = np.arange(2 * _TRIPLES).reshape(_TRIPLES, 2)
     teacher = np.random.default_rng(1).normal(size=passages.shape).astype(np.float32)
     triples = TripleDataset(TripleRows(np.arange(_TRIPLES), passages), texts, teacher)
-    training = _PARAMS.model_copy(update={"precision": precision})
+    training = _PARAMS.model_copy(update={"precision": precision, "gradient_cache": cache})
     seen: list[int] = []
 
     def validate(*_: object) -> dict[str, float]:
