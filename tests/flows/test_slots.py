@@ -42,7 +42,9 @@ def test_a_users_number_of_threads_stays(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Slots(KINDS, []).start(["teach@T1", "index@a"]) == {"teach@T1": {}, "index@a": {}}
 
 
-def test_a_scoring_takes_a_card_per_worker_and_what_a_cluster_computes_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scoring_takes_a_card_per_worker_and_what_a_cluster_computes_takes_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DISTILRANK_WORKERS", "2")
     slots = Slots(KINDS, ["0", "1", "2"])
     given = slots.start(["score@bm25-T1", "index@a", "teach@T1", "quality"])

@@ -24,7 +24,7 @@ from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
 from distilrank.stages.tokenize import tokenize
 
-pytestmark = pytest.mark.slow(25)
+pytestmark = pytest.mark.slow(30)
 
 
 def of_students(tiny: Params, **changes: Any) -> Params:

@@ -30,7 +30,7 @@ from distilrank.stages.score import score
 from distilrank.stages.teach import teach
 from distilrank.stages.untrained import untrained
 
-pytestmark = pytest.mark.slow(140)
+pytestmark = pytest.mark.slow(80)
 
 RANKERS: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
