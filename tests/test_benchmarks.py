@@ -16,7 +16,7 @@ from distilrank.artifacts import layout
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.serving.logged_model import log_ranker
 
-pytestmark = pytest.mark.slow(40)
+pytestmark = pytest.mark.slow(50)
 
 # Arguments that make it small, and what it prints then.
 SMALLEST: dict[str, tuple[list[str], list[str]]] = {

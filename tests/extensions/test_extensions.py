@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 from distilrank.artifacts.manifest import read_manifest
 
-pytestmark = pytest.mark.slow(20)
+pytestmark = pytest.mark.slow(25)
 
 HERE = Path(__file__).parent
 TOY = HERE / "toy"

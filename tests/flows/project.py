@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from tests.conftest import ROOT
-from tests.servers import wait_for
+from tests.servers import PLAIN, wait_for
 
 POOL = "distilrank"
 
@@ -109,7 +108,7 @@ class Server:
         self.address = address
 
     def find(self, kind: str, query: dict[str, Any]) -> list[dict[str, Any]]:
-        answer = httpx.post(f"{self.address}/{kind}/filter", json=query)
+        answer = PLAIN.post(f"{self.address}/{kind}/filter", json=query)
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()
         return found

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.slow(30)
+pytestmark = pytest.mark.slow(50)
 
 BROUGHT = ("polars", "pydantic", "rich", "accelerate")
 ABSENT = ("dvc", "prefect", "mlflow", "faiss", "ray", "pyarrow", "sentence_transformers", "bm25s", "scipy", "peft")

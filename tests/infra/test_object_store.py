@@ -15,7 +15,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from tests.conftest import ROOT
-from tests.servers import free_port, server
+from tests.servers import PLAIN, free_port, server
 
 pytestmark = pytest.mark.slow(20)
 
@@ -82,7 +82,7 @@ def client(address: str, secret: str) -> Any:
 def answers(address: str) -> bool:
     """Whether there is a server, be it one that refuses who has no key."""
     try:
-        return httpx.get(address).status_code == 400
+        return PLAIN.get(address).status_code == 400
     except httpx.TransportError:
         return False
 

@@ -33,6 +33,14 @@ PASSAGES = {
 
 
 @pytest.fixture(scope="session")
+def environment(environment: dict[str, str], tracker: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What commands run with: this server."""
+    return environment | {
+        "MLFLOW_TRACKING_URI": tracker, "DISTILRANK_CACHE": str(tmp_path_factory.mktemp("registry") / "cache")
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the server keeps artifacts."""
     return tmp_path_factory.mktemp("mlflow") / "files"

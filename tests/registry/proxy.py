@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-import httpx
+from tests.servers import PLAIN
 
 
 @dataclass
@@ -34,7 +34,7 @@ def proxy_of(target: str) -> Iterator[Proxy]:
             if self.path.endswith(".safetensors"):
                 time.sleep(proxy.seconds)
             kept = {name: value for name, value in self.headers.items() if name.lower() in ("content-type", "range")}
-            got = httpx.request(self.command, proxy.target + self.path, content=body, headers=kept, timeout=60)
+            got = PLAIN.request(self.command, proxy.target + self.path, content=body, headers=kept, timeout=60)
             return self.answer(got.status_code, got.content)
 
         def answer(self, status: int, body: bytes) -> None:

@@ -15,7 +15,7 @@ from distilrank.errors import InputError
 from distilrank.registry.names import Alias, Tag, version_with
 from distilrank.registry.places import Places, crown, give_back, no_longer_challenger
 
-pytestmark = pytest.mark.slow(25)
+pytestmark = pytest.mark.slow(10)
 
 
 class Killed(BaseException):

@@ -15,7 +15,7 @@ from distilrank.registry.clean_process import answered_alone, loads, made_up_req
 from distilrank.registry.promotion import promote
 from distilrank.registry.register import register
 
-pytestmark = pytest.mark.slow(40)
+pytestmark = pytest.mark.slow(20)
 
 MODEL = "dot-T1"
 

@@ -20,7 +20,7 @@ from distilrank.mlflow_client import Limits
 from distilrank.registry.register import register
 from distilrank.tracking import stage_run
 
-pytestmark = pytest.mark.slow(40)
+pytestmark = pytest.mark.slow(30)
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 PART = 5 << 20  # the smallest that S3 takes

@@ -9,7 +9,9 @@ from mlflow.entities.model_registry import ModelVersion
 from tests.registry.conftest import Built
 
 from distilrank.config.params import Params
-from distilrank.registry.promotion import Decision, promote
+from distilrank.registry.gates import Gate
+from distilrank.registry.places import Places, crown
+from distilrank.registry.promotion import Decision
 from distilrank.registry.register import register
 
 MODEL = "dot-T1"
@@ -28,6 +30,11 @@ def refusals(decision: Decision) -> list[str]:
     return [gate.gate for gate in decision.refused_by]
 
 
+def refusal_by(gate: str, decision: Decision) -> Gate:
+    """What one of the gates that refused says."""
+    return next(one for one in decision.refused_by if one.gate == gate)
+
+
 def decision_of(client: MlflowClient, version: ModelVersion) -> dict[str, Any]:
     """The last one in the artifacts of the version's run."""
     files = sorted(file.path for file in client.list_artifacts(version.run_id or "", "promotions"))
@@ -36,9 +43,16 @@ def decision_of(client: MlflowClient, version: ModelVersion) -> dict[str, Any]:
     return decision
 
 
-def crowned(built: Built) -> Params:
-    """The first version of the model as champion."""
+def crowned(built: Built, client: MlflowClient) -> Params:
+    """The first version of the model as champion, as a promotion leaves it."""
     params = built.params()
     register(params)
-    assert promote(params, MODEL).promoted
+    crown_challenger(client)
     return params
+
+
+def crown_challenger(client: MlflowClient) -> None:
+    """What a promotion does once the gates have let a challenger through: they take seconds."""
+    places = Places.read(client, name_of())
+    assert places.challenger
+    crown(client, places, places.challenger, is_best=True)

@@ -2,13 +2,9 @@
 
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
+from tests.servers import free_port, server
 from tests.serving.conftest import IDS, PASSAGES, QUERY, scores_of
 
 pytestmark = pytest.mark.slow(25)
@@ -117,27 +114,14 @@ def simplified(schema: Any) -> Any:
 @contextmanager
 def serving(model: str, folder: Path) -> Iterator[int]:
     """A server of the model, and its port once it is up."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     # `mlflow models serve` looks for uvicorn on the path.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "PATH": path}
     environment["PYTHONPATH"] = str(folder / "other")
     command = ["-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", "--port", str(port)]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, *command], stdout=log, stderr=log, env=environment, start_new_session=True
-        )
-    try:
-        for _ in range(600):
-            with suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{port}/ping").is_success:
-                    break
-            time.sleep(0.1)
+    with server([sys.executable, *command], f"http://127.0.0.1:{port}/ping", environment, folder / "log"):
         yield port
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 def ask(port: int, body: object) -> tuple[int, Any]:

@@ -1,6 +1,7 @@
 """What `evaluate` measures, and what it refuses to."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
 from distilrank.stages.tokenize import tokenize
 
-pytestmark = pytest.mark.slow(25)
+pytestmark = pytest.mark.slow(30)
 
 
 def of_students(tiny: Params, **changes: Any) -> Params:
@@ -54,28 +55,42 @@ def write(params: Params, name: str, ranker: Ranker) -> None:
         index(params, name)
 
 
-@pytest.fixture
-def params(project: Path, backbone: Path, tiny_params: Params) -> Params:
-    """Of a project whose students are there, untrained."""
+@pytest.fixture(scope="module")
+def evaluated(prepared: Path, backbone: Path, tiny_params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose students are there, untrained, and measured; not to be changed."""
+    directory = tmp_path_factory.mktemp("evaluated") / "project"
+    shutil.copytree(prepared, directory)
     params = of_students(tiny_params)
-    candidates(params)
-    write_untrained(params, backbone)
-    return params
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(directory)
+        candidates(params)
+        write_untrained(params, backbone)
+        evaluate(params)
+    return directory
+
+
+@pytest.fixture
+def params(evaluated: Path, tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """Of a copy of that project, the working directory."""
+    shutil.copytree(evaluated, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return of_students(tiny_params)
 
 
 def test_recall_of_all_that_is_re_ranked_is_left_out(params: Params) -> None:
     """Whatever a re-ranker does, the same 25 passages are in its run: Recall@100 would be the same for all."""
-    metrics = evaluate(params)
+    metrics = json.loads(layout.METRICS.read_text())
     ranked = ["nDCG@10", "MRR@10", "MAP", "Recall@20"]
     for scores in metrics["rerank"].values():
         assert list(scores) == ranked
     for scores in metrics["retrieve"].values():
         assert list(scores) == [*ranked, "Recall@100"]
-    assert json.loads(layout.METRICS.read_text()) == metrics
     values = pl.read_parquet(layout.RUNS / "measures.parquet")
     assert set(values.filter(task="rerank")["measure"]) == set(ranked)
     deeper = params.model_copy(update={"evaluation": params.evaluation.model_copy(update={"depth": 20})})
-    assert "Recall@20" not in evaluate(deeper)["rerank"]["dot-T3"]
+    metrics = evaluate(deeper)
+    assert "Recall@20" not in metrics["rerank"]["dot-T3"]
+    assert json.loads(layout.METRICS.read_text()) == metrics
 
 
 @pytest.mark.parametrize(
@@ -87,7 +102,7 @@ def test_recall_of_all_that_is_re_ranked_is_left_out(params: Params) -> None:
     ids=["searching", "re-ranking"],
 )
 def test_a_ranker_whose_scores_are_not_finite_is_refused(params: Params, name: str, refusal: str) -> None:
-    before = evaluate(params)
+    before = json.loads(layout.METRICS.read_text())
     ranker = load_ranker(layout.MODELS / name)
     with torch.no_grad():
         for parameter in ranker.parameters():

@@ -30,7 +30,7 @@ from distilrank.stages.score import score
 from distilrank.stages.teach import teach
 from distilrank.stages.untrained import untrained
 
-pytestmark = pytest.mark.slow(140)
+pytestmark = pytest.mark.slow(80)
 
 RANKERS: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
@@ -273,14 +273,14 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
 
     values = tiny_params.model_dump()
     values |= {"students": {"dot": values["students"]["dot"]}, "teachers": {"T1b": values["teachers"]["T1b"]}}
-    values |= {"ensembles": {}, "matrix": values["matrix"] | {"teachers": ["T1b"], "seeds": [2, 3]}}
+    values |= {"ensembles": {}, "matrix": values["matrix"] | {"teachers": ["T1b"], "seeds": [2]}}
     params = Params.model_validate(values)
     triples(params, "bm25")
     triples(params, "few")
     teach(params, "T1b", track)
     score(params, "T1b", "bm25", track)
     for teacher in (None, "T1b"):
-        for seed in (None, 2, 3):
+        for seed in (None, 2):
             distil(params, "dot", teacher, track, seed=seed)
     for name in ("dot", "dot-T1b"):
         index(params, name)
@@ -289,16 +289,16 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
     quality(params)
     report(params)
 
-    models = ["dot", "dot-T1b", "dot~2", "dot~3", "dot-T1b~2", "dot-T1b~3"]
-    weights = [load_file(layout.MODELS / name / "model.safetensors") for name in models[2:4]]
+    models = ["dot", "dot-T1b", "dot~2", "dot-T1b~2"]
+    weights = [load_file(layout.MODELS / name / "model.safetensors") for name in ("dot", "dot~2")]
     assert any(not np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
     assert list(metrics["rerank"]) == ["bm25", "backbone", "T1b", "dot-start", *models]
     assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", "dot", "dot-T1b"]
     assert not any("~" in name for name in json.loads(layout.LATENCY.read_text())["milliseconds"]["rerank"])
-    figures = [metrics["rerank"][name]["nDCG@10"] for name in ("dot-T1b", "dot-T1b~2", "dot-T1b~3")]
+    figures = [metrics["rerank"][name]["nDCG@10"] for name in ("dot-T1b", "dot-T1b~2")]
     page = layout.REPORT.read_text()
     assert f"{np.mean(figures):.3f}" in page
     assert f"±&nbsp;{np.std(figures, ddof=1):.3f}" in page
-    assert "trained by 3 seeds each" in page
-    with pytest.raises(ParamsError, match=r"matrix.seeds: got no seed 4, expected one of \[2, 3\]"):
+    assert "trained by 2 seeds each" in page
+    with pytest.raises(ParamsError, match=r"matrix.seeds: got no seed 4, expected one of \[2\]"):
         distil(params, "dot", None, track, seed=4)

@@ -14,7 +14,7 @@ from distilrank.config.params import Params
 from distilrank.stages.collect import collect
 from distilrank.stages.import_scores import import_scores
 
-pytestmark = pytest.mark.slow(50)
+pytestmark = pytest.mark.slow(20)
 
 MINI = DATASETS / "msmarco-teacher-mini"
 # Its ten queries, all for training, as splits of our own.

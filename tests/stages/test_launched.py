@@ -17,7 +17,7 @@ from distilrank.artifacts.locks import alone_with
 from distilrank.cli.launch import card_of, launch
 from distilrank.errors import WorkerError
 
-pytestmark = pytest.mark.slow(60)
+pytestmark = pytest.mark.slow(80)
 
 TEACH = ("distilrank", "teach", "T1")
 

@@ -11,7 +11,7 @@ from distilrank.cli.main import app
 from distilrank.data.collection import SCHEMAS
 from distilrank.scoring.scores import scan_scores
 
-pytestmark = pytest.mark.slow(40)
+pytestmark = pytest.mark.slow(15)
 
 UNLABELLED = "unlabelled: {depth: 8, triples: 2, positive_from: 0.6, negative_to: 0.8, seed: 1}"
 

@@ -5,6 +5,7 @@ versions in one process to each other. So the package is called by a digest of i
 """
 
 import re
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -45,9 +46,7 @@ def by_own_name(file: Path, name: str) -> str:
 
 def requirements(with_index: bool) -> list[str]:
     """The exact versions that are installed here; without what tells one build from another, which no index has."""
-    # faiss-cpu or faiss-gpu
-    faiss = packages_distributions()["faiss"] if with_index else []
-    return [f"{name}=={version(name).partition('+')[0]}" for name in [*REQUIRED, *faiss]]
+    return [f"{name}=={version(name).partition('+')[0]}" for name in [*REQUIRED, *(_faiss() if with_index else [])]]
 
 
 def package_digest(folder: Path) -> str:
@@ -57,6 +56,13 @@ def package_digest(folder: Path) -> str:
     return sha256("\n".join(sums).encode()).hexdigest()
 
 
-def serving_files() -> list[Path]:
+@cache
+def serving_files() -> tuple[Path, ...]:
     """What the served model imports of the package."""
-    return sorted(reached_from([SERVED_RANKER], lambda file: imported_files(running(file))))
+    return tuple(sorted(reached_from([SERVED_RANKER], lambda file: imported_files(running(file)))))
+
+
+@cache
+def _faiss() -> list[str]:
+    """faiss-cpu or faiss-gpu; to find out takes a look at every package that is installed."""
+    return list(packages_distributions()["faiss"])

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from transformers import set_seed
+# That of transformers imports peft, where it is installed.
+from accelerate.utils import set_seed  # type: ignore[import-untyped]
 
 from distilrank.artifacts import layout
 from distilrank.config.derived import Start, starts
