@@ -80,10 +80,10 @@ def test_a_stages_exit_code_decides(made: Project, stage: str) -> None:
 
 def test_what_dvc_did_is_not_read_from_what_a_stage_prints(made: Project) -> None:
     with Leash() as leash:
-        assert run_stage("pretends", leash, lambda _: None) == "Built"
-        assert run_stage("pretends", leash, lambda _: None) == "UpToDate"
+        assert run_stage("pretends", {}, leash, lambda _: None) == "Built"
+        assert run_stage("pretends", {}, leash, lambda _: None) == "UpToDate"
         (made.directory / "pretends").unlink()
-        assert run_stage("pretends", leash, lambda _: None) == "Restored"
+        assert run_stage("pretends", {}, leash, lambda _: None) == "Restored"
 
 
 def test_a_lock_of_another_dvc_is_busy(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
