@@ -110,13 +110,13 @@ class Training(Section):
 class Validation(Section):
     """What chooses the step that is kept: nDCG@10 on dev queries, the mean of re-ranking and, if dense, searching."""
 
-    queries: int = Field(ge=1, default=80)
+    queries: int = Field(ge=1, default=100)
     """Dev queries, drawn; all where there are fewer."""
 
     depth: int = Field(ge=1, default=10)
     """Candidates per query that are re-ranked, at most `candidates.depth`."""
 
-    passages: Annotated[int, Field(ge=1)] | None = 600
+    passages: Annotated[int, Field(ge=1)] | None = 400
     """Passages drawn for dense rankers, which search these and the relevant ones. null: they re-rank only."""
 
 
