@@ -53,6 +53,9 @@ class Slots:
 
     def __str__(self) -> str:
         stages = f"{_count(self._at_once, 'stage')} at once, on {_count(self._cores, 'core')}"
+        if launcher := os.environ.get(LAUNCHER):
+            cards = f", on {_count(len(self._cards), 'card')}: {', '.join(self._cards)}" if self._cards else ""
+            return f"{stages}; a training has all to itself, by {launcher}{cards}"
         if self._cards:
             at_once = min(self._at_once, len(self._cards))
             return f"{stages}; {at_once} may compute, on {_count(len(self._cards), 'card')}: {', '.join(self._cards)}"

@@ -299,5 +299,5 @@ def test_a_stale_graph_yaml_is_refused_by_check_and_by_each_stage(tmp_path: Path
 def test_what_validating_costs_is_told(changed: Changed) -> None:
     """T1 reads 3 steps of 4 triples, 2 passages each, three times as long as a validation reads 10 queries' 5."""
     notes = [*costly_validations(changed())]
-    assert notes[0].startswith("teachers.T1: validating costs about 69% of its training, more than 15%: raise its ")
+    assert notes[0].startswith("teachers.T1: validating takes about 69% of the time of its steps, more than 15%: ")
     assert [*costly_validations(changed(validation={"queries": 1, "depth": 1, "passages": 1}))] == []

@@ -29,7 +29,7 @@ _LAUNCHER = "DISTILRANK_LAUNCHER"
 _FOLDER, _COMMAND = "DISTILRANK_LAUNCHED_IN", "DISTILRANK_LAUNCHED_BY"
 _EXIT_CODE, _FAILURE, _STOP = "exit_code", "failure.json", "stop"
 _SECONDS_BETWEEN_LOOKS = 0.2
-# What a process may take to end once another has failed: one that waits for it on a card would wait for long.
+# What a process may take to end once another has: one that waits for it on a card would wait for long.
 _SECONDS_TO_END = 10.0
 # Asked now: a training takes the launcher's variables away.
 _IS_FIRST = os.environ.get("LOCAL_RANK", "0") == "0"
@@ -67,20 +67,28 @@ def _run(launcher: list[str], folder: Path) -> int:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            failed = _told(folder)
     if (folder / _EXIT_CODE).exists():
         return int((folder / _EXIT_CODE).read_text())
-    if not (folder / _FAILURE).exists():
-        return code
+    if failed is None and not code:
+        print(f"distilrank: {_LAUNCHER}: it ended without a training", file=sys.stderr)
+    return failed or code or 1
+
+
+def _told(folder: Path) -> int | None:
+    """Prints why a process failed, where one has, and gives its exit code."""
+    if (folder / _EXIT_CODE).exists() or not (folder / _FAILURE).exists():
+        return None
     failure = json.loads((folder / _FAILURE).read_text())
     print(failure["text"], file=sys.stderr)
     return int(failure["exit_code"])
 
 
 def _followed(process: "subprocess.Popen[bytes]", folder: Path) -> int:
-    """The launcher's exit code once it has ended; a while after a failure, whether it has or not."""
+    """The launcher's exit code once it has ended; a while after a process's end, whether it has or not."""
     patience = float("inf")
     while (code := process.poll()) is None and time.monotonic() < patience:
-        if patience == float("inf") and (folder / _FAILURE).exists():
+        if patience == float("inf") and any((folder / name).exists() for name in (_FAILURE, _EXIT_CODE)):
             patience = time.monotonic() + _SECONDS_TO_END
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     return 1 if code is None else code
@@ -115,7 +123,12 @@ def one_of_several() -> Iterator[None]:
     if not _IS_FIRST:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until this process ends
     os.environ |= card_of(int(os.environ.get("LOCAL_RANK", "0")), os.environ)
-    Thread(target=_watch, args=(folder, int(os.environ[_COMMAND])), daemon=True).start()
+    try:
+        # A process that has ended, and was not asked how, still has its number; what is opened here tells.
+        command = os.pidfd_open(int(os.environ[_COMMAND]))
+    except ProcessLookupError:
+        os._exit(1)
+    Thread(target=_watch, args=(folder, command), daemon=True).start()
     try:
         yield
     except SystemExit as end:
@@ -132,9 +145,13 @@ def tell(text: str, exit_code: int) -> NoReturn:
     if _FOLDER not in os.environ:
         print(text, file=sys.stderr)
         sys.exit(exit_code)
-    # Whoever fails first knows why; others fail since that one has gone.
-    with suppress(FileExistsError), (Path(os.environ[_FOLDER]) / _FAILURE).open("x") as file:
-        json.dump({"text": text, "exit_code": exit_code}, file)
+    folder = Path(os.environ[_FOLDER])
+    own = folder / f"{_FAILURE}.{os.getpid()}"
+    # The folder may have gone with the command.
+    with suppress(FileExistsError, FileNotFoundError):
+        own.write_text(json.dumps({"text": text, "exit_code": exit_code}))
+        # Whoever fails first knows why; others fail since that one has gone.
+        os.link(own, folder / _FAILURE)
     sys.exit(exit_code)
 
 
@@ -151,9 +168,8 @@ def card_of(number: int, environment: Mapping[str, str]) -> dict[str, str]:
 
 def _watch(folder: Path, command: int) -> None:
     """Ends this process with the command's; stops the first, once, as Ctrl-C would."""
-    # A process that has ended, and was not asked how, still has its number; what is opened here tells.
-    running, stopped = os.pidfd_open(command), False
-    while not select.select([running], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
+    stopped = False
+    while not select.select([command], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
         if _IS_FIRST and not stopped and (folder / _STOP).exists():
             stopped = True
             _thread.interrupt_main()

@@ -64,8 +64,8 @@ def check() -> None:
 
     mend(typer.echo)
     refuse_stale_code()
-    refuse_absent_keys()
     params = read()
+    refuse_absent_keys()
     refuse_stale_graph(params)
     check_all(params)
     for note in costly_validations(params):

@@ -58,7 +58,7 @@ def package_digest(folder: Path) -> str:
 
 @cache
 def serving_files() -> tuple[Path, ...]:
-    """What the served model imports of the package."""
+    """What the served model imports of the package, as it was when a process first asked."""
     return tuple(sorted(reached_from([SERVED_RANKER], lambda file: imported_files(running(file)))))
 
 

@@ -92,7 +92,7 @@ class _Piece:
         values = made.values if isinstance(made, Encoded) else made
         # Token ids, as cat encodes texts, have none.
         if values.requires_grad:
-            torch.autograd.backward(values, gradient)
+            torch.autograd.backward(values, gradient.to(values.dtype))
 
     def _computed(self) -> Any:
         with autocast(self._how.precision, self._how.device):
@@ -106,7 +106,9 @@ class _Side:
         self._pieces, self._among, self._place = pieces, among, place
         own = Encoded.joined([piece.made for piece in pieces])
         texts = among.gathered(own, *place) if place else own
-        self.texts = Encoded(_leaf(texts.values), texts.mask)
+        # In float32, whatever they were computed in: many pairs add to the gradient of one text.
+        values = texts.values.float() if texts.values.is_floating_point() else texts.values
+        self.texts = Encoded(_leaf(values), texts.mask)
 
     def backward(self) -> None:
         gradient = self.texts.values.grad

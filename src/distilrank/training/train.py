@@ -43,6 +43,8 @@ def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = 
     state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)) if checkpoint else None
     if state is None or not _has_ended(state):
         among.tell(str(work))
+        if among.count > 1:
+            print(f"training in {among.count} processes", flush=True)
         try:
             state = _train(task, work, observe, checkpoint, among)
         except KeyboardInterrupt:

@@ -41,10 +41,16 @@ class ColbertRanker(TransformerRanker):
         return Encoded(self._vectors(ids, mask, segments), mask)
 
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
-        return _highest_summed(queries.values, queries.mask, passages)
+        with in_float32(passages):
+            similarities = queries.values.float() @ passages.values.float().transpose(1, 2)
+        return _highest_summed(similarities.unsqueeze(2), queries.mask, passages.mask[:, None, None]).squeeze(1)
 
     def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
-        return _highest_summed(queries.values.unsqueeze(1), queries.mask.unsqueeze(1), passages)
+        with in_float32(passages):
+            # As one product: to spread queries over passages would copy both.
+            similarities = queries.values.float().flatten(0, 1) @ passages.values.float().flatten(0, 1).T
+        each = similarities.view(*queries.mask.shape, *passages.mask.shape)
+        return _highest_summed(each, queries.mask, passages.mask)
 
     def longest(self) -> int:
         return max(self._query_positions, self.config.passage_length + 2)
@@ -61,13 +67,12 @@ class ColbertRanker(TransformerRanker):
         return normalize(vectors, dim=2) if self.params.normalise else vectors
 
 
-def _highest_summed(queries: Tensor, mask: Tensor, passages: Encoded) -> Tensor:
-    """For each query token its highest product with the passage's tokens, summed: MaxSim.
+def _highest_summed(similarities: Tensor, queries: Tensor, passages: Tensor) -> Tensor:
+    """MaxSim: for each query token its highest similarity with a passage's tokens, summed over the query's.
 
-    queries (..., length, width) and their mask stand beside passages (rows, length, width), or spread over them.
+    Of similarities (rows, query length, passages, passage length), by the masks of queries (rows, query length) and of
+    passages, which spread over similarities, to (rows, passages).
     """
-    with in_float32(passages):
-        similarities = queries.float() @ passages.values.float().transpose(1, 2)
     lowest = torch.finfo(similarities.dtype).min
-    best = similarities.masked_fill(~passages.mask.unsqueeze(1), lowest).amax(-1)
-    return best.masked_fill(~mask, 0).sum(-1)
+    best = similarities.masked_fill(~passages, lowest).amax(-1)
+    return best.masked_fill(~queries.unsqueeze(2), 0).sum(1)
