@@ -27,6 +27,7 @@ def costly_validations(params: Params) -> Iterator[str]:
         for name, section in sections.items():
             if (share := validation_share(params, section)) > MOST:
                 yield (
-                    f"{kind}.{name}: validating takes about {share:.0%} of the time of its steps, more than {MOST:.0%}: "
+                    f"{kind}.{name}: validating takes about {share:.0%} of the time of its steps, more than "
+                    f"{MOST:.0%}: "
                     "raise its training.validate_every, or lower validation.queries, depth or passages"
                 )
