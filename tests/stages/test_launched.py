@@ -4,13 +4,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 from safetensors.torch import load_file
+from tests.stages.test_interruption import wait_until
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.locks import alone_with
@@ -131,11 +130,3 @@ def newest_step(project: Path) -> int:
 def started(environment: dict[str, str]) -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
     return subprocess.Popen(TEACH, env=environment, stdout=pipe, stderr=pipe, text=True)
-
-
-def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while not ready():
-        assert process.poll() is None, "it ended before that"
-        assert time.monotonic() < deadline, "it did not come that far"
-        time.sleep(0.005)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 # That of transformers imports peft, where it is installed.
-from accelerate.utils import set_seed  # type: ignore[import-untyped]
+from accelerate.utils import set_seed  # type: ignore[import-untyped]  # untyped in accelerate
 
 from distilrank.artifacts import layout
 from distilrank.config.derived import Start, starts
