@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -123,6 +123,14 @@ def command(environment: dict[str, str]) -> Command:
         )
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _mlflow_forgets() -> Iterator[None]:
+    """What a test told MLflow of its server ends with it: it would stand above the variable of the next one."""
+    yield
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")
