@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow(200)
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
 Way = Callable[[int], None]
-KILLS = 12
+KILLS = 8
 # Outputs as the real stages write them.
 STEP = """
 import sys, time
