@@ -53,7 +53,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
         ("stages/evaluate.py", 'got="no test queries"', 'got=f"none of {sets}"'),
         ("losses/base.py", "expected the shape of the scores, {tuple(scores.shape)}", "expected another shape"),
         ("stages/teach.py", '"""teach: a teacher,', '"""teach: someone,'),
-        ("losses/base.py", '"""The teacher\'s scores.', '"""Another docstring.'),
+        ("losses/base.py", '"""The teacher\'s scores,', '"""Another docstring,'),
         ("losses/base.py", "    # Whether it learns from", "    # If it learns from"),
         ("stages/teach.py", "def teach(params: Params, name: str,", "def teach(\n    params: Params,\n    name: str,"),
         ("stages/begun.py", "import Student, Teacher", "import Matrix, Student, Teacher"),
