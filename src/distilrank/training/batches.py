@@ -59,8 +59,8 @@ class Collator:
 
     Together are at most `tokens`, padding included. Where `every` query meets every passage, pairs are all of the
     first query's, then the second's; else those of the triples. A ranker that `reads_pairs` gets them, too, by length.
-    Each of several processes lays out its share: triples of about as many tokens as another's. `taught_by` lays them out
-    once more, for a teacher that scores the batch.
+    Each of several processes lays out its share: triples of about as many tokens as another's. `taught_by` lays them
+    out once more, for a teacher that scores the batch.
     """
 
     triples: TripleDataset

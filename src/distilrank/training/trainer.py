@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Sampler
 from transformers import (
     PrinterCallback,
     Trainer,
@@ -18,9 +19,11 @@ from transformers import (
     TrainingArguments,
 )
 
+from distilrank.data.ragged import Rows
 from distilrank.losses import Loss
 from distilrank.progress import Advance
 from distilrank.rankers.base import Ranker
+from distilrank.retrieval.vectors import Vectors
 from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.checkpoints import keep
@@ -47,7 +50,8 @@ _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with
 class TrainingTask:
     """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10 by kind of task.
 
-    Where several processes train, each of them validates its share. `in_batch` is learned beside the loss.
+    Where several processes train, each of them validates its share. `in_batch` is learned beside the loss. `vectors`
+    are those of queries, by which they fall into topics where the params ask for that.
     """
 
     begin: Callable[[], Ranker]
@@ -56,13 +60,21 @@ class TrainingTask:
     triples: TripleDataset
     validate: Callable[[Ranker, Processes], Mapping[str, float]]
     in_batch: InBatchLesson | None = None
+    vectors: Callable[[Rows], Vectors] | None = None
 
 
 class RankerTrainer(Trainer):
     """Scores groups of passages, compares them by the task's loss, and validates as the task does."""
 
-    def __init__(self, task: TrainingTask, arguments: TrainingArguments, among: Processes = ALONE) -> None:
-        self.ranker, self.task, self._among = task.begin(), task, among
+    def __init__(
+        self,
+        task: TrainingTask,
+        arguments: TrainingArguments,
+        among: Processes = ALONE,
+        order: "Sampler[int] | None" = None,
+    ) -> None:
+        """`order` is that of the triples; None: at random, each once per epoch."""
+        self.ranker, self.task, self._among, self._order = task.begin(), task, among, order
         if task.params.lora:
             add_adapters(self.ranker, task.params.lora)
         self._objective = Objective(task.loss, task.in_batch)
@@ -82,6 +94,9 @@ class RankerTrainer(Trainer):
         if task.params.gradient_checkpointing:
             backbone: Any = self.ranker.get_submodule("backbone")
             backbone.activation_checkpointing_enable({"use_reentrant": False})
+
+    def _get_train_sampler(self, *_: Any) -> "Sampler[int] | None":
+        return self._order or super()._get_train_sampler()
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's own choice of optimiser, with our groups."""
