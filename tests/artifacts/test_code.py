@@ -65,7 +65,7 @@ def test_wording_and_form_change_no_digest(edited: Edited, name: str, old: str, 
 
 
 def test_another_loss_changes_the_trainings_alone(edited: Edited) -> None:
-    assert edited("losses/of_a_teacher.py", ".mean()", ".sum()") == TRAININGS
+    assert edited("losses/of_a_teacher.py", "clamp(min=0)", "clamp(min=1)") == TRAININGS
 
 
 def test_what_a_table_chooses_by_the_params_changes_the_stages_that_use_it(edited: Edited) -> None:

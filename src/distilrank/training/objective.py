@@ -1,4 +1,4 @@
-"""What a training minimises: the loss of its triples, that of an in-batch teacher, and the ranker's own penalty."""
+"""What a training minimises: the loss of its triples, and that of an in-batch teacher."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,9 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from distilrank.losses import Loss
-from distilrank.rankers.base import Ranker
 from distilrank.training.in_batch import InBatchLesson, own_triples, positive_first, without_positives
-from distilrank.training.step import Step
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Objective:
         """Whether it needs every query's scores with every passage of its batch."""
         return self.loss.in_batch or self.in_batch is not None
 
-    def of_scores(self, scores: Tensor, batch: dict[str, Any], taught: Tensor | None) -> Tensor:
+    def __call__(self, scores: Tensor, batch: dict[str, Any], taught: Tensor | None) -> Tensor:
         """Of a Step's scores; `taught` are those of the in-batch teacher, where there is one."""
         known = batch["known"]
         if self.loss.in_batch:
@@ -42,8 +40,3 @@ class Objective:
 def own_of(scores: Tensor, batch: dict[str, Any]) -> Tensor:
     """(batch, 1 + negatives): what the triples have of a Step's scores, or of what is laid out as they are."""
     return own_triples(scores) if batch["every"] else scores
-
-
-def penalty_of(ranker: Ranker, step: Step, done: float) -> Tensor | float:
-    """What the ranker adds for the encodings of a step's texts, once the share `done` of the training is done."""
-    return ranker.penalty(*step.texts_of_triples, done) if ranker.params.penalised else 0.0

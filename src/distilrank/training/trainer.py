@@ -32,7 +32,7 @@ from distilrank.training.figures import GRADIENT_NORM, NAMES, VALIDATION_SHARE, 
 from distilrank.training.in_batch import InBatchLesson
 from distilrank.training.learning_rates import parameter_groups
 from distilrank.training.lora import add_adapters, weights_that_learn
-from distilrank.training.objective import Objective, own_of, penalty_of
+from distilrank.training.objective import Objective, own_of
 from distilrank.training.processes import ALONE, Processes
 from distilrank.training.step import Computed, Step, scores_alone
 
@@ -123,9 +123,13 @@ class RankerTrainer(Trainer):
     def _loss(self, step: Step, batch: dict[str, Any]) -> Tensor:
         self._figures.add(batch, own_of(step.scores, batch))
         taught = scores_alone(self._teacher, batch["in_batch"], self._how) if self._teacher else None
-        loss = self._objective.of_scores(step.scores, batch, taught)
-        done = (self.state.global_step + 1) / self.task.params.steps
-        return loss + penalty_of(self.ranker, step, done)
+        loss = self._objective(step.scores, batch, taught)
+        return loss + self._penalty(step) if self.ranker.params.penalised else loss
+
+    def _penalty(self, step: Step) -> Tensor:
+        queries, passages = step.texts_of_triples
+        self._figures.add_entries(queries, passages)
+        return self.ranker.penalty(queries, passages, (self.state.global_step + 1) / self.task.params.steps)
 
     def _collator(self, tokens: int) -> Collator:
         task, every, among = self.task, self._objective.every, self._among
