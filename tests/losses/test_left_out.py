@@ -40,7 +40,7 @@ def _kl(groups: list[Group]) -> Tensor:
 
 
 def _ranknet(groups: list[Group]) -> Tensor:
-    return _pairs(groups, lambda s, t, s_other, t_other: (1 + (s_other - s).exp()).log())
+    return _pairs(groups, lambda s, _, s_other, __: (1 + (s_other - s).exp()).log())
 
 
 def _mse(groups: list[Group]) -> Tensor:

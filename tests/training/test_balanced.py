@@ -55,7 +55,7 @@ def test_margins_of_all_sizes_are_as_frequent_as_each_other() -> None:
     order = batches()
     taken = Counter(np.concatenate([epoch(order, number).ravel() for number in range(300)]).tolist())
     for query in (100, 125):
-        numbers = np.flatnonzero(QUERIES == query)
+        numbers = np.flatnonzero(np.equal(QUERIES, query))
         own = MARGINS[numbers]
         fifths = np.minimum((own - own.min()) / (own.max() - own.min()) * 5, 4).astype(int)
         drawn = np.bincount(fifths, [taken[number] for number in numbers], minlength=5)
