@@ -32,6 +32,7 @@ from distilrank.training.train import take_part, train
 from distilrank.training.trainer import TrainingTask
 
 DOT = DotParams(layers=2, pooling="mean")
+SPLADE = SpladeParams(layers=1, flops_queries=0.1, flops_passages=0.3, flops_ramp=0.5)
 KEY = ["query_id", "passage_id"]
 # Of six triples in batches of four, the second batch of an epoch has two. With topics it is full.
 CASES: dict[str, tuple[RankerParams, Loss, dict[str, Any]]] = {
@@ -46,11 +47,8 @@ CASES: dict[str, tuple[RankerParams, Loss, dict[str, Any]]] = {
         MarginMSE(),
         {"gradient_cache": True, "batches": Batches(topics=2, margin_bins=2)},
     ),
-    "splade, penalised": (
-        SpladeParams(layers=1, flops_queries=0.1, flops_passages=0.3, flops_ramp=0.5),
-        InfoNCE(temperature=0.1),
-        {},
-    ),
+    "splade, penalised": (SPLADE, RankNet(), {}),
+    "splade, penalised, all negatives of a batch": (SPLADE, InfoNCE(temperature=0.1), {}),
 }
 # The teachers of batches.
 IN_BATCH = {"dot, dual supervision, by topics": ColbertParams(layers=1, dimension=4)}
