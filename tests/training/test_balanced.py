@@ -40,7 +40,7 @@ def test_each_batch_is_of_one_topic_and_an_epoch_takes_each_query_once() -> None
     assert len(taken) == 40
     assert Counter(taken.values()) == {1: 36, 2: 4}
     assert str(order) == (
-        "batches of one topic each: 3 topics of 7 to 20 queries; an epoch takes 44 of 1,000 triples, one per query"
+        "3 topics of 7 to 20 queries; an epoch is 11 batches: each of 40 queries once, with one of 1,000 triples"
     )
 
 

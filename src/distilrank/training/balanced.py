@@ -47,8 +47,9 @@ class BalancedBatches(Sampler[int]):
     def __str__(self) -> str:
         sizes = self._sizes[self._sizes > 0]
         return (
-            f"batches of one topic each: {len(sizes)} topics of {sizes.min():,} to {sizes.max():,} queries; "
-            f"an epoch takes {len(self):,} of {len(self._triples):,} triples, one per query"
+            f"{len(sizes)} topics of {sizes.min():,} to {sizes.max():,} queries; an epoch is "
+            f"{len(self) // self._batch_size:,} batches: each of {len(self._topics):,} queries once, with one of "
+            f"{len(self._triples):,} triples"
         )
 
     def _in_batches(self, random: np.random.Generator) -> Rows:
