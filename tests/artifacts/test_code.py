@@ -53,7 +53,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
         ("stages/evaluate.py", 'got="no test queries"', 'got=f"none of {sets}"'),
         ("losses/base.py", "expected the shape of the scores, {tuple(scores.shape)}", "expected another shape"),
         ("stages/teach.py", '"""teach: a teacher,', '"""teach: someone,'),
-        ("losses/base.py", '"""The teacher\'s scores.', '"""Another docstring.'),
+        ("losses/base.py", '"""The teacher\'s scores,', '"""Another docstring,'),
         ("losses/base.py", "    # Whether it learns from", "    # If it learns from"),
         ("stages/teach.py", "def teach(params: Params, name: str,", "def teach(\n    params: Params,\n    name: str,"),
         ("stages/begun.py", "import Student, Teacher", "import Matrix, Student, Teacher"),
@@ -65,7 +65,7 @@ def test_wording_and_form_change_no_digest(edited: Edited, name: str, old: str, 
 
 
 def test_another_loss_changes_the_trainings_alone(edited: Edited) -> None:
-    assert edited("losses/of_a_teacher.py", ".mean()", ".sum()") == TRAININGS
+    assert edited("losses/of_a_teacher.py", "clamp(min=0)", "clamp(min=1)") == TRAININGS
 
 
 def test_what_a_table_chooses_by_the_params_changes_the_stages_that_use_it(edited: Edited) -> None:

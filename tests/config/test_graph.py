@@ -17,8 +17,9 @@ from distilrank.errors import ParamsError
 
 
 def with_rounds(tiny: Params) -> dict[str, Any]:
-    """`tk` learns from `few`, `dot` from `bm25`; T9 is an import."""
+    """`tk` learns from `few`, `dot` from `bm25`, and of T1b in its batches; T9 is an import."""
     values: dict[str, Any] = tiny.model_dump()
+    values["students"]["dot"]["in_batch"] = {"teacher": "T1b"}
     values["students"]["tk"]["triples"] = "few"
     values["imports"] = {"T9": {"location": "scores.tsv", "checksum": None}}
     values["matrix"] |= {"teachers": ["T2", "T9"], "controls_per_teacher": ["dot"], "seeds": [3]}
@@ -33,16 +34,16 @@ def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) ->
     assert found["index"] == ["dot", "dot-T2", "dot-T9"]
     own_seed = {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" not in model}
     assert own_seed == {
-        "dot": ("dot", "dot", "data/triples/bm25"),
-        "dot-control-T2": ("dot", "dot --teacher T2 --control", "labels/bm25/T2"),
-        "dot-control-T9": ("dot", "dot --teacher T9 --control", "labels/imported/T9"),
-        "dot-T2": ("dot", "dot --teacher T2", "labels/bm25/T2"),
-        "dot-T9": ("dot", "dot --teacher T9", "labels/imported/T9"),
-        "tk-T2": ("tk", "tk --teacher T2", "labels/few/T2"),
-        "tk-T9": ("tk", "tk --teacher T9", "labels/imported/T9"),
+        "dot": ("dot", "dot", "data/triples/bm25", "data/tokens"),
+        "dot-control-T2": ("dot", "dot --teacher T2 --control", "labels/bm25/T2", "data/tokens"),
+        "dot-control-T9": ("dot", "dot --teacher T9 --control", "labels/imported/T9", "data/tokens"),
+        "dot-T2": ("dot", "dot --teacher T2", "labels/bm25/T2", "models/T1b"),
+        "dot-T9": ("dot", "dot --teacher T9", "labels/imported/T9", "models/T1b"),
+        "tk-T2": ("tk", "tk --teacher T2", "labels/few/T2", "data/tokens"),
+        "tk-T9": ("tk", "tk --teacher T9", "labels/imported/T9", "data/tokens"),
     }
     by_seed = {
-        f"{model}~3": (student, f"{words} --seed 3", place) for model, (student, words, place) in own_seed.items()
+        f"{model}~3": (student, f"{words} --seed 3", *places) for model, (student, words, *places) in own_seed.items()
     }
     assert {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" in model} == by_seed
 
@@ -63,6 +64,9 @@ def test_dvc_reads_it(tiny_params: Params, tmp_path: Path) -> None:
 
     assert what_makes("models/T1b") >= {"data/triples/few"}
     assert what_makes("labels/few/T2") == {"data/triples/few", "scores/few/T1", "scores/few/T1b"}
+    trainings = graph(Params.model_validate(with_rounds(tiny_params)))["distil"]
+    frozen = {model for model in trainings if "models/T1b" in what_makes(f"models/{model}")}
+    assert frozen == {"dot-T2", "dot-T9", "dot-T2~3", "dot-T9~3"}
     labels = {
         model: {place for place in what_makes(f"models/{model}") if place.startswith(("labels", "data/triples"))}
         for model in ("dot", "dot-T2", "tk-T2", "tk-T2~3", "dot-control-T9")

@@ -46,6 +46,7 @@ def test_what_a_section_shares_with_another_is_told_once() -> None:
         "imports.NAME": "candidates.runs.N",
         "students.NAME.ranker": "teachers.NAME.ranker",
         "students.NAME.backbone": "backbone",
+        "students.NAME.in_batch.loss": "students.NAME.loss",
         "students.NAME.control_loss": "teachers.NAME.loss",
         "students.NAME.training": "teachers.NAME.training",
     }

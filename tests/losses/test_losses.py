@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from distilrank.losses import InfoNCE, ListwiseKL, Loss, MarginMSE, MSERankNet, PointwiseMSE, RankNet, WeightedRankNet
+from distilrank.losses import (
+    InfoNCE,
+    ListwiseKL,
+    LocalisedContrastive,
+    Loss,
+    MarginMSE,
+    MSERankNet,
+    PointwiseMSE,
+    RankNet,
+    WeightedRankNet,
+)
 from distilrank.losses.table import LOSSES
 
 # As params.yaml has them; a temperature is for those that take one.
@@ -62,10 +72,11 @@ def test_listwise_kl_by_hand() -> None:
     assert twice.item() == pytest.approx(expected)
 
 
-def test_infonce_by_hand() -> None:
+@pytest.mark.parametrize("loss", [InfoNCE(temperature=0.5), LocalisedContrastive(temperature=0.5)], ids=str)
+def test_contrastive_losses_by_hand(loss: Loss) -> None:
     # At T = 0.5 the positive's odds are 3 to 1 and 1 in the first row, 1 to 2 in the second.
     scores = torch.tensor([[0.5 * math.log(3), 0.0, 0.0], [0.0, 0.5 * math.log(2), -math.inf]])
-    assert InfoNCE(temperature=0.5)(scores).item() == pytest.approx((math.log(5 / 3) + math.log(3)) / 2)
+    assert loss(scores).item() == pytest.approx((math.log(5 / 3) + math.log(3)) / 2)
 
 
 @given(two_groups, st.integers(-64, 64), st.integers(-64, 64))

@@ -76,6 +76,8 @@ def params_of_all(tiny: Params) -> Params:
         for name, ranker in RANKERS.items()
     }
     students["cat"]["start"] = "teacher"
+    students["dot"]["in_batch"] = {"teacher": "colbert_teacher", "loss": {"name": "listwise-kl", "temperature": 2.0}}
+    students["dot"]["training"] |= {"batches": {"topics": 2, "margin_bins": 2}}
     return Params.model_validate(
         tiny.model_dump()
         | {
@@ -138,6 +140,10 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     latencies_are_of_what_is_served(trained)
     page = layout.REPORT.read_text()
     assert all(name in page for name in taught)
+    assert "weighted-ranknet and listwise-kl (temperature 2.0) in batches by colbert_teacher" in page
+    frozen = str(layout.MODELS / "colbert_teacher")
+    assert read_manifest(layout.MODELS / "dot-T2").inputs[frozen] == digest(layout.MODELS / "colbert_teacher")
+    assert frozen not in read_manifest(layout.MODELS / "dot").inputs
     labels_are_the_mean_of_normalised_scores(params)
 
 

@@ -16,22 +16,25 @@ from tests.training.test_validation import validating_with
 from distilrank.config.params_file import read_params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.losses import InfoNCE, Loss, MarginMSE, RankNet
+from distilrank.losses import InfoNCE, ListwiseKL, Loss, MarginMSE, RankNet
 from distilrank.rankers.cat.params import CatParams
 from distilrank.rankers.colbert.params import ColbertParams
 from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.params import RankerParams
+from distilrank.rankers.splade.params import SpladeParams
 from distilrank.rankers.tk.params import TkParams
 from distilrank.scoring.pairs import score_pairs
-from distilrank.sections.training import Training, Validation
+from distilrank.sections.training import Batches, Training, Validation
 from distilrank.training.batches import TripleDataset
+from distilrank.training.in_batch import InBatchLesson
 from distilrank.training.processes import ALONE, Processes, together
 from distilrank.training.train import take_part, train
 from distilrank.training.trainer import TrainingTask
 
 DOT = DotParams(layers=2, pooling="mean")
+SPLADE = SpladeParams(layers=1, flops_queries=0.1, flops_passages=0.3, flops_ramp=0.5)
 KEY = ["query_id", "passage_id"]
-# Of six triples in batches of four, the second batch of an epoch has two.
+# Of six triples in batches of four, the second batch of an epoch has two. With topics it is full.
 CASES: dict[str, tuple[RankerParams, Loss, dict[str, Any]]] = {
     "dot": (DOT, MarginMSE(), {}),
     "dot, all negatives of a batch": (DOT, InfoNCE(temperature=0.1), {}),
@@ -39,7 +42,16 @@ CASES: dict[str, tuple[RankerParams, Loss, dict[str, Any]]] = {
     "cat, all negatives of a batch": (CatParams(layers=2), InfoNCE(temperature=0.1), {}),
     "colbert, accumulating": (ColbertParams(layers=2, dimension=4), InfoNCE(temperature=0.1), {"accumulate": 2}),
     "tk": (TkParams(layers=1), RankNet(), {}),
+    "dot, dual supervision, by topics": (
+        DOT,
+        MarginMSE(),
+        {"gradient_cache": True, "batches": Batches(topics=2, margin_bins=2)},
+    ),
+    "splade, penalised": (SPLADE, RankNet(), {}),
+    "splade, penalised, all negatives of a batch": (SPLADE, InfoNCE(temperature=0.1), {}),
 }
+# The teachers of batches.
+IN_BATCH = {"dot, dual supervision, by topics": ColbertParams(layers=1, dimension=4)}
 
 
 def trained(case: str, work: Path, among: Processes = ALONE) -> dict[str, Any] | None:
@@ -53,7 +65,12 @@ def trained(case: str, work: Path, among: Processes = ALONE) -> dict[str, Any] |
     # Of one query, only one process has a share.
     validated = Validation(queries=1 if case == "dot" else 4, depth=3, passages=9)
     validate = validating_with(tokens)(validated)
-    task = TrainingTask(lambda: beginning_with(tokenizer)(ranker), params, loss, dataset, validate)
+    begin = beginning_with(tokenizer)
+    lesson = None
+    if case in IN_BATCH:
+        lesson = InBatchLesson(lambda: begin(IN_BATCH[case]).eval(), tokens.texts, ListwiseKL(temperature=2.0), 0.5)
+    vectors = np.random.default_rng(1).normal(size=(len(tokens.query_ids), 8)).astype(np.float32)
+    task = TrainingTask(lambda: begin(ranker), params, loss, dataset, validate, lesson, lambda rows: vectors[rows])
     if not among.first:
         take_part(task, among)
         return None

@@ -153,6 +153,12 @@ def distillations(params: "Entries", student: str) -> list[Distillation]:
     ]
 
 
+def in_batch_teacher(params: "Entries", one: Distillation) -> str | None:
+    """The teacher that scores its batches; a control has none."""
+    lesson = params.students[one.student].in_batch
+    return lesson.teacher if lesson and one.teacher and not one.control else None
+
+
 def triples_of(params: "Entries", student: str, teacher: str) -> str:
     """The set of triples with whose labels `teacher` teaches `student`: an import brings its own."""
     return IMPORTED if teacher in params.imports else params.learned_by(params.students[student])
@@ -186,4 +192,4 @@ def _begun_from(params: "Entries", start: Start) -> tuple[object, ...]:
 
 def _as_control(params: "Entries", student: str) -> dict[str, Any]:
     one = params.students[student]
-    return one.model_dump(exclude={"loss"}) | {"triples": params.learned_by(one)}
+    return one.model_dump(exclude={"loss", "in_batch"}) | {"triples": params.learned_by(one)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
-from distilrank.config.derived import Distillation, distillations, index_names, labelled_sets
+from distilrank.config.derived import Distillation, distillations, in_batch_teacher, index_names, labelled_sets
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.errors import InputError
 
@@ -53,17 +53,26 @@ def graph(params: Entries) -> dict[str, Any]:
         "score": [*params.teachers],
         "ensemble": [*params.ensembles],
         "import": [*params.imports],
-        "distil": {one.model: _distil(one) for one in trainings},
+        "distil": {one.model: _distil(params, one) for one in trainings},
         "index": index_names(params),
     }
 
 
-def _distil(one: Distillation) -> dict[str, str]:
-    """The student, the words of the command, and where what it learns from stands."""
+def _distil(params: Entries, one: Distillation) -> dict[str, str]:
+    """The student, the words of the command, where what it learns from stands, and the teacher of its batches.
+
+    Where there is no such teacher, a path that the stage reads in any case.
+    """
     options = [
         *(["--teacher", one.teacher] if one.teacher else []),
         *(["--control"] if one.control else []),
         *(["--seed", str(one.seed)] if one.seed is not None else []),
     ]
     source = layout.LABELS / one.triples / one.teacher if one.teacher else layout.TRIPLES / one.triples
-    return {"student": one.student, "words": " ".join([one.student, *options]), "learns_from": source.as_posix()}
+    in_batch = in_batch_teacher(params, one)
+    return {
+        "student": one.student,
+        "words": " ".join([one.student, *options]),
+        "learns_from": source.as_posix(),
+        "in_batch": (layout.MODELS / in_batch if in_batch else layout.TOKENS).as_posix(),
+    }

@@ -66,6 +66,23 @@ class Ensemble(Section):
         return self
 
 
+class InBatch(Section):
+    """A second teacher, cheap enough to score every query with every passage of each batch."""
+
+    teacher: ModelName
+    """An entry of `teachers` whose texts meet in products: dot, colbert or splade."""
+
+    loss: TeacherLoss = MarginMSE()
+    """What its scores are learned by: a query's positive against all other passages of the batch."""
+
+    weight: float = Field(gt=0, default=1.0)
+    """How many times this loss counts, beside `loss`."""
+
+    def __str__(self) -> str:
+        """As the report has it."""
+        return f"{self.loss} in batches by {self.teacher}"
+
+
 class Student(Section):
     """A ranker that each teacher of the matrix teaches, and its control, which differs in the loss alone."""
 
@@ -81,6 +98,9 @@ class Student(Section):
     loss: TeacherLoss = MarginMSE()
     """What it learns a teacher's scores by."""
 
+    in_batch: InBatch | None = None
+    """What it learns beside that, of another teacher. Its control does not. null: nothing."""
+
     control_loss: LabelLoss = RankNet()
     """What its control learns labels by."""
 
@@ -94,6 +114,11 @@ class Student(Section):
     def names_parts_of_its_ranker(self) -> Self:
         _check_parts(self.ranker, self.training)
         return self
+
+    @property
+    def losses(self) -> str:
+        """All that it learns a teacher's scores by, in words."""
+        return " and ".join(map(str, filter(None, (self.loss, self.in_batch))))
 
 
 class Matrix(Section):

@@ -56,6 +56,19 @@ class Params(Entries):
         return self
 
     @model_validator(mode="after")
+    def in_batch_teachers_can_score_batches(self) -> Self:
+        for name, student in self.students.items():
+            if student.in_batch is None:
+                continue
+            can = [one for one, teacher in self.teachers.items() if teacher.ranker.meets_in_products]
+            if student.in_batch.teacher not in can:
+                raise ValueError(
+                    f"students.{name}.in_batch.teacher may name the teachers {can}, whose texts meet in products "
+                    f"alone, not {student.in_batch.teacher}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def seeds_are_others(self) -> Self:
         for name, student in self.students.items():
             if student.training.seed in self.matrix.seeds:

@@ -1,12 +1,13 @@
 """Losses over groups of scores, of labels alone or of a teacher."""
 
-from distilrank.losses.base import Loss, margins
+from distilrank.losses.base import Loss, margins, mean
 from distilrank.losses.of_a_teacher import ListwiseKL, MarginMSE, MSERankNet, PointwiseMSE, WeightedRankNet
-from distilrank.losses.of_labels import InfoNCE, RankNet
+from distilrank.losses.of_labels import InfoNCE, LocalisedContrastive, RankNet
 
 __all__ = [
     "InfoNCE",
     "ListwiseKL",
+    "LocalisedContrastive",
     "Loss",
     "MSERankNet",
     "MarginMSE",
@@ -14,4 +15,5 @@ __all__ = [
     "RankNet",
     "WeightedRankNet",
     "margins",
+    "mean",
 ]

@@ -1,7 +1,8 @@
 """What a loss is: its entry in params.yaml, and a scalar for groups of scores.
 
-A group is a query's scores (queries, 1 + negatives), the positive in column 0; a teacher's have the same shape. torch
-is imported where a loss is computed, so that params are read without it.
+A group is a query's scores (queries, 1 + negatives), the positive in column 0; a teacher's have the same shape. -inf
+among a student's scores marks what is no negative of the query: a loss is what it would be without that passage.
+torch is imported where a loss is computed, so that params are read without it.
 """
 
 from abc import abstractmethod
@@ -17,7 +18,8 @@ class Loss(Section):
     """A scalar for scores (queries, 1 + negatives), at least one query and one negative.
 
     A loss that learns from a teacher wants its scores in the same shape; the others take None and look at no teacher.
-    Raises ValueError for other shapes, and for teacher scores that are not finite.
+    A score of -inf leaves its passage out, whatever the teacher gives it. Raises ValueError for other shapes, and for
+    teacher scores that are not finite.
     """
 
     # Whether it learns from a teacher's scores; otherwise labels alone are enough.
@@ -37,24 +39,33 @@ class Loss(Section):
         return f"{self.name} ({own})" if own else self.name
 
 
-def margins(scores: "Tensor") -> "Tensor":
-    """(queries, negatives): how far each positive stands above each of its negatives. Raises ValueError."""
-    return grouped(scores)[:, :1] - scores[:, 1:]
+def margins(scores: "Tensor", among: "Tensor | None" = None) -> "Tensor":
+    """(pairs,): how far each positive stands above each negative that counts, query by query.
+
+    `among` (queries, 1 + negatives) marks what counts; None: all but the scores of -inf. Raises ValueError.
+    """
+    among = counted(scores) if among is None else among
+    return (scores[:, :1] - scores[:, 1:])[among[:, 1:]]
 
 
-def grouped(scores: "Tensor") -> "Tensor":
-    """The scores themselves. Raises ValueError where they are no groups."""
+def counted(scores: "Tensor") -> "Tensor":
+    """Marks the passages (queries, 1 + negatives) that count: all that no -inf leaves out. Raises ValueError."""
     if scores.ndim != 2 or scores.shape[0] < 1 or scores.shape[1] < 2:
         raise ValueError(f"scores: got shape {tuple(scores.shape)}, expected (queries, 1 + negatives)")
-    return scores
+    return ~scores.isneginf()
 
 
-def checked(teacher: "Tensor | None", scores: "Tensor") -> "Tensor":
-    """The teacher's scores. Raises ValueError where they cannot be compared with the student's."""
-    grouped(scores)
+def compared(scores: "Tensor", teacher: "Tensor | None") -> "tuple[Tensor, Tensor]":
+    """The teacher's scores, and what counts. Raises ValueError where they cannot be compared with the student's."""
+    among = counted(scores)
     if teacher is None or teacher.shape != scores.shape:
         got = "none" if teacher is None else f"shape {tuple(teacher.shape)}"
         raise ValueError(f"teacher scores: got {got}, expected the shape of the scores, {tuple(scores.shape)}")
-    if unusable := int((~teacher.isfinite()).sum()):
+    if unusable := int((~teacher.isfinite() & among).sum()):
         raise ValueError(f"teacher scores: got {unusable} of {teacher.numel()} NaN or infinite, expected finite ones")
-    return teacher
+    return teacher, among
+
+
+def mean(values: "Tensor") -> "Tensor":
+    """Of values (pairs,); 0 of none, as where all passages of a batch are positives of all its queries."""
+    return values.sum() / max(1, len(values))

@@ -1,10 +1,11 @@
 """Losses that learn from a teacher's scores."""
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from distilrank.losses.base import Loss, checked, margins
+from distilrank.losses.base import Loss, compared, margins, mean
 from distilrank.losses.of_labels import RankNet
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ class MarginMSE(TeacherLoss):
     name: Literal["margin-mse"] = "margin-mse"
 
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
-        from torch.nn.functional import mse_loss
-
-        return mse_loss(margins(scores), margins(checked(teacher, scores)))
+        taught, among = compared(scores, teacher)
+        return mean((margins(scores, among) - margins(taught, among)).square())
 
 
 class PointwiseMSE(TeacherLoss):
@@ -38,9 +38,8 @@ class PointwiseMSE(TeacherLoss):
     name: Literal["mse"] = "mse"
 
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
-        from torch.nn.functional import mse_loss
-
-        return mse_loss(scores, checked(teacher, scores))
+        taught, among = compared(scores, teacher)
+        return mean((scores[among] - taught[among]).square())
 
 
 class WeightedRankNet(TeacherLoss):
@@ -55,8 +54,8 @@ class WeightedRankNet(TeacherLoss):
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
         from torch.nn.functional import softplus
 
-        weights = margins(checked(teacher, scores)).clamp(min=0)
-        return (weights * softplus(-margins(scores))).mean()
+        taught, among = compared(scores, teacher)
+        return mean(margins(taught, among).clamp(min=0) * softplus(-margins(scores, among)))
 
 
 class MSERankNet(TeacherLoss):
@@ -86,6 +85,10 @@ class ListwiseKL(TeacherLoss):
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
         from torch.nn.functional import kl_div
 
-        wanted = (checked(teacher, scores) / self.temperature).log_softmax(1)
+        taught, among = compared(scores, teacher)
+        left_out = ~among
+        wanted = (taught.masked_fill(left_out, -math.inf) / self.temperature).log_softmax(1)
         student = (scores / self.temperature).log_softmax(1)
+        # What has no probability adds nothing: by the formula it would be 0 times infinity.
+        wanted, student = wanted.masked_fill(left_out, 0), student.masked_fill(left_out, 0)
         return kl_div(student, wanted, reduction="batchmean", log_target=True) * self.temperature**2

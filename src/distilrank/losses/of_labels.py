@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from distilrank.losses.base import Loss, grouped, margins
+from distilrank.losses.base import Loss, counted, margins, mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,23 +23,37 @@ class RankNet(Loss):
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
         from torch.nn.functional import softplus
 
-        return softplus(-margins(scores)).mean()
+        return mean(softplus(-margins(scores)))
 
 
-class InfoNCE(Loss):
-    """Mean over the queries of -log softmax(s / T) at the positive; -inf counts as no negative.
-
-    van den Oord et al., arXiv 1807.03748, equation 4, with the passages of the whole batch as negatives (Karpukhin et
-    al., arXiv 2004.04906, section 3.2).
-    """
+class _Contrastive(Loss):
+    """Mean over the queries of -log softmax(s / T) at the positive."""
 
     needs_teacher: ClassVar[bool] = False
-    in_batch: ClassVar[bool] = True
-
-    name: Literal["infonce"] = "infonce"
 
     temperature: float = Field(gt=0)
     """T: what scores are divided by."""
 
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
-        return -(grouped(scores) / self.temperature).log_softmax(1)[:, 0].mean()
+        counted(scores)
+        return -(scores / self.temperature).log_softmax(1)[:, 0].mean()
+
+
+class InfoNCE(_Contrastive):
+    """Mean over the queries of -log softmax(s / T) at the positive, with the passages of the whole batch as negatives.
+
+    van den Oord et al., arXiv 1807.03748, equation 4; Karpukhin et al., arXiv 2004.04906, section 3.2.
+    """
+
+    in_batch: ClassVar[bool] = True
+
+    name: Literal["infonce"] = "infonce"
+
+
+class LocalisedContrastive(_Contrastive):
+    """Mean over the queries of -log softmax(s / T) at the positive, with the query's own negatives alone.
+
+    Gao et al., arXiv 2101.08751, section 3.3: meant for several negatives a query. With one it is RankNet of s / T.
+    """
+
+    name: Literal["lce"] = "lce"

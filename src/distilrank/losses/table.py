@@ -2,7 +2,7 @@
 
 from distilrank.losses.base import Loss
 from distilrank.losses.of_a_teacher import ListwiseKL, MarginMSE, MSERankNet, PointwiseMSE, WeightedRankNet
-from distilrank.losses.of_labels import InfoNCE, RankNet
+from distilrank.losses.of_labels import InfoNCE, LocalisedContrastive, RankNet
 from distilrank.sections.tables import Table
 
 LOSSES: Table[type[Loss]] = Table(
@@ -10,6 +10,7 @@ LOSSES: Table[type[Loss]] = Table(
     {
         "ranknet": RankNet,
         "infonce": InfoNCE,
+        "lce": LocalisedContrastive,
         "margin-mse": MarginMSE,
         "mse": PointwiseMSE,
         "weighted-ranknet": WeightedRankNet,

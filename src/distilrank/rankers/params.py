@@ -22,6 +22,8 @@ class RankerParams(Section):
 
     # What it costs to score lies in pairs, which a transformer reads joined.
     reads_pairs: ClassVar[bool] = False
+    # Encoded texts meet in products alone: it scores every query with every passage of a batch, and can teach there.
+    meets_in_products: ClassVar[bool] = False
 
     architecture: str
     """Which one."""
@@ -37,6 +39,11 @@ class RankerParams(Section):
     @property
     def reads_pooler(self) -> bool:
         """Whether its backbone keeps its pooler."""
+        return False
+
+    @property
+    def penalised(self) -> bool:
+        """Whether a training adds the ranker's `penalty` to its loss."""
         return False
 
     @property

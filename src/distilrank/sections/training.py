@@ -29,6 +29,17 @@ class Lora(Section):
     layers of the transformer's layers."""
 
 
+class Batches(Section):
+    """Balanced topic-aware batches: each is of queries of one topic, and an epoch takes each query once."""
+
+    topics: int = Field(ge=1, default=20)
+    """Into how many topics the queries fall, by k-means over vectors of the backbone."""
+
+    margin_bins: Annotated[int, Field(ge=1)] | None = 10
+    """Bins of the teacher's margins, between the lowest and the highest of a query: of these a query's triple is drawn
+    evenly. null, or without a teacher: it is any of the query's."""
+
+
 class Training(Section):
     """A training by AdamW."""
 
@@ -37,6 +48,9 @@ class Training(Section):
 
     batch_size: int = Field(ge=1, default=16)
     """Triples per batch."""
+
+    batches: Batches | None = None
+    """How triples come together in batches. null: at random, each triple once per epoch."""
 
     accumulate: int = Field(ge=1, default=1)
     """Batches per step: their gradients are averaged, which takes the memory of one. In-batch negatives are those of

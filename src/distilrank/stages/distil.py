@@ -46,7 +46,7 @@ def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Le
     chosen_by = {"teacher": teacher, "start": section.start}
     # What was published is not labelled by us, and so never of unlabelled queries.
     splits = (TRAIN, UNLABELLED) if params.unlabelled and params.members(teacher) else (TRAIN,)
-    return Lesson(section.loss, read_labels(labels), [labels], chosen_by, start, splits)
+    return Lesson(section.loss, read_labels(labels), [labels], chosen_by, start, splits, section.in_batch)
 
 
 def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Path | None = None) -> Lesson:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from distilrank.artifacts import layout
@@ -14,10 +15,11 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built, write_json
 from distilrank.artifacts.locks import alone_with
 from distilrank.artifacts.work import work_directory
-from distilrank.config.models import Student, Teacher
+from distilrank.config.models import InBatch, Student, Teacher
 from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import TRAIN, Collection
+from distilrank.data.ragged import Rows, TripleRows
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_other_vocabulary
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, InputError, TrainingError
@@ -25,14 +27,19 @@ from distilrank.labels.labels import scores_of
 from distilrank.losses.base import Loss
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
-from distilrank.rankers.loading import check_fits, pretrained_config, trained_config
+from distilrank.rankers.loading import check_fits, load_ranker, pretrained_config, trained_config
+from distilrank.retrieval.vectors import Vectors, encode_vectors
+from distilrank.sections.data import Backbone
 from distilrank.sections.training import Precision
 from distilrank.stages.begun import begun
 from distilrank.stages.record import Track
+from distilrank.stages.whole_backbone import whole_backbone
 from distilrank.training.batches import TripleDataset
 from distilrank.training.divergence import Diverged
 from distilrank.training.history import History
+from distilrank.training.in_batch import InBatchLesson
 from distilrank.training.lora import check_adapters
+from distilrank.training.positives import Positives
 from distilrank.training.processes import together
 from distilrank.training.train import refuse_too_many, take_part, train
 from distilrank.training.trainer import Observer, TrainingTask
@@ -45,8 +52,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Lesson:
     """What a model learns from: triples, with a teacher's scores or without, of these directories; whatever of the
-    params chose them; the trained ranker whose layers it starts from, else the backbone's; and the splits that the
-    triples' queries may be of."""
+    params chose them; the trained ranker whose layers it starts from, else the backbone's; the splits that the
+    triples' queries may be of; and what it learns beside that of a teacher that scores its batches."""
 
     loss: Loss
     triples: pl.DataFrame
@@ -54,6 +61,13 @@ class Lesson:
     chosen_by: Mapping[str, Any]
     start: Path | None = None
     splits: tuple[str, ...] = (TRAIN,)
+    in_batch: InBatch | None = None
+
+    @property
+    def read(self) -> list[Path]:
+        """All directories that it comes from."""
+        in_batch = [layout.MODELS / self.in_batch.teacher] if self.in_batch else []
+        return [*self.inputs, *([self.start] if self.start else []), *in_batch]
 
 
 def build_model(
@@ -82,8 +96,7 @@ def _write_model(
     trained: Callable[[Path, Observer], tuple[Ranker, History]],
     track: Track,
 ) -> None:
-    inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.inputs]
-    inputs += [lesson.start] if lesson.start else []
+    inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.read]
     with (
         alone_with(layout.MODELS / name),
         work_directory(f"train-{name}", stage, used, inputs) as work,
@@ -109,6 +122,7 @@ def _used(params: Params, section: Teacher | Student, lesson: Lesson) -> dict[st
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),
         "loss": lesson.loss.model_dump(),
+        "in_batch": lesson.in_batch and lesson.in_batch.model_dump(),
         **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
         "backbone": (section.backbone or params.backbone).model_dump(),
@@ -146,9 +160,29 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     _refuse_other_queries(lesson, collection)
     validate = DevValidation(collection, candidates, tokens, params.validation, section.training.precision)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
-    dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
+    rows = tokens.triple_rows(lesson.triples)
+    dataset = TripleDataset(rows, tokens.texts, scores, _known_positives(rows, collection, tokens))
     begin = partial(begun, params, section, lesson.start)
-    return TrainingTask(begin, section.training, lesson.loss, dataset, validate)
+    in_batch = _in_batch(lesson.in_batch, tokens) if lesson.in_batch else None
+    vectors = partial(_query_vectors, params, section.backbone or params.backbone, tokens)
+    return TrainingTask(begin, section.training, lesson.loss, dataset, validate, in_batch, vectors)
+
+
+def _known_positives(rows: TripleRows, collection: Collection, tokens: TokenStore) -> Positives:
+    """All of the training queries' qrels, and those of the triples: of unlabelled queries there are no qrels."""
+    qrels = collection.qrels_of(TRAIN).filter(pl.col("relevance") > 0)
+    queries = np.concatenate([rows.queries, tokens.query_rows(qrels["query_id"])])
+    return Positives.of(queries, np.concatenate([rows.passages[:, 0], tokens.passage_rows(qrels["passage_id"])]))
+
+
+def _in_batch(section: InBatch, tokens: TokenStore) -> InBatchLesson:
+    load = partial(load_ranker, layout.MODELS / section.teacher)
+    return InBatchLesson(load, tokens.texts, section.loss, section.weight)
+
+
+def _query_vectors(params: Params, backbone: Backbone, tokens: TokenStore, rows: Rows) -> Vectors:
+    ranker = whole_backbone(params, backbone)
+    return encode_vectors(ranker.encode_queries, tokens.queries, rows, tokens.special_tokens.pad, ranker.device)
 
 
 def _refuse_precision(precision: Precision, device: "torch.device") -> None:

@@ -10,13 +10,10 @@ from distilrank.artifacts import layout
 from distilrank.config.derived import Start, starts
 from distilrank.config.names import BACKBONE
 from distilrank.config.params import Params
-from distilrank.data.backbone import locate_backbone
-from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
-from distilrank.rankers.dot.params import DotParams
-from distilrank.rankers.loading import begin_ranker, pretrained, pretrained_config
 from distilrank.stages.begun import begun
+from distilrank.stages.whole_backbone import whole_backbone
 
 
 def untrained(params: Params) -> Mapping[str, Callable[[], Ranker]]:
@@ -30,17 +27,10 @@ def _start(params: Params, start: Start) -> Ranker:
     student = params.student(start.student)
     # As the training begins, so that a head is the one that it begins with.
     set_seed(student.training.seed)
-    return _ready(begun(params, student, layout.MODELS / start.layers_of if start.layers_of else None))
+    ranker = begun(params, student, layout.MODELS / start.layers_of if start.layers_of else None)
+    ranker.train(False)
+    return ranker.on(chosen_device())
 
 
 def _backbone(params: Params) -> Ranker:
-    """All its layers, mean-pooled, compared by cosine: as models that find similar sentences are made to be used."""
-    folder = locate_backbone(params.backbone)
-    layers = pretrained_config(folder).num_hidden_layers
-    ranker = DotParams(layers=layers, pooling="mean", normalise=True)
-    return _ready(begin_ranker(ranker, pretrained(folder), params.tokens, TextTokenizer(layout.TOKENS)))
-
-
-def _ready(ranker: Ranker) -> Ranker:
-    ranker.train(False)
-    return ranker.on(chosen_device())
+    return whole_backbone(params, params.backbone)

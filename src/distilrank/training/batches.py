@@ -15,6 +15,7 @@ from distilrank.data.ragged import RaggedIds, Rows, StoredTexts, TripleRows
 from distilrank.errors import ScoreError
 from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.inputs import stored_batch
+from distilrank.training.positives import Positives
 from distilrank.training.processes import ALONE, Processes
 
 # How many times the tokens that are read at once may meet at once, which costs little of what reading does.
@@ -24,11 +25,19 @@ _MEETINGS = 64
 class TripleDataset(Dataset[int]):
     """Triples by number: `rows` say which of the `texts` they are, the positive before its n negatives.
 
-    `teacher` (triples, 1 + n) has its scores of them in this order. Raises ScoreError for scores of another shape.
+    `teacher` (triples, 1 + n) has its scores of them in this order. `positives` are known; None: those of the triples.
+    Raises ScoreError for scores of another shape.
     """
 
-    def __init__(self, rows: TripleRows, texts: StoredTexts, teacher: npt.NDArray[np.float32] | None) -> None:
+    def __init__(
+        self,
+        rows: TripleRows,
+        texts: StoredTexts,
+        teacher: npt.NDArray[np.float32] | None,
+        positives: Positives | None = None,
+    ) -> None:
         self.rows, self.texts, self.teacher = rows, texts, teacher
+        self.positives = positives or Positives.of(rows.queries, rows.passages[:, 0])
         if teacher is not None and teacher.shape != rows.passages.shape:
             raise ScoreError(
                 "teacher scores",
@@ -50,7 +59,8 @@ class Collator:
 
     Together are at most `tokens`, padding included. Where `every` query meets every passage, pairs are all of the
     first query's, then the second's; else those of the triples. A ranker that `reads_pairs` gets them, too, by length.
-    Each of several processes lays out its share: triples of about as many tokens as another's.
+    Each of several processes lays out its share: triples of about as many tokens as another's. `taught_by` lays them
+    out once more, for a teacher that scores the batch.
     """
 
     triples: TripleDataset
@@ -58,6 +68,7 @@ class Collator:
     every: bool = False
     reads_pairs: bool = False
     among: Processes = ALONE
+    taught_by: "Collator | None" = None
 
     def __call__(self, numbers: Sequence[int]) -> dict[str, Any]:
         """`queries`, `passages` and `pairs` of this process's share, for a Step; `order` (pairs,): where the score of
@@ -68,9 +79,9 @@ class Collator:
         from which place on this process's passages stand among those of all, and how many these are; where every query
         meets every passage alone.
 
-        Of the whole batch: query_rows (batch,) and passage_rows (batch, 1 + n), by which texts are known; teacher
-        (batch, 1 + n), where there is one; and numbers, of the triples, as a list. tokens and padding: how many this
-        process encodes.
+        Of the whole batch: known (batch, 1 + n) or (batch, batch * (1 + n)), which of the passages that a query meets
+        are positives of it; teacher (batch, 1 + n), where there is one; and numbers, of the triples, as a list. tokens
+        and padding: how many this process encodes. in_batch: what `taught_by` makes of the same triples.
         """
         chosen, texts, rows = np.asarray(numbers), self.triples.texts, self.triples.rows
         shares = self._shares(chosen)
@@ -93,8 +104,7 @@ class Collator:
             "mine": torch.from_numpy(mine),
             "query_of": torch.from_numpy(queries.places),
             "passage_of": torch.from_numpy(passage_of),
-            "query_rows": torch.from_numpy(rows.queries[chosen]),
-            "passage_rows": torch.from_numpy(rows.passages[chosen]),
+            "known": torch.from_numpy(self._known(chosen)),
             "numbers": chosen.tolist(),
             "every": self.every,
             "tokens": tokens,
@@ -104,7 +114,13 @@ class Collator:
             batch["among"] = (int(starts[own]), int(starts[-1]))
         if self.triples.teacher is not None:
             batch["teacher"] = torch.from_numpy(self.triples.teacher[chosen])
+        if self.taught_by:
+            batch["in_batch"] = self.taught_by(numbers)
         return batch
+
+    def _known(self, chosen: Rows) -> npt.NDArray[np.bool_]:
+        queries, passages = (rows[chosen] for rows in self.triples.rows)
+        return self.triples.positives.among(queries, passages.ravel() if self.every else passages)
 
     def _shares(self, chosen: Rows) -> list[Rows]:
         """The places in the batch of each process's triples, in their order: the longest are dealt out first."""

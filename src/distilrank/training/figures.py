@@ -10,15 +10,19 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from distilrank.rankers.base import Encoded
+
 # The norm of the gradient before it is cut: Trainer's own figure, by Trainer's name.
 GRADIENT_NORM = "grad_norm"
 PADDING = "padding"
 MARGINS = {"student": "margin/student", "teacher": "margin/teacher"}
+# Of a ranker that is penalised for them: how many of a text's entries are not 0.
+ENTRIES = {"queries": "entries/queries", "passages": "entries/passages"}
 # These differ from run to run, so that no output of a stage may hold them.
 TOKENS_PER_SECOND, GPU_MEMORY = "tokens_per_second", "gpu_memory_gib"
 # The time of all validations so far, as a share of that of the steps.
 VALIDATION_SHARE = "validation_share"
-NAMES = (GRADIENT_NORM, PADDING, *MARGINS.values(), TOKENS_PER_SECOND, GPU_MEMORY)
+NAMES = (GRADIENT_NORM, PADDING, *MARGINS.values(), *ENTRIES.values(), TOKENS_PER_SECOND, GPU_MEMORY)
 
 
 class Figures(TrainerCallback):
@@ -46,10 +50,17 @@ class Figures(TrainerCallback):
         if "teacher" in batch:
             self._add_margins("teacher", batch["teacher"])
 
+    def add_entries(self, queries: Encoded, passages: Encoded) -> None:
+        """Of the same batch, the texts of its triples."""
+        for side, texts in (("queries", queries), ("passages", passages)):
+            of_a_text = texts.values.count_nonzero() / len(texts.mask)
+            self._entries[side] = [*self._entries.get(side, []), of_a_text]
+
     def take(self) -> dict[str, float]:
         """By NAMES, all but the gradient's norm; margins are means over triples of the positive's score less the mean
-        of the negatives', and memory is the most that the card has held so far."""
+        of the negatives', entries are means over texts, and memory is the most that the card has held so far."""
         figures = {MARGINS[whose]: total.item() / self._triples for whose, total in self._margins.items()}
+        figures |= {ENTRIES[side]: torch.stack(some).mean().item() for side, some in self._entries.items()}
         figures[PADDING] = self._padding / (self._tokens + self._padding)
         # Behind the margins, for which a card has finished its work.
         seconds = time.perf_counter() - self._began
@@ -76,6 +87,7 @@ class Figures(TrainerCallback):
         self._began = math.inf
         self._tokens = self._padding = self._triples = 0
         self._margins: dict[str, Tensor] = {}
+        self._entries: dict[str, list[Tensor]] = {}
 
     def _add_margins(self, whose: str, scores: Tensor) -> None:
         margins = scores[:, 0] - scores[:, 1:].mean(1)

@@ -53,11 +53,11 @@ class Processes:
         every[rows] = own
         return self.sum(every)
 
-    def gathered(self, own: Encoded, start: int, count: int) -> Encoded:
-        """`count` rows: each process's own, from its `start` on, all filled up to the longest."""
-        length = self._highest(own.values.shape[1])
-        own = own.filled_up(length)
-        rows = torch.arange(start, start + len(own.mask), device=own.mask.device)
+    def gathered(self, own: Encoded, rows: Tensor, count: int) -> Encoded:
+        """`count` rows: each process's own, at their places, all filled up to the longest."""
+        if self.count == 1:
+            return own
+        own = own.filled_up(self._highest(own.values.shape[1]))
         return Encoded(self.whole(own.values, rows, count), self.whole(own.mask.byte(), rows, count).bool())
 
     def add_gradients(self, model: nn.Module) -> None:

@@ -7,8 +7,8 @@ several processes.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -37,7 +37,8 @@ class Step:
     """
 
     def __init__(self, ranker: Ranker, batch: dict[str, Any], how: Computed) -> None:
-        self._how, self._mine = how, batch["mine"]
+        self._how, self._mine, self._batch = how, batch["mine"], batch
+        self._triples: list[_OfTriples] = []
         self._queries = self._encoded(ranker.encode_queries, batch["queries"])
         self._passages = self._encoded(ranker.encode_passages, batch["passages"], batch.get("among"))
         queries, passages = self._queries.texts, self._passages.texts
@@ -54,6 +55,8 @@ class Step:
 
     def backward(self) -> None:
         """Adds this process's part of the gradient to that of the ranker's weights."""
+        for texts in self._triples:
+            texts.backward()
         assert self.scores.grad is not None
         torch.autograd.backward(self._placed, self.scores.grad[self._mine])
         assert self._met.grad is not None
@@ -62,6 +65,23 @@ class Step:
             piece.backward(gradient)
         self._passages.backward()
         self._queries.backward()
+
+    @cached_property
+    def texts_of_triples(self) -> tuple[Encoded, Encoded]:
+        """Encodings of the whole batch, leaves as well: queries (batch, ...), then passages (batch * (1 + n), ...).
+
+        A text stands as often as triples have it, so that no mean depends on which process has which.
+        """
+        passage_of = self._batch["passage_of"]
+        own = passage_of[self._mine] if self._batch["every"] else passage_of
+        group, count = own.shape[1], len(self._batch["numbers"])
+        places = (self._mine.unsqueeze(1) * group + torch.arange(group, device=own.device)).ravel()
+        self._triples = [
+            _OfTriples(self._queries.texts.at(self._batch["query_of"]), self._mine, count, self._how.among),
+            _OfTriples(self._passages.texts.at(own.ravel()), places, count * group, self._how.among),
+        ]
+        queries, passages = (one.texts for one in self._triples)
+        return queries, passages
 
     def _encoded(
         self,
@@ -105,7 +125,7 @@ class _Side:
     def __init__(self, pieces: list[_Piece], among: Processes, place: tuple[int, int] | None) -> None:
         self._pieces, self._among, self._place = pieces, among, place
         own = Encoded.joined([piece.made for piece in pieces])
-        texts = among.gathered(own, *place) if place else own
+        texts = among.gathered(own, _rows_of(own, place[0]), place[1]) if place else own
         # In float32, whatever they were computed in: many pairs add to the gradient of one text.
         values = texts.values.float() if texts.values.is_floating_point() else texts.values
         self.texts = Encoded(_leaf(values), texts.mask)
@@ -121,6 +141,20 @@ class _Side:
             rows, length = piece.made.values.shape[:2]
             piece.backward(gradient[start : start + rows, :length])
             start += rows
+
+
+class _OfTriples:
+    """The `own` texts of this process's triples among those of all, where they stand at `places` of `count`."""
+
+    def __init__(self, own: Encoded, places: Tensor, count: int, among: Processes) -> None:
+        self._own, self._places = own, places
+        whole = among.gathered(Encoded(own.values.detach(), own.mask), places, count)
+        self.texts = Encoded(_leaf(whole.values), whole.mask)
+
+    def backward(self) -> None:
+        gradient = self.texts.values.grad
+        if gradient is not None:
+            torch.autograd.backward(self._own.values, gradient[self._places, : self._own.values.shape[1]])
 
 
 class _RandomState:
@@ -139,6 +173,16 @@ class _RandomState:
             if self._card is not None:
                 torch.cuda.set_rng_state(self._card)
             yield
+
+
+@torch.no_grad()
+def scores_alone(ranker: Ranker, batch: dict[str, Any], how: Computed) -> Tensor:
+    """A Step's scores of a ranker that does not learn: graphs that would be made again are never kept."""
+    return Step(ranker, batch, replace(how, again=True)).scores.detach()
+
+
+def _rows_of(texts: Encoded, start: int) -> Tensor:
+    return torch.arange(start, start + len(texts.mask), device=texts.mask.device)
 
 
 def _leaf(values: Tensor) -> Tensor:

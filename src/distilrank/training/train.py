@@ -20,6 +20,7 @@ from distilrank.training.checkpoints import how_to_go_on, last_whole, newest, of
 from distilrank.training.figures import GRADIENT_NORM, MARGINS, PADDING
 from distilrank.training.history import History
 from distilrank.training.lora import merged
+from distilrank.training.order import find_topics, order_of
 from distilrank.training.processes import ALONE, Processes
 from distilrank.training.trainer import (
     EVAL,
@@ -42,6 +43,7 @@ def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = 
     checkpoint = last_whole(work)
     state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)) if checkpoint else None
     if state is None or not _has_ended(state):
+        find_topics(task, work)
         among.tell(str(work))
         if among.count > 1:
             print(f"training in {among.count} processes", flush=True)
@@ -83,7 +85,10 @@ def _train(
         arguments = training_arguments(task.params, work, device)
         if not among.first:
             arguments.save_strategy = SaveStrategy.NO
-        trainer = RankerTrainer(task, arguments, among)
+        order = order_of(task, work)
+        if order and among.first:
+            print(order, flush=True)
+        trainer = RankerTrainer(task, arguments, among, order)
         if task.params.patience is not None:
             trainer.add_callback(EarlyStoppingCallback(task.params.patience))
         trainer.add_callback(Watch(advance, observe))
@@ -97,7 +102,7 @@ def refuse_too_many(task: TrainingTask, among: Processes) -> None:
     params, triples = task.params, len(task.triples)
     last = triples % params.batch_size
     is_reached = params.steps * params.accumulate > triples // params.batch_size
-    smallest = last if last and is_reached else params.batch_size
+    smallest = last if last and is_reached and not params.batches else params.batch_size
     if among.count > smallest:
         raise WorkerError(
             "DISTILRANK_LAUNCHER",

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Sampler
 from transformers import (
     PrinterCallback,
     Trainer,
@@ -18,19 +19,22 @@ from transformers import (
     TrainingArguments,
 )
 
+from distilrank.data.ragged import Rows
 from distilrank.losses import Loss
 from distilrank.progress import Advance
 from distilrank.rankers.base import Ranker
+from distilrank.retrieval.vectors import Vectors
 from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.checkpoints import keep
 from distilrank.training.divergence import Divergence
 from distilrank.training.figures import GRADIENT_NORM, NAMES, VALIDATION_SHARE, Figures
-from distilrank.training.in_batch import own_triples, positive_first
+from distilrank.training.in_batch import InBatchLesson
 from distilrank.training.learning_rates import parameter_groups
 from distilrank.training.lora import add_adapters, weights_that_learn
+from distilrank.training.objective import Objective, own_of
 from distilrank.training.processes import ALONE, Processes
-from distilrank.training.step import Computed, Step
+from distilrank.training.step import Computed, Step, scores_alone
 
 # Told of figures as they come: {"loss": ..., "padding": ...}, or a validation's: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]
@@ -46,7 +50,8 @@ _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with
 class TrainingTask:
     """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10 by kind of task.
 
-    Where several processes train, each of them validates its share.
+    Where several processes train, each of them validates its share. `in_batch` is learned beside the loss. `vectors`
+    are those of queries, by which they fall into topics where the params ask for that.
     """
 
     begin: Callable[[], Ranker]
@@ -54,28 +59,33 @@ class TrainingTask:
     loss: Loss
     triples: TripleDataset
     validate: Callable[[Ranker, Processes], Mapping[str, float]]
+    in_batch: InBatchLesson | None = None
+    vectors: Callable[[Rows], Vectors] | None = None
 
 
 class RankerTrainer(Trainer):
     """Scores groups of passages, compares them by the task's loss, and validates as the task does."""
 
-    def __init__(self, task: TrainingTask, arguments: TrainingArguments, among: Processes = ALONE) -> None:
-        self.ranker, self.task, self._among = task.begin(), task, among
+    def __init__(
+        self,
+        task: TrainingTask,
+        arguments: TrainingArguments,
+        among: Processes = ALONE,
+        order: "Sampler[int] | None" = None,
+    ) -> None:
+        """`order` is that of the triples; None: at random, each once per epoch."""
+        self.ranker, self.task, self._among, self._order = task.begin(), task, among, order
         if task.params.lora:
             add_adapters(self.ranker, task.params.lora)
+        self._objective = Objective(task.loss, task.in_batch)
+        self._teacher = task.in_batch.load() if task.in_batch else None
         # Trainer wants a data set to validate on, though `evaluate` has the task's own.
         super().__init__(
             model=self.ranker,
             args=arguments,
             train_dataset=task.triples,
             eval_dataset=task.triples,
-            data_collator=Collator(
-                task.triples,
-                _tokens_together(task.params, arguments.device),
-                task.loss.in_batch,
-                self.ranker.params.reads_pairs,
-                among,
-            ),
+            data_collator=self._collator(_tokens_together(task.params, arguments.device)),
         )
         self.remove_callback(PrinterCallback)
         self._divergence, self._figures = Divergence(), Figures()
@@ -84,6 +94,9 @@ class RankerTrainer(Trainer):
         if task.params.gradient_checkpointing:
             backbone: Any = self.ranker.get_submodule("backbone")
             backbone.activation_checkpointing_enable({"use_reentrant": False})
+
+    def _get_train_sampler(self, *_: Any) -> "Sampler[int] | None":
+        return self._order or super()._get_train_sampler()
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Trainer's own choice of optimiser, with our groups."""
@@ -98,7 +111,7 @@ class RankerTrainer(Trainer):
         batch: dict[str, Any] = self._prepare_inputs(inputs)
         with self._among.own_dropout(self.args.seed, self.state.global_step, batch["numbers"][0]):
             step = Step(self.ranker, batch, self._how)
-            loss = self._loss(step.scores, batch)
+            loss = self._loss(step, batch)
             self._divergence.check(loss.item(), self.state.global_step + 1, batch["numbers"])
             loss = loss / self.current_gradient_accumulation_steps
             self.accelerator.backward(loss)
@@ -107,13 +120,23 @@ class RankerTrainer(Trainer):
             self._among.add_gradients(self.ranker)
         return loss.detach()
 
-    def _loss(self, scores: Tensor, batch: dict[str, Any]) -> Tensor:
-        own = scores
-        if self.task.loss.in_batch:
-            own = own_triples(scores)
-            scores = positive_first(scores, batch["query_rows"], batch["passage_rows"])
-        self._figures.add(batch, own)
-        return self.task.loss(scores, batch.get("teacher"))
+    def _loss(self, step: Step, batch: dict[str, Any]) -> Tensor:
+        self._figures.add(batch, own_of(step.scores, batch))
+        taught = scores_alone(self._teacher, batch["in_batch"], self._how) if self._teacher else None
+        loss = self._objective(step.scores, batch, taught)
+        return loss + self._penalty(step) if self.ranker.params.penalised else loss
+
+    def _penalty(self, step: Step) -> Tensor:
+        queries, passages = step.texts_of_triples
+        self._figures.add_entries(queries, passages)
+        return self.ranker.penalty(queries, passages, (self.state.global_step + 1) / self.task.params.steps)
+
+    def _collator(self, tokens: int) -> Collator:
+        task, every, among = self.task, self._objective.every, self._among
+        layout = None
+        if task.in_batch:
+            layout = Collator(TripleDataset(task.triples.rows, task.in_batch.texts, None), tokens, every, among=among)
+        return Collator(task.triples, tokens, every, self.ranker.params.reads_pairs, among, layout)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:

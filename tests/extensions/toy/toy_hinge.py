@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from distilrank.losses import Loss, margins
+from distilrank.losses import Loss, margins, mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,4 +17,4 @@ class Hinge(Loss):
     width: float = 1.0
 
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
-        return (self.width - margins(scores)).clamp(min=0).mean()
+        return mean((self.width - margins(scores)).clamp(min=0))

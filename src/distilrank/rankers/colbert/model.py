@@ -9,6 +9,9 @@ from distilrank.rankers.colbert.params import ColbertParams
 from distilrank.rankers.scale import Scale
 from distilrank.rankers.transformer import TransformerRanker
 
+# Similarities of tokens at once, where every query meets every passage: 64 MiB in float32.
+_MOST_SIMILARITIES = 2**24
+
 
 class ColbertRanker(TransformerRanker):
     """Projects every token, [CLS] and [SEP] included. The dot product is not normalised unless the config says so.
@@ -46,11 +49,17 @@ class ColbertRanker(TransformerRanker):
         return _highest_summed(similarities.unsqueeze(2), queries.mask, passages.mask[:, None, None]).squeeze(1)
 
     def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
-        with in_float32(passages):
-            # As one product: to spread queries over passages would copy both.
-            similarities = queries.values.float().flatten(0, 1) @ passages.values.float().flatten(0, 1).T
-        each = similarities.view(*queries.mask.shape, *passages.mask.shape)
-        return _highest_summed(each, queries.mask, passages.mask)
+        vectors = passages.values.float().flatten(0, 1)
+
+        def interact(some: Tensor, mask: Tensor) -> Tensor:
+            with in_float32(passages):
+                # As one product: to spread queries over passages would copy both.
+                similarities = some.float().flatten(0, 1) @ vectors.T
+            return _highest_summed(similarities.view(*mask.shape, *passages.mask.shape), mask, passages.mask)
+
+        at_once = max(1, _MOST_SIMILARITIES // (queries.mask.shape[1] * len(vectors)))
+        blocks = zip(queries.values.split(at_once), queries.mask.split(at_once), strict=True)
+        return torch.cat([interact(*block) for block in blocks])
 
     def longest(self) -> int:
         return max(self._query_positions, self.config.passage_length + 2)
@@ -73,6 +82,7 @@ def _highest_summed(similarities: Tensor, queries: Tensor, passages: Tensor) -> 
     Of similarities (rows, query length, passages, passage length), by the masks of queries (rows, query length) and of
     passages, which spread over similarities, to (rows, passages).
     """
-    lowest = torch.finfo(similarities.dtype).min
-    best = similarities.masked_fill(~passages, lowest).amax(-1)
+    masked = similarities.masked_fill(~passages, torch.finfo(similarities.dtype).min)
+    # A training keeps of `max` which token was highest, of `amax` all similarities; without one `amax` is faster.
+    best = masked.max(-1).values if masked.requires_grad else masked.amax(-1)
     return best.masked_fill(~queries.unsqueeze(2), 0).sum(1)

@@ -11,6 +11,7 @@ class ColbertParams(ScaledParams):
     """ColBERT: one vector per token; for each of the query's the highest product, summed."""
 
     takes_maxima: ClassVar[bool] = True
+    meets_in_products: ClassVar[bool] = True
 
     architecture: Literal["colbert"] = "colbert"
 

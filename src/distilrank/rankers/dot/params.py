@@ -11,6 +11,7 @@ class DotParams(ScaledParams):
     """BERT_DOT: one vector per text, and one product."""
 
     one_vector: ClassVar[bool] = True
+    meets_in_products: ClassVar[bool] = True
 
     architecture: Literal["dot"] = "dot"
 

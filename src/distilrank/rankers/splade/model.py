@@ -60,6 +60,13 @@ class SpladeRanker(TransformerRanker):
     def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
         return all_products(queries, passages)
 
+    def penalty(self, queries: Encoded, passages: Encoded, done: float) -> Tensor:
+        """FLOPS of queries and of passages (Paria et al., arXiv 2004.05665, section 4), as SPLADE v2 weighs them."""
+        ramp = self.params.flops_ramp
+        risen = min(1.0, done / ramp) ** 2 if ramp else 1.0
+        costs = self.params.flops_queries * _flops(queries) + self.params.flops_passages * _flops(passages)
+        return risen * costs
+
     def longest(self) -> int:
         return max(self.config.query_length, self.config.passage_length) + 2
 
@@ -90,3 +97,8 @@ class SpladeRanker(TransformerRanker):
         if torch.is_grad_enabled():
             return torch.cat([part.max(1).values for part in parts])
         return torch.cat([part.amax(1) for part in parts])  # several times as fast on a processor
+
+
+def _flops(texts: Encoded) -> Tensor:
+    """Over the vocabulary, the sum of (mean weight)^2: by it, an entry that many texts share costs the most."""
+    return texts.values.squeeze(1).float().mean(0).square().sum()

@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from distilrank.rankers.params import RankerParams
 
 
@@ -9,5 +11,20 @@ class SpladeParams(RankerParams):
     """SPLADE: one weight for each entry of the vocabulary. An index of dense vectors does not hold it."""
 
     takes_maxima: ClassVar[bool] = True
+    meets_in_products: ClassVar[bool] = True
 
     architecture: Literal["splade"] = "splade"
+
+    flops_queries: float = Field(ge=0, default=0.0)
+    """How much a training penalises what the queries' vectors would cost an inverted index, so that they become sparse:
+    what the FLOPS of Paria et al. is multiplied by."""
+
+    flops_passages: float = Field(ge=0, default=0.0)
+    """The same of passages."""
+
+    flops_ramp: float = Field(ge=0, le=1, default=0.33)
+    """The share of the steps in which both rise quadratically from 0."""
+
+    @property
+    def penalised(self) -> bool:
+        return self.flops_queries > 0 or self.flops_passages > 0

@@ -111,7 +111,7 @@ def _known(measured: dict[str, ReportedRanker], names: list[str | None]) -> list
 
 def _described(student: "Student") -> str:
     start = ["from its teacher's layers"] if student.start == "teacher" else []
-    return ", ".join([student.ranker.architecture, str(student.loss), *start])
+    return ", ".join([student.ranker.architecture, student.losses, *start])
 
 
 def _cells(

@@ -83,7 +83,7 @@ def _students(params: Params) -> Iterator[dict[str, Any]]:
             yield {
                 "name": distilled_name(name, teacher),
                 "role": "taught",
-                "description": f"{kind}, taught by {teacher}, {student.loss}",
+                "description": f"{kind}, taught by {teacher}, {student.losses}",
                 "colour": _shade(hues[kind], 100 - taught[kind] * min(35, 50 // max(most, 1))),
                 "student": name,
                 "teacher": teacher,

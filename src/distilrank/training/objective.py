@@ -1,0 +1,42 @@
+"""What a training minimises: the loss of its triples, and that of an in-batch teacher."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from distilrank.losses import Loss
+from distilrank.training.in_batch import InBatchLesson, own_triples, positive_first, without_positives
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Losses of the scores of a batch, as Collator lays it out."""
+
+    loss: Loss
+    in_batch: InBatchLesson | None = None
+
+    @property
+    def every(self) -> bool:
+        """Whether it needs every query's scores with every passage of its batch."""
+        return self.loss.in_batch or self.in_batch is not None
+
+    def __call__(self, scores: Tensor, batch: dict[str, Any], taught: Tensor | None) -> Tensor:
+        """Of a Step's scores; `taught` are those of the in-batch teacher, where there is one."""
+        known = batch["known"]
+        if self.loss.in_batch:
+            loss = self.loss(positive_first(scores, known))
+        else:
+            own = own_of(scores, batch)
+            if not self.loss.needs_teacher:
+                own = without_positives(own, own_of(known, batch))
+            loss = self.loss(own, batch.get("teacher"))
+        if self.in_batch is None or taught is None:
+            return loss
+        everywhere = self.in_batch.loss(positive_first(scores, known), positive_first(taught, known))
+        return loss + self.in_batch.weight * everywhere
+
+
+def own_of(scores: Tensor, batch: dict[str, Any]) -> Tensor:
+    """(batch, 1 + negatives): what the triples have of a Step's scores, or of what is laid out as they are."""
+    return own_triples(scores) if batch["every"] else scores
