@@ -4,6 +4,7 @@ DVC can look up neither the triples of a student in a matrix nor the names that 
 """
 
 import json
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
 from distilrank.config.derived import Distillation, distillations, index_names, labelled_sets
 from distilrank.config.entries import PARAMS_FILE, Entries
+from distilrank.config.starts import source_of
 from distilrank.errors import InputError
+from distilrank.sections.mining import MinedTriples
 
 GRAPH_FILE = Path("graph.yaml")
 _HEADING = f"# The stages that {PARAMS_FILE} asks for, as dvc.yaml reads them. `distilrank lock` writes this file.\n"
@@ -45,25 +48,54 @@ def graph_text(params: Entries) -> str:
 
 
 def graph(params: Entries) -> dict[str, Any]:
-    """What dvc.yaml reads: each teacher's triples, the sets to be labelled and by whom, the trainings, the indexes."""
+    """What dvc.yaml reads: each teacher's triples, the sets that are not mined, and what those that are come from; the
+    sets to be labelled and by whom, the trainings, the indexes."""
+    mined = params.mined_triples()
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
         "teach": {name: {"triples": params.learned_by(teacher)} for name, teacher in params.teachers.items()},
+        "triples": [name for name in params.triples if name not in mined],
+        "find": dict(chain.from_iterable(_find(params, name, one) for name, one in mined.items())),
+        "mine": {name: {"filter": _filter(one)} for name, one in mined.items()},
         "labelled": labelled_sets(params),
         "score": [*params.teachers],
         "ensemble": [*params.ensembles],
         "import": [*params.imports],
-        "distil": {one.model: _distil(one) for one in trainings},
+        "distil": {one.model: _distil(params, one) for one in trainings},
         "index": index_names(params),
     }
 
 
-def _distil(one: Distillation) -> dict[str, str]:
-    """The student, the words of the command, and where what it learns from stands."""
+def _find(params: Entries, triples: str, one: MinedTriples) -> Iterator[tuple[str, dict[str, Any]]]:
+    """By a stage's name, where in `from` each source stands, and what searches: a model, by its index if it has one."""
+    for number, source in enumerate(one.source_names()):
+        model = index = layout.COLLECTION
+        if source in one.models():
+            model = index = layout.MODELS / source
+        if source in index_names(params):
+            index = layout.INDEXES / source
+        stage = {"triples": triples, "source": source, "number": number}
+        yield f"{triples}-{source}", stage | {"model": model.as_posix(), "index": index.as_posix()}
+
+
+def _filter(one: MinedTriples) -> str:
+    """The teacher that filters; of triples without one, what they are made of anyway."""
+    return (layout.MODELS / one.filter.teacher if one.filter else layout.COLLECTION).as_posix()
+
+
+def _distil(params: Entries, one: Distillation) -> dict[str, str]:
+    """The student, the words of the command, where what it learns from stands, and the model that it starts from; of
+    one that starts from a pretrained transformer, what it is made of anyway."""
     options = [
         *(["--teacher", one.teacher] if one.teacher else []),
         *(["--control"] if one.control else []),
         *(["--seed", str(one.seed)] if one.seed is not None else []),
     ]
     source = layout.LABELS / one.triples / one.teacher if one.teacher else layout.TRIPLES / one.triples
-    return {"student": one.student, "words": " ".join([one.student, *options]), "learns_from": source.as_posix()}
+    start = source_of(params, one.student, one.teacher).model
+    return {
+        "student": one.student,
+        "words": " ".join([one.student, *options]),
+        "learns_from": source.as_posix(),
+        "start": (layout.MODELS / start if start else layout.TOKENS).as_posix(),
+    }

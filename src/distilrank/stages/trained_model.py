@@ -16,18 +16,19 @@ from distilrank.artifacts.locks import alone_with
 from distilrank.artifacts.work import work_directory
 from distilrank.config.models import Student, Teacher
 from distilrank.config.params import Params
-from distilrank.data.backbone import locate_backbone
+from distilrank.config.starts import Source
 from distilrank.data.collection import TRAIN, Collection
-from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_other_vocabulary
+from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, InputError, TrainingError
 from distilrank.labels.labels import scores_of
 from distilrank.losses.base import Loss
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
-from distilrank.rankers.loading import check_fits, pretrained_config, trained_config
+from distilrank.rankers.loading import check_fits
+from distilrank.rankers.origin import Origin
 from distilrank.sections.training import Precision
-from distilrank.stages.begun import begun
+from distilrank.stages.begun import begun, origin_of
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.divergence import Diverged
@@ -45,14 +46,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Lesson:
     """What a model learns from: triples, with a teacher's scores or without, of these directories; whatever of the
-    params chose them; the trained ranker whose layers it starts from, else the backbone's; and the splits that the
-    triples' queries may be of."""
+    params chose them; what it starts from; and the splits that the triples' queries may be of."""
 
     loss: Loss
     triples: pl.DataFrame
     inputs: list[Path]
     chosen_by: Mapping[str, Any]
-    start: Path | None = None
+    start: Source
     splits: tuple[str, ...] = (TRAIN,)
 
 
@@ -63,11 +63,18 @@ def build_model(
 
     Of several processes that were launched together, the first alone writes and tracks.
     """
-    task = _task(params, section, lesson)
+    origin, tokenizer = origin_of(params, lesson.start), TextTokenizer(layout.TOKENS)
+    fits = check_fits(section.ranker, origin.config(), params.tokens, tokenizer)
+    check_adapters(fits, section.training.lora)
+    along = origin.comes_along(fits)
+    task = _task(params, section, lesson, origin)
     with together(chosen_device()) as among:
         refuse_too_many(task, among)
         if among.first:
-            _write_model(stage, name, _used(params, section, lesson), lesson, partial(train, task, among=among), track)
+            if along:
+                print(f"models/{name}: {' and '.join(along)} of {lesson.start} come along with its layers", flush=True)
+            used = _used(params, section, lesson, along)
+            _write_model(stage, name, used, lesson, partial(train, task, among=among), track)
         else:
             # The first tells of it.
             with suppress(Diverged):
@@ -83,7 +90,7 @@ def _write_model(
     track: Track,
 ) -> None:
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.inputs]
-    inputs += [lesson.start] if lesson.start else []
+    inputs += [layout.MODELS / lesson.start.model] if lesson.start.model else []
     with (
         alone_with(layout.MODELS / name),
         work_directory(f"train-{name}", stage, used, inputs) as work,
@@ -103,12 +110,13 @@ def _write_model(
         record.finish(layout.MODELS / name)
 
 
-def _used(params: Params, section: Teacher | Student, lesson: Lesson) -> dict[str, Any]:
+def _used(params: Params, section: Teacher | Student, lesson: Lesson, along: list[str]) -> dict[str, Any]:
     """What of the params makes the model what it is."""
     return {
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),
         "loss": lesson.loss.model_dump(),
+        "start": {"from": str(lesson.start), "came along": along},
         **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
         "backbone": (section.backbone or params.backbone).model_dump(),
@@ -132,14 +140,9 @@ def _saved_batch(name: str, lesson: Lesson, work: Path) -> Iterator[None]:
         ) from error
 
 
-def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> TrainingTask:
+def _task(params: Params, section: Teacher | Student, lesson: Lesson, origin: Origin) -> TrainingTask:
     """The training, once all that could refuse it has been asked."""
-    backbone = locate_backbone(section.backbone or params.backbone)
-    tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
-    if section.backbone:
-        refuse_other_vocabulary(backbone, tokenizer)
-    config = trained_config(lesson.start) if lesson.start else pretrained_config(backbone)
-    check_adapters(check_fits(section.ranker, config, params.tokens, tokenizer), section.training.lora)
+    tokens = TokenStore.open(layout.TOKENS)
     _refuse_precision(section.training.precision, chosen_device())
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     collection = Collection.read(layout.COLLECTION)
@@ -147,7 +150,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     validate = DevValidation(collection, candidates, tokens, params.validation, section.training.precision)
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     dataset = TripleDataset(tokens.triple_rows(lesson.triples), tokens.texts, scores)
-    begin = partial(begun, params, section, lesson.start)
+    begin = partial(begun, params, section, origin)
     return TrainingTask(begin, section.training, lesson.loss, dataset, validate)
 
 

@@ -7,16 +7,17 @@ from functools import partial
 from accelerate.utils import set_seed  # type: ignore[import-untyped]  # untyped in accelerate
 
 from distilrank.artifacts import layout
-from distilrank.config.derived import Start, starts
+from distilrank.config.derived import starts
 from distilrank.config.names import BACKBONE
 from distilrank.config.params import Params
+from distilrank.config.starts import Start
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.loading import begin_ranker, pretrained, pretrained_config
-from distilrank.stages.begun import begun
+from distilrank.stages.begun import begun, origin_of
 
 
 def untrained(params: Params) -> Mapping[str, Callable[[], Ranker]]:
@@ -30,7 +31,7 @@ def _start(params: Params, start: Start) -> Ranker:
     student = params.student(start.student)
     # As the training begins, so that a head is the one that it begins with.
     set_seed(student.training.seed)
-    return _ready(begun(params, student, layout.MODELS / start.layers_of if start.layers_of else None))
+    return _ready(begun(params, student, origin_of(params, start.source)))
 
 
 def _backbone(params: Params) -> Ranker:
