@@ -1,6 +1,6 @@
 """What each training of a student begins from, as its `start` says."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distilrank.config.names import START, without_seed
 from distilrank.errors import ParamsError
@@ -23,6 +23,12 @@ class Source(NamedTuple):
         """As the report calls it: T1, or T1 (0, 2, 4)."""
         name = self.model or (self.pretrained.model if self.pretrained else BACKBONE)
         return f"{name} ({', '.join(map(str, self.layers))})" if self.layers else name
+
+    def told(self) -> dict[str, Any]:
+        """As a manifest has it."""
+        layers, pretrained = list(self.layers) if self.layers else None, self.pretrained
+        where = pretrained.model_dump() if pretrained else {"model": self.model}
+        return where | {"layers": layers}
 
 
 class Start(NamedTuple):

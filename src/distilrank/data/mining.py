@@ -40,9 +40,7 @@ def mine_triples(
         triples = _some(draws, params.count, filtered)
         counts |= filtered.counts
     if len(triples) < params.count:
-        raise too_few(
-            name, params.count, len(triples), "widen its ranks, name more sources or lower its filter's margin"
-        )
+        raise too_few(name, params.count, len(triples), "widen its ranks, or lower its filter's margin")
     return triples.select("query_id", "positive_id", "negative_ids"), counts
 
 

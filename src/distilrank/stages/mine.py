@@ -35,7 +35,10 @@ def mine(params: Params, name: str, track: Track) -> None:
     section = params.mined(name)
     collection = Collection.read(layout.COLLECTION)
     places = {source: layout.FOUND / name / source for source in section.source_names()}
-    found = {source: pl.read_parquet(built(place / FOUND)) for source, place in places.items()}
+    found = {
+        source: pl.read_parquet(built(place / FOUND), columns=["query_id", "passage_id"])
+        for source, place in places.items()
+    }
     model = [layout.MODELS / section.filter.teacher] if section.filter else []
     inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *places.values(), *model]
     used = section.model_dump()

@@ -116,7 +116,7 @@ def _used(params: Params, section: Teacher | Student, lesson: Lesson, along: lis
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),
         "loss": lesson.loss.model_dump(),
-        "start": {"from": str(lesson.start), "came along": along},
+        "start": lesson.start.told() | {"came along": along},
         **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
         "backbone": (section.backbone or params.backbone).model_dump(),
