@@ -34,14 +34,19 @@ def mine_triples(
         "known positives among them": known,
         "queries left without enough": positives["query_id"].n_unique() - groups["query_id"].n_unique(),
     }
+    _refuse_too_few(name, params.count, len(draws))
     triples = draws[: params.count]
     if params.filter and scores_of:
         filtered = _Filtered(params.negatives, params.filter.margin, scores_of)
         triples = _some(draws, params.count, filtered)
         counts |= filtered.counts
-    if len(triples) < params.count:
-        raise too_few(name, params.count, len(triples), "widen its ranks, or lower its filter's margin")
+    _refuse_too_few(name, params.count, len(triples))
     return triples.select("query_id", "positive_id", "negative_ids"), counts
+
+
+def _refuse_too_few(name: str, count: int, there: int) -> None:
+    if there < count:
+        raise too_few(name, count, there, "widen its ranks, or lower its filter's margin")
 
 
 def _pool(positives: pl.DataFrame, found: Mapping[str, pl.DataFrame]) -> tuple[pl.DataFrame, int]:

@@ -1,8 +1,8 @@
 """mine: a set of training triples whose negatives sources found, without those that a teacher takes for relevant."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 
 import polars as pl
@@ -58,26 +58,28 @@ def mine(params: Params, name: str, track: Track) -> None:
 @contextmanager
 def _scorer(params: Params, name: str, teacher: str, inputs: list[Path], track: Track) -> Iterator[Scorer]:
     """Scores by a teacher; whatever its store holds is not scored again, and whatever is scored stays there."""
-    place, section, model = Workplace.chosen(), params.scoring, layout.MODELS / teacher
-    if not place.ray_address:
+    workplace, section, model = Workplace.chosen(), params.scoring, layout.MODELS / teacher
+    if not workplace.ray_address:
         chosen_device()  # refused here; on Ray it is for the workers to say
     tokens, identity = TokenStore.open(layout.TOKENS), scorer_of(model, section.precision)
     used = params.mined(name).model_dump() | section.model_dump() | {"fingerprint": fingerprint_of(identity)}
+    numbers = count()
     # The store first: a second scoring by the same teacher waits there, until all is written.
     with (
         ScoreStore.opened(identity) as store,
         work_directory(f"mine-{name}", "mine", used, inputs) as work,
         track(f"mine-{name}", used, work) as record,
-        workers(Work(begin_scoring, model), place) as each,
+        workers(Work(begin_scoring, model), workplace) as each,
     ):
 
         def scores_of(triples: pl.DataFrame) -> pl.DataFrame:
             ranges, known = query_ranges(triples.lazy(), section.pairs_at_once), KnownPairs(triples.lazy(), tokens)
-            plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
+            # Of the same draws in the same order, a killed mining finds its plans again.
+            place = work / f"draws-{next(numbers)}"
+            plan = Plan.made(place / "plan", known, ranges, store, section.pairs_per_part)
             score_missing(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
-            scores = work / "scores"
-            shutil.rmtree(scores, ignore_errors=True)
-            scores.mkdir()
+            scores = place / "scores"
+            scores.mkdir(exist_ok=True)
             write_scores(scores, known, ranges, store)
             return scan_scores(scores).collect()
 
