@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import numpy
+import polars
 import pytest
 from moto.server import ThreadedMotoServer
 from ruamel.yaml import YAML
@@ -249,6 +250,47 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
         # T1b is dense as well.
         curves |= {"dev/retrieve/nDCG_at_10"} if name in ("T1b", *INDEXED) else set()
         assert {key for key in run.data.metrics if key.startswith("dev/")} == curves
+
+
+def with_a_second_round(project: Path) -> None:
+    """Adds a student that starts from dot-T1, and learns from triples that BM25 and dot-T1's index found."""
+    yaml = YAML(typ="safe", pure=True)
+    values = yaml.load(project / "params.yaml")
+    values["triples"]["mined"] = {
+        "from": ["bm25", "dot-T1"], "ranks": [2, 20], "negatives": 3, "count": 24,
+        "filter": {"teacher": "T1", "margin": 0.0},
+    }  # fmt: skip
+    values["students"]["dot2"] = values["students"]["dot"] | {"start": {"model": "dot-T1"}, "triples": "mined"}
+    yaml.dump(values, project / "params.yaml")
+    write_graph_of(project)
+
+
+def test_one_repro_builds_a_second_round_on_the_first(by_repro: Path, tmp_path: Path, command: Command) -> None:
+    project = clone(tmp_path)
+    shutil.copytree(by_repro / ".dvc" / "cache", project / ".dvc" / "cache", copy_function=os.link)
+    with_a_second_round(project)
+    done = command(project, "dvc", "repro", "distil@dot2-T1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    built = re.findall(r"^> distilrank (.*)$", done.stdout, re.MULTILINE)
+    assert built == ["find mined bm25", "find mined dot-T1", "mine mined", "score T1 mined", "distil dot2 --teacher T1"]
+    mined, found, model = (
+        json.loads((project / place / "manifest.json").read_text())
+        for place in ("data/triples/mined", "data/found/mined/dot-T1", "models/dot2-T1")
+    )
+    assert "indexes/dot-T1" in found["inputs"]
+    assert {"data/found/mined/bm25", "data/found/mined/dot-T1", "models/T1"} <= mined["inputs"].keys()
+    assert {"labels/mined/T1", "models/dot-T1"} <= model["inputs"].keys()
+    assert (mined["counts"]["triples"], mined["counts"]["negatives filtered"] > 0) == (24, True)
+    labels = polars.read_parquet(project / "labels/mined/T1/labels.parquet")
+    assert labels["negative_ids"].list.len().to_list() == [3] * 24
+    assert (labels["positive_score"] >= labels["negative_scores"].list.max()).all()
+    # What mining scored is not scored again.
+    [store] = (project / ".store/scores").iterdir()
+    runs = [run["run"] for run in json.loads((store / "manifest.json").read_text())["runs"]]
+    assert set(runs) == {"pairs scored by T1"}
+    assert sum(run["pairs"] for run in json.loads((store / "manifest.json").read_text())["runs"]) >= 24 * 4
+    again = command(project, "dvc", "repro", "distil@dot2-T1")
+    assert "Data and pipelines are up to date." in again.stdout
 
 
 def test_labels_are_looked_at(by_repro: Path) -> None:

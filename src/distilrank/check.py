@@ -9,11 +9,12 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
-from distilrank.config.derived import models_of
+from distilrank.config.derived import models_of, pretrained_below
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student, Teacher
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
+from distilrank.config.starts import Source, source_of
 from distilrank.data.backbone import locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 from distilrank.data.downloads import is_remote
@@ -75,6 +76,11 @@ def _places(params: Params) -> Iterator[_Place]:
     for name, triples in params.triples.items():
         if isinstance(triples, GivenTriples):
             yield _file(f"triples.{name}", triples, layout.TRIPLES / name, triples)
+    for name, mined in params.mined_triples().items():
+        for source, file in zip(mined.source_names(), mined.sources, strict=True):
+            if isinstance(file, FileElsewhere):
+                made_with = {"from": _dumped(file)}
+                yield _Place(f"triples.{name}.from.location", file.location, layout.FOUND / name / source, made_with)
     for name, one in params.imports.items():
         yield _file(f"imports.{name}", one, layout.LABELS / IMPORTED / name, one)
     for entry in _entries(params):
@@ -127,44 +133,48 @@ def _check_splits(params: Params, splits: set[str]) -> None:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A teacher or a student: how the params call it, the models that come of it, and what those start from."""
+    """A teacher or a student: how the params call it, the models that come of it, and the pretrained transformers that
+    those start from, in the end, with the layers that are taken."""
 
     name: str
     section: Teacher | Student
     models: list[str]
-    starts: list[Backbone]
+    starts: list[tuple[Backbone, tuple[int, ...] | None]]
 
 
 def _entries(params: Params) -> Iterator[_Entry]:
     for name, teacher in params.teachers.items():
-        yield _Entry(f"teachers.{name}", teacher, [name], [teacher.backbone or params.backbone])
+        yield _Entry(f"teachers.{name}", teacher, [name], [(teacher.backbone or params.backbone, None)])
     for name, student in params.students.items():
-        from_backbone = student.start == "backbone" or name in params.matrix.controls
-        starts = [student.backbone or params.backbone] if from_backbone else []
-        if student.start == "teacher":
-            # Of a teacher's layers, what its backbone says of widths and positions is true as well.
-            firsts = [params.teachers[params.members(teacher)[0]] for teacher in params.matrix.teachers]
-            starts += [first.backbone or params.backbone for first in firsts]
+        alone = [source_of(params, name, None)] if name in params.matrix.controls else []
+        sources = [*alone, *(source_of(params, name, teacher) for teacher in params.matrix.teachers)]
+        starts = [_pretrained(params, source) for source in sources]
         yield _Entry(f"students.{name}", student, models_of(params, name), starts)
+
+
+def _pretrained(params: Params, source: Source) -> tuple[Backbone, tuple[int, ...] | None]:
+    """Whose layers a source's are in the end. Which ones, of a trained model, params.yaml has checked."""
+    return pretrained_below(params, source), source.layers if source.pretrained else None
 
 
 def _check_rankers(params: Params) -> None:
     """Raises BackboneError where a ranker cannot be begun on what it is to start from; makes no weights."""
     # Heavy, and not needed to find a misspelt path.
-    from distilrank.rankers.loading import check_fits, pretrained_config
+    from distilrank.rankers.loading import check_fits
+    from distilrank.rankers.origin import Origin
     from distilrank.training.lora import check_adapters
 
     tokenizer = TextTokenizer(locate_description(params.backbone))
     for entry in _entries(params):
         ranker = entry.section.ranker
         with _said_of(entry.name):
-            for backbone in dict.fromkeys(entry.starts):
+            for backbone, layers in dict.fromkeys(entry.starts):
                 folder = locate_description(backbone)
                 if backbone != params.backbone:
                     refuse_other_vocabulary(folder, tokenizer)
                 # Word vectors of its own take no layers of a backbone's, and minutes to read.
                 if not ranker.files:
-                    begun = check_fits(ranker, pretrained_config(folder), params.tokens, tokenizer)
+                    begun = check_fits(ranker, Origin(folder, layers).config(), params.tokens, tokenizer)
                     check_adapters(begun, entry.section.training.lora)
 
 

@@ -32,6 +32,7 @@ def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) ->
     assert found["labelled"] == ["bm25", "few"]
     assert (found["score"], found["ensemble"], found["import"]) == (["T1", "T1b"], ["T2"], ["T9"])
     assert found["index"] == ["dot", "dot-T2", "dot-T9"]
+    assert {stage.pop("start") for stage in found["distil"].values()} == {"data/tokens"}
     own_seed = {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" not in model}
     assert own_seed == {
         "dot": ("dot", "dot", "data/triples/bm25", "data/tokens"),

@@ -1,7 +1,7 @@
 """Where each stage's output stands, from the root of the project. dvc.yaml names the same places.
 
 Each set of triples has a folder of its own below `TRIPLES`. Below `SCORES` and `LABELS` it has one with a folder per
-teacher.
+teacher, and below `FOUND` one per source where it is mined.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 COLLECTION = Path("data/collection")
 TOKENS = Path("data/tokens")
 CANDIDATES = Path("data/candidates")
+FOUND = Path("data/found")
 TRIPLES = Path("data/triples")
 MODELS = Path("models")
 SCORES = Path("scores")

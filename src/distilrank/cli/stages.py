@@ -13,6 +13,7 @@ from distilrank.config.names import IMPORTED
 
 Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
 Triples = Annotated[str, typer.Argument(help="A set of triples in params.yaml, such as bm25.")]
+Mined = Annotated[str, typer.Argument(help="A set of triples in params.yaml that is mined.")]
 Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, such as dot.")]
 
 
@@ -44,6 +45,23 @@ def triples(name: Triples) -> None:
     from distilrank.stages.triples import triples as stage
 
     stage(read_for("triples"), name)
+
+
+@app.command(rich_help_panel=STAGES)
+def find(triples: Mined, source: Annotated[str, typer.Argument(help="bm25, a model's name, or run-1.")]) -> None:
+    """Find passages for the training queries, as negatives of mined triples."""
+    from distilrank.stages.find import find as stage
+
+    stage(read_for("find"), triples, source)
+
+
+@app.command(rich_help_panel=STAGES)
+def mine(name: Mined) -> None:
+    """Mine a set of training triples from what its sources found."""
+    from distilrank.stages.mine import mine as stage
+    from distilrank.tracking import stage_run
+
+    stage(read_for("mine"), name, stage_run)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -3,14 +3,17 @@
 These are functions, and not methods of Params: what changes a result is of the code that its stage imports.
 """
 
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from distilrank.config.names import BACKBONE, IMPORTED, START, control_name, distilled_name, seeded_name
+from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_name, seeded_name
+from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
 from distilrank.sections.measuring import MEASURES, Measure
 
 if TYPE_CHECKING:
     from distilrank.config.entries import Entries
+    from distilrank.rankers.params import RankerParams
+    from distilrank.sections.data import Backbone
 
 
 class Distillation(NamedTuple):
@@ -25,14 +28,6 @@ class Distillation(NamedTuple):
     control: bool
     triples: str
     seed: int | None
-
-
-class Start(NamedTuple):
-    """What a training begins from: a student's ranker on the layers of a trained teacher, or of its backbone (None)."""
-
-    name: str
-    student: str
-    layers_of: str | None
 
 
 def measures_of(params: "Entries", kind: str) -> list[Measure]:
@@ -51,7 +46,7 @@ def control_of(params: "Entries", student: str, teacher: str) -> str | None:
     own = [name for name in params.matrix.controls_per_teacher if _differ_in_loss_alone(params, name, student)]
     if own:
         return control_name(own[0], teacher)
-    if params.students[student].start == "teacher" or teacher in params.imports:
+    if starts_from_teacher(params, student) or teacher in params.imports:
         return None
     return next((name for name in params.matrix.controls if _differ_in_loss_alone(params, name, student)), None)
 
@@ -64,8 +59,8 @@ def control_of_model(params: "Entries", model: str) -> str | None:
 
 def start_of(params: "Entries", student: str, teacher: str) -> Start:
     """What `student` begins from, taught by `teacher`; students that begin alike share what the first names."""
-    every = (_start(params, *pair) for pair in product(params.students, params.matrix.teachers))
-    wanted = _begun_from(params, _start(params, student, teacher))
+    every = (start_named(params, *pair) for pair in product(params.students, params.matrix.teachers))
+    wanted = _begun_from(params, start_named(params, student, teacher))
     return next(start for start in every if _begun_from(params, start) == wanted)
 
 
@@ -92,6 +87,29 @@ def ranker_names(params: "Entries") -> list[str]:
     return [BACKBONE, *params.teachers, *students]
 
 
+def trained_names(params: "Entries") -> list[str]:
+    """All trained models, those by `matrix.seeds` among them."""
+    return [*model_names(params), *seeded_names(params)]
+
+
+def ranker_of(params: "Entries", model: str) -> "RankerParams":
+    """The entry of a trained model's ranker."""
+    entry = params.teachers.get(model) or params.students[student_of(model)]
+    return entry.ranker
+
+
+def pretrained_below(params: "Entries", source: Source) -> "Backbone":
+    """The pretrained transformer whose layers a source's are in the end, as far as they are of one: a trained model has
+    widths and positions of what it started from."""
+    if source.pretrained or not source.model:
+        return source.pretrained or params.backbone
+    if source.model in params.teachers:
+        return params.teachers[source.model].backbone or params.backbone
+    trainings = chain.from_iterable(distillations(params, student) for student in params.students)
+    one = next(one for one in trainings if one.model == source.model)
+    return pretrained_below(params, source_of(params, one.student, one.teacher))
+
+
 def seeded_names(params: "Entries") -> list[str]:
     """The models of students and controls that are trained by `matrix.seeds`: measured, and nothing else."""
     return [one.model for student in params.students for one in distillations(params, student) if one.seed is not None]
@@ -100,9 +118,7 @@ def seeded_names(params: "Entries") -> list[str]:
 def built_alike(params: "Entries") -> list[list[str]]:
     """The trained models in groups: those of one architecture, with the same settings and backbone."""
     groups: dict[tuple[str, str], list[str]] = {}
-    entries = {
-        name: params.teachers.get(name) or params.students[name.partition("-")[0]] for name in model_names(params)
-    }
+    entries = {name: params.teachers.get(name) or params.students[student_of(name)] for name in model_names(params)}
     for name, entry in entries.items():
         groups.setdefault((str(entry.ranker), str(entry.backbone or params.backbone)), []).append(name)
     return list(groups.values())
@@ -179,15 +195,9 @@ def _differ_in_loss_alone(params: "Entries", student: str, other: str) -> bool:
     return _as_control(params, student) == _as_control(params, other)
 
 
-def _start(params: "Entries", student: str, teacher: str) -> Start:
-    # As stages/distil.py has it.
-    layers_of = params.members(teacher)[0] if params.students[student].start == "teacher" else None
-    return Start(f"{student}-{START}-{teacher}" if layers_of else f"{student}-{START}", student, layers_of)
-
-
 def _begun_from(params: "Entries", start: Start) -> tuple[object, ...]:
     student = params.students[start.student]
-    return student.ranker, student.backbone, student.training.seed, start.layers_of
+    return student.ranker, student.training.seed, start.source
 
 
 def _as_control(params: "Entries", student: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The sections of params.yaml, and their entries by name."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
@@ -11,8 +11,9 @@ from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
 from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
 from distilrank.sections.base import FileElsewhere, ModelName, Section
-from distilrank.sections.data import Backbone, Candidates, GivenTriples, Tokens, Triples, Unlabelled, drawn_or_given
+from distilrank.sections.data import Backbone, Candidates, GivenTriples, Tokens, Triples, Unlabelled
 from distilrank.sections.measuring import Evaluation, Latency, Promotion, Report
+from distilrank.sections.mining import MinedTriples
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Labels, Scoring, Validation
 
@@ -23,8 +24,17 @@ if TYPE_CHECKING:
 else:
     AnyIndex = one_of("kind", INDEX_KINDS)
     Collection = one_of("source", SOURCES, table_name)
+
+
+def _kind_of_triples(triples: Any) -> str:
+    """Those with a location are given, those that tell where they are `from` mined."""
+    keys = triples if isinstance(triples, dict) else triples.model_dump()
+    return "given" if "location" in keys else "mined" if "from" in keys else "drawn"
+
+
 AnyTriples = Annotated[
-    Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
+    Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")] | Annotated[MinedTriples, Tag("mined")],
+    Discriminator(_kind_of_triples),
 ]
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
@@ -43,7 +53,8 @@ class Entries(Section):
     candidates: Candidates = Candidates()
 
     triples: Annotated[dict[ModelName, AnyTriples], Field(min_length=1)] = Field(default={"bm25": Triples()})
-    """Sets of triples, by name, that rankers learn from: drawn, or given where there is a `location`."""
+    """Sets of triples, by name, that rankers learn from: given where there is a `location`, mined where there is a
+    `from`, else drawn."""
 
     unlabelled: Unlabelled | None = None
 
@@ -108,8 +119,15 @@ class Entries(Section):
         """The set of triples that it learns from, of those of `triples`."""
         return one.triples or next(iter(self.triples))
 
-    def triples_named(self, name: str) -> Triples | GivenTriples:
+    def triples_named(self, name: str) -> Triples | GivenTriples | MinedTriples:
         return _entry(self.triples, "triples", name)
+
+    def mined(self, name: str) -> MinedTriples:
+        return _entry(self.mined_triples(), "triples that are mined", name)
+
+    def mined_triples(self) -> dict[str, MinedTriples]:
+        """The sets of triples that are mined."""
+        return {name: one for name, one in self.triples.items() if isinstance(one, MinedTriples)}
 
     def label_names(self) -> list[str]:
         """All that triples have labels of: teachers, ensembles and imports."""

@@ -4,6 +4,7 @@ DVC can look up neither the triples of a student in a matrix nor the names that 
 """
 
 import json
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
 from distilrank.config.derived import Distillation, distillations, in_batch_teacher, index_names, labelled_sets
 from distilrank.config.entries import PARAMS_FILE, Entries
+from distilrank.config.starts import source_of
 from distilrank.errors import InputError
+from distilrank.sections.mining import MinedTriples
 
 GRAPH_FILE = Path("graph.yaml")
 _HEADING = f"# The stages that {PARAMS_FILE} asks for, as dvc.yaml reads them. `distilrank lock` writes this file.\n"
@@ -45,10 +48,15 @@ def graph_text(params: Entries) -> str:
 
 
 def graph(params: Entries) -> dict[str, Any]:
-    """What dvc.yaml reads: each teacher's triples, the sets to be labelled and by whom, the trainings, the indexes."""
+    """What dvc.yaml reads: each teacher's triples, the sets that are not mined, and what those that are come from; the
+    sets to be labelled and by whom, the trainings, the indexes."""
+    mined = params.mined_triples()
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
         "teach": {name: {"triples": params.learned_by(teacher)} for name, teacher in params.teachers.items()},
+        "triples": [name for name in params.triples if name not in mined],
+        "find": dict(chain.from_iterable(_find(params, name, one) for name, one in mined.items())),
+        "mine": {name: {"filter": _filter(one)} for name, one in mined.items()},
         "labelled": labelled_sets(params),
         "score": [*params.teachers],
         "ensemble": [*params.ensembles],
@@ -58,21 +66,37 @@ def graph(params: Entries) -> dict[str, Any]:
     }
 
 
-def _distil(params: Entries, one: Distillation) -> dict[str, str]:
-    """The student, the words of the command, where what it learns from stands, and the teacher of its batches.
+def _find(params: Entries, triples: str, one: MinedTriples) -> Iterator[tuple[str, dict[str, Any]]]:
+    """By a stage's name, where in `from` each source stands, and what searches: a model, by its index if it has one."""
+    for number, source in enumerate(one.source_names()):
+        model = index = layout.COLLECTION
+        if source in one.models():
+            model = index = layout.MODELS / source
+        if source in index_names(params):
+            index = layout.INDEXES / source
+        stage = {"triples": triples, "source": source, "number": number}
+        yield f"{triples}-{source}", stage | {"model": model.as_posix(), "index": index.as_posix()}
 
-    Where there is no such teacher, a path that the stage reads in any case.
-    """
+
+def _filter(one: MinedTriples) -> str:
+    """The teacher that filters; of triples without one, what they are made of anyway."""
+    return (layout.MODELS / one.filter.teacher if one.filter else layout.COLLECTION).as_posix()
+
+
+def _distil(params: Entries, one: Distillation) -> dict[str, str]:
+    """The student, the words of the command, where what it learns from stands, the model that it starts from, and the
+    teacher of its batches. Where there is no such model, a path that the stage reads in any case."""
     options = [
         *(["--teacher", one.teacher] if one.teacher else []),
         *(["--control"] if one.control else []),
         *(["--seed", str(one.seed)] if one.seed is not None else []),
     ]
     source = layout.LABELS / one.triples / one.teacher if one.teacher else layout.TRIPLES / one.triples
-    in_batch = in_batch_teacher(params, one)
+    start, in_batch = source_of(params, one.student, one.teacher).model, in_batch_teacher(params, one)
     return {
         "student": one.student,
         "words": " ".join([one.student, *options]),
         "learns_from": source.as_posix(),
+        "start": (layout.MODELS / start if start else layout.TOKENS).as_posix(),
         "in_batch": (layout.MODELS / in_batch if in_batch else layout.TOKENS).as_posix(),
     }

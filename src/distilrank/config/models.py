@@ -12,6 +12,7 @@ from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.sections.base import ModelName, Section
 from distilrank.sections.data import Backbone
+from distilrank.sections.starting import StartFrom
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
 
@@ -92,8 +93,8 @@ class Student(Section):
     backbone: Backbone | None = None
     """One of its own, with the vocabulary of everybody's. null: everybody's."""
 
-    start: Literal["backbone", "teacher"] = "backbone"
-    """Whose layers it starts from; of a teacher the lower ones."""
+    start: Literal["backbone", "teacher"] | StartFrom = "backbone"
+    """What it starts from, of which it takes the lowest layers unless a section says which."""
 
     loss: TeacherLoss = MarginMSE()
     """What it learns a teacher's scores by."""
@@ -120,6 +121,20 @@ class Student(Section):
         """All that it learns a teacher's scores by, in words."""
         return " and ".join(map(str, filter(None, (self.loss, self.in_batch))))
 
+    @model_validator(mode="after")
+    def takes_as_many_layers_as_it_has(self) -> Self:
+        taken = self.begins_from.layers
+        if taken and not self.ranker.has_transformer:
+            raise ValueError(f"start.layers are {taken}, but {self.ranker.architecture} has no layers to start from")
+        if taken and len(taken) != self.ranker.layers:
+            raise ValueError(f"start.layers are {taken}, and ranker.layers is {self.ranker.layers}: name as many")
+        return self
+
+    @property
+    def begins_from(self) -> StartFrom:
+        """Its start as a section."""
+        return StartFrom(model=self.start) if isinstance(self.start, str) else self.start
+
 
 class Matrix(Section):
     """Which of these meet."""
@@ -128,8 +143,8 @@ class Matrix(Section):
     """Teachers, ensembles and imports: each teaches every student."""
 
     controls: list[ModelName] = Field(default=[])
-    """Students that are also trained without a teacher, from the backbone, on the same triples. One control
-    serves all teachers whose students start and learn so too."""
+    """Students that are also trained without a teacher, on the same triples: from where they start, but from the
+    backbone where that is their teacher. One control serves all teachers whose students start and learn so too."""
 
     controls_per_teacher: list[ModelName] = Field(default=[])
     """The same, once per teacher: each starts where that teacher's students start, and learns from the labelled part

@@ -1,14 +1,18 @@
 """params.yaml as a whole: how its sections must agree."""
 
+from itertools import product
 from typing import Self
 
 from pydantic import model_validator
 
-from distilrank.config.derived import measures_of, ranker_names
+from distilrank.config.circles import circle_of
+from distilrank.config.derived import measures_of, ranker_names, ranker_of, trained_names
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
+from distilrank.config.starts import source_of, starts_from_teacher
 from distilrank.sections.data import Triples
 from distilrank.sections.measuring import relative_floor
+from distilrank.sections.mining import BM25
 
 
 class Params(Entries):
@@ -79,16 +83,42 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def teachers_have_the_layers_that_students_start_from(self) -> Self:
-        pairs = [(name, teacher) for name in self.students for teacher in self.matrix.teachers]
-        for name, teacher in pairs:
-            student, members = self.students[name], self.members(teacher)
-            if student.start == "teacher" and not members:
+        trained = trained_names(self)
+        for name, teacher in product(self.students, self.matrix.teachers):
+            if starts_from_teacher(self, name) and not self.members(teacher):
                 raise ValueError(f"students.{name} cannot start from {teacher}, of which there are scores alone")
-            if not members:
+            source = source_of(self, name, teacher)
+            if not source.model:
                 continue
-            reason = student.ranker.why_not_from(self.teachers[members[0]].ranker)
-            if student.start == "teacher" and reason:
-                raise ValueError(f"students.{name} cannot start from {teacher}, {reason}")
+            if source.model not in trained:
+                raise ValueError(f"students.{name}.start may name the trained models {trained}, not '{source.model}'")
+            ranker = ranker_of(self, source.model)
+            reason = self.students[name].ranker.why_not_from(ranker)
+            if not reason and max(source.layers or [0]) >= ranker.layers:
+                reason = f"which has {ranker.layers} layers, counted from 0"
+            if reason:
+                told = teacher if starts_from_teacher(self, name) else source.model
+                raise ValueError(f"students.{name} cannot start from {told}, {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def mined_triples_have_sources(self) -> Self:
+        dense = [BM25, *(name for name in trained_names(self) if ranker_of(self, name).one_vector)]
+        for name, one in self.mined_triples().items():
+            if strange := [source for source in one.models() if source not in dense]:
+                raise ValueError(f"triples.{name}.from may name {BM25} and the dense models {dense[1:]}, not {strange}")
+            known = list(self.teachers)
+            if one.filter and one.filter.teacher not in known:
+                raise ValueError(f"triples.{name}.filter may name the teachers {known}, not '{one.filter.teacher}'")
+        return self
+
+    @model_validator(mode="after")
+    def nothing_needs_itself(self) -> Self:
+        if circle := circle_of(self):
+            first, *others = circle
+            raise ValueError(
+                f"{first} needs {', which needs '.join(others)}: a circle; name what an earlier round makes"
+            )
         return self
 
     @model_validator(mode="after")

@@ -82,7 +82,7 @@ def _entries(path: str, field: FieldInfo, told: dict[type[Section], str]) -> Ite
     yield Entry(path, field.is_required(), about, list(_parts(choices)))
     for section in choices:
         for name, inner in section.model_fields.items():
-            yield from _entries(f"{path}.{name}", inner, told)
+            yield from _entries(f"{path}.{inner.alias or name}", inner, told)
 
 
 def _choices(annotation: Any, tag: str = "") -> Iterator[tuple[type[Section], str]]:
@@ -116,7 +116,8 @@ def _keys(section: type[Section], choices: Choices) -> Iterator[Key]:
     for name in get_annotations(section):
         if name not in section.model_fields:
             continue
-        field, described = section.model_fields[name], schema["properties"][name]
+        field = section.model_fields[name]
+        described = schema["properties"][field.alias or name]
         kind = in_words(described)
         if _tells_apart(name, choices):
             if section in choices:
@@ -125,7 +126,7 @@ def _keys(section: type[Section], choices: Choices) -> Iterator[Key]:
         elif "const" in described or kind == "null":
             kind = f"only {kind}"
         default = None if field.is_required() else as_yaml(described["default"])
-        yield Key(name, kind, default, _meaning(section, name))
+        yield Key(field.alias or name, kind, default, _meaning(section, name))
 
 
 def _tells_apart(name: str, choices: Choices) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from distilrank.config.models import Student, Teacher
 from distilrank.config.params import Params
-from distilrank.sections.data import Triples
+from distilrank.sections.data import GivenTriples
 
 MOST = 0.15
 # A step reads a passage once forwards, and its gradient takes twice as long.
@@ -15,7 +15,7 @@ def validation_share(params: Params, section: Teacher | Student) -> float:
     """The cost of a validation as a share of the cost of the steps before it."""
     training, validation = section.training, params.validation
     triples = params.triples[params.learned_by(section)]
-    passages = 1 + (triples.negatives if isinstance(triples, Triples) else 1)
+    passages = 1 + (1 if isinstance(triples, GivenTriples) else triples.negatives)
     steps = training.validate_every * training.accumulate * training.batch_size * passages * _STEP
     searched = validation.passages or 0 if section.ranker.one_vector else 0
     return (validation.queries * validation.depth + searched) / steps

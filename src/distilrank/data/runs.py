@@ -1,6 +1,6 @@
 """Runs: ranked passages for queries, as tables and as TREC files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import polars as pl
@@ -48,6 +48,16 @@ def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
             remedy="mend the run, or train the ranker that made it anew, at a lower learning_rate",
         )
     return run
+
+
+def write_ranked(runs: Iterable[pl.DataFrame], path: Path) -> None:
+    """Writes what `ranked` gives, of some queries at a time, as Parquet."""
+    import pyarrow.parquet as pq  # by which params.yaml would be read later
+
+    schema = pl.DataFrame(schema=RUN_SCHEMA | {"rank": pl.Int64}).to_arrow().schema
+    with pq.ParquetWriter(path, schema) as writer:
+        for run in runs:
+            writer.write_table(run.to_arrow().cast(schema))
 
 
 def write_trec(run: pl.DataFrame, path: Path, tag: str) -> None:

@@ -17,6 +17,15 @@ def sample_triples(qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triple
     among the best `negatives_from` candidates that are not relevant. With a larger `count` come the same triples, and
     more. Raises CollectionError where there are fewer than `count`; `name` is that of the set.
     """
+    positives = positives_of(qrels)
+    draws = Draws(positives, _groups(positives, candidates, params), params.seed)
+    if len(draws) < params.count:
+        raise too_few(name, params.count, len(draws), "raise its negatives_from and candidates.train_depth")
+    return draws[: params.count]
+
+
+def positives_of(qrels: pl.DataFrame) -> pl.DataFrame:
+    """The pairs (query_id, positive_id) of a relevance above 0. Raises CollectionError where there is none."""
     positives = qrels.filter(pl.col("relevance") > 0).select("query_id", positive_id="passage_id")
     if positives.is_empty():
         raise CollectionError(
@@ -25,23 +34,39 @@ def sample_triples(qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triple
             expected="some to draw triples from",
             remedy="name training queries in collection.splits, or give triples",
         )
-    groups = _groups(positives, candidates, params)
-    of_query = groups.group_by("query_id").agg(first=pl.col("row").min(), groups=pl.len())
-    positives = positives.join(of_query, on="query_id").sort("query_id", "positive_id")
-    ends = positives["groups"].to_numpy().cumsum(dtype=np.int64)
-    total = int(ends[-1]) if len(ends) else 0
-    if total < params.count:
-        raise CollectionError(
-            f"params.yaml: triples.{name}.count",
-            got=params.count,
-            expected=f"at most {total}, all there are",
-            remedy="ask for fewer, or raise its negatives_from and candidates.train_depth",
-        )
-    # A triple is the number of its positive, and that of a group of the query's negatives.
-    numbers = np.random.default_rng(params.seed).permutation(total)[: params.count]
-    rows = np.searchsorted(ends, numbers, side="right")
-    group = positives["first"].to_numpy()[rows] + ends[rows] - 1 - numbers
-    return positives[rows].select("query_id", "positive_id").with_columns(groups["negative_ids"].gather(group))
+    return positives
+
+
+def too_few(name: str, count: int, there: int, remedy: str) -> CollectionError:
+    return CollectionError(
+        f"params.yaml: triples.{name}.count",
+        got=count,
+        expected=f"at most {there}, all there are",
+        remedy=f"ask for fewer, or {remedy}",
+    )
+
+
+class Draws:
+    """Each positive with each group of its query's negatives, in random order: a slice is a table of query_id,
+    positive_id and the groups' own columns. `groups` are by query_id, their rows one after the other in `row`."""
+
+    def __init__(self, positives: pl.DataFrame, groups: pl.DataFrame, seed: int) -> None:
+        of_query = groups.group_by("query_id").agg(first=pl.col("row").min(), groups=pl.len())
+        self._positives = positives.join(of_query, on="query_id").sort("query_id", "positive_id")
+        self._ends = self._positives["groups"].to_numpy().cumsum(dtype=np.int64)
+        self._groups = groups.drop("row", "query_id")
+        total = int(self._ends[-1]) if len(self._ends) else 0
+        # A draw is the number of its positive, and that of a group of the query's negatives.
+        self._numbers = np.random.default_rng(seed).permutation(total)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, some: slice) -> pl.DataFrame:
+        numbers = self._numbers[some]
+        rows = np.searchsorted(self._ends, numbers, side="right")
+        group = self._positives["first"].to_numpy()[rows] + self._ends[rows] - 1 - numbers
+        return self._positives[rows].select("query_id", "positive_id").hstack(self._groups[group])
 
 
 def pairs_of(triples: pl.LazyFrame) -> pl.DataFrame:
@@ -65,4 +90,5 @@ def _groups(positives: pl.DataFrame, candidates: pl.DataFrame, params: Triples) 
     shuffled = negatives.with_columns(lots).sort("query_id", "lot")
     number = (pl.int_range(pl.len()) // params.negatives).over("query_id").alias("number")
     groups = shuffled.group_by("query_id", number, maintain_order=True).agg(negative_ids="passage_id")
-    return groups.filter(pl.col("negative_ids").list.len() == params.negatives).with_row_index("row")
+    full = groups.filter(pl.col("negative_ids").list.len() == params.negatives)
+    return full.select("query_id", "negative_ids").with_row_index("row")

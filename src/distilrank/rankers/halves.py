@@ -1,6 +1,7 @@
 """A transformer in two halves that share its weights: the layers below a join, and those from it on."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,8 +17,8 @@ def split(backbone: PreTrainedModel, join: int) -> tuple[PreTrainedModel, PreTra
     the layers belongs to the lower half, a norm behind them to the upper. Raises BackboneError for another build.
     """
     depth = backbone.config.num_hidden_layers
-    lower = _half(backbone, range(join), without=nn.LayerNorm)
-    upper = _half(backbone, range(join, depth), without=nn.Linear)
+    lower = _part(backbone, range(join), without=nn.LayerNorm)
+    upper = _part(backbone, range(join, depth), without=nn.Linear)
     upper.embeddings = _AsGiven()
     return lower, upper
 
@@ -35,14 +36,19 @@ def before_layers(backbone: PreTrainedModel) -> list[nn.Parameter]:
     return every[: next(place for place, weight in enumerate(every) if weight is lowest)]
 
 
-def with_layers(config: PreTrainedConfig, layers: range) -> PreTrainedConfig:
+def taking(backbone: PreTrainedModel, layers: Sequence[int]) -> PreTrainedModel:
+    """The backbone with only some of its layers, in this order; it shares their weights."""
+    return _part(backbone, layers, without=())
+
+
+def with_layers(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedConfig:
     """The configuration of a backbone that has only some of the layers."""
     depth = config.num_hidden_layers
     part: PreTrainedConfig = copy.deepcopy(config)
     # ModernBERT's config says of each layer what it is.
     for name, value in vars(config).items():
         if isinstance(value, list) and len(value) == depth:
-            setattr(part, name, value[layers.start : layers.stop])
+            setattr(part, name, [value[layer] for layer in layers])
     part.num_hidden_layers = len(layers)
     part.name_or_path = ""  # a folder of one machine has no place in a model
     return part
@@ -55,13 +61,13 @@ class _AsGiven(nn.Module):
         return inputs_embeds
 
 
-def _half(backbone: PreTrainedModel, layers: range, without: type[nn.Module]) -> PreTrainedModel:
+def _part(backbone: PreTrainedModel, layers: Sequence[int], without: type[nn.Module] | tuple[()]) -> PreTrainedModel:
     """A copy of the modules that lead to the layers, not of their weights, with only some of the layers."""
     *path, name = _path_to_layers(backbone)
     config = with_layers(backbone.config, layers)
-    half: PreTrainedModel = _shallow(backbone, config)
-    holder: nn.Module = half
-    _skip(half, without)
+    part: PreTrainedModel = _shallow(backbone, config)
+    holder: nn.Module = part
+    _skip(part, without)
     for step in path:
         child = _shallow(holder.get_submodule(step), config)
         setattr(holder, step, child)
@@ -70,8 +76,8 @@ def _half(backbone: PreTrainedModel, layers: range, without: type[nn.Module]) ->
     every = holder.get_submodule(name)
     # ALBERT's layers are one, called again and again.
     if isinstance(every, nn.ModuleList) and len(every) > 1:
-        setattr(holder, name, every[layers.start : layers.stop])
-    return half
+        setattr(holder, name, nn.ModuleList(every[layer] for layer in layers))
+    return part
 
 
 def _path_to_layers(backbone: PreTrainedModel) -> list[str]:
@@ -95,7 +101,7 @@ def _shallow(module: Any, config: PreTrainedConfig) -> Any:
     return copied
 
 
-def _skip(holder: nn.Module, kind: type[nn.Module]) -> None:
+def _skip(holder: nn.Module, kind: type[nn.Module] | tuple[()]) -> None:
     for name, child in list(holder.named_children()):
         if isinstance(child, kind):
             setattr(holder, name, nn.Identity())

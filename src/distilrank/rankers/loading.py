@@ -75,8 +75,8 @@ def trained_config(model: Path) -> PreTrainedConfig:
         raise BackboneError(
             model,
             got="a ranker without a transformer",
-            expected="a teacher that a student can start from",
-            remedy="set start: backbone for its students",
+            expected="a ranker that a student can start from",
+            remedy="name another one as start",
         )
     config: PreTrainedConfig = AutoConfig.for_model(**backbone)
     return config

@@ -18,6 +18,8 @@ def text_like(pattern: str, words: str) -> Any:
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 ModelName = Annotated[str, text_like(r"^[A-Za-z][A-Za-z0-9_]*$", "name")]
+# A model by its name in the results, such as dot-T1.
+RankerName = Annotated[str, text_like(r"^[A-Za-z][\w~-]*$", "name in the results")]
 Checksum = Annotated[str, text_like(r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$", "md5:... or sha256:...")]
 Sha256 = Annotated[str, text_like(r"^[0-9a-f]{64}$", "64 hexadecimal digits")]
 # Any other than train and dev is a test set: `test`, or several that are measured apart, such as dl19 and dl20.

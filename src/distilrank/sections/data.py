@@ -1,6 +1,6 @@
 """The sections on texts, candidates and triples."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -102,8 +102,3 @@ class Unlabelled(Section):
 
     seed: int = Field(ge=0)
     """Of the draw."""
-
-
-def drawn_or_given(triples: Any) -> str:
-    """Which triples are meant: those with a location are given."""
-    return "given" if "location" in (triples if isinstance(triples, dict) else dict(triples)) else "drawn"

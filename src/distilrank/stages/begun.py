@@ -1,24 +1,31 @@
-"""A ranker as its training begins."""
+"""What a ranker's training begins from, and the ranker as it begins."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilrank.artifacts import layout
 from distilrank.config.params import Params
+from distilrank.config.starts import Source
 from distilrank.data.backbone import locate_backbone
-from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
 from distilrank.rankers.base import Ranker
-from distilrank.rankers.loading import begin_ranker, pretrained, trained
+from distilrank.rankers.origin import Origin
 
 # They reach the losses, which no measurement depends on.
 if TYPE_CHECKING:
     from distilrank.config.models import Student, Teacher
 
 
-def begun(params: Params, section: "Teacher | Student", layers_of: Path | None) -> Ranker:
-    """A ranker as its training begins, on the layers of a trained one or of its backbone.
+def origin_of(params: Params, source: Source) -> Origin:
+    """Where the weights stand. Raises BackboneError, also for another vocabulary than that of the stored tokens."""
+    if source.model:
+        return Origin(layout.MODELS / source.model, source.layers)
+    backbone = source.pretrained or params.backbone
+    folder = locate_backbone(backbone)
+    if backbone != params.backbone:
+        refuse_other_vocabulary(folder, TextTokenizer(layout.TOKENS))
+    return Origin(folder, source.layers)
 
-    What is its own, such as a head, is as the random seed has it. Raises BackboneError, MissingInput.
-    """
-    source = trained(layers_of) if layers_of else pretrained(locate_backbone(section.backbone or params.backbone))
-    return begin_ranker(section.ranker, source, params.tokens, TextTokenizer(layout.TOKENS))
+
+def begun(params: Params, section: "Teacher | Student", origin: Origin) -> Ranker:
+    """A ranker as its training begins. Raises BackboneError, MissingInput."""
+    return origin.begin(section.ranker, params.tokens, TextTokenizer(layout.TOKENS))

@@ -4,19 +4,17 @@ from collections.abc import Iterator
 from functools import partial
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.given_runs import given_candidates
-from distilrank.data.runs import RUN_SCHEMA, found, ranked, write_trec
+from distilrank.data.runs import found, ranked, write_ranked, write_trec
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
 
 _QUERIES_AT_ONCE = 1_000
-_SCHEMA = pl.DataFrame(schema=RUN_SCHEMA | {"rank": pl.Int64}).to_arrow().schema
 
 
 def candidates(params: Params) -> None:
@@ -28,9 +26,7 @@ def candidates(params: Params) -> None:
         queries = _with_depths(collection.queries, params)
         drop, apart = params.collection.on_error == "drop", params.collection.exclude_identical_ids
         given, counts = given_candidates(section.runs, collection, drop, apart)
-        with pq.ParquetWriter(file, _SCHEMA) as writer:
-            for run in _runs(params, collection, queries, given):
-                writer.write_table(run.to_arrow().cast(_SCHEMA))
+        write_ranked(_runs(params, collection, queries, given), file)
         every = pl.scan_parquet(file)
         test = every.join(collection.test_qrels().lazy(), on="query_id", how="semi").collect()
         write_trec(test, draft.path / f"{params.candidates.first_stage()}.test.trec", params.candidates.first_stage())

@@ -11,6 +11,7 @@ from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student
 from distilrank.config.names import control_name, distilled_name, seeded_name
 from distilrank.config.params import Params
+from distilrank.config.starts import Source, source_of
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
 from distilrank.errors import CollectionError, ParamsError
@@ -24,8 +25,8 @@ def distil(
 ) -> None:
     """Trains a student on a teacher's scores, by its own seed, or by one of `matrix.seeds`.
 
-    Without a teacher: its control, from the backbone on its triples. As a `control` beside a teacher: from
-    where its student starts, on the labelled part of its triples. Raises ParamsError, CollectionError, MissingInput.
+    Without a teacher: its control, on its triples. As a `control` beside a teacher: on the labelled part of the triples
+    that the teacher's student learns from. Raises ParamsError, CollectionError, MissingInput.
     """
     section, model = params.student(name), name
     if teacher is not None:
@@ -36,37 +37,21 @@ def distil(
 
 
 def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Lesson:
-    section = params.student(name)
+    section, start = params.student(name), source_of(params, name, teacher)
     if teacher is None:
         directory = layout.TRIPLES / params.learned_by(section)
-        return _unscored(section, pl.read_parquet(built(directory / TRIPLES)), directory)
-    start, labels = _start(params, name, teacher), layout.LABELS / triples_of(params, name, teacher) / teacher
+        return _unscored(section, pl.read_parquet(built(directory / TRIPLES)), directory, start)
+    labels = layout.LABELS / triples_of(params, name, teacher) / teacher
     if control:
         return _unscored(section, _labelled_part(labels), labels, start)
-    chosen_by = {"teacher": teacher, "start": section.start}
     # What was published is not labelled by us, and so never of unlabelled queries.
     splits = (TRAIN, UNLABELLED) if params.unlabelled and params.members(teacher) else (TRAIN,)
-    return Lesson(section.loss, read_labels(labels), [labels], chosen_by, start, splits, section.in_batch)
+    used = {"teacher": teacher}
+    return Lesson(section.loss, read_labels(labels), [labels], used, start, splits, section.in_batch)
 
 
-def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Path | None = None) -> Lesson:
+def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Source) -> Lesson:
     return Lesson(section.control_loss, triples, [source], {}, start)
-
-
-def _start(params: Params, name: str, teacher: str) -> Path | None:
-    """The trained ranker whose layers the student starts from, unless that is the backbone."""
-    members = params.members(teacher)
-    if params.student(name).start == "backbone":
-        return None
-    if not members:
-        raise ParamsError(
-            f"students.{name}",
-            got="start: teacher",
-            expected=f"start: backbone, since of {teacher} there are scores alone",
-            remedy="change it in params.yaml",
-        )
-    # An ensemble has no layers of its own: its first member's stand for them.
-    return layout.MODELS / members[0]
 
 
 def _labelled_part(labels: Path) -> pl.DataFrame:

@@ -5,6 +5,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.config.params import Params
+from distilrank.config.starts import Source
 from distilrank.data.triples import TRIPLES
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import Lesson, build_model
@@ -12,6 +13,7 @@ from distilrank.stages.trained_model import Lesson, build_model
 
 def teach(params: Params, name: str, track: Track) -> None:
     section = params.teacher(name)
+    start = Source(None, section.backbone or params.backbone)
     directory = layout.TRIPLES / params.learned_by(section)
-    lesson = Lesson(section.loss, pl.read_parquet(built(directory / TRIPLES)), [directory], {})
+    lesson = Lesson(section.loss, pl.read_parquet(built(directory / TRIPLES)), [directory], {}, start)
     build_model("teach", params, name, section, lesson, track)

@@ -17,21 +17,22 @@ from distilrank.artifacts.locks import alone_with
 from distilrank.artifacts.work import work_directory
 from distilrank.config.models import InBatch, Student, Teacher
 from distilrank.config.params import Params
-from distilrank.data.backbone import locate_backbone
+from distilrank.config.starts import Source
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.ragged import Rows, TripleRows
-from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer, refuse_other_vocabulary
+from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, InputError, TrainingError
 from distilrank.labels.labels import scores_of
 from distilrank.losses.base import Loss
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
-from distilrank.rankers.loading import check_fits, load_ranker, pretrained_config, trained_config
+from distilrank.rankers.loading import check_fits, load_ranker
+from distilrank.rankers.origin import Origin
 from distilrank.retrieval.vectors import Vectors, encode_vectors
 from distilrank.sections.data import Backbone
 from distilrank.sections.training import Precision
-from distilrank.stages.begun import begun
+from distilrank.stages.begun import begun, origin_of
 from distilrank.stages.record import Track
 from distilrank.stages.whole_backbone import whole_backbone
 from distilrank.training.batches import TripleDataset
@@ -52,14 +53,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Lesson:
     """What a model learns from: triples, with a teacher's scores or without, of these directories; whatever of the
-    params chose them; the trained ranker whose layers it starts from, else the backbone's; the splits that the
-    triples' queries may be of; and what it learns beside that of a teacher that scores its batches."""
+    params chose them; what it starts from; the splits that the triples' queries may be of; and what it learns beside
+    that of a teacher that scores its batches."""
 
     loss: Loss
     triples: pl.DataFrame
     inputs: list[Path]
     chosen_by: Mapping[str, Any]
-    start: Path | None = None
+    start: Source
     splits: tuple[str, ...] = (TRAIN,)
     in_batch: InBatch | None = None
 
@@ -67,7 +68,8 @@ class Lesson:
     def read(self) -> list[Path]:
         """All directories that it comes from."""
         in_batch = [layout.MODELS / self.in_batch.teacher] if self.in_batch else []
-        return [*self.inputs, *([self.start] if self.start else []), *in_batch]
+        start = [layout.MODELS / self.start.model] if self.start.model else []
+        return [*self.inputs, *start, *in_batch]
 
 
 def build_model(
@@ -77,11 +79,18 @@ def build_model(
 
     Of several processes that were launched together, the first alone writes and tracks.
     """
-    task = _task(params, section, lesson)
+    origin, tokenizer = origin_of(params, lesson.start), TextTokenizer(layout.TOKENS)
+    fits = check_fits(section.ranker, origin.config(), params.tokens, tokenizer)
+    check_adapters(fits, section.training.lora)
+    along = origin.comes_along(fits)
+    task = _task(params, section, lesson, origin)
     with together(chosen_device()) as among:
         refuse_too_many(task, among)
         if among.first:
-            _write_model(stage, name, _used(params, section, lesson), lesson, partial(train, task, among=among), track)
+            if along:
+                print(f"models/{name}: {' and '.join(along)} of {lesson.start} come along with its layers", flush=True)
+            used = _used(params, section, lesson, along)
+            _write_model(stage, name, used, lesson, partial(train, task, among=among), track)
         else:
             # The first tells of it.
             with suppress(Diverged):
@@ -116,13 +125,14 @@ def _write_model(
         record.finish(layout.MODELS / name)
 
 
-def _used(params: Params, section: Teacher | Student, lesson: Lesson) -> dict[str, Any]:
+def _used(params: Params, section: Teacher | Student, lesson: Lesson, along: list[str]) -> dict[str, Any]:
     """What of the params makes the model what it is."""
     return {
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),
         "loss": lesson.loss.model_dump(),
         "in_batch": lesson.in_batch and lesson.in_batch.model_dump(),
+        "start": lesson.start.told() | {"came along": along},
         **lesson.chosen_by,
         "tokens": params.tokens.model_dump(),
         "backbone": (section.backbone or params.backbone).model_dump(),
@@ -146,14 +156,9 @@ def _saved_batch(name: str, lesson: Lesson, work: Path) -> Iterator[None]:
         ) from error
 
 
-def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> TrainingTask:
+def _task(params: Params, section: Teacher | Student, lesson: Lesson, origin: Origin) -> TrainingTask:
     """The training, once all that could refuse it has been asked."""
-    backbone = locate_backbone(section.backbone or params.backbone)
-    tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
-    if section.backbone:
-        refuse_other_vocabulary(backbone, tokenizer)
-    config = trained_config(lesson.start) if lesson.start else pretrained_config(backbone)
-    check_adapters(check_fits(section.ranker, config, params.tokens, tokenizer), section.training.lora)
+    tokens = TokenStore.open(layout.TOKENS)
     _refuse_precision(section.training.precision, chosen_device())
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     collection = Collection.read(layout.COLLECTION)
@@ -162,7 +167,7 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
     rows = tokens.triple_rows(lesson.triples)
     dataset = TripleDataset(rows, tokens.texts, scores, _known_positives(rows, collection, tokens))
-    begin = partial(begun, params, section, lesson.start)
+    begin = partial(begun, params, section, origin)
     in_batch = _in_batch(lesson.in_batch, tokens) if lesson.in_batch else None
     vectors = partial(_query_vectors, params, section.backbone or params.backbone, tokens)
     return TrainingTask(begin, section.training, lesson.loss, dataset, validate, in_batch, vectors)

@@ -7,16 +7,22 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
-from distilrank.data.collection import UNLABELLED as UNLABELLED_SPLIT
 from distilrank.data.given_triples import write_given_triples
 from distilrank.data.triples import TRIPLES, UNLABELLED, sample_triples
-from distilrank.errors import CollectionError
+from distilrank.errors import ParamsError
 from distilrank.sections.data import GivenTriples
+from distilrank.sections.mining import MinedTriples
+from distilrank.stages.unlabelled import write_unlabelled
 
 
 def triples(params: Params, name: str) -> None:
-    """Writes data/triples/<name>/."""
+    """Writes data/triples/<name>/. Raises ParamsError for triples that are mined."""
     section = params.triples_named(name)
+    if isinstance(section, MinedTriples):
+        raise ParamsError(
+            f"params.yaml: triples.{name}", got="triples that are mined", expected="drawn or given ones",
+            remedy=f"run `distilrank mine {name}`",
+        )  # fmt: skip
     collection = Collection.read(layout.COLLECTION)
     candidates = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     inputs = [layout.COLLECTION, layout.CANDIDATES]
@@ -32,28 +38,4 @@ def triples(params: Params, name: str) -> None:
         found = pl.scan_parquet(file).select(triples=pl.len(), queries=pl.col("query_id").n_unique())
         draft.counts |= found.collect(engine="streaming").row(0, named=True)
         if params.unlabelled:
-            unlabelled = _unlabelled(collection, candidates)
-            unlabelled.write_parquet(draft.path / UNLABELLED)
-            draft.counts["unlabelled queries"] = len(unlabelled)
-
-
-def _unlabelled(collection: Collection, candidates: pl.LazyFrame) -> pl.DataFrame:
-    """The candidates of queries without qrels, for teachers to score, in the form of triples: the best, and the others.
-
-    Raises CollectionError if there are none.
-    """
-    queries = collection.queries_of(UNLABELLED_SPLIT).lazy()
-    ordered = candidates.join(queries, on="query_id", how="semi").sort("query_id", "rank")
-    passages = pl.col("passage_id")
-    found = ordered.group_by("query_id", maintain_order=True).agg(
-        positive_id=passages.first(), negative_ids=passages.slice(1)
-    )
-    several = found.filter(pl.col("negative_ids").list.len() > 0).collect()
-    if several.is_empty():
-        raise CollectionError(
-            "params.yaml: unlabelled",
-            got="no query without qrels that has two candidates",
-            expected="some",
-            remedy="name their file as collection.unlabelled, or set unlabelled to null",
-        )
-    return several
+            draft.counts |= write_unlabelled(draft.path / UNLABELLED, collection, candidates)

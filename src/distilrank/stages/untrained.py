@@ -6,13 +6,13 @@ from functools import partial
 # That of transformers imports peft, where it is installed.
 from accelerate.utils import set_seed  # type: ignore[import-untyped]  # untyped in accelerate
 
-from distilrank.artifacts import layout
-from distilrank.config.derived import Start, starts
+from distilrank.config.derived import starts
 from distilrank.config.names import BACKBONE
 from distilrank.config.params import Params
+from distilrank.config.starts import Start
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
-from distilrank.stages.begun import begun
+from distilrank.stages.begun import begun, origin_of
 from distilrank.stages.whole_backbone import whole_backbone
 
 
@@ -27,7 +27,7 @@ def _start(params: Params, start: Start) -> Ranker:
     student = params.student(start.student)
     # As the training begins, so that a head is the one that it begins with.
     set_seed(student.training.seed)
-    ranker = begun(params, student, layout.MODELS / start.layers_of if start.layers_of else None)
+    ranker = begun(params, student, origin_of(params, start.source))
     ranker.train(False)
     return ranker.on(chosen_device())
 

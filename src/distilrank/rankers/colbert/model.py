@@ -58,7 +58,7 @@ class ColbertRanker(TransformerRanker):
             return _highest_summed(similarities.view(*mask.shape, *passages.mask.shape), mask, passages.mask)
 
         at_once = max(1, _MOST_SIMILARITIES // (queries.mask.shape[1] * len(vectors)))
-        blocks = zip(queries.values.split(at_once), queries.mask.split(at_once), strict=True)
+        blocks = zip(torch.split(queries.values, at_once), torch.split(queries.mask, at_once), strict=True)
         return torch.cat([interact(*block) for block in blocks])
 
     def longest(self) -> int:

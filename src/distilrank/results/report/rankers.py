@@ -7,6 +7,7 @@ from typing import Any, Literal
 from distilrank.config.derived import control_of, ranker_names, start_of, starts
 from distilrank.config.names import BACKBONE, control_name, distilled_name
 from distilrank.config.params import Params
+from distilrank.config.starts import Source, own_backbone
 
 Role = Literal["baseline", "teacher", "start", "control", "taught"]
 # Distinct for the colour-blind (Okabe and Ito); the stylesheet holds the colours.
@@ -99,7 +100,8 @@ def _untaught(params: Params, name: str, hue: str) -> Iterator[dict[str, Any]]:
     kind, alone = student.ranker.architecture, f"no teacher, {student.control_loss}"
     for start in starts(params):
         if start.student == name:
-            source = f"on layers of {start.layers_of}, " if start.layers_of else ""
+            own = start.source == Source(None, own_backbone(params, name))
+            source = "" if own else f"on layers of {start.source}, "
             description, colour = f"{kind}, {source}not trained", _shade(hue, 40, "var(--paper)")
             yield {"name": start.name, "role": "start", "description": description, "colour": colour, "student": name}
     controls = {name: f"{kind}, {alone}"} if name in params.matrix.controls else {}

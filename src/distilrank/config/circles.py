@@ -1,0 +1,62 @@
+"""Circles in the params: what is made of itself, such as triples that are mined by a model which learns from them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from distilrank.config.derived import distillations
+from distilrank.config.starts import source_of
+
+if TYPE_CHECKING:
+    from distilrank.config.derived import Distillation
+    from distilrank.config.entries import Entries
+
+Needs = Mapping[str, list[str]]
+
+
+def circle_of(params: "Entries") -> list[str] | None:
+    """What needs what, from one thing round to itself; None where nothing does."""
+    needs, whole = _needs(params), set[str]()
+    for one in needs:
+        if found := _circle_from([one], needs, whole):
+            return found
+    return None
+
+
+def _circle_from(path: list[str], needs: Needs, whole: set[str]) -> list[str] | None:
+    """A circle on the way on from `path`. What is `whole` leads into none."""
+    *before, last = path
+    if last in before:
+        return path[before.index(last) :]
+    if last in whole:
+        return None
+    for needed in needs.get(last, []):
+        if found := _circle_from([*path, needed], needs, whole):
+            return found
+    whole.add(last)
+    return None
+
+
+def _needs(params: "Entries") -> Needs:
+    """What each set of mined triples, each teacher and each student is made of, as dvc.yaml has it."""
+    mined = {
+        _set(name): [*one.models(), *([one.filter.teacher] if one.filter else [])]
+        for name, one in params.mined_triples().items()
+    }
+    teachers = {name: [_set(params.learned_by(teacher))] for name, teacher in params.teachers.items()}
+    students = {
+        one.model: _needs_of(params, one) for student in params.students for one in distillations(params, student)
+    }
+    return mined | teachers | students
+
+
+def _needs_of(params: "Entries", one: "Distillation") -> list[str]:
+    """The triples, whoever labels them, and what the training begins from."""
+    start = source_of(params, one.student, one.teacher).model
+    # The labels of an ensemble wait for all scores of the set.
+    members = params.members(one.teacher) if one.teacher else []
+    labelled_by = [*params.teachers] if len(members) > 1 else members
+    return [_set(one.triples), *labelled_by, *([start] if start else [])]
+
+
+def _set(triples: str) -> str:
+    return f"triples.{triples}"

@@ -1,0 +1,87 @@
+"""What each training of a student begins from, as its `start` says."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from distilrank.config.names import START, without_seed
+from distilrank.errors import ParamsError
+from distilrank.sections.data import Backbone
+from distilrank.sections.starting import BACKBONE, TEACHER
+
+if TYPE_CHECKING:
+    from distilrank.config.entries import Entries
+
+
+class Source(NamedTuple):
+    """The layers of a trained model, by its name in the results, or else of a pretrained transformer. Without a tuple
+    of `layers`, the lowest."""
+
+    model: str | None
+    pretrained: Backbone | None
+    layers: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        """As the report calls it: T1, or T1 (0, 2, 4)."""
+        name = self.model or (self.pretrained.model if self.pretrained else BACKBONE)
+        return f"{name} ({', '.join(map(str, self.layers))})" if self.layers else name
+
+    def told(self) -> dict[str, Any]:
+        """As a manifest has it."""
+        layers, pretrained = list(self.layers) if self.layers else None, self.pretrained
+        where = pretrained.model_dump() if pretrained else {"model": self.model}
+        return where | {"layers": layers}
+
+
+class Start(NamedTuple):
+    """What a student's trainings begin from, and its name in the results."""
+
+    name: str
+    student: str
+    source: Source
+
+
+def start_named(params: "Entries", student: str, teacher: str) -> Start:
+    """What `student` begins from, taught by `teacher`, under a name of its own."""
+    by_teacher = f"-{teacher}" if starts_from_teacher(params, student) else ""
+    return Start(f"{student}-{START}{by_teacher}", student, source_of(params, student, teacher))
+
+
+def starts_from_teacher(params: "Entries", student: str) -> bool:
+    return params.students[student].begins_from.model == TEACHER
+
+
+def source_of(params: "Entries", student: str, teacher: str | None) -> Source:
+    """What `student` begins from, taught by `teacher`, or without one: then it is the backbone in its teacher's place.
+
+    Raises ParamsError for an unknown teacher, or one without layers.
+    """
+    start, members = params.students[student].begins_from, params.members(teacher) if teacher else []
+    layers = tuple(start.layers) if start.layers else None
+    if start.model == TEACHER and teacher and not members:
+        raise ParamsError(
+            f"students.{student}",
+            got="start: teacher",
+            expected=f"start: backbone, since of {teacher} there are scores alone",
+            remedy="change it in params.yaml",
+        )
+    if start.model == TEACHER:
+        # An ensemble has no layers of its own: its first member's stand for them.
+        return Source(members[0], None, layers) if teacher else Source(None, own_backbone(params, student))
+    if start.model == BACKBONE:
+        return Source(None, own_backbone(params, student), layers)
+    if names_one_of_ours(params, start.model):
+        return Source(start.model, None, layers)
+    return Source(None, Backbone(model=start.model, sha256=start.sha256), layers)
+
+
+def names_one_of_ours(params: "Entries", model: str) -> bool:
+    """Whether a name is one of the results', and no checkpoint's. Params refuse it where no such model is trained."""
+    return model in params.label_names() or ("/" not in model and student_of(model) in params.students)
+
+
+def student_of(model: str) -> str:
+    """The entry of `students` that a model's name begins with."""
+    return without_seed(model).partition("-")[0]
+
+
+def own_backbone(params: "Entries", student: str) -> Backbone:
+    return params.students[student].backbone or params.backbone

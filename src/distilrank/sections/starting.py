@@ -1,0 +1,30 @@
+"""The section on what a student's training begins from."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from distilrank.sections.base import Section, Sha256
+
+BACKBONE, TEACHER = "backbone", "teacher"
+Layer = Annotated[int, Field(ge=0)]
+
+
+class StartFrom(Section):
+    """What a training begins from, and which of its layers."""
+
+    model: str = Field(min_length=1)
+    """`backbone`; `teacher`; a teacher or trained student by its name in the results, such as dot-T1; or a checkpoint:
+    `minilm`, a Hugging Face id, or a folder."""
+
+    layers: Annotated[list[Layer], Field(min_length=1)] | None = None
+    """Layers that are taken, in this order, counted from 0: as many as `ranker.layers`. null: the lowest."""
+
+    sha256: Sha256 | None = None
+    """Of a checkpoint's `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+
+    @model_validator(mode="after")
+    def takes_each_layer_once(self) -> Self:
+        if self.layers and len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"each of layers must stand once; they are {self.layers}")
+        return self

@@ -1,0 +1,106 @@
+"""find: what a source finds for the training queries, among all passages: negatives for triples that are mined."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.config.derived import index_names
+from distilrank.config.params import Params
+from distilrank.data.collection import TRAIN, Collection
+from distilrank.data.given_runs import given_candidates
+from distilrank.data.runs import found, ranked, write_ranked
+from distilrank.data.tokens import TokenStore
+from distilrank.data.triples import positives_of
+from distilrank.errors import ParamsError
+from distilrank.model import Model
+from distilrank.progress import progress
+from distilrank.retrieval.bm25 import BM25
+from distilrank.retrieval.dense import DenseIndex
+from distilrank.retrieval.vectors import passage_vectors
+from distilrank.sections.base import FileElsewhere
+from distilrank.sections.mining import BM25 as BM25_SOURCE
+from distilrank.sections.mining import MinedTriples
+
+FOUND = "found.parquet"
+_QUERIES_AT_ONCE = 1_000
+# The best passages of queries (query_id, text, split).
+Search = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def find(params: Params, triples: str, name: str) -> None:
+    """Writes data/found/<triples>/<name>/: (query_id, passage_id, score, rank) of the ranks that are asked for."""
+    section = params.mined(triples)
+    source = _source(section, triples, name)
+    collection = Collection.read(layout.COLLECTION)
+    positives = positives_of(collection.qrels_of(TRAIN))
+    queries = collection.queries_of(TRAIN).join(positives, on="query_id", how="semi")
+    used = {"from": source.model_dump() if isinstance(source, FileElsewhere) else source, "ranks": section.ranks}
+    inputs = [layout.COLLECTION, *_places_of_model(params, section, name)]
+    first, last = section.ranks
+    made_by = f"distilrank find {triples} {name}"
+    with whole_directory(layout.FOUND / triples / name, made_by, used, inputs) as draft:
+        runs = _runs(params, collection, queries, source, last)
+        file = draft.path / FOUND
+        write_ranked((run.filter(pl.col("rank").is_between(first, last)) for run in runs), file)
+        told = pl.scan_parquet(file).select(found=pl.len(), queries=pl.col("query_id").n_unique())
+        draft.counts |= told.collect(engine="streaming").row(0, named=True)
+
+
+def _source(section: MinedTriples, triples: str, name: str) -> str | FileElsewhere:
+    names = section.source_names()
+    if name not in names:
+        raise ParamsError(
+            f"params.yaml: triples.{triples}.from",
+            got=f"no source '{name}'",
+            expected=f"one of {names}",
+            remedy="name one of these, or add the source",
+        )
+    return section.sources[names.index(name)]
+
+
+def _places_of_model(params: Params, section: MinedTriples, name: str) -> list[Path]:
+    """What a model's search reads beside the collection."""
+    if name not in section.models():
+        return []
+    index = [layout.INDEXES / name] if name in index_names(params) else []
+    return [layout.TOKENS, layout.MODELS / name, *index]
+
+
+def _runs(
+    params: Params, collection: Collection, queries: pl.DataFrame, source: str | FileElsewhere, depth: int
+) -> Iterator[pl.DataFrame]:
+    """The best `depth` passages of the queries, of some queries at a time."""
+    apart = params.collection.exclude_identical_ids
+    if isinstance(source, FileElsewhere):
+        given, _ = given_candidates([source], collection, params.collection.on_error == "drop", apart)
+        yield ranked(given.join(queries, on="query_id", how="semi"))
+        return
+    search = _by_bm25(params, collection, depth) if source == BM25_SOURCE else _by_model(params, source, depth)
+    with progress(f"queries searched by {source}", len(queries)) as advance:
+        for some in queries.iter_slices(_QUERIES_AT_ONCE):
+            yield ranked(search(some))
+            advance(len(some))
+
+
+def _by_bm25(params: Params, collection: Collection, depth: int) -> Search:
+    bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
+    apart = params.collection.exclude_identical_ids
+
+    def search(queries: pl.DataFrame) -> pl.DataFrame:
+        find = partial(bm25.search, queries["query_id"].to_list(), queries["text"].to_list())
+        return found(find, depth, apart)
+
+    return search
+
+
+def _by_model(params: Params, name: str, depth: int) -> Search:
+    """By its index, or by exact vectors where it has none."""
+    tokens = TokenStore.open(layout.TOKENS)
+    model = Model.load(layout.MODELS / name, layout.INDEXES / name if name in index_names(params) else None)
+    model.index = model.index or DenseIndex.build(passage_vectors(model.ranker, tokens.texts, name), tokens.passage_ids)
+    apart = params.collection.exclude_identical_ids
+    return lambda queries: model.retrieve(tokens, queries["query_id"], depth, apart)
