@@ -6,25 +6,40 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from pydantic import Discriminator, Field, Tag
 
 from distilrank.config.models import Ensemble, Matrix, Student, Teacher
+from distilrank.config.names import BM25
 from distilrank.data.sources.section import CollectionSection
 from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
 from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
 from distilrank.sections.base import FileElsewhere, ModelName, Section
-from distilrank.sections.data import Backbone, Candidates, GivenTriples, Tokens, Triples, Unlabelled, drawn_or_given
+from distilrank.sections.data import (
+    Backbone,
+    Candidates,
+    GivenLists,
+    GivenTriples,
+    Tokens,
+    Triples,
+    Unlabelled,
+    drawn_or_given,
+)
+from distilrank.sections.imports import IMPORTS, Import
+from distilrank.sections.labels import Labels
 from distilrank.sections.measuring import Evaluation, Latency, Promotion, Report
 from distilrank.sections.tables import one_of
-from distilrank.sections.training import Labels, Scoring, Validation
+from distilrank.sections.training import Scoring, Validation
 
 # One of the table's, which the type checker cannot know.
 if TYPE_CHECKING:
+    AnyImport = Import
     AnyIndex = IndexKind
     Collection = CollectionSection
 else:
+    AnyImport = one_of("form", IMPORTS, default="scores")
     AnyIndex = one_of("kind", INDEX_KINDS)
     Collection = one_of("source", SOURCES, table_name)
 AnyTriples = Annotated[
-    Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
+    Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")] | Annotated[GivenLists, Tag("lists")],
+    Discriminator(drawn_or_given),
 ]
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
@@ -51,8 +66,8 @@ class Entries(Section):
 
     ensembles: dict[ModelName, Ensemble] = Field(default={})
 
-    imports: dict[ModelName, FileElsewhere] = Field(default={})
-    """Scores that others published, which teach in the place of a teacher."""
+    imports: dict[ModelName, AnyImport] = Field(default={})
+    """Scores of others, which teach in the place of a teacher."""
 
     students: Annotated[dict[ModelName, Student], Field(min_length=1)]
 
@@ -88,19 +103,21 @@ class Entries(Section):
     def ensemble(self, name: str) -> Ensemble:
         return _entry(self.ensembles, "ensembles", name)
 
-    def imported(self, name: str) -> FileElsewhere:
+    def imported(self, name: str) -> Import:
         return _entry(self.imports, "imports", name)
 
     def student(self, name: str) -> Student:
         return _entry(self.students, "students", name)
 
     def members(self, teacher: str) -> list[str]:
-        """The trained teachers behind a teacher's name: itself, an ensemble's members, or none behind an import.
+        """The trained teachers behind a teacher's name: itself, those of an ensemble, or none of an import or BM25.
 
         Raises ParamsError.
         """
+        if teacher == BM25:
+            return []
         if teacher in self.ensembles:
-            return self.ensembles[teacher].members
+            return [member for member in self.ensembles[teacher].members if member in self.teachers]
         known = {**self.teachers, **self.ensembles, **self.imports}
         return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), FileElsewhere) else [teacher]
 
@@ -108,7 +125,7 @@ class Entries(Section):
         """The set of triples that it learns from, of those of `triples`."""
         return one.triples or next(iter(self.triples))
 
-    def triples_named(self, name: str) -> Triples | GivenTriples:
+    def triples_named(self, name: str) -> Triples | GivenTriples | GivenLists:
         return _entry(self.triples, "triples", name)
 
     def label_names(self) -> list[str]:

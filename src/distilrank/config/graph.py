@@ -10,7 +10,7 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
-from distilrank.config.derived import Distillation, distillations, index_names, labelled_sets
+from distilrank.config.derived import Distillation, distillations, index_names, labelled_sets, lexical_teachers
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.errors import InputError
 
@@ -51,6 +51,7 @@ def graph(params: Entries) -> dict[str, Any]:
         "teach": {name: {"triples": params.learned_by(teacher)} for name, teacher in params.teachers.items()},
         "labelled": labelled_sets(params),
         "score": [*params.teachers],
+        "bm25": lexical_teachers(params),
         "ensemble": [*params.ensembles],
         "import": [*params.imports],
         "distil": {one.model: _distil(one) for one in trainings},

@@ -53,17 +53,14 @@ class Candidates(Section):
         return "given" if self.runs else "bm25"
 
 
-class Triples(Section):
-    """Training triples, drawn: a positive by the qrels, negatives from the candidates."""
-
-    count: int = Field(ge=1, default=3200)
-    """How many are drawn."""
+class Draw(Section):
+    """How triples are drawn from ranked passages."""
 
     negatives: int = Field(ge=1, default=1)
     """Negatives of each triple, at most `negatives_from`."""
 
     negatives_from: int = Field(ge=1, default=30)
-    """Negatives are drawn from so many of the best candidates, at most `candidates.train_depth`."""
+    """Negatives are drawn from so many of a query's best passages."""
 
     seed: int = Field(ge=0, default=42)
     """Of the draw."""
@@ -75,6 +72,16 @@ class Triples(Section):
         return self
 
 
+class Triples(Draw):
+    """Training triples, drawn: a positive by the qrels, negatives from the candidates."""
+
+    count: int = Field(ge=1, default=3200)
+    """How many are drawn."""
+
+    negatives_from: int = Field(ge=1, default=30)
+    """Negatives are drawn from so many of the best candidates, at most `candidates.train_depth`."""
+
+
 class GivenTriples(FileElsewhere):
     """Triples of a file in MS MARCO's form, tab-separated: a query, a relevant passage, one that is not."""
 
@@ -83,6 +90,20 @@ class GivenTriples(FileElsewhere):
 
     count: Annotated[int, Field(ge=1)] | None = None
     """The first so many. null: all."""
+
+
+class Lists(FileElsewhere):
+    """Passages of queries, by their texts, which are found again in the collection."""
+
+    negatives: int = Field(ge=1, default=1)
+    """Negatives of each triple. Those of a query that make no whole triple are left out."""
+
+
+class GivenLists(Lists):
+    """Hard negatives that another library mined: JSON lines or Parquet of texts."""
+
+    form: Literal["flagembedding", "sentence-transformers"]
+    """The library that reads them."""
 
 
 class Unlabelled(Section):
@@ -105,5 +126,6 @@ class Unlabelled(Section):
 
 
 def drawn_or_given(triples: Any) -> str:
-    """Which triples are meant: those with a location are given."""
-    return "given" if "location" in (triples if isinstance(triples, dict) else dict(triples)) else "drawn"
+    """Which triples are meant: those with a location are given, with a form as lists."""
+    keys = triples if isinstance(triples, dict) else dict(triples)
+    return "lists" if "form" in keys else "given" if "location" in keys else "drawn"
