@@ -6,7 +6,8 @@ These are functions, and not methods of Params: what changes a result is of the 
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from distilrank.config.names import BACKBONE, BM25, IMPORTED, START, control_name, distilled_name, seeded_name
+from distilrank.config.names import BACKBONE, IMPORTED, START, control_name, distilled_name, seeded_name
+from distilrank.sections.data import BM25
 from distilrank.sections.labels import ScaleRule
 from distilrank.sections.measuring import MEASURES, Measure
 

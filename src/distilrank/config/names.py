@@ -6,8 +6,6 @@ BACKBONE = "backbone"
 START, CONTROL = "start", "control"
 # The set of triples that stands for those which imports bring.
 IMPORTED = "imported"
-# A teacher that nobody trains: BM25's scores of the triples' pairs, by the params of `candidates`.
-BM25 = "bm25"
 
 
 def distilled_name(student: str, teacher: str) -> str:

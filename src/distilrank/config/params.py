@@ -6,8 +6,8 @@ from pydantic import model_validator
 
 from distilrank.config.derived import measures_of, ranker_names
 from distilrank.config.entries import Entries
-from distilrank.config.names import BACKBONE, BM25, CONTROL, IMPORTED, START
-from distilrank.sections.data import Triples
+from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
+from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
 
 

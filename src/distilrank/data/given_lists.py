@@ -83,7 +83,7 @@ class KnownLists:
         flat = [
             (number, row.query, passage, positive, score, len(row.passages) == 1)
             for number, row in rows
-            for passage, positive, score in zip(row.passages, row.positive, row.scores or repeat(None))
+            for passage, positive, score in zip(row.passages, row.positive, row.scores or repeat(None), strict=False)
         ]
         passages = pl.DataFrame(flat, schema=_PASSAGES, orient="row")
         query_ids, passage_ids = self._queries.ids_of(passages["query"]), self._passages.ids_of(passages["passage"])

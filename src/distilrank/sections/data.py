@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from distilrank.sections.base import FileElsewhere, Section, Sha256, Share
 
+# What finds candidates unless runs are given; and a teacher that nobody trains, of the triples' pairs.
+BM25 = "bm25"
+
 
 class Backbone(Section):
     """The pretrained transformer that rankers start from. All have one vocabulary."""
@@ -50,7 +53,7 @@ class Candidates(Section):
 
     def first_stage(self) -> str:
         """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
-        return "given" if self.runs else "bm25"
+        return "given" if self.runs else BM25
 
 
 class Draw(Section):
@@ -60,7 +63,7 @@ class Draw(Section):
     """Negatives of each triple, at most `negatives_from`."""
 
     negatives_from: int = Field(ge=1, default=30)
-    """Negatives are drawn from so many of a query's best passages."""
+    """Negatives are drawn from so many of a query's best passages; of candidates, at most `candidates.train_depth`."""
 
     seed: int = Field(ge=0, default=42)
     """Of the draw."""
@@ -77,9 +80,6 @@ class Triples(Draw):
 
     count: int = Field(ge=1, default=3200)
     """How many are drawn."""
-
-    negatives_from: int = Field(ge=1, default=30)
-    """Negatives are drawn from so many of the best candidates, at most `candidates.train_depth`."""
 
 
 class GivenTriples(FileElsewhere):

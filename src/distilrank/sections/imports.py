@@ -13,6 +13,9 @@ from distilrank.sections.labels import ScaleRule
 class Import(FileElsewhere):
     """What the entries of all forms have."""
 
+    form: str = "scores"
+    """That of the file."""
+
     scale: ScaleRule | None = None
     """What its scores are brought to, as `labels.scale` has it. null: that of `labels`."""
 
@@ -21,7 +24,6 @@ class ScoreLines(Import):
     """Lines of two scores and three ids, as the authors of Margin-MSE publish them."""
 
     form: Literal["scores"] = "scores"
-    """The file's."""
 
 
 class ScoredRun(Import, Draw):

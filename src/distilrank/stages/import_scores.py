@@ -23,7 +23,7 @@ def import_scores(params: Params, name: str) -> dict[str, int]:
     section, rule = params.imported(name), scale_of_labels(params, name)
     collection, dropped = Collection.read(layout.COLLECTION), DroppedIds.read(layout.COLLECTION)
     made_by = f"distilrank import-scores {name}"
-    used = section.model_dump() | {"labels": params.labels.model_dump(), **_digest(section)}
+    used = section.model_dump() | {"labels": params.labels.model_dump() | {"scale": rule}, **_digest(section)}
     with whole_directory(layout.LABELS / IMPORTED / name, made_by, used, [layout.COLLECTION]) as draft:
         target, at_once = draft.path / FILE, params.scoring.pairs_at_once
         draft.counts |= write_imported(target, name, section, rule, collection, dropped, at_once)

@@ -2,13 +2,13 @@
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
-from distilrank.config.names import BM25 as NAME
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.triples import pairs_of
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
 from distilrank.scoring.scores import scan_scores, write_part
+from distilrank.sections.data import BM25 as NAME
 from distilrank.stages.labelled import label_triples, pairs_to_score, scored_ranges
 
 
