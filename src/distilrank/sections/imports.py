@@ -27,8 +27,8 @@ class ScoreLines(Import):
 
 
 class ScoredRun(Import, Draw):
-    """A run of training queries, in TREC's form or MS MARCO's top-1000 form, whose scale is rank. A triple's positive
-    is relevant by the qrels, its negatives are other passages of the run.
+    """A run of training queries, in TREC's form; or in MS MARCO's top-1000 form, which has no scores and takes `scale:
+    rank`. A triple's positive is relevant by the qrels, its negatives are other passages of the run.
     """
 
     form: Literal["run"]
