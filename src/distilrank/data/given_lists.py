@@ -70,7 +70,7 @@ class KnownLists:
         kept += len(triples)
         yield triples
         if not kept:
-            told = ", ".join(f"{number:,} {what}" for what, number in self.counts.items())
+            told = ", ".join(f"{number:,} {what}" for what, number in self.counts.items() if number)
             raise CollectionError(
                 self._text,
                 got=f"no triple: {told}",

@@ -35,7 +35,7 @@ def sample_triples(
     if total < (count or 1):
         raise CollectionError(
             f"params.yaml: {entry}.count",
-            got=count,
+            got=count or "null",
             expected=f"at most {total}, all there are",
             remedy="ask for fewer, or raise its negatives_from (of drawn triples also candidates.train_depth)",
         )
