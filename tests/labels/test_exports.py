@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.config.params import Params
-from distilrank.data.collection import Collection
 from distilrank.errors import InputError
 from distilrank.labels.labels import FILE, read_labels, scored_pairs
 from distilrank.labels.package import export_scores
@@ -92,30 +91,6 @@ def test_what_is_written_comes_back(
 
 def by_pair(labels: pl.DataFrame) -> pl.DataFrame:
     return scored_pairs(labels.lazy()).sort("query_id", "passage_id").collect()
-
-
-def test_sentence_transformers_learns_from_it(project: Path, tiny_params: Params) -> None:
-    """As datasets loads it: MarginMSE of passages that score as the teacher has them is none."""
-    import torch
-    from datasets import load_dataset
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.losses import MarginMSELoss
-
-    labels = write_labels([3.0, 1.5, -2.0], 2, tiny_params)
-    export_scores(T1, project / "st", "unknown", False, "sentence-transformers")
-    for kind, file in (("json", "scores.jsonl"), ("parquet", "scores.parquet")):
-        rows = load_dataset(
-            kind, data_files=str(project / "st" / file), split="train", cache_dir=str(project / "cache")
-        )
-        assert rows.column_names == ["query", "positive", "negative_1", "negative_2", "scores"]
-        assert len(rows) == len(labels)
-    texts = dict(Collection.read(layout.COLLECTION).texts_of(labels["positive_id"]).iter_rows())
-    assert rows["positive"] == [texts[passage] for passage in labels["positive_id"]]
-    of_teacher = torch.tensor(rows["scores"])
-    queries = torch.ones(len(rows), 1)
-    loss = MarginMSELoss(SentenceTransformer(modules=[torch.nn.Identity()]))
-    passages = [of_teacher[:, [place]] for place in range(3)]
-    assert loss.compute_loss_from_embeddings([queries, *passages], of_teacher) == 0
 
 
 def test_an_unknown_form_is_refused(project: Path, tiny_params: Params, tmp_path: Path) -> None:
