@@ -6,9 +6,11 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.files import sha256_of
 from distilrank.config.params import Params
 from distilrank.errors import InputError
 from distilrank.labels.labels import FILE, read_labels, scored_pairs
@@ -40,13 +42,14 @@ def write_labels(scores: list[float], negatives: int, params: Params) -> pl.Data
     return labels
 
 
-def back(params: Params, package: Path, form: str, negatives: int, name: str) -> pl.DataFrame:
-    """What an import makes of a package, by the line of params.yaml that its card gives."""
-    keys = {} if form == "scores" else {"form": form, "negatives": negatives}
-    imports = {"T9": {"location": str(package / name), "checksum": None, **keys}}
-    import_scores(Params.model_validate(params.model_dump() | {"imports": imports}), "T9")
+def back(params: Params, package: Path, name: str) -> pl.DataFrame:
+    """What an import makes of a package, by the lines of params.yaml that its card gives."""
     card = (package / "README.md").read_text()
-    assert (f", form: {form}, negatives: {negatives}}}" if keys else '"}') in card
+    values = YAML(typ="safe", pure=True).load(card.partition("```yaml\n")[2].partition("```")[0])
+    (imported,) = values["imports"].values()
+    assert imported["checksum"] == f"sha256:{sha256_of(package / imported['location'])}"
+    values["imports"] = {"T9": imported | {"location": str(package / name), "checksum": None}}
+    import_scores(Params.model_validate(params.model_dump() | values), "T9")
     return read_labels(layout.LABELS / "imported" / "T9")
 
 
@@ -79,7 +82,7 @@ def test_what_is_written_comes_back(
 ) -> None:
     labels, target = write_labels(scores, negatives, tiny_params), project / str(package)
     export_scores(T1, target, "cc-by-4.0", gzipped, form)
-    found = back(tiny_params, target, form, negatives, f"{name}.gz" if gzipped and "parquet" not in name else name)
+    found = back(tiny_params, target, f"{name}.gz" if gzipped and "parquet" not in name else name)
     if form == "run":
         # Triples are drawn anew; here each query has negatives for one.
         found, labels = (by_pair(one) for one in (found, labels))
