@@ -11,7 +11,7 @@ from flows.graph import Graph
 from flows.webhook import tell_of_failure
 
 # What makes labels, by the kinds of teachers in params.yaml.
-LABELLING = ("score", "ensemble", "import-scores")
+LABELLING = ("score", "score-bm25", "ensemble", "import-scores")
 
 
 @flow(on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
@@ -19,7 +19,7 @@ def score(teacher: str, push: bool = False, stages_at_once: PositiveInt | None =
     """Score the triples that students learn from with a teacher, and build what that takes.
 
     Args:
-        teacher: A teacher, ensemble or import of params.yaml, such as T1.
+        teacher: A teacher, ensemble or import of params.yaml, such as T1; or bm25.
         push: Push what a costly stage built to DVC's default remote at once, and everything at the end.
         stages_at_once: At most so many stages at once. By cores and cards unless given.
     """

@@ -23,7 +23,7 @@ from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
 from distilrank.errors import CollectionError, InputError, NotThere
 from distilrank.redaction import without_secrets
 from distilrank.sections.base import FileElsewhere, Section
-from distilrank.sections.data import Backbone, GivenTriples
+from distilrank.sections.data import Backbone
 
 _TEST = "test"
 # What the queries of a split are for, and how to come by some.
@@ -74,7 +74,7 @@ def _places(params: Params) -> Iterator[_Place]:
     for number, run in enumerate(params.candidates.runs):
         yield _file(f"candidates.runs.{number}", run, layout.CANDIDATES, params.candidates)
     for name, triples in params.triples.items():
-        if isinstance(triples, GivenTriples):
+        if isinstance(triples, FileElsewhere):
             yield _file(f"triples.{name}", triples, layout.TRIPLES / name, triples)
     for name, mined in params.mined_triples().items():
         for source, file in zip(mined.source_names(), mined.sources, strict=True):

@@ -89,9 +89,17 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "architecture: kt",
             "students.tk.ranker.architecture: got 'kt', expected one of 'cat', 'p",
         ),
-        ("members: [T1, T1b]", "members: [T1, T3]", r"ensembles.T2.members may name .*'T1', 'T1b'\], not \['T3'\]"),
+        (
+            "members: [T1, T1b]",
+            "members: [T1, T3]",
+            r"ensembles.T2.members may name .*'T1', 'T1b', 'bm25'\], not \['T3'\]",
+        ),
         ("members: [T1, T1b]", "members: [T1, T1]", "each member must stand once"),
-        ("teachers: [T1, T2]", "teachers: [T1, dot]", r"matrix.teachers may name .*'T1', 'T1b', 'T2'\], not \['dot'\]"),
+        (
+            "teachers: [T1, T2]",
+            "teachers: [T1, dot]",
+            r"matrix.teachers may name .*'T1', 'T1b', 'T2', 'bm25'\], not \['dot'\]",
+        ),
         ("teachers: [T1, T2]", "teachers: [T1, T1]", "matrix: .*each entry must stand once"),
         ("controls: [dot]", "controls: [tod]", r"matrix.controls may name .*'dot', 'tk'\], not \['tod'\]"),
         ("indexes: [dot]", "indexes: [tk]", r"may name the dense students with a control \['dot'\], not \['tk'\]"),
@@ -387,7 +395,7 @@ def in_beir_layout(directory: Path, corpus: bytes = b'{"_id": "a", "text": "one"
     [
         (
             b'{"_id": "a", "text": "one"}\n[]\n',
-            r"corpus.jsonl:2: got \[\], which is no object, expected an object with",
+            r"corpus.jsonl:2: got \[\], which is no object, expected an object a line",
         ),
         (b'{"_id": "a", "text": "caf\xe9"}\n', "corpus.jsonl:1: got the byte 0xe9, which is not UTF-8"),
         (b'{"_id": "a\\tb", "text": "one"}\n', "1 passages with an id that is empty or holds white space"),

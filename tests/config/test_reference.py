@@ -44,7 +44,6 @@ def test_what_a_section_shares_with_another_is_told_once() -> None:
     assert {entry.path: entry.see for entry in reference() if entry.see} == {
         "triples.NAME.from.N": "candidates.runs.N",
         "teachers.NAME.backbone": "backbone",
-        "imports.NAME": "candidates.runs.N",
         "students.NAME.ranker": "teachers.NAME.ranker",
         "students.NAME.backbone": "backbone",
         "students.NAME.in_batch.loss": "students.NAME.loss",

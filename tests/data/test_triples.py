@@ -5,7 +5,7 @@ import pytest
 
 from distilrank.data.triples import pairs_of, sample_triples
 from distilrank.errors import CollectionError
-from distilrank.sections.data import Triples
+from distilrank.sections.data import Draw
 
 QRELS = pl.DataFrame({"query_id": ["q", "q", "r"], "passage_id": ["p1", "p2", "p3"], "relevance": [1, 2, 1]})
 CANDIDATES = pl.DataFrame(
@@ -19,7 +19,7 @@ CANDIDATES = pl.DataFrame(
 
 def triples(count: int, negatives: int, seed: int = 0) -> pl.DataFrame:
     return sample_triples(
-        QRELS, CANDIDATES, Triples(count=count, negatives=negatives, negatives_from=8, seed=seed), "bm25"
+        QRELS, CANDIDATES, Draw(negatives=negatives, negatives_from=8, seed=seed), count, "triples.bm25"
     )
 
 

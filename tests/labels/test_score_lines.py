@@ -18,7 +18,7 @@ from distilrank.data.findings import ROWS
 from distilrank.errors import DownloadError, InputError, MissingInput, ScoreError
 from distilrank.labels.labels import FILE, read_labels
 from distilrank.labels.package import export_scores
-from distilrank.sections.base import FileElsewhere
+from distilrank.sections.imports import ScoreLines
 from distilrank.stages.import_scores import import_scores
 
 Stage = Callable[..., pl.DataFrame]
@@ -46,7 +46,7 @@ def take_in(project: Path, tiny_params: Params) -> Stage:
 
     def run(content: bytes, name: str = "scores.tsv", checksum: str | None = None) -> pl.DataFrame:
         Path(name).write_bytes(content)
-        imports = {"T9": FileElsewhere(location=name, checksum=checksum)}
+        imports = {"T9": ScoreLines(location=name, checksum=checksum)}
         import_scores(tiny_params.model_copy(update={"imports": imports}), "T9")
         return read_labels(layout.LABELS / "imported" / "T9")
 
@@ -188,7 +188,10 @@ def labelled(project: Path, tiny_params: Params, take_in: Stage, lines: list[str
     """A project with the labels of T1, as if it had scored."""
     labels = take_in(joined(lines))
     with whole_directory(
-        layout.LABELS / "bm25" / "T1", "distilrank labels of T1", {}, [layout.TRIPLES / "bm25"]
+        layout.LABELS / "bm25" / "T1",
+        "distilrank labels of T1",
+        {"labels": {"scale": "none"}},
+        [layout.TRIPLES / "bm25"],
     ) as draft:
         labels.write_parquet(draft.path / FILE)
     with whole_directory(layout.MODELS / "T1", "distilrank train T1", made_with(tiny_params), []):

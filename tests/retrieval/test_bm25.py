@@ -115,3 +115,23 @@ def test_many_queries_at_once_are_answered_as_one_by_one() -> None:
     ids = [f"q{number}" for number in range(50)]
     one_by_one = pl.concat(bm25.search([id_], [query], 20) for id_, query in zip(ids, queries, strict=True))
     assert bm25.search(ids, queries, 20).equals(one_by_one)
+
+
+@pytest.mark.parametrize("stemmer", [None, "english"])
+def test_pairs_score_as_bm25s_scores_them(stemmer: Literal["english"] | None) -> None:
+    """Those without a term in common score 0."""
+    params = PARAMS.model_copy(update={"stemmer": stemmer})
+    passage_ids = pl.Series(["a", "b", "c", "d"])
+    queries = pl.DataFrame({"query_id": ["q", "r", "s"], "text": ["red apples", "unheard of", "water wine red red"]})
+    pairs = queries.select("query_id").join(passage_ids.rename("passage_id").to_frame(), how="cross")
+    shuffled = pairs.sample(fraction=1, shuffle=True, seed=1)
+    scored = BM25(passage_ids, [TEXTS], params).score(queries, shuffled)
+    assert scored.drop("score").equals(shuffled)
+    snowball = Stemmer.Stemmer(stemmer) if stemmer else None
+    peer = bm25s.BM25(k1=params.k1, b=params.b)
+    peer.index(bm25s.tokenize(TEXTS, stemmer=snowball, show_progress=False), show_progress=False)
+    tokens = bm25s.tokenize(queries["text"].to_list(), stemmer=snowball, return_ids=False, show_progress=False)
+    expected = np.concatenate([peer.get_scores(words) for words in tokens])
+    found = pairs.join(scored, on=["query_id", "passage_id"], maintain_order="left")["score"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert (expected[4:8] == 0).all()

@@ -83,7 +83,7 @@ def params_of_all(tiny: Params) -> Params:
         | {
             "triples": {"bm25": drawn},
             "teachers": teachers,
-            "ensembles": {"T2": {"members": list(teachers), "combine": "z-mean"}},
+            "ensembles": {"T2": {"members": list(teachers), "combine": "mean", "scale": "z"}},
             "students": students,
             "matrix": {
                 "teachers": ["T2"],

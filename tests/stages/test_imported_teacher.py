@@ -75,7 +75,7 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, run_here: Co
     left_out = {"of dev queries": 50, "of dl19 queries": 25, "of dl20 queries": 25}
     counts = json.loads((project / "labels/imported/T2/manifest.json").read_text())["counts"]
     assert counts == {"given": 250, "dropped": 0, **left_out, "triples": 150}
-    assert "labels/imported/T2: lines 250 given, 0 dropped, 50 of dev queries" in said
+    assert "labels/imported/T2: 250 given, 0 dropped, 50 of dev queries" in said
     given, learned = (
         project / place for place in ("data/triples/bm25/triples.parquet", "labels/imported/T2/labels.parquet")
     )

@@ -39,10 +39,11 @@ def test_a_teacher_labels_queries_that_nobody_did(logged: Path, monkeypatch: pyt
     monkeypatch.chdir(logged)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for words in ("collect", "tokenize", "candidates", "triples bm25", "triples few", "teach T1", "teach T1b",
-                  "score T1 bm25", "score T1b bm25", "ensemble T2 bm25", "distil dot --teacher T2"):  # fmt: skip
+                  "score T1 bm25", "score T1b bm25", "score-bm25 bm25", "ensemble T2 bm25",
+                  "distil dot --teacher T2"):  # fmt: skip
         app(words.split(), standalone_mode=False)
     unlabelled = pl.read_parquet(logged / "data/triples/bm25/unlabelled.parquet")["query_id"]
-    for teacher in ("T1", "T2"):
+    for teacher in ("T1", "bm25", "T2"):
         counts = json.loads((logged / f"labels/bm25/{teacher}/manifest.json").read_text())["counts"]
         labels = pl.read_parquet(logged / f"labels/bm25/{teacher}/labels.parquet")
         added = labels.filter(pl.col("query_id").is_in(unlabelled.implode()))

@@ -39,9 +39,10 @@ def export_scores(
     labels: Annotated[Path, typer.Argument(help="A teacher's labels, such as labels/bm25/T1.")],
     target: Target,
     licence: Annotated[str, typer.Option(help="Of the scores, as an identifier, such as cc-by-4.0.")] = "unknown",
+    form: Annotated[str, typer.Option(help="That of scores, flagembedding, sentence-transformers or run.")] = "scores",
     gzip: Annotated[bool, typer.Option("--gzip", help="Compress the text.")] = False,
 ) -> None:
     """Write a teacher's scores as a package for others: text and Parquet, with a data card and checksums."""
     from distilrank.labels.package import export_scores as export
 
-    export(labels, target, licence, gzip)
+    export(labels, target, licence, gzip, form)

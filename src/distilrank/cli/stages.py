@@ -84,14 +84,22 @@ def score(teacher: Teacher, triples: Triples) -> None:
     stage(read_for("score"), teacher, triples, stage_run)
 
 
+@app.command("score-bm25", rich_help_panel=STAGES)
+def score_bm25(triples: Triples) -> None:
+    """Score every pair of a set of triples by BM25."""
+    from distilrank.stages.score_bm25 import score_bm25 as stage
+
+    stage(read_for("score_bm25"), triples)
+
+
 @app.command("import-scores", rich_help_panel=STAGES)
 def import_scores(name: Annotated[str, typer.Argument(help="An import's name in params.yaml.")]) -> None:
-    """Take in scores that others published, in place of a teacher."""
+    """Take in scores of others, in place of a teacher."""
     from distilrank.stages.import_scores import import_scores as stage
 
     counts = stage(read_for("import_scores"), name)
     told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
-    typer.echo(f"{layout.LABELS / IMPORTED / name}: lines {told}")
+    typer.echo(f"{layout.LABELS / IMPORTED / name}: {told}")
 
 
 @app.command(rich_help_panel=STAGES)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_name, seeded_name
 from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
+from distilrank.sections.data import BM25
+from distilrank.sections.labels import ScaleRule
 from distilrank.sections.measuring import MEASURES, Measure
 
 if TYPE_CHECKING:
@@ -185,10 +187,22 @@ def labelled_sets(params: "Entries") -> list[str]:
     return list(dict.fromkeys(map(params.learned_by, params.students.values())))
 
 
+def lexical_teachers(params: "Entries") -> list[str]:
+    """BM25, where it teaches, by itself or in an ensemble."""
+    named = [params.matrix.teachers, *(ensemble.members for ensemble in params.ensembles.values())]
+    return [BM25] if any(BM25 in names for names in named) else []
+
+
 def labels(params: "Entries") -> list[tuple[str, str]]:
     """All labels that are made, as (set of triples, teacher): of teachers and ensembles, then of imports."""
-    teachers = [*params.teachers, *params.ensembles]
+    teachers = [*params.teachers, *lexical_teachers(params), *params.ensembles]
     return [*product(labelled_sets(params), teachers), *((IMPORTED, name) for name in params.imports)]
+
+
+def scale_of_labels(params: "Entries", teacher: str) -> ScaleRule:
+    """What a teacher's labels are brought to: an import may have a scale of its own."""
+    own = params.imports[teacher].scale if teacher in params.imports else None
+    return own or params.labels.scale
 
 
 def _differ_in_loss_alone(params: "Entries", student: str, other: str) -> bool:

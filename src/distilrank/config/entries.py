@@ -11,29 +11,47 @@ from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
 from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
 from distilrank.sections.base import FileElsewhere, ModelName, Section
-from distilrank.sections.data import Backbone, Candidates, GivenTriples, Tokens, Triples, Unlabelled
+from distilrank.sections.data import (
+    BM25,
+    Backbone,
+    Candidates,
+    GivenLists,
+    GivenTriples,
+    Tokens,
+    Triples,
+    Unlabelled,
+)
+from distilrank.sections.imports import IMPORTS, Import
+from distilrank.sections.labels import Labels
 from distilrank.sections.measuring import Evaluation, Latency, Promotion, Report
 from distilrank.sections.mining import MinedTriples
 from distilrank.sections.tables import one_of
-from distilrank.sections.training import Labels, Scoring, Validation
+from distilrank.sections.training import Scoring, Validation
 
 # One of the table's, which the type checker cannot know.
 if TYPE_CHECKING:
+    AnyImport = Import
     AnyIndex = IndexKind
     Collection = CollectionSection
 else:
+    AnyImport = one_of("form", IMPORTS, default="scores")
     AnyIndex = one_of("kind", INDEX_KINDS)
     Collection = one_of("source", SOURCES, table_name)
 
 
 def _kind_of_triples(triples: Any) -> str:
-    """Those with a location are given, those that tell where they are `from` mined."""
+    """Those with a location are given, as lists where they have a form; those that tell where they are `from` mined."""
     keys = triples if isinstance(triples, dict) else triples.model_dump()
-    return "given" if "location" in keys else "mined" if "from" in keys else "drawn"
+    if "location" in keys:
+        return "lists" if "form" in keys else "given"
+    return "mined" if "from" in keys else "drawn"
 
 
 AnyTriples = Annotated[
-    Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")] | Annotated[MinedTriples, Tag("mined")],
+    Annotated[Triples, Tag("drawn")]
+    | Annotated[GivenTriples, Tag("given")]
+    | Annotated[GivenLists, Tag("lists")]
+    | Annotated[MinedTriples, Tag("mined")],
     Discriminator(_kind_of_triples),
 ]
 PARAMS_FILE = Path("params.yaml")
@@ -62,8 +80,8 @@ class Entries(Section):
 
     ensembles: dict[ModelName, Ensemble] = Field(default={})
 
-    imports: dict[ModelName, FileElsewhere] = Field(default={})
-    """Scores that others published, which teach in the place of a teacher."""
+    imports: dict[ModelName, AnyImport] = Field(default={})
+    """Scores of others, which teach in the place of a teacher."""
 
     students: Annotated[dict[ModelName, Student], Field(min_length=1)]
 
@@ -99,19 +117,21 @@ class Entries(Section):
     def ensemble(self, name: str) -> Ensemble:
         return _entry(self.ensembles, "ensembles", name)
 
-    def imported(self, name: str) -> FileElsewhere:
+    def imported(self, name: str) -> Import:
         return _entry(self.imports, "imports", name)
 
     def student(self, name: str) -> Student:
         return _entry(self.students, "students", name)
 
     def members(self, teacher: str) -> list[str]:
-        """The trained teachers behind a teacher's name: itself, an ensemble's members, or none behind an import.
+        """The trained teachers behind a teacher's name: itself, those of an ensemble, or none of an import or BM25.
 
         Raises ParamsError.
         """
+        if teacher == BM25:
+            return []
         if teacher in self.ensembles:
-            return self.ensembles[teacher].members
+            return [member for member in self.ensembles[teacher].members if member in self.teachers]
         known = {**self.teachers, **self.ensembles, **self.imports}
         return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), FileElsewhere) else [teacher]
 
@@ -119,7 +139,7 @@ class Entries(Section):
         """The set of triples that it learns from, of those of `triples`."""
         return one.triples or next(iter(self.triples))
 
-    def triples_named(self, name: str) -> Triples | GivenTriples | MinedTriples:
+    def triples_named(self, name: str) -> Triples | GivenTriples | GivenLists | MinedTriples:
         return _entry(self.triples, "triples", name)
 
     def mined(self, name: str) -> MinedTriples:

@@ -11,7 +11,14 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
-from distilrank.config.derived import Distillation, distillations, in_batch_teacher, index_names, labelled_sets
+from distilrank.config.derived import (
+    Distillation,
+    distillations,
+    in_batch_teacher,
+    index_names,
+    labelled_sets,
+    lexical_teachers,
+)
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.config.starts import source_of
 from distilrank.errors import InputError
@@ -59,6 +66,7 @@ def graph(params: Entries) -> dict[str, Any]:
         "mine": {name: {"filter": _filter(one)} for name, one in mined.items()},
         "labelled": labelled_sets(params),
         "score": [*params.teachers],
+        "bm25": lexical_teachers(params),
         "ensemble": [*params.ensembles],
         "import": [*params.imports],
         "distil": {one.model: _distil(params, one) for one in trainings},

@@ -12,6 +12,7 @@ from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.sections.base import ModelName, Section
 from distilrank.sections.data import Backbone
+from distilrank.sections.labels import ScaleRule
 from distilrank.sections.starting import StartFrom
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
@@ -55,10 +56,14 @@ class Ensemble(Section):
     """Several teachers as one."""
 
     members: Annotated[list[ModelName], Field(min_length=2)]
-    """Entries of `teachers`. Students that start from a teacher take the first one's layers."""
+    """Entries of `teachers`, and `bm25`. Students that start from a teacher take the layers of the first
+    that is one of `teachers`."""
 
-    combine: Literal["mean", "z-mean", "median"]
-    """Of their scores; z-mean: of their z-normalised scores."""
+    combine: Literal["mean", "median"]
+    """Of their scaled scores."""
+
+    scale: ScaleRule = "none"
+    """What each member's scores are brought to first, as `labels.scale` has it."""
 
     @model_validator(mode="after")
     def counts_each_member_once(self) -> Self:

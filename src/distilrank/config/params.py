@@ -10,9 +10,8 @@ from distilrank.config.derived import measures_of, ranker_names, ranker_of, trai
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
-from distilrank.sections.data import Triples
+from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
-from distilrank.sections.mining import BM25
 
 
 class Params(Entries):
@@ -25,20 +24,23 @@ class Params(Entries):
             raise ValueError(
                 f"teachers, ensembles, imports and students must differ in name; more than one has {twice}"
             )
-        if taken := {"bm25", "given", BACKBONE, START, CONTROL} & set(names):
+        if taken := {BM25, "given", BACKBONE, START, CONTROL} & set(names):
             raise ValueError(f"{min(taken)} names something else in the results: choose another")
         if IMPORTED in self.triples:
             raise ValueError(f"triples.{IMPORTED} names something else, the triples of imports: choose another")
         controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
         dense = [name for name, student in controls.items() if student.ranker.one_vector]
         known = (
-            *((f"ensembles.{name}.members", one.members, list(self.teachers)) for name, one in self.ensembles.items()),
+            *(
+                (f"ensembles.{name}.members", one.members, [*self.teachers, BM25])
+                for name, one in self.ensembles.items()
+            ),
             *(
                 (f"{section}.{name}.triples", [self.learned_by(one)], list(self.triples))
                 for section, entries in (("teachers", self.teachers), ("students", self.students))
                 for name, one in entries.items()
             ),
-            ("matrix.teachers", self.matrix.teachers, self.label_names()),
+            ("matrix.teachers", self.matrix.teachers, [*self.label_names(), BM25]),
             ("matrix.controls", self.matrix.controls, list(self.students)),
             ("matrix.controls_per_teacher", self.matrix.controls_per_teacher, list(self.students)),
             # An index needs one vector a passage; and without a control nobody could tell what teaching gained.

@@ -35,7 +35,7 @@ def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
     errors: list[Any] = error.errors(include_url=False)
     # A misspelt key is unknown and, under its right name, missing: the first says more.
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    where = [str(part) for part in first["loc"] if part not in ("drawn", "given", "mined")]
+    where = [str(part) for part in _keys_of(first["loc"])]
     got, expected = _fault(first)
     if first["type"] == "union_tag_invalid":
         where.append(first["ctx"]["discriminator"].removesuffix("()"))
@@ -45,6 +45,14 @@ def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
     return ParamsError(
         f"{path}: {'.'.join(where) or 'top level'}", got=got, expected=f"{expected}{more}", remedy="mend the file"
     )
+
+
+def _keys_of(place: tuple[str | int, ...]) -> list[str | int]:
+    """Without the names of choices that the params do not have to name."""
+    match place:
+        case ("triples", name, "drawn" | "given" | "lists" | "mined", *keys) | ("imports", name, _, *keys):
+            return [place[0], name, *keys]
+    return [*place]
 
 
 def _fault(error: Mapping[str, Any]) -> tuple[str, str]:

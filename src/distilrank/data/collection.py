@@ -17,7 +17,8 @@ SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "qrels": {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.Int64, "split": pl.String},
 }
 _TITLE, _TEXT = pl.col("title"), pl.col("text")
-_WHOLE_TEXT = pl.when(_TITLE == "").then(_TEXT).otherwise(_TITLE + " " + _TEXT)
+# What rankers read of a passage.
+WHOLE_TEXT = pl.when(_TITLE == "").then(_TEXT).otherwise(_TITLE + " " + _TEXT)
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ class Collection:
 
         with pq.ParquetFile(self.passages_file) as file:
             for batch in file.iter_batches(at_once, columns=["title", "text"]):
-                yield pl.DataFrame(batch).select(_WHOLE_TEXT).to_series().to_list()
+                yield pl.DataFrame(batch).select(WHOLE_TEXT).to_series().to_list()
 
     def texts_of(self, passage_ids: pl.Series) -> pl.DataFrame:
         """The same of some passages: (passage_id, passage_text)."""
         some = self.passages.filter(pl.col("passage_id").is_in(passage_ids.to_list()))
-        return some.select("passage_id", _WHOLE_TEXT.alias("passage_text")).collect()
+        return some.select("passage_id", WHOLE_TEXT.alias("passage_text")).collect()

@@ -9,7 +9,7 @@ from distilrank.data.files import text_of
 from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, finite, others, ranked
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.sources.section import IR_DATASETS
-from distilrank.data.text import Text, columns_of, separated, whole_table
+from distilrank.data.text import Text, columns_of, separated
 from distilrank.errors import CollectionError
 from distilrank.sections.base import FileElsewhere
 
@@ -61,9 +61,20 @@ def read_given_run(file: FileElsewhere) -> pl.DataFrame:
     return run
 
 
+def tells_scores(file: FileElsewhere) -> bool:
+    """Whether a run has scores, and not its order alone. Raises CollectionError, DownloadError."""
+    is_of_ir_datasets = file.location.startswith(IR_DATASETS)
+    return is_of_ir_datasets or _is_trec(text_of(file.location, file.checksum, file.mirrors))
+
+
+def _is_trec(text: Text) -> bool:
+    return len(columns_of(text)) == len(TREC)
+
+
 def _read(text: Text) -> pl.DataFrame:
-    if len(columns_of(text)) == len(TREC):
-        return _with_numbers(text, whole_table(text, TREC, separator=None)).select(*RUN_SCHEMA)
+    if _is_trec(text):
+        tables = (table.with_row_index("line", first) for first, table in separated(text, TREC, separator=None))
+        return pl.concat([_with_numbers(text, table).select(*RUN_SCHEMA) for table in tables])
     # These tell no scores: the order of the file is the only one there is, counted by query to fit a float32.
     pieces = [table.select("query_id", "passage_id") for _, table in separated(text, TOP_1000)]
     place = pl.int_range(pl.len()).over("query_id").cast(pl.Float64)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.files import text_of
+from distilrank.data.known_ids import KnownIds
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.text import separated
@@ -28,8 +28,8 @@ def write_given_triples(file: Path, params: GivenTriples, collection: Collection
     and where none is left.
     """
     by_texts = params.columns == "texts"
-    queries = _Known(collection.queries_of(TRAIN).lazy(), "query_id", by_texts)
-    passages = _Known(collection.passages, "passage_id", by_texts)
+    queries = KnownIds.of_queries(collection.queries_of(TRAIN), by_texts)
+    passages = KnownIds.of_passages(collection.passages, by_texts)
     given, dropped, writer = 0, 0, None
     with progress("triples read", params.count) as advance:
         for table in _some(params):
@@ -53,22 +53,6 @@ def write_given_triples(file: Path, params: GivenTriples, collection: Collection
         )
     writer.close()
     return {"given": given, "dropped": dropped}
-
-
-class _Known:
-    """The ids of queries or passages, by the ids themselves or by their texts; the first of those with one text."""
-
-    def __init__(self, table: pl.LazyFrame, name: str, by_texts: bool) -> None:
-        key = pl.col("text" if by_texts else name).hash()
-        found = table.select(pl.col(name).alias("id"), key=key).collect()
-        found = found.unique("key", keep="first", maintain_order=True).sort("key")
-        self._ids, self._keys = found["id"], found["key"].to_numpy()
-
-    def ids_of(self, given: pl.Series) -> pl.Series:
-        """The id of each, null where there is none."""
-        keys = given.hash().to_numpy()
-        rows = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return self._ids.gather(pl.Series(np.where(self._keys[rows] == keys, rows, -1)).replace(-1, None))
 
 
 def _some(params: GivenTriples) -> Iterator[pl.DataFrame]:

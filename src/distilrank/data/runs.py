@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -61,11 +62,15 @@ def write_ranked(runs: Iterable[pl.DataFrame], path: Path) -> None:
 
 
 def write_trec(run: pl.DataFrame, path: Path, tag: str) -> None:
-    """Writes `query_id Q0 passage_id rank score tag` lines; scores keep every digit. Raises ScoreError."""
+    """Writes `query_id Q0 passage_id rank score tag` lines; scores keep every digit. A name that ends
+    in .gz is that of a compressed file. Raises ScoreError."""
     rows = ranked(run, tag).select(
         "query_id", pl.lit("Q0").alias("q0"), "passage_id", "rank", "score", pl.lit(tag).alias("tag")
     )
-    rows.write_csv(path, separator=" ", include_header=False, quote_style="never")
+    compression: Literal["gzip", "uncompressed"] = "gzip" if path.suffix == ".gz" else "uncompressed"
+    rows.write_csv(
+        path, separator=" ", include_header=False, quote_style="never", compression=compression, check_extension=False
+    )
 
 
 def read_trec(path: Path) -> pl.DataFrame:

@@ -116,24 +116,41 @@ def json_objects(text: Text, columns: dict[str, str], optional: frozenset[str] =
 
     Raises CollectionError for what is no object, or lacks a key that is not optional.
     """
-    for first, lines in text.blocks():
-        rows = [_values(text, first + place, line, columns, optional) for place, line in enumerate(lines)]
+    for numbered in numbered_objects(text):
+        rows = [_values(text, number, entry, columns, optional) for number, entry in numbered]
         yield pl.DataFrame(rows, schema=dict.fromkeys(columns.values(), pl.String), orient="row")
 
 
-def _values(text: Text, number: int, line: str, columns: dict[str, str], optional: frozenset[str]) -> list[str]:
+def numbered_objects(text: Text) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """An object a line, with the line's number, many at a time. Raises CollectionError for what is no object."""
+    for first, lines in text.blocks():
+        yield [(number, _object(text, number, line)) for number, line in enumerate(lines, first)]
+
+
+def refuse_no_text(text: Text, number: int, key: str, value: object) -> None:
+    """Raises CollectionError for a value that is no string, or holds half a character."""
+    if not isinstance(value, str):
+        raise text.refused(number, f"{key}: {json.dumps(value, default=str)[:60]}", f"a string {key}")
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise text.refused(number, f"half a character in {key}", "whole characters")
+
+
+def _object(text: Text, number: int, line: str) -> dict[str, Any]:
     try:
         entry: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise text.refused(number, f"no JSON ({error})", "an object a line") from error
     if not isinstance(entry, dict):
-        raise text.refused(number, f"{line[:40]}, which is no object", f"an object with {', '.join(columns)}")
+        raise text.refused(number, f"{line[:40]}, which is no object", "an object a line")
+    return entry
+
+
+def _values(
+    text: Text, number: int, entry: dict[str, Any], columns: dict[str, str], optional: frozenset[str]
+) -> list[str]:
     values: list[Any] = [entry.get(key) or "" if key in optional else entry.get(key) for key in columns]
     for key, value in zip(columns, values, strict=True):
-        if not isinstance(value, str):
-            raise text.refused(number, f"{key}: {json.dumps(value)[:60]}", f"a string {key}")
-        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise text.refused(number, f"half a character in {key}", "whole characters")
+        refuse_no_text(text, number, key, value)
     return values
 
 

@@ -4,24 +4,27 @@ import numpy as np
 import polars as pl
 
 from distilrank.errors import CollectionError
-from distilrank.sections.data import Triples
+from distilrank.sections.data import Draw
 
 # In the directory of triples: they, and the candidates of unlabelled queries in their form.
 TRIPLES, UNLABELLED = "triples.parquet", "unlabelled.parquet"
 
 
-def sample_triples(qrels: pl.DataFrame, candidates: pl.DataFrame, params: Triples, name: str) -> pl.DataFrame:
+def sample_triples(
+    qrels: pl.DataFrame, candidates: pl.DataFrame, draw: Draw, count: int | None, entry: str
+) -> pl.DataFrame:
     """Triples (query_id, positive_id, negative_ids) in random order, each pair of positive and negative at most once.
 
-    Positives are all pairs of the qrels with a relevance above 0; negatives, as many a row as the params say, are
+    Positives are all pairs of the qrels with a relevance above 0; negatives, as many a row as `draw` says, are
     among the best `negatives_from` candidates that are not relevant. With a larger `count` come the same triples, and
-    more. Raises CollectionError where there are fewer than `count`; `name` is that of the set.
+    more; None: all. Raises CollectionError where there are fewer than `count`, which `entry` of the params asks for.
     """
     positives = positives_of(qrels)
-    draws = Draws(positives, _groups(positives, candidates, params), params.seed)
-    if len(draws) < params.count:
-        raise too_few(name, params.count, len(draws), "raise its negatives_from and candidates.train_depth")
-    return draws[: params.count]
+    draws = Draws(positives, _groups(positives, candidates, draw), draw.seed)
+    if len(draws) < (count or 1):
+        remedy = "raise its negatives_from (of drawn triples also candidates.train_depth)"
+        raise too_few(entry, count, len(draws), remedy)
+    return draws[:count]
 
 
 def positives_of(qrels: pl.DataFrame) -> pl.DataFrame:
@@ -37,10 +40,10 @@ def positives_of(qrels: pl.DataFrame) -> pl.DataFrame:
     return positives
 
 
-def too_few(name: str, count: int, there: int, remedy: str) -> CollectionError:
+def too_few(entry: str, count: int | None, there: int, remedy: str) -> CollectionError:
     return CollectionError(
-        f"params.yaml: triples.{name}.count",
-        got=count,
+        f"params.yaml: {entry}.count",
+        got=count or "null",
         expected=f"at most {there}, all there are",
         remedy=f"ask for fewer, or {remedy}",
     )
@@ -77,18 +80,18 @@ def pairs_of(triples: pl.LazyFrame) -> pl.DataFrame:
     return every.sort("query_id", "passage_id")
 
 
-def _groups(positives: pl.DataFrame, candidates: pl.DataFrame, params: Triples) -> pl.DataFrame:
+def _groups(positives: pl.DataFrame, candidates: pl.DataFrame, draw: Draw) -> pl.DataFrame:
     """(row, query_id, negative_ids): a query's negatives in random groups of the asked size, as many as are full."""
     negatives = (
-        candidates.filter(pl.col("rank") <= params.negatives_from)
+        candidates.filter(pl.col("rank") <= draw.negatives_from)
         .join(positives, on="query_id", how="semi")
         .join(positives, left_on=["query_id", "passage_id"], right_on=["query_id", "positive_id"], how="anti")
         .select("query_id", "passage_id")
         .sort("query_id", "passage_id")
     )
-    lots = pl.Series("lot", np.random.default_rng(params.seed).permutation(len(negatives)))
+    lots = pl.Series("lot", np.random.default_rng(draw.seed).permutation(len(negatives)))
     shuffled = negatives.with_columns(lots).sort("query_id", "lot")
-    number = (pl.int_range(pl.len()) // params.negatives).over("query_id").alias("number")
+    number = (pl.int_range(pl.len()) // draw.negatives).over("query_id").alias("number")
     groups = shuffled.group_by("query_id", number, maintain_order=True).agg(negative_ids="passage_id")
-    full = groups.filter(pl.col("negative_ids").list.len() == params.negatives)
+    full = groups.filter(pl.col("negative_ids").list.len() == draw.negatives)
     return full.select("query_id", "negative_ids").with_row_index("row")

@@ -69,16 +69,20 @@ def with_scores(triples: pl.DataFrame, scores: Scores) -> pl.DataFrame:
     return triples.with_columns(pl.Series("positive_score", scores[:, 0]), negatives)
 
 
-def refuse_conflicts(source: Path, labels: pl.LazyFrame, ranges: list[QueryRange]) -> None:
+def scored_pairs(labels: pl.LazyFrame) -> pl.LazyFrame:
+    """(query_id, passage_id, score) of each positive and each negative, as often as triples have it."""
+    positives = labels.select("query_id", passage_id="positive_id", score="positive_score")
+    negatives = labels.explode("negative_ids", "negative_scores").select(
+        "query_id", passage_id="negative_ids", score="negative_scores"
+    )
+    return pl.concat([positives, negatives])
+
+
+def refuse_conflicts(source: Path | str, labels: pl.LazyFrame, ranges: list[QueryRange]) -> None:
     """Raises ScoreError for a pair with scores further apart than half precision and padding explain."""
     for queries in ranges:
-        flat = queries.of(labels)
-        positives = flat.select("query_id", passage_id="positive_id", score="positive_score")
-        negatives = flat.explode("negative_ids", "negative_scores").select(
-            "query_id", passage_id="negative_ids", score="negative_scores"
-        )
         score = pl.col("score")
-        pairs = pl.concat([positives, negatives]).group_by(KEY).agg(low=score.min(), high=score.max())
+        pairs = scored_pairs(queries.of(labels)).group_by(KEY).agg(low=score.min(), high=score.max())
         apart = pl.col("high") - pl.col("low") > _TOLERANCE * (1 + pl.max_horizontal(pl.col("low", "high").abs()))
         if len(found := pairs.filter(apart).sort(KEY).head(1).collect(engine="streaming")):
             query, passage, low, high = found.row(0)

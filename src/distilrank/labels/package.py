@@ -10,36 +10,40 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.directories import new_directory
 from distilrank.artifacts.files import built, sha256_of, write_text
 from distilrank.artifacts.manifest import read_manifest
+from distilrank.data.collection import Collection
 from distilrank.errors import InputError
-from distilrank.labels.labels import FILE
+from distilrank.labels.forms import FORMS
+from distilrank.labels.labels import FILE, scored_pairs, write_in_pieces
 from distilrank.labels.quality import quality
-from distilrank.labels.score_lines import published_form, write_published
+from distilrank.sections.data import BM25
 
 CHECKSUMS = "SHA256SUMS"
 
 
-def export_scores(labels: Path, target: Path, licence: str, gzipped: bool) -> None:
+def export_scores(labels: Path, target: Path, licence: str, gzipped: bool, form: str = "scores") -> None:
     """Writes a new directory: the triples with their scores as text and as Parquet, a data card, and checksums.
 
-    Raises InputError where `target` exists, or the licence is no identifier; MissingInput without labels.
+    Raises InputError where `target` exists, the licence is no identifier, or the form is unknown; MissingInput without
+    labels.
     """
     if not licence or any(character.isspace() or character in "\"'#:" for character in licence):
         raise InputError(
             "--licence", got=f"'{licence}'", expected="an identifier such as cc-by-4.0", remedy="give one, or none"
         )
+    if form not in FORMS:
+        raise InputError("--form", got=f"'{form}'", expected=f"one of {', '.join(FORMS)}", remedy="name one of these")
+    chosen = FORMS[form]
     source, teacher = built(labels / FILE), labels.name
     manifest, table = read_manifest(labels), pl.scan_parquet(source)
-    text = "scores.tsv.gz" if gzipped else "scores.tsv"
-    used = {"licence": licence, "teacher": teacher}
+    text, rows = f"{chosen.text}.gz" if gzipped else chosen.text, "scores.parquet"
+    used = {"licence": licence, "teacher": teacher, "form": form}
+    collection = Collection.read(layout.COLLECTION)
     with new_directory(target, f"distilrank export-scores {teacher}", used, source) as draft:
-        write_published(draft / text, table, gzipped)
-        published_form(table).sink_parquet(draft / "scores.parquet")
-        lines = pl.scan_parquet(draft / "scores.parquet")
-        counts = lines.select(
-            lines=pl.len(),
-            queries=pl.col("query_id").n_unique(),
-            passages=pl.concat([pl.col("pos_passage_id"), pl.col("neg_passage_id")]).n_unique(),
-        )
+        lines = write_in_pieces(draft / rows, chosen.rows(table, collection))
+        chosen.write(draft / rows, draft / text)
+        ids = scored_pairs(table).select(pl.col("query_id", "passage_id").n_unique())
+        queries, passages = ids.collect(engine="streaming").row(0)
+        negatives = table.select(pl.col("negative_ids").list.len()).head(1).collect().item()
         card = {
             "name": target.name,
             "licence": licence,
@@ -47,14 +51,17 @@ def export_scores(labels: Path, target: Path, licence: str, gzipped: bool) -> No
             "what": _description(labels),
             "source": read_manifest(layout.COLLECTION).params["source"],
             "tokens": read_manifest(layout.TOKENS).params,
-            "counts": counts.collect(engine="streaming").row(0, named=True),
+            "counts": {"lines": lines, "queries": queries, "passages": passages},
             "figures": quality({teacher: table})["teachers"][teacher],
+            "scale": manifest.params["labels"]["scale"],
             "inputs": manifest.inputs,
             "text": text,
+            "columns": chosen.columns,
+            "keys": chosen.keys.format(negatives=negatives),
             "sha256": sha256_of(draft / text),
         }
         write_text(draft / "README.md", _card(card))
-        files = ["README.md", "scores.parquet", text]
+        files = ["README.md", rows, text]
         write_text(draft / CHECKSUMS, "".join(f"{sha256_of(draft / name)}  {name}\n" for name in files))
 
 
@@ -76,12 +83,17 @@ def _description(labels: Path) -> str:
     if "location" in used:
         return f"Imported from {Path(used['location']).name}; DistilRank did not make these scores."
     members = used.get("members", [labels.name])
-    described = "; ".join(f"{name}: {_trained(layout.MODELS / name)}" for name in members)
-    return f"The {used['combine']} of {len(members)} rankers ({described})." if "members" in used else f"{described}."
+    described = "; ".join(f"{name}: {_ranker(name)}" for name in members)
+    if "members" not in used:
+        return f"{described}."
+    scaled = "" if used["scale"] == "none" else f", each brought to the scale {used['scale']}"
+    return f"The {used['combine']} of {len(members)} rankers{scaled} ({described})."
 
 
-def _trained(model: Path) -> str:
-    used = read_manifest(model).params
+def _ranker(name: str) -> str:
+    if name == BM25:
+        return "a lexical ranker, not trained"
+    used = read_manifest(layout.MODELS / name).params
     ranker, training = used["ranker"], used["training"]
     return (
         f"{ranker['architecture']} on {used['backbone']['model']}, {ranker['layers']} layers, "

@@ -37,9 +37,11 @@ def published_form(labels: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def write_published(file: Path, labels: pl.LazyFrame, gzipped: bool) -> None:
-    """Writes scores with all digits of a float32. Raises ScoreError for an id that holds a tab or a line's end."""
-    form = published_form(labels)
+def write_published(file: Path, form: pl.LazyFrame) -> None:
+    """Writes rows of COLUMNS, with all digits of a float32; compressed, where the file is called so.
+
+    Raises ScoreError for an id that holds a tab or a line's end.
+    """
     odd = form.filter(pl.any_horizontal(pl.col(COLUMNS[2:]).str.contains(r"[\t\r\n]"))).head(1).collect()
     if len(odd):
         raise ScoreError(
@@ -53,7 +55,7 @@ def write_published(file: Path, labels: pl.LazyFrame, gzipped: bool) -> None:
         include_header=False,
         separator="\t",
         quote_style="never",
-        compression="gzip" if gzipped else "uncompressed",
+        compression="gzip" if file.suffix == ".gz" else "uncompressed",
         check_extension=False,
     )
 

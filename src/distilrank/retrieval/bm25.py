@@ -11,6 +11,7 @@ import Stemmer
 from bm25s.tokenization import Tokenizer
 
 from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.tokens import rows_of
 from distilrank.errors import CollectionError
 from distilrank.retrieval.postings import Postings, TermScores
 from distilrank.sections.data import Candidates
@@ -28,7 +29,7 @@ class BM25:
     def __init__(self, passage_ids: pl.Series, texts: Iterable[Sequence[str]], params: Candidates) -> None:
         self._passage_ids = passage_ids
         self._tokenizer = Tokenizer(stemmer=Stemmer.Stemmer(params.stemmer) if params.stemmer else None)
-        self._postings = Postings.of(texts, self._tokenizer, params)
+        self._postings = Postings.made(texts, self._tokenizer, params)
         if self._postings.passages != len(passage_ids):
             raise CollectionError(
                 "table passages",
@@ -48,9 +49,7 @@ class BM25:
 
     def search(self, query_ids: Sequence[str], texts: Sequence[str], depth: int) -> pl.DataFrame:
         """A run: the best `depth` passages of each query, without those that share no term with it."""
-        terms = self._tokenizer.tokenize(
-            list(texts), update_vocab=False, allow_empty=False, show_progress=False, return_as="ids"
-        )
+        terms = self._terms(texts)
         with ThreadPoolExecutor(usable_cores()) as threads:
             found = list(threads.map(lambda query: self._best(query, depth), terms))
         rows, scores = (np.concatenate([np.empty(0), *parts]) for parts in zip(*found, strict=True))
@@ -62,6 +61,24 @@ class BM25:
             },
             schema=RUN_SCHEMA,
         )
+
+    def score(self, queries: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+        """The pairs (query_id, passage_id) with a `score`, 0 where they share no term; `queries` (query_id, text)."""
+        asked = pairs.select("query_id").unique(maintain_order=True).join(queries, on="query_id", maintain_order="left")
+        terms = dict(zip(asked["query_id"], self._terms(asked["text"].to_list()), strict=True))
+        rows = rows_of(pairs["passage_id"], self._passage_ids, "passage").astype(np.int32)
+        scored = [
+            some.with_columns(score=pl.Series(self._postings.of(terms[query], rows[some["row"].to_numpy()])))
+            for (query,), some in pairs.with_row_index("row").group_by("query_id", maintain_order=True)
+        ]
+        return pl.concat(scored).sort("row").drop("row")
+
+    def _terms(self, texts: Sequence[str]) -> list[list[int]]:
+        """Those of each text that some passage has."""
+        terms: list[list[int]] = self._tokenizer.tokenize(
+            list(texts), update_vocab=False, allow_empty=False, show_progress=False, return_as="ids"
+        )
+        return terms
 
     def _best(self, terms: Sequence[int], depth: int) -> Found:
         """Rows by score, then row, both descending."""

@@ -29,7 +29,7 @@ class Postings:
     passages: int
 
     @classmethod
-    def of(cls, texts: Iterable[Sequence[str]], tokenizer: Tokenizer, params: Candidates) -> Self:
+    def made(cls, texts: Iterable[Sequence[str]], tokenizer: Tokenizer, params: Candidates) -> Self:
         """Robertson's BM25 with Lucene's idf (Kamphuis et al. 2020, table 1). The tokenizer learns its vocabulary."""
         counted = [_Counted.of(list(_terms(tokenizer, some))) for some in texts]
         lengths = np.concatenate([np.empty(0, np.int32), *(batch.lengths for batch in counted)])
@@ -56,6 +56,16 @@ class Postings:
         for term in terms:
             place = slice(self.starts[term], self.starts[term + 1])
             sums[self.rows[place]] += self.scores[place]
+
+    def of(self, terms: Sequence[int], rows: Rows) -> TermScores:
+        """What `add` adds to the passages of `rows`."""
+        sums = np.zeros(len(rows), np.float32)
+        for term in terms:
+            place = slice(self.starts[term], self.starts[term + 1])
+            holding, scores = self.rows[place], self.scores[place]
+            at = np.minimum(np.searchsorted(holding, rows), len(holding) - 1)
+            sums += np.where(holding[at] == rows, scores[at], 0)
+        return sums
 
 
 @dataclass(frozen=True)

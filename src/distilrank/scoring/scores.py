@@ -22,6 +22,12 @@ def scan_scores(directory: Path) -> pl.LazyFrame:
     return pl.scan_parquet(sorted(directory.glob("part-*.parquet")))
 
 
+def write_part(scores: pl.DataFrame, directory: Path, number: int) -> None:
+    """Writes scores (query_id, passage_id, score) of a range, by its number, for `scan_scores`."""
+    columns = [*KEY, pl.col("score").cast(pl.Float32)]
+    scores.select(columns).write_parquet(directory / f"part-{number:05}.parquet")
+
+
 def write_scores(directory: Path, known: KnownPairs, ranges: list[QueryRange], store: ScoreStore) -> int:
     """Writes what is asked of a store: (query_id, passage_id, score), a part a range, and returns their number.
 
@@ -39,6 +45,6 @@ def write_scores(directory: Path, known: KnownPairs, ranges: list[QueryRange], s
                 expected=f"{len(pairs)} scores, one a pair",
                 remedy="delete the directory, to score anew",
             )
-        scores.select(*KEY, "score").write_parquet(directory / f"part-{number:05}.parquet")
+        write_part(scores, directory, number)
         total += len(scores)
     return total

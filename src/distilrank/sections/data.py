@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from distilrank.sections.base import FileElsewhere, Section, Sha256, Share
 
+# What finds candidates unless runs are given; and a teacher that nobody trains, of the triples' pairs.
+BM25 = "bm25"
+
 
 class Backbone(Section):
     """The pretrained transformer that rankers start from. All have one vocabulary."""
@@ -50,20 +53,17 @@ class Candidates(Section):
 
     def first_stage(self) -> str:
         """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
-        return "given" if self.runs else "bm25"
+        return "given" if self.runs else BM25
 
 
-class Triples(Section):
-    """Training triples, drawn: a positive by the qrels, negatives from the candidates."""
-
-    count: int = Field(ge=1, default=3200)
-    """How many are drawn."""
+class Draw(Section):
+    """How triples are drawn from ranked passages."""
 
     negatives: int = Field(ge=1, default=1)
     """Negatives of each triple, at most `negatives_from`."""
 
     negatives_from: int = Field(ge=1, default=30)
-    """Negatives are drawn from so many of the best candidates, at most `candidates.train_depth`."""
+    """Negatives are drawn from so many of a query's best passages; of candidates, at most `candidates.train_depth`."""
 
     seed: int = Field(ge=0, default=42)
     """Of the draw."""
@@ -75,6 +75,13 @@ class Triples(Section):
         return self
 
 
+class Triples(Draw):
+    """Training triples, drawn: a positive by the qrels, negatives from the candidates."""
+
+    count: int = Field(ge=1, default=3200)
+    """How many are drawn."""
+
+
 class GivenTriples(FileElsewhere):
     """Triples of a file in MS MARCO's form, tab-separated: a query, a relevant passage, one that is not."""
 
@@ -83,6 +90,20 @@ class GivenTriples(FileElsewhere):
 
     count: Annotated[int, Field(ge=1)] | None = None
     """The first so many. null: all."""
+
+
+class Lists(FileElsewhere):
+    """Passages of queries, by their texts, which are found again in the collection."""
+
+    negatives: int = Field(ge=1, default=1)
+    """Negatives of each triple. Those of a query that make no whole triple are left out."""
+
+
+class GivenLists(Lists):
+    """Hard negatives that another library mined: JSON lines or Parquet of texts."""
+
+    form: Literal["flagembedding", "sentence-transformers"]
+    """The library that reads them."""
 
 
 class Unlabelled(Section):

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from distilrank.sections.base import FileElsewhere, ModelName, RankerName, Section
+from distilrank.sections.data import BM25
 
-BM25 = "bm25"
 Rank = Annotated[int, Field(ge=1, le=1000)]
 
 

@@ -46,11 +46,16 @@ class Table(Mapping[str, Entry_co]):
         return len(self._own) + len(self._added)
 
 
-def one_of(key: str, sections: Mapping[str, type[Section]], name_of: Callable[[str], str] = str) -> Any:
-    """The union of sections that the value of `key` tells apart; `name_of` makes a table's name of that value."""
+def one_of(
+    key: str, sections: Mapping[str, type[Section]], name_of: Callable[[str], str] = str, default: str | None = None
+) -> Any:
+    """The union of sections that the value of `key` tells apart; `name_of` makes a table's name of that value.
+
+    Where the key is left out, `default` is its value.
+    """
 
     def chosen(section: Any) -> str:
-        value = section.get(key) if isinstance(section, Mapping) else getattr(section, key, None)
+        value = section.get(key, default) if isinstance(section, Mapping) else getattr(section, key, default)
         # None would leave the error without the names that it could be.
         return name_of(value) if isinstance(value, str) else ""
 

@@ -145,10 +145,3 @@ class Scoring(Section):
 
     pairs_at_once: int = Field(ge=1, default=2_000_000)
     """What is planned and joined in memory at once: it bounds memory, whatever there is to score."""
-
-
-class Labels(Section):
-    """When a teacher's labels are refused."""
-
-    most_negative_margins: float = Field(ge=0, le=1, default=0.4)
-    """The largest share of triples that a teacher may rank the wrong way round."""

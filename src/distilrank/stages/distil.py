@@ -45,7 +45,7 @@ def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Le
     if control:
         return _unscored(section, _labelled_part(labels), labels, start)
     # What was published is not labelled by us, and so never of unlabelled queries.
-    splits = (TRAIN, UNLABELLED) if params.unlabelled and params.members(teacher) else (TRAIN,)
+    splits = (TRAIN, UNLABELLED) if params.unlabelled and teacher not in params.imports else (TRAIN,)
     used = {"teacher": teacher}
     return Lesson(section.loss, read_labels(labels), [labels], used, start, splits, section.in_batch)
 

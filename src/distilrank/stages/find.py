@@ -22,7 +22,7 @@ from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.vectors import passage_vectors
 from distilrank.sections.base import FileElsewhere
-from distilrank.sections.mining import BM25 as BM25_SOURCE
+from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.sections.mining import MinedTriples
 
 FOUND = "found.parquet"
@@ -79,7 +79,7 @@ def _runs(
         given, _ = given_candidates([source], collection, params.collection.on_error == "drop", apart)
         yield ranked(given.join(queries, on="query_id", how="semi"))
         return
-    search = _by_bm25(params, collection, depth) if source == BM25_SOURCE else _by_model(params, source, depth)
+    search = _by_bm25(params, collection, depth) if source == LEXICAL else _by_model(params, source, depth)
     with progress(f"queries searched by {source}", len(queries)) as advance:
         for some in queries.iter_slices(_QUERIES_AT_ONCE):
             yield ranked(search(some))

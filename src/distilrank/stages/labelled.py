@@ -1,4 +1,4 @@
-"""What score and ensemble share: a teacher's scores as labels of the triples."""
+"""What score, score-bm25 and ensemble share: a teacher's scores, brought to the scale of labels, of the triples."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from distilrank.data.triples import TRIPLES, UNLABELLED
 from distilrank.labels.labels import FILE, write_in_pieces, write_labels
 from distilrank.labels.pseudo_labels import Thresholds, unlabelled_pieces
 from distilrank.labels.quality import refuse_inverted
+from distilrank.labels.scales import scale_of
 
 
 def label_triples(
@@ -24,19 +25,36 @@ def label_triples(
     scores_of_range: Callable[[QueryRange], pl.DataFrame],
     used: Mapping[str, Any],
     sources: Sequence[Path],
+    most_negative_margins: float | None = None,
 ) -> None:
-    """Writes labels/<triples>/<teacher>/ from scores (query_id, passage_id, score) that come from `sources`."""
+    """Writes labels/<triples>/<teacher>/ from scores (query_id, passage_id, score) that come from `sources`.
+
+    Raises ScoreError for a larger share of negative margins than `most_negative_margins`, else than that of `labels`.
+    """
     directory = layout.TRIPLES / triples
     table = built(directory / TRIPLES)
     ranges = query_ranges(pl.scan_parquet(table), params.scoring.pairs_at_once)
     inputs = [directory, *sources]
-    used, made_by = {"teacher": teacher, **used}, f"distilrank labels of {triples} by {teacher}"
+    every = (scores_of_range(queries) for queries in scored_ranges(params, triples))
+    scale = scale_of(teacher, params.labels.scale, every)
+
+    def scaled(queries: QueryRange) -> pl.DataFrame:
+        return scores_of_range(queries).with_columns(scale.cast(pl.Float32).alias("score"))
+
+    limit = params.labels.most_negative_margins if most_negative_margins is None else most_negative_margins
+    used = {"teacher": teacher, **used, "labels": params.labels.model_dump()}
+    made_by = f"distilrank labels of {triples} by {teacher}"
     with whole_directory(layout.LABELS / triples / teacher, made_by, used, inputs) as draft:
         file = draft.path / FILE
-        draft.counts["triples"] = write_labels(file, table, ranges, scores_of_range)
-        refuse_inverted(teacher, pl.scan_parquet(file), params.labels.most_negative_margins)
+        draft.counts["triples"] = write_labels(file, table, ranges, scaled)
+        refuse_inverted(teacher, pl.scan_parquet(file), limit)
         if params.unlabelled:
-            draft.counts["triples of unlabelled queries"] = _add_unlabelled(file, params, directory, scores_of_range)
+            draft.counts["triples of unlabelled queries"] = _add_unlabelled(file, params, directory, scaled)
+
+
+def scored_ranges(params: Params, triples: str) -> list[QueryRange]:
+    """Ranges of all queries whose pairs teachers score for a set of triples. Raises MissingInput."""
+    return query_ranges(pairs_to_score(layout.TRIPLES / triples), params.scoring.pairs_at_once)
 
 
 def pairs_to_score(directory: Path) -> pl.LazyFrame:

@@ -7,10 +7,11 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
+from distilrank.data.given_lists import write_given_lists
 from distilrank.data.given_triples import write_given_triples
 from distilrank.data.triples import TRIPLES, UNLABELLED, sample_triples
 from distilrank.errors import ParamsError
-from distilrank.sections.data import GivenTriples
+from distilrank.sections.data import GivenLists, GivenTriples, Triples
 from distilrank.sections.mining import MinedTriples
 from distilrank.stages.unlabelled import write_unlabelled
 
@@ -28,13 +29,16 @@ def triples(params: Params, name: str) -> None:
     inputs = [layout.COLLECTION, layout.CANDIDATES]
     with whole_directory(layout.TRIPLES / name, f"distilrank triples {name}", section.model_dump(), inputs) as draft:
         file = draft.path / TRIPLES
-        if isinstance(section, GivenTriples):
-            drop = params.collection.on_error == "drop"
-            draft.counts |= write_given_triples(file, section, collection, drop)
-        else:
-            qrels = collection.qrels_of(TRAIN)
-            train = candidates.join(qrels.lazy(), on="query_id", how="semi").collect()
-            sample_triples(qrels, train, section, name).write_parquet(file)
+        match section:
+            case GivenTriples():
+                drop = params.collection.on_error == "drop"
+                draft.counts |= write_given_triples(file, section, collection, drop)
+            case GivenLists():
+                draft.counts |= write_given_lists(file, section, collection)
+            case Triples():
+                qrels = collection.qrels_of(TRAIN)
+                train = candidates.join(qrels.lazy(), on="query_id", how="semi").collect()
+                sample_triples(qrels, train, section, section.count, f"triples.{name}").write_parquet(file)
         found = pl.scan_parquet(file).select(triples=pl.len(), queries=pl.col("query_id").n_unique())
         draft.counts |= found.collect(engine="streaming").row(0, named=True)
         if params.unlabelled:

@@ -7,21 +7,25 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from distilrank.config.derived import scale_of_labels
+from distilrank.config.params import Params
 from distilrank.results.report.histograms import Limits, axis, filled, frame
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.svg import INK, MUTED, as_svg, colour_of
+from distilrank.sections.labels import ScaleRule
 
 
 @dataclass(frozen=True)
 class Row:
-    """A teacher's labels of a set of triples; `ranker` None: an ensemble or an import.
+    """A teacher's labels of a set of triples, and their scale; `ranker` None: an ensemble, an import or BM25.
 
     Spreads are mean and standard deviation.
     """
 
     name: str
     triples: str
+    scale: ScaleRule
     ranker: ReportedRanker | None
     number: int
     negative_margins: float
@@ -45,18 +49,21 @@ def label_quality(inputs: ReportInputs) -> LabelQuality:
     edges = [edge for figures in teachers.values() for edge in figures["histogram"]["edges"]]
     limits = (min(edges), max(edges))
     rankers = {ranker.name: ranker for ranker in inputs.rankers if ranker.role == "teacher"}
-    rows = [_row(name, rankers, figures, limits) for name, figures in teachers.items()]
+    rows = [_row(inputs.params, name, rankers, figures, limits) for name, figures in teachers.items()]
     return LabelQuality(rows, axis("margins of labels", limits), inputs.labels["agreement"])
 
 
-def _row(name: str, rankers: Mapping[str, ReportedRanker], figures: dict[str, Any], limits: Limits) -> Row:
+def _row(
+    params: Params, name: str, rankers: Mapping[str, ReportedRanker], figures: dict[str, Any], limits: Limits
+) -> Row:
     triples, _, teacher = name.partition("/")
     positive, negative, margin = (
         (figures[kind]["mean"], figures[kind]["deviation"]) for kind in ("positive", "negative", "margin")
     )
     ranker, inverted = rankers.get(teacher), figures["negative_margins"]
     drawn = _draw(teacher, ranker, figures["histogram"], limits)
-    return Row(teacher, triples, ranker, figures["triples"], inverted, positive, negative, margin, drawn)
+    scale = scale_of_labels(params, teacher)
+    return Row(teacher, triples, scale, ranker, figures["triples"], inverted, positive, negative, margin, drawn)
 
 
 def _draw(name: str, ranker: ReportedRanker | None, histogram: dict[str, list[float]], limits: Limits) -> Markup:

@@ -79,8 +79,8 @@ def _models(inputs: ReportInputs) -> dict[str, Distributions]:
     ensembles = [
         _scores(name, None, _combined([inputs.runs[member] for member in ensemble.members], ensemble.combine))
         for name, ensemble in inputs.params.ensembles.items()
-        # z-mean scales by the training pairs' scores, which are not at hand.
-        if ensemble.combine != "z-mean"
+        # Scales are those of the training pairs' scores, which are not at hand; nor is BM25's score of each candidate.
+        if ensemble.scale == "none" and set(ensemble.members) <= set(inputs.params.teachers)
     ]
     return {model.name: model for model in [*teachers, *ensembles, *models]}
 

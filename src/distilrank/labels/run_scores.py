@@ -1,0 +1,61 @@
+"""A run of training queries as a teacher: triples drawn from it, with its scores."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import polars as pl
+
+from distilrank.data.collection import TRAIN, Collection
+from distilrank.data.findings import DroppedIds
+from distilrank.data.given_runs import read_given_run, tells_scores
+from distilrank.data.runs import ranked
+from distilrank.data.tokens import find
+from distilrank.data.triples import sample_triples
+from distilrank.errors import ScoreError
+from distilrank.labels.labels import label, with_scores
+from distilrank.sections.imports import ScoredRun
+from distilrank.sections.labels import ScaleRule
+
+
+class RunScores:
+    """What a run says of training queries and passages that are there: `scores` (query_id, passage_id, score).
+
+    `counts` tells how many candidates were given, and how many were left out for what. Raises ScoreError for a run
+    without scores whose order is not the scale, for a passage that the collection never held, and where nothing is
+    left.
+    """
+
+    def __init__(self, name: str, run: ScoredRun, rule: ScaleRule, collection: Collection, dropped: DroppedIds) -> None:
+        self._name, self._run = name, run
+        self._qrels = collection.qrels_of(TRAIN).filter(pl.col("relevance") > 0)
+        if rule != "rank" and not tells_scores(run):
+            raise self._refused(f"an order without scores, and the scale {rule}", "the scale rank", "set scale to rank")
+        given = read_given_run(run)
+        split = given.join(collection.queries, on="query_id", how="left", maintain_order="left")["split"]
+        self.counts = Counter(given=len(given), dropped=0)
+        for other, number in split.filter((split != TRAIN).fill_null(True)).value_counts(sort=True).iter_rows():
+            self.counts[f"of {other} queries" if other else "of other queries"] += number
+        of_train = given.filter(split == TRAIN)
+        unknown = find(of_train["passage_id"], collection.passage_ids())[1]
+        if (strange := of_train.filter(unknown & ~of_train["passage_id"].is_in(dropped.passages.implode()))).height:
+            passage = strange["passage_id"][0]
+            raise self._refused(f"passage '{passage}'", "passages of the collection", "mend the run, or name another")
+        self.counts["dropped"] = int(unknown.sum())
+        self.scores = of_train.filter(~unknown)
+        if self.scores.is_empty():
+            got = f"{len(given):,} candidates, none of a training query of the collection"
+            raise self._refused(got, "a run of training queries", "name the run that goes with the collection")
+
+    def labels(self) -> Iterator[pl.DataFrame]:
+        """All triples that were asked for, with the scores that the run has. Raises CollectionError for too few."""
+        positives = self._qrels.join(self.scores, on=["query_id", "passage_id"], how="semi")
+        queries = self.scores["query_id"].n_unique()
+        self.counts["queries without a relevant passage"] = queries - positives["query_id"].n_unique()
+        if positives.is_empty():
+            raise self._refused("no relevant passage of any training query", "some", "name a deeper run")
+        run = self._run
+        triples = sample_triples(positives, ranked(self.scores), run, run.count, f"imports.{self._name}")
+        yield with_scores(triples, label(triples, self.scores))
+
+    def _refused(self, got: str, expected: str, remedy: str) -> ScoreError:
+        return ScoreError(self._run.location, got=got, expected=expected, remedy=remedy)

@@ -1,0 +1,37 @@
+"""Scales: what a teacher's scores are brought to, so that those of several can be joined or learned from alike."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from distilrank.errors import ScoreError
+from distilrank.sections.labels import ScaleRule
+
+_SCORE = pl.col("score").cast(pl.Float64)
+# A passage without another stands where those stand that all tie.
+_SHARE_BELOW = ((_SCORE.rank("average") - 1) / (pl.len() - 1)).fill_nan(0.5).over("query_id")
+
+
+def scale_of(name: str, rule: ScaleRule, scores: Iterable[pl.DataFrame]) -> pl.Expr:
+    """The scaled `score` of a table (query_id, passage_id, score) that holds each pair once, and queries as a whole.
+
+    z and min-max look at all `scores` of the teacher `name`, which come some at a time; the others at none. Raises
+    ScoreError where all of them tie, so that there is nothing to measure by.
+    """
+    if rule == "none":
+        return _SCORE
+    if rule == "rank":
+        return _SHARE_BELOW
+    # Summed in one order, whatever the number of threads: the same scores give the same bytes.
+    every = np.concatenate([some["score"].to_numpy() for some in scores]).astype(np.float64)
+    zero = every.mean() if rule == "z" else every.min()
+    unit = every.std(ddof=1) if rule == "z" else every.max() - zero
+    if not unit > 0:
+        raise ScoreError(
+            f"scores of {name}",
+            got="scores that all tie",
+            expected=f"scores that tell passages apart, for the scale {rule}",
+            remedy="train it again, or set the scale to none",
+        )
+    return (_SCORE - float(zero)) / float(unit)

@@ -1,0 +1,57 @@
+"""The sections on scores of others, which teach in the place of a teacher: one per form of a file."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from distilrank.sections.base import FileElsewhere
+from distilrank.sections.data import Draw, Lists
+from distilrank.sections.labels import ScaleRule
+
+
+class Import(FileElsewhere):
+    """What the entries of all forms have."""
+
+    form: str = "scores"
+    """That of the file."""
+
+    scale: ScaleRule | None = None
+    """What its scores are brought to, as `labels.scale` has it. null: that of `labels`."""
+
+
+class ScoreLines(Import):
+    """Lines of two scores and three ids, as the authors of Margin-MSE publish them."""
+
+    form: Literal["scores"] = "scores"
+
+
+class ScoredRun(Import, Draw):
+    """A run of training queries, in TREC's form; or in MS MARCO's top-1000 form, which has no scores and takes `scale:
+    rank`. A triple's positive is relevant by the qrels, its negatives are other passages of the run.
+    """
+
+    form: Literal["run"]
+
+    count: Annotated[int, Field(ge=1)] | None = None
+    """How many triples are drawn. null: all."""
+
+
+class FlagEmbeddingLists(Import, Lists):
+    """JSON lines of texts with `pos_scores` and `neg_scores`, as FlagEmbedding distils from them."""
+
+    form: Literal["flagembedding"]
+
+
+class SentenceTransformersLists(Import, Lists):
+    """JSON lines or Parquet of texts with scores, as sentence-transformers mines them and distils from them."""
+
+    form: Literal["sentence-transformers"]
+
+
+IMPORTS: Mapping[str, type[Import]] = {
+    "scores": ScoreLines,
+    "run": ScoredRun,
+    "flagembedding": FlagEmbeddingLists,
+    "sentence-transformers": SentenceTransformersLists,
+}
