@@ -22,3 +22,7 @@ class ColbertParams(ScaledParams):
 
     query_masks: int = Field(ge=0, default=0)
     """How many [MASK] that are read stand behind each query. The paper's published ColBERT was trained with some."""
+
+    @property
+    def reads_mask(self) -> bool:
+        return self.expand_queries or self.query_masks > 0
