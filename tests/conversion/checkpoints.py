@@ -110,9 +110,15 @@ def sentence_transformer(
     return SentenceTransformer(str(target), device="cpu")
 
 
-def multi_vector(transformer: Path, target: Path, skipped: list[str] = [], **settings: Any) -> MultiVectorEncoder:  # noqa: B006
+def multi_vector(
+    transformer: Path,
+    target: Path,
+    skipped: list[str] | None = None,
+    expansion: dict[str, Any] | None = None,
+    **settings: Any,
+) -> MultiVectorEncoder:
     """Saved and loaded again."""
-    first = Transformer(str(transformer), **settings.pop("transformer", {}))
+    first = Transformer(str(transformer), query_expansion=expansion)
     width = first.get_embedding_dimension()
     dense = Dense(width, 12, bias=False, activation_function=nn.Identity(), module_input_name="token_embeddings")
     last = [MultiVectorMask(skiplist_words=skipped), Normalize(module_input_name="token_embeddings")]

@@ -9,6 +9,7 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from distilrank.conversion.classifiers import classifier
 from distilrank.conversion.opened import Opened, Told, refuse_other_frame, saved_tokenizer
@@ -53,8 +54,8 @@ def open_multi_vector(folder: Path, target: Path) -> Opened:
     """One vector a token, compared by MaxSim. Raises CheckpointError."""
     encoder = _loaded(MultiVectorEncoder, folder)
     transformer, mask, dense, normalised = _sorted_modules(encoder, folder, TOKENS)
-    if not isinstance(mask, MultiVectorMask) or mask.skiplist_words or mask.keep_only_token_ids:
-        raise _refused(folder, "tokens of passages that are left out of the scores", "all of them")
+    if not isinstance(mask, MultiVectorMask) or mask.skiplist_tasks != ["document"] or mask.keep_only_token_ids:
+        raise _refused(folder, "a mask of other tokens than words of passages", "MultiVectorMask with skiplist_words")
     if dense is None:
         raise _refused(folder, "no Dense", "Dense over the tokens, without activation")
     if encoder.similarity_fn_name != "maxsim":
@@ -69,6 +70,7 @@ def open_multi_vector(folder: Path, target: Path) -> Opened:
         dimension=dense.out_features,
         normalise=normalised,
         expand_queries=bool(expansion),
+        skipped_tokens=_known_ids(encoder.tokenizer, mask.skiplist_words),
     )
     return _opened(params, encoder, transformer, {"projection": dense.linear}, told, folder, target)
 
@@ -144,6 +146,12 @@ def _told(encoder: SentenceTransformer | MultiVectorEncoder, transformer: Transf
 def _prompt(encoder: SentenceTransformer | MultiVectorEncoder, names: Sequence[str]) -> str:
     wanted: Iterable[str] = [*names, *([encoder.default_prompt_name] if encoder.default_prompt_name else [])]
     return next((encoder.prompts[name] or "" for name in wanted if name in encoder.prompts), "")
+
+
+def _known_ids(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[int]:
+    """Of words that are tokens."""
+    unknown, ids = tokenizer.unk_token_id, {word: tokenizer.convert_tokens_to_ids(word) for word in words}
+    return [number for word, number in ids.items() if number != unknown or word == tokenizer.unk_token]
 
 
 def _refuse_activation(dense: Dense, folder: Path) -> None:

@@ -28,7 +28,9 @@ def exported(ranker: Ranker, model: Path) -> Exported | None:
     else:
         transformer = transformer_of(ranker, model, **lengths)
     normalise = [Normalize(module_input_name=TOKENS)] if ranker.params.normalise else []
-    modules: list[nn.Module] = [transformer, dense_of(ranker.projection, TOKENS), *normalise, MultiVectorMask()]
+    skipped = transformer.tokenizer.convert_ids_to_tokens(ranker.params.skipped_tokens)
+    last = [*normalise, MultiVectorMask(skiplist_words=skipped)]
+    modules: list[nn.Module] = [transformer, dense_of(ranker.projection, TOKENS), *last]
     encoder = MultiVectorEncoder(
         modules=modules, prompts=prompts_of(ranker), similarity_fn_name="maxsim", device="cpu"
     )
