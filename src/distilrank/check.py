@@ -11,14 +11,14 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
 from distilrank.config.derived import models_of
 from distilrank.config.entries import PARAMS_FILE
-from distilrank.config.models import Student, Teacher
+from distilrank.config.models import REGISTERED, GivenTeacher, Student, Teacher
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.data.backbone import locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 from distilrank.data.downloads import is_remote
 from distilrank.data.sources.section import IR_DATASETS
-from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
+from distilrank.data.tokenizer import TOKENIZER_FILES, TextTokenizer, refuse_other_vocabulary
 from distilrank.errors import CollectionError, InputError, NotThere
 from distilrank.redaction import without_secrets
 from distilrank.sections.base import FileElsewhere, Section
@@ -41,6 +41,9 @@ def check(params: Params) -> None:
     if splits is not None:
         _check_splits(params, splits)
     _check_rankers(params)
+    for name, teacher in params.given_teachers().items():
+        with _said_of(f"teachers.{name}"):
+            _check_given(params, name, teacher)
 
 
 @dataclass(frozen=True)
@@ -136,15 +139,15 @@ class _Entry:
 
 
 def _entries(params: Params) -> Iterator[_Entry]:
-    for name, teacher in params.teachers.items():
+    for name, teacher in params.trained_teachers().items():
         yield _Entry(f"teachers.{name}", teacher, [name], [teacher.backbone or params.backbone])
     for name, student in params.students.items():
         from_backbone = student.start == "backbone" or name in params.matrix.controls
         starts = [student.backbone or params.backbone] if from_backbone else []
         if student.start == "teacher":
             # Of a teacher's layers, what its backbone says of widths and positions is true as well.
-            firsts = [params.teachers[params.members(teacher)[0]] for teacher in params.matrix.teachers]
-            starts += [first.backbone or params.backbone for first in firsts]
+            firsts = [params.teacher(params.members(teacher)[0]) for teacher in params.matrix.teachers]
+            starts += [first.backbone or params.backbone for first in firsts if isinstance(first, Teacher)]
         yield _Entry(f"students.{name}", student, models_of(params, name), starts)
 
 
@@ -166,6 +169,28 @@ def _check_rankers(params: Params) -> None:
                 if not ranker.files:
                     begun = check_fits(ranker, pretrained_config(folder), params.tokens, tokenizer)
                     check_adapters(begun, entry.section.training.lora)
+
+
+def _check_given(params: Params, name: str, teacher: GivenTeacher) -> None:
+    """Raises InputError for a checkpoint that is not there or cannot teach; its weights are not read."""
+    if _is_made(layout.MODELS / name, teacher.model_dump(exclude={"tokens"})):
+        return
+    if teacher.checkpoint.startswith(REGISTERED):
+        from distilrank.registry.fetched import refuse_absent_version
+
+        refuse_absent_version(teacher.checkpoint)
+        return
+    from distilrank.conversion.forms import form_of, refuse_pickles, transformer_folder
+    from distilrank.stages.given_starts import refuse_other_words
+    from distilrank.stages.located import located_description
+
+    folder = located_description(teacher)
+    form_of(folder)
+    if Path(teacher.checkpoint).is_dir():
+        refuse_pickles(folder)
+    # One in an older form is read by `import-teacher`.
+    if all((transformer_folder(folder) / file).is_file() for file in TOKENIZER_FILES):
+        refuse_other_words(params, name, transformer_folder(folder))
 
 
 @contextmanager

@@ -40,7 +40,8 @@ class Hit(BaseModel):
 class Model:
     """A ranker with its tokenizer and, where it has one, its index.
 
-    Texts get the ranker's prefixes, and are cut at its lengths. Scores are raw float32; those of different rankers have different ranges.
+    Texts get the ranker's prefixes, and are cut at its lengths. Scores are raw float32; those of different rankers have
+    different ranges.
     """
 
     def __init__(self, ranker: Ranker, tokenizer: TextTokenizer, index: "DenseIndex | None" = None) -> None:

@@ -28,10 +28,10 @@ from distilrank.rankers.base import Ranker
 from distilrank.sections.data import GivenTokens, Tokens
 
 LONG = "word bucket fleet " * 30
-LENGTHS = Tokens(query_length=20, passage_length=40)
+LENGTHS, AS_IT_IS = Tokens(query_length=20, passage_length=40), GivenTokens()
 
 
-def given(folder: Path, target: Path, asked: GivenTokens = GivenTokens(), lengths: Tokens = LENGTHS) -> Ranker:
+def given(folder: Path, target: Path, asked: GivenTokens = AS_IT_IS, lengths: Tokens = LENGTHS) -> Ranker:
     target.mkdir()
     return save_given(folder, target, asked, lengths)
 
@@ -195,7 +195,7 @@ def _code_of_its_own(folder: Path) -> None:
             ),
             "got the similarity euclidean",
         ),
-        (lambda backbone, folder: folder.mkdir(), "no config.json"),
+        (lambda _, folder: folder.mkdir(), "no config.json"),
     ],
 )
 def test_what_cannot_be_a_teacher_is_refused(

@@ -57,6 +57,14 @@ def teach(teacher: Teacher) -> None:
     stage(read_checked_for("teach"), teacher, stage_run)
 
 
+@app.command("import-teacher", rich_help_panel=STAGES)
+def import_teacher(teacher: Teacher) -> None:
+    """Take in a teacher that was trained elsewhere, by its checkpoint."""
+    from distilrank.stages.import_teacher import import_teacher as stage
+
+    stage(read_for("import_teacher"), teacher)
+
+
 @app.command(rich_help_panel=STAGES)
 def score(teacher: Teacher, triples: Triples) -> None:
     """Score every pair of a set of triples with a teacher; what it has ever scored is not scored again."""

@@ -4,8 +4,10 @@ These are functions, and not methods of Params: what changes a result is of the 
 """
 
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from distilrank.artifacts import layout
 from distilrank.config.names import BACKBONE, IMPORTED, START, control_name, distilled_name, seeded_name
 from distilrank.sections.measuring import MEASURES, Measure
 
@@ -74,9 +76,22 @@ def starts(params: "Entries") -> list[Start]:
     return list(dict.fromkeys(start_of(params, *pair) for pair in product(params.students, params.matrix.teachers)))
 
 
+def tokens_of(params: "Entries", model: str) -> Path:
+    """The token store that a model reads: a given teacher has a vocabulary, lengths and prefixes of its own.
+
+    Rows are the collection's ids in every store, so that candidates and triples fit each.
+    """
+    return layout.OWN_TOKENS / model if model in params.given_teachers() else layout.TOKENS
+
+
 def model_names(params: "Entries") -> list[str]:
-    """The trained models in the order of the report: teachers, then each student after its controls."""
+    """All models in the order of the report: teachers, then each student after its controls."""
     return [*params.teachers, *(name for student in params.students for name in models_of(params, student))]
+
+
+def trained_names(params: "Entries") -> list[str]:
+    """Those of them that are trained here."""
+    return [name for name in model_names(params) if name not in params.given_teachers()]
 
 
 def ranker_names(params: "Entries") -> list[str]:
@@ -100,9 +115,8 @@ def seeded_names(params: "Entries") -> list[str]:
 def built_alike(params: "Entries") -> list[list[str]]:
     """The trained models in groups: those of one architecture, with the same settings and backbone."""
     groups: dict[tuple[str, str], list[str]] = {}
-    entries = {
-        name: params.teachers.get(name) or params.students[name.partition("-")[0]] for name in model_names(params)
-    }
+    teachers = params.trained_teachers()
+    entries = {name: teachers.get(name) or params.students[name.partition("-")[0]] for name in trained_names(params)}
     for name, entry in entries.items():
         groups.setdefault((str(entry.ranker), str(entry.backbone or params.backbone)), []).append(name)
     return list(groups.values())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
-from distilrank.config.models import Ensemble, Matrix, Student, Teacher
+from distilrank.config.models import Ensemble, GivenTeacher, Matrix, Student, Teacher, trained_or_given
 from distilrank.data.sources.section import CollectionSection
 from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
@@ -25,6 +25,9 @@ else:
     Collection = one_of("source", SOURCES, table_name)
 AnyTriples = Annotated[
     Annotated[Triples, Tag("drawn")] | Annotated[GivenTriples, Tag("given")], Discriminator(drawn_or_given)
+]
+AnyTeacher = Annotated[
+    Annotated[Teacher, Tag("trained")] | Annotated[GivenTeacher, Tag("given")], Discriminator(trained_or_given)
 ]
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
@@ -47,7 +50,8 @@ class Entries(Section):
 
     unlabelled: Unlabelled | None = None
 
-    teachers: dict[ModelName, Teacher] = Field(default={})
+    teachers: dict[ModelName, AnyTeacher] = Field(default={})
+    """Rankers that teach: trained here, or given where there is a `checkpoint`."""
 
     ensembles: dict[ModelName, Ensemble] = Field(default={})
 
@@ -82,8 +86,20 @@ class Entries(Section):
             return minimum
         return _entry(minimum, "evaluation.minimum_relevance", test_set)
 
-    def teacher(self, name: str) -> Teacher:
+    def teacher(self, name: str) -> Teacher | GivenTeacher:
         return _entry(self.teachers, "teachers", name)
+
+    def trained_teachers(self) -> dict[str, Teacher]:
+        return {name: one for name, one in self.teachers.items() if isinstance(one, Teacher)}
+
+    def trained_teacher(self, name: str) -> Teacher:
+        return _entry(self.trained_teachers(), "teachers without a checkpoint", name)
+
+    def given_teachers(self) -> dict[str, GivenTeacher]:
+        return {name: one for name, one in self.teachers.items() if isinstance(one, GivenTeacher)}
+
+    def given_teacher(self, name: str) -> GivenTeacher:
+        return _entry(self.given_teachers(), "teachers with a checkpoint", name)
 
     def ensemble(self, name: str) -> Ensemble:
         return _entry(self.ensembles, "ensembles", name)
@@ -95,7 +111,7 @@ class Entries(Section):
         return _entry(self.students, "students", name)
 
     def members(self, teacher: str) -> list[str]:
-        """The trained teachers behind a teacher's name: itself, an ensemble's members, or none behind an import.
+        """The teachers with a model behind a teacher's name: itself, an ensemble's members, or none behind an import.
 
         Raises ParamsError.
         """

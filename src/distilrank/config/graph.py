@@ -4,13 +4,13 @@ DVC can look up neither the triples of a student in a matrix nor the names that 
 """
 
 import json
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
-from distilrank.config.derived import Distillation, distillations, index_names, labelled_sets
+from distilrank.config.derived import Distillation, distillations, index_names, labelled_sets, tokens_of
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.errors import InputError
 
@@ -45,12 +45,23 @@ def graph_text(params: Entries) -> str:
 
 
 def graph(params: Entries) -> dict[str, Any]:
-    """What dvc.yaml reads: each teacher's triples, the sets to be labelled and by whom, the trainings, the indexes."""
+    """What dvc.yaml reads: each teacher's triples, the given ones, the sets to be labelled and by whom, the trainings,
+    the indexes."""
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
-        "teach": {name: {"triples": params.learned_by(teacher)} for name, teacher in params.teachers.items()},
+        "teach": {name: {"triples": params.learned_by(one)} for name, one in params.trained_teachers().items()},
+        "given": [*params.given_teachers()],
+        # What `evaluate` reads besides data/tokens; that again where no teacher is given.
+        "own_tokens": (layout.OWN_TOKENS if params.given_teachers() else layout.TOKENS).as_posix(),
         "labelled": labelled_sets(params),
-        "score": [*params.teachers],
+        "score": {
+            f"{triples}-{teacher}": {
+                "triples": triples,
+                "teacher": teacher,
+                "tokens": tokens_of(params, teacher).as_posix(),
+            }
+            for triples, teacher in product(labelled_sets(params), params.teachers)
+        },
         "ensemble": [*params.ensembles],
         "import": [*params.imports],
         "distil": {one.model: _distil(one) for one in trainings},

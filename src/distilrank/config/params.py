@@ -31,7 +31,7 @@ class Params(Entries):
             *((f"ensembles.{name}.members", one.members, list(self.teachers)) for name, one in self.ensembles.items()),
             *(
                 (f"{section}.{name}.triples", [self.learned_by(one)], list(self.triples))
-                for section, entries in (("teachers", self.teachers), ("students", self.students))
+                for section, entries in (("teachers", self.trained_teachers()), ("students", self.students))
                 for name, one in entries.items()
             ),
             ("matrix.teachers", self.matrix.teachers, self.label_names()),
@@ -50,7 +50,7 @@ class Params(Entries):
     def each_names_its_triples_where_there_are_several(self) -> Self:
         """The order of the sets means nothing: DVC does not see it."""
         if len(self.triples) > 1:
-            for section, entries in (("teachers", self.teachers), ("students", self.students)):
+            for section, entries in (("teachers", self.trained_teachers()), ("students", self.students)):
                 if silent := [name for name, one in entries.items() if one.triples is None]:
                     raise ValueError(f"{section}.{silent[0]}.triples must name one of {list(self.triples)}, not null")
         return self
@@ -71,9 +71,9 @@ class Params(Entries):
             student, members = self.students[name], self.members(teacher)
             if student.start == "teacher" and not members:
                 raise ValueError(f"students.{name} cannot start from {teacher}, of which there are scores alone")
-            if not members:
-                continue
-            reason = student.ranker.why_not_from(self.teachers[members[0]].ranker)
+            # What layers a given one has is told by its checkpoint alone: `distilrank check` looks there.
+            first = self.trained_teachers().get(members[0]) if members else None
+            reason = first and student.ranker.why_not_from(first.ranker)
             if student.start == "teacher" and reason:
                 raise ValueError(f"students.{name} cannot start from {teacher}, {reason}")
         return self

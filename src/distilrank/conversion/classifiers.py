@@ -1,10 +1,11 @@
-"""Sequence classifiers of one label, as transformers has them: a `cat` where that computes the same, else as they are.
-"""
+"""Sequence classifiers of one label, as transformers has them: a `cat` where that computes the same."""
 
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 from tokenizers import Encoding
+from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from distilrank.conversion.forms import refused
@@ -25,11 +26,11 @@ def open_classifier(folder: Path, target: Path) -> Opened:
     )
     if missing := sorted(report["missing_keys"]):
         raise refused(folder, f"a classifier without the weights {', '.join(missing[:5])}")
-    return classifier(model, AutoTokenizer.from_pretrained(folder, trust_remote_code=False), folder, target)
+    return classifier(model, AutoTokenizer.from_pretrained(folder, trust_remote_code=False), folder, target, Told())
 
 
 def classifier(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, target: Path, told: Told = Told()
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, target: Path, told: Told
 ) -> Opened:
     """One that was loaded from `folder`."""
     text_tokenizer = saved_tokenizer(tokenizer, target)
@@ -39,7 +40,8 @@ def classifier(
     usual = (params.begin, params.middle, params.end, params.segments) == (begin, middle, end, [0, 0, 0, 1, 1])
     if type(model).__name__ == _CAT and usual:
         cat = CatParams(layers=params.layers, pooling="pooler")
-        return Opened(cat, model.base_model, text_tokenizer, {"head": model.get_submodule("classifier")}, told)
+        backbone, head = cast(PreTrainedModel, model.base_model), cast(nn.Linear, model.get_submodule("classifier"))
+        return Opened(cat, backbone, text_tokenizer, {"head": head}, told)
     return Opened(params, model, text_tokenizer, told=told)
 
 

@@ -1,8 +1,8 @@
 """Models of sentence-transformers as rankers: a SentenceTransformer, a CrossEncoder, a MultiVectorEncoder."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
@@ -23,8 +23,6 @@ Encoder = SentenceTransformer | CrossEncoder | MultiVectorEncoder
 AnyEncoder = TypeVar("AnyEncoder", SentenceTransformer, CrossEncoder, MultiVectorEncoder)
 _STATES = {"method": "forward", "method_output_name": "last_hidden_state"}
 _POOLER = {"method": "forward", "method_output_name": "pooler_output"}
-# Under which names encode_query and encode_document look for a prompt, in turn.
-_PROMPTS = {"query_prefix": ["query"], "passage_prefix": ["document", "passage", "corpus"]}
 
 
 def open_sentence_transformer(folder: Path, target: Path) -> Opened:
@@ -94,22 +92,22 @@ def open_cross_encoder(folder: Path, target: Path) -> Opened:
         params = CatParams(layers=transformer.model.config.num_hidden_layers, pooling="cls")
     else:
         raise _refused(folder, f"the modules {_names(encoder)}", "a classifier, or Dense over [CLS] or the pooler")
-    return _opened(params, encoder, transformer, {"head": head.linear}, told, folder, target, texts=2)
+    return _opened(params, encoder, transformer, {"head": head.linear}, told, folder, target, ("a", "b"))
 
 
 def _loaded(kind: type[AnyEncoder], folder: Path) -> AnyEncoder:
     safely: dict[str, Any] = {"model_kwargs": {"use_safetensors": True}, "trust_remote_code": False}
-    return kind(str(folder), device="cpu", local_files_only=True, **safely)
+    encoder: AnyEncoder = kind(str(folder), device="cpu", local_files_only=True, **safely)
+    return encoder
 
 
-def _sorted_modules(
-    encoder: Encoder, folder: Path, read: str
-) -> tuple[Transformer, nn.Module, Dense | None, bool]:
+def _sorted_modules(encoder: Encoder, folder: Path, read: str) -> tuple[Transformer, nn.Module, Dense | None, bool]:
     """The transformer, what tells tokens apart, a Dense if there is one, and whether vectors are brought to length 1.
 
-    `read` is what Dense and Normalize work on. Raises CheckpointError for another order, and for modules of other kinds.
+    `read` is what Dense and Normalize work on. Raises CheckpointError for another order or kind of modules.
     """
-    first, *others = encoder
+    modules: list[Any] = list(encoder)
+    first, *others = modules
     dense = [module for module in others if isinstance(module, Dense)]
     normalise = [module for module in others if isinstance(module, Normalize)]
     rest = [module for module in others if not isinstance(module, Dense | Normalize)]
@@ -131,27 +129,33 @@ def _opened(
     told: Told,
     folder: Path,
     target: Path,
-    texts: int = 1,
+    texts: tuple[str, ...] = ("a",),
 ) -> Opened:
     tokenizer = saved_tokenizer(encoder.tokenizer, target)
-    refuse_other_frame(tokenizer, folder, texts)
+    refuse_other_frame(tokenizer, folder, *texts)
     return Opened(params, transformer.model, tokenizer, linear, told)
 
 
 def _told(encoder: SentenceTransformer | MultiVectorEncoder, transformer: Transformer) -> Told:
-    lengths = [length and length - SINGLE for length in (transformer.query_length, transformer.document_length)]
-    return Told(*lengths, **{prefix: _prompt(encoder, names) for prefix, names in _PROMPTS.items()})
+    query, passage = transformer.query_length, transformer.document_length
+    return Told(
+        query and query - SINGLE,
+        passage and passage - SINGLE,
+        _prompt(encoder, "query"),
+        _prompt(encoder, "document", "passage", "corpus"),
+    )
 
 
-def _prompt(encoder: SentenceTransformer | MultiVectorEncoder, names: Sequence[str]) -> str:
-    wanted: Iterable[str] = [*names, *([encoder.default_prompt_name] if encoder.default_prompt_name else [])]
+def _prompt(encoder: SentenceTransformer | MultiVectorEncoder, *names: str) -> str:
+    """The first that there is, as encode_query and encode_document look for them."""
+    wanted = [*names, encoder.default_prompt_name or ""]
     return next((encoder.prompts[name] or "" for name in wanted if name in encoder.prompts), "")
 
 
 def _known_ids(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[int]:
     """Of words that are tokens."""
-    unknown, ids = tokenizer.unk_token_id, {word: tokenizer.convert_tokens_to_ids(word) for word in words}
-    return [number for word, number in ids.items() if number != unknown or word == tokenizer.unk_token]
+    ids = dict(zip(words, cast(list[int], tokenizer.convert_tokens_to_ids(list(words))), strict=True))
+    return [number for word, number in ids.items() if number != tokenizer.unk_token_id or word == tokenizer.unk_token]
 
 
 def _refuse_activation(dense: Dense, folder: Path) -> None:

@@ -66,7 +66,7 @@ def _open_encoder(folder: Path, target: Path) -> Opened:
     if missing := sorted(name for name in report["missing_keys"] if not name.startswith("pooler.")):
         raise refused(folder, f"an encoder without the weights {', '.join(missing[:5])}")
     tokenizer = saved_tokenizer(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), target)
-    refuse_other_frame(tokenizer, folder)
+    refuse_other_frame(tokenizer, folder, "a")
     params = DotParams(layers=model.config.num_hidden_layers, pooling="mean", normalise=True)
     return Opened(params, model, tokenizer, told=Told())
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from distilrank.data.tokenizer import TextTokenizer
+from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.errors import CheckpointError
 from distilrank.rankers.params import RankerParams
 from distilrank.sections.data import GivenTokens, Tokens
@@ -41,16 +42,18 @@ class Opened:
 
 
 def saved_tokenizer(tokenizer: PreTrainedTokenizerBase, target: Path) -> TextTokenizer:
-    """Writes the tokenizer's files to `target`. Raises BackboneError where it lacks special tokens."""
-    tokenizer.save_pretrained(target)
+    """Writes the tokenizer's two files to `target`. Raises BackboneError where it lacks special tokens."""
+    with TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        copy_tokenizer(Path(folder), target)
     return TextTokenizer(target)
 
 
-def refuse_other_frame(tokenizer: TextTokenizer, folder: Path, texts: int = 1) -> None:
+def refuse_other_frame(tokenizer: TextTokenizer, folder: Path, *texts: str) -> None:
     """Raises CheckpointError unless a text, or each of a pair, stands as ours read it: [CLS] text [SEP] text [SEP]."""
     special = tokenizer.special_tokens
-    framed = [special.cls, *[*tokenizer.ids(["a"])[0], special.sep] * texts]
-    if tokenizer.framed(*["a"] * texts).ids != framed:
+    framed = [special.cls, *(number for ids in tokenizer.ids(texts) for number in (*ids, special.sep))]
+    if tokenizer.framed(*texts).ids != framed:
         raise CheckpointError(
             folder,
             got="a tokenizer that puts other tokens around a text than its cls and sep",

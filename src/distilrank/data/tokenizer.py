@@ -54,9 +54,9 @@ class TextTokenizer:
         whole = [prefix + text for text in texts] if prefix else list(texts)
         return [one.ids for one in self._tokenizer.encode_batch_fast(whole, add_special_tokens=False)]
 
-    def framed(self, *texts: str) -> Encoding:
+    def framed(self, text: str, second: str | None = None) -> Encoding:
         """A text, or a pair of texts, with the special tokens that the tokenizer itself puts around them."""
-        return self._tokenizer.encode(*texts)
+        return self._tokenizer.encode(text, second)
 
     def _special_tokens(self, folder: Path) -> SpecialTokens:
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))

@@ -46,7 +46,7 @@ def export_scores(labels: Path, target: Path, licence: str, gzipped: bool) -> No
             "teacher": teacher,
             "what": _description(labels),
             "source": read_manifest(layout.COLLECTION).params["source"],
-            "tokens": read_manifest(layout.TOKENS).params,
+            "tokens": _tokens(labels),
             "counts": counts.collect(engine="streaming").row(0, named=True),
             "figures": quality({teacher: table})["teachers"][teacher],
             "inputs": manifest.inputs,
@@ -80,9 +80,22 @@ def _description(labels: Path) -> str:
     return f"The {used['combine']} of {len(members)} rankers ({described})." if "members" in used else f"{described}."
 
 
+def _tokens(labels: Path) -> dict[str, Any]:
+    """How much a teacher read of texts; of an ensemble, its first member."""
+    used = read_manifest(labels).params
+    if "location" in used:
+        return read_manifest(layout.TOKENS).params
+    first, *_ = used.get("members", [labels.name])
+    tokens: dict[str, Any] = read_manifest(layout.MODELS / first).params["tokens"]
+    return tokens
+
+
 def _trained(model: Path) -> str:
     used = read_manifest(model).params
-    ranker, training = used["ranker"], used["training"]
+    ranker = used["ranker"]
+    if "checkpoint" in used:
+        return f"{ranker['architecture']} of {ranker['layers']} layers, given by {used['checkpoint']}"
+    training = used["training"]
     return (
         f"{ranker['architecture']} on {used['backbone']['model']}, {ranker['layers']} layers, "
         f"trained with {used['loss']['name']} for at most {training['steps']} steps of {training['batch_size']}"

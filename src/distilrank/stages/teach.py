@@ -11,7 +11,7 @@ from distilrank.stages.trained_model import Lesson, build_model
 
 
 def teach(params: Params, name: str, track: Track) -> None:
-    section = params.teacher(name)
+    section = params.trained_teacher(name)
     directory = layout.TRIPLES / params.learned_by(section)
     lesson = Lesson(section.loss, pl.read_parquet(built(directory / TRIPLES)), [directory], {})
     build_model("teach", params, name, section, lesson, track)

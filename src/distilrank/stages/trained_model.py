@@ -28,6 +28,7 @@ from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import check_fits, pretrained_config, trained_config
 from distilrank.sections.training import Precision
 from distilrank.stages.begun import begun
+from distilrank.stages.given_starts import OTHER_WORDS
 from distilrank.stages.record import Track
 from distilrank.training.batches import TripleDataset
 from distilrank.training.divergence import Diverged
@@ -138,6 +139,8 @@ def _task(params: Params, section: Teacher | Student, lesson: Lesson) -> Trainin
     tokens, tokenizer = TokenStore.open(layout.TOKENS), TextTokenizer(layout.TOKENS)
     if section.backbone:
         refuse_other_vocabulary(backbone, tokenizer)
+    if lesson.start:
+        refuse_other_vocabulary(lesson.start, tokenizer, OTHER_WORDS)
     config = trained_config(lesson.start) if lesson.start else pretrained_config(backbone)
     check_adapters(check_fits(section.ranker, config, params.tokens, tokenizer), section.training.lora)
     _refuse_precision(section.training.precision, chosen_device())

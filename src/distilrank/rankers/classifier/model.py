@@ -1,6 +1,6 @@
 """A sequence classifier of one label as transformers has it, any family's; its logit is the score."""
 
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor
@@ -50,8 +50,7 @@ class ClassifierRanker(Ranker):
     @property
     def backbone(self) -> PreTrainedModel:
         """The encoder below the classifier's head, from which a student can start."""
-        backbone: PreTrainedModel = self.network.base_model
-        return backbone
+        return cast(PreTrainedModel, self.network.base_model)
 
     def encode_queries(self, batch: TokenBatch) -> Encoded:
         return Encoded(batch.ids, batch.mask)
