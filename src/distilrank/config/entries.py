@@ -93,13 +93,15 @@ class Entries(Section):
         return {name: one for name, one in self.teachers.items() if isinstance(one, Teacher)}
 
     def trained_teacher(self, name: str) -> Teacher:
-        return _entry(self.trained_teachers(), "teachers without a checkpoint", name)
+        given = name in self.given_teachers()
+        return _entry(self.trained_teachers(), "teachers without a checkpoint" if given else "teachers", name)
 
     def given_teachers(self) -> dict[str, GivenTeacher]:
         return {name: one for name, one in self.teachers.items() if isinstance(one, GivenTeacher)}
 
     def given_teacher(self, name: str) -> GivenTeacher:
-        return _entry(self.given_teachers(), "teachers with a checkpoint", name)
+        trained = name in self.trained_teachers()
+        return _entry(self.given_teachers(), "teachers with a checkpoint" if trained else "teachers", name)
 
     def ensemble(self, name: str) -> Ensemble:
         return _entry(self.ensembles, "ensembles", name)

@@ -66,6 +66,7 @@ class GivenTeacher(Section):
     """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
 
     tokens: GivenTokens = GivenTokens()
+    """What it reads of texts, where that is not as the checkpoint says."""
 
     @field_validator("checkpoint")
     @classmethod
@@ -167,4 +168,5 @@ def _check_parts(ranker: RankerParams, training: Training) -> None:
 
 def trained_or_given(teacher: Any) -> str:
     """Which teacher is meant: one with a checkpoint is given."""
-    return "given" if "checkpoint" in (teacher if isinstance(teacher, dict) else dict(teacher)) else "trained"
+    has_checkpoint = "checkpoint" in teacher if isinstance(teacher, dict) else hasattr(teacher, "checkpoint")
+    return "given" if has_checkpoint else "trained"

@@ -35,7 +35,7 @@ def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
     errors: list[Any] = error.errors(include_url=False)
     # A misspelt key is unknown and, under its right name, missing: the first says more.
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    where = [str(part) for part in first["loc"] if part not in ("drawn", "given")]
+    where = [str(part) for part in first["loc"] if part not in ("drawn", "trained", "given")]
     got, expected = _fault(first)
     if first["type"] == "union_tag_invalid":
         where.append(first["ctx"]["discriminator"].removesuffix("()"))

@@ -34,7 +34,7 @@ class Tokens(Section):
 
 
 class GivenTokens(Section):
-    """The same of a given teacher, as far as it differs."""
+    """How much of a text a given teacher reads, and what stands before it."""
 
     query_length: Annotated[int, Field(ge=1, le=512)] | None = None
     """Word pieces kept of a query. null: as many as the checkpoint says, else `tokens.query_length`."""
