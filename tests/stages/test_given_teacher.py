@@ -48,16 +48,17 @@ def given(project: Path, tiny_params: Params) -> Given:
 def test_a_cross_encoder_of_another_vocabulary_teaches_from_its_checkpoint_on(
     given: Given, project: Path, backbone: Path, tmp_path: Path, run_here: Command
 ) -> None:
-    classifier = saved("roberta", backbone, tmp_path / "classifier", labels=1)
+    classifier = saved("roberta", backbone, tmp_path / "classifier", labels=1, max_position_embeddings=400)
     theirs = cross_encoder(classifier, tmp_path / "theirs")
-    params = given(tmp_path / "theirs", sha256=sha256_of(tmp_path / "theirs" / "model.safetensors"))
+    lengths = {"query_length": 60, "passage_length": 200}
+    given(tmp_path / "theirs", sha256=sha256_of(tmp_path / "theirs" / "model.safetensors"), tokens=lengths)
     for words in (
         "check", "import-teacher CE", "score CE bm25", "distil dot", "distil dot --teacher CE", "index dot",
         "index dot-CE", "evaluate", "quality", "latency", "report", "export-scores labels/bm25/CE package",
     ):  # fmt: skip
         done = run_here(project, "distilrank", *words.split())
         assert done.returncode == 0, (words, done.stdout, done.stderr)
-    assert_scored_as_by(theirs, pl.read_parquet(layout.SCORES / "bm25" / "CE" / "*.parquet"), params)
+    assert_scored_as_by(theirs, pl.read_parquet(layout.SCORES / "bm25" / "CE" / "*.parquet"), **lengths)
     metrics = json.loads(layout.METRICS.read_text())
     assert {"CE", "dot-CE"} <= metrics["rerank"].keys()
     page = layout.REPORT.read_text()
@@ -65,12 +66,12 @@ def test_a_cross_encoder_of_another_vocabulary_teaches_from_its_checkpoint_on(
     assert "classifier of 2 layers, given by " in (project / "package" / "README.md").read_text()
 
 
-def assert_scored_as_by(theirs: CrossEncoder, scored: pl.DataFrame, params: Params) -> None:
+def assert_scored_as_by(theirs: CrossEncoder, scored: pl.DataFrame, query_length: int, passage_length: int) -> None:
     """Of texts that none cuts."""
     tokens = TokenStore.open(layout.OWN_TOKENS / "CE")
     short = scored.filter(
-        pl.Series(tokens.queries.lengths(tokens.query_rows(scored["query_id"])) < params.tokens.query_length),
-        pl.Series(tokens.passages.lengths(tokens.passage_rows(scored["passage_id"])) < params.tokens.passage_length),
+        pl.Series(tokens.queries.lengths(tokens.query_rows(scored["query_id"])) < query_length),
+        pl.Series(tokens.passages.lengths(tokens.passage_rows(scored["passage_id"])) < passage_length),
     )
     collection = Collection.read(layout.COLLECTION)
     texts = short.join(collection.queries, on="query_id", maintain_order="left").join(

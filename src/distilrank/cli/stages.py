@@ -122,7 +122,7 @@ def index(model: Dense) -> None:
 def evaluate() -> None:
     """Measure every ranker on the test queries."""
     from distilrank.cli.tables import show_shortfalls
-    from distilrank.config.derived import model_names, seeded_names
+    from distilrank.config.derived import seeded_names, trained_names
     from distilrank.results.seeds import over_seeds
     from distilrank.stages.evaluate import evaluate as stage
     from distilrank.tracking import log_test_metrics
@@ -130,7 +130,7 @@ def evaluate() -> None:
     params = read_for("evaluate")
     metrics = stage(params)
     show_shortfalls(params, over_seeds(metrics)[0])
-    trained = [*model_names(params), *seeded_names(params)]
+    trained = [*trained_names(params), *seeded_names(params)]
     log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
 
 
