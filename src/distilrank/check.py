@@ -11,7 +11,7 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
 from distilrank.config.derived import models_of, pretrained_below
 from distilrank.config.entries import PARAMS_FILE
-from distilrank.config.models import Student, Teacher
+from distilrank.config.models import REGISTERED, GivenTeacher, Student, Teacher
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.config.starts import Source, source_of
@@ -19,7 +19,7 @@ from distilrank.data.backbone import locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 from distilrank.data.downloads import is_remote
 from distilrank.data.sources.section import IR_DATASETS
-from distilrank.data.tokenizer import TextTokenizer, refuse_other_vocabulary
+from distilrank.data.tokenizer import TOKENIZER_FILES, TextTokenizer, refuse_other_vocabulary
 from distilrank.errors import CollectionError, InputError, NotThere
 from distilrank.redaction import without_secrets
 from distilrank.sections.base import FileElsewhere, Section
@@ -42,6 +42,9 @@ def check(params: Params) -> None:
     if splits is not None:
         _check_splits(params, splits)
     _check_rankers(params)
+    for name, teacher in params.given_teachers().items():
+        with _said_of(f"teachers.{name}"):
+            _check_given(params, name, teacher)
 
 
 @dataclass(frozen=True)
@@ -143,18 +146,20 @@ class _Entry:
 
 
 def _entries(params: Params) -> Iterator[_Entry]:
-    for name, teacher in params.teachers.items():
+    for name, teacher in params.trained_teachers().items():
         yield _Entry(f"teachers.{name}", teacher, [name], [(teacher.backbone or params.backbone, None)])
     for name, student in params.students.items():
         alone = [source_of(params, name, None)] if name in params.matrix.controls else []
         sources = [*alone, *(source_of(params, name, teacher) for teacher in params.matrix.teachers)]
-        starts = [_pretrained(params, source) for source in sources]
+        starts = [start for source in sources if (start := _pretrained(params, source))]
         yield _Entry(f"students.{name}", student, models_of(params, name), starts)
 
 
-def _pretrained(params: Params, source: Source) -> tuple[Backbone, tuple[int, ...] | None]:
-    """Whose layers a source's are in the end. Which ones, of a trained model, params.yaml has checked."""
-    return pretrained_below(params, source), source.layers if source.pretrained else None
+def _pretrained(params: Params, source: Source) -> tuple[Backbone, tuple[int, ...] | None] | None:
+    """Whose layers a source's are in the end. Which ones, of a trained model, params.yaml has checked; those of a given
+    teacher, `import-teacher` checks."""
+    below = pretrained_below(params, source)
+    return (below, source.layers if source.pretrained else None) if below else None
 
 
 def _check_rankers(params: Params) -> None:
@@ -164,18 +169,40 @@ def _check_rankers(params: Params) -> None:
     from distilrank.rankers.origin import Origin
     from distilrank.training.lora import check_adapters
 
-    tokenizer = TextTokenizer(locate_description(params.backbone))
     for entry in _entries(params):
-        ranker = entry.section.ranker
+        ranker, own = entry.section.ranker, entry.section.backbone or params.backbone
         with _said_of(entry.name):
+            tokenizer = TextTokenizer(locate_description(own))
             for backbone, layers in dict.fromkeys(entry.starts):
                 folder = locate_description(backbone)
-                if backbone != params.backbone:
+                if backbone != own:
                     refuse_other_vocabulary(folder, tokenizer)
                 # Word vectors of its own take no layers of a backbone's, and minutes to read.
                 if not ranker.files:
                     begun = check_fits(ranker, Origin(folder, layers).config(), params.tokens, tokenizer)
                     check_adapters(begun, entry.section.training.lora)
+
+
+def _check_given(params: Params, name: str, teacher: GivenTeacher) -> None:
+    """Raises InputError for a checkpoint that is not there or cannot teach; its weights are not read."""
+    if _is_made(layout.MODELS / name, teacher.model_dump(exclude={"tokens"})):
+        return
+    if teacher.checkpoint.startswith(REGISTERED):
+        from distilrank.registry.fetched import refuse_absent_version
+
+        refuse_absent_version(teacher.checkpoint)
+        return
+    from distilrank.conversion.forms import form_of, refuse_pickles, transformer_folder
+    from distilrank.stages.given_starts import refuse_other_words
+    from distilrank.stages.located import located_description
+
+    folder = located_description(teacher)
+    form_of(folder)
+    if Path(teacher.checkpoint).is_dir():
+        refuse_pickles(folder)
+    # One in an older form is read by `import-teacher`.
+    if all((transformer_folder(folder) / file).is_file() for file in TOKENIZER_FILES):
+        refuse_other_words(params, name, transformer_folder(folder))
 
 
 @contextmanager

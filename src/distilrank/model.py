@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel
 
 from distilrank.data.batches import batches_by_length
+from distilrank.data.ragged import RaggedIds
 from distilrank.data.runs import found
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
@@ -39,7 +40,8 @@ class Hit(BaseModel):
 class Model:
     """A ranker with its tokenizer and, where it has one, its index.
 
-    Texts are cut at the ranker's lengths. Scores are raw float32; those of different rankers have different ranges.
+    Texts get the ranker's prefixes, and are cut at its lengths. Scores are raw float32; those of different rankers have
+    different ranges.
     """
 
     def __init__(self, ranker: Ranker, tokenizer: TextTokenizer, index: "DenseIndex | None" = None) -> None:
@@ -53,9 +55,9 @@ class Model:
     @torch.inference_mode()
     def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
         """The scores (passages,) of passages for a query, in their order."""
-        batch = text_batch([query], self.ranker.config.query_length, self.tokenizer).to(self.ranker.device)
+        batch = self._query_batch(query)
         encoded = self.ranker.encode_queries(batch)
-        tokens = ragged_ids(passages, self.ranker.config.passage_length, self.tokenizer)
+        tokens = self._passage_ids(passages)
         lengths = tokens.lengths(np.arange(len(passages))) + batch.ids.shape[1] + SPECIAL_TOKENS
         scores = np.zeros(len(passages), np.float32)
         for rows in batches_by_length(lengths, tokens_per_batch(self.ranker.device)):
@@ -66,26 +68,30 @@ class Model:
     @torch.inference_mode()
     def encode(self, passages: Sequence[str]) -> Encoded:
         """What can be computed of passages, and stored, before any query is known."""
-        return self.ranker.encode_passages(self._batch(passages, self.ranker.config.passage_length))
+        config = self.ranker.config
+        batch = text_batch(passages, config.passage_length, self.tokenizer, config.passage_prefix)
+        return self.ranker.encode_passages(batch.to(self.ranker.device))
 
     @torch.inference_mode()
     def score_encoded(self, query: str, passages: Encoded) -> npt.NDArray[np.float32]:
         """The scores (passages,) for a query of passages that `encode` encoded."""
-        encoded = self.ranker.encode_queries(self._batch([query], self.ranker.config.query_length))
+        encoded = self.ranker.encode_queries(self._query_batch(query))
         return self._interact(encoded, passages)
 
     def encode_queries(self, queries: Sequence[str]) -> Vectors:
         """Vectors (queries, width). Raises InputError for a ranker that makes more than one vector per text."""
-        return self._vectors(self.ranker.encode_queries, queries, self.ranker.config.query_length)
+        config = self.ranker.config
+        tokens = ragged_ids(queries, config.query_length, self.tokenizer, config.query_prefix)
+        return self._vectors(self.ranker.encode_queries, tokens)
 
     def encode_passages(self, passages: Sequence[str]) -> Vectors:
         """Vectors (passages, width). Raises InputError for a ranker that makes more than one vector per text."""
-        return self._vectors(self.ranker.encode_passages, passages, self.ranker.config.passage_length)
+        return self._vectors(self.ranker.encode_passages, self._passage_ids(passages))
 
     @torch.inference_mode()
     def search(self, query: str, k: int = 10) -> list[Hit]:
         """The best `k` passages of the index, best first. Raises InputError for a model without an index."""
-        encoded = self.ranker.encode_queries(self._batch([query], self.ranker.config.query_length))
+        encoded = self.ranker.encode_queries(self._query_batch(query))
         best = self._indexed().best(one_vector(encoded), k)
         return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
 
@@ -112,13 +118,17 @@ class Model:
         )
         return scores
 
-    def _batch(self, texts: Sequence[str], length: int) -> TokenBatch:
-        return text_batch(texts, length, self.tokenizer).to(self.ranker.device)
+    def _query_batch(self, query: str) -> TokenBatch:
+        config = self.ranker.config
+        return text_batch([query], config.query_length, self.tokenizer, config.query_prefix).to(self.ranker.device)
 
-    def _vectors(self, encode: Encode, texts: Sequence[str], length: int) -> Vectors:
-        tokens = ragged_ids(texts, length, self.tokenizer)
+    def _passage_ids(self, passages: Sequence[str]) -> RaggedIds:
+        config = self.ranker.config
+        return ragged_ids(passages, config.passage_length, self.tokenizer, config.passage_prefix)
+
+    def _vectors(self, encode: Encode, tokens: RaggedIds) -> Vectors:
         pad = self.tokenizer.special_tokens.pad
-        return encode_vectors(encode, tokens, np.arange(len(texts)), pad, self.ranker.device)
+        return encode_vectors(encode, tokens, np.arange(len(tokens)), pad, self.ranker.device)
 
     def _stored_queries(self, tokens: TokenStore, query_ids: pl.Series) -> Vectors:
         rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad

@@ -30,8 +30,9 @@ def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) ->
     found = graph(Params.model_validate(with_rounds(tiny_params)))
     assert found["teach"] == {"T1": {"triples": "bm25"}, "T1b": {"triples": "few"}}
     assert found["labelled"] == ["bm25", "few"]
-    assert (found["score"], found["ensemble"], found["import"]) == (["T1", "T1b"], ["T2"], ["T9"])
-    assert found["index"] == ["dot", "dot-T2", "dot-T9"]
+    assert [*found["score"]] == ["bm25-T1", "bm25-T1b", "few-T1", "few-T1b"]
+    assert (found["ensemble"], found["import"]) == (["T2"], ["T9"])
+    assert [*found["index"]] == ["dot", "dot-T2", "dot-T9"]
     assert {stage.pop("start") for stage in found["distil"].values()} == {"data/tokens"}
     own_seed = {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" not in model}
     assert own_seed == {
@@ -102,3 +103,31 @@ def test_names_of_triples_that_cannot_be_are_refused(change: str, message: str, 
     (tmp_path / "params.yaml").write_text(text.replace(change, changed))
     with pytest.raises(ParamsError, match=message):
         read_params(tmp_path / "params.yaml")
+
+
+def test_a_given_teacher_is_not_taught_and_reads_tokens_of_its_own(tiny_params: Params, tmp_path: Path) -> None:
+    values = tiny_params.model_dump()
+    values["teachers"]["CE"] = {"checkpoint": "some/checkpoint"}
+    values["ensembles"]["T2"]["members"] = ["T1", "CE"]
+    params = Params.model_validate(values)
+    assert "CE" not in graph(params)["teach"]
+    for name in ("dvc.yaml", "code.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    YAML(typ="safe", pure=True).dump(values, tmp_path / "params.yaml")
+    write_graph_of(tmp_path)
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=tmp_path, check=True)
+    dag = ["dvc", "dag", "--outs", "--dot"]
+    drawn = subprocess.run(dag, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    edges = set(re.findall(r'"([^"]+)" -> "([^"]+)"', drawn))
+    for made in ("data/own-tokens/CE", "models/CE"):
+        assert {("data/collection", made), (made, "scores/bm25/CE"), (made, "evaluation/runs")} <= edges
+    assert ("data/tokens", "scores/bm25/CE") not in edges
+    assert ("data/tokens", "scores/bm25/T1") in edges
+
+
+@pytest.mark.parametrize("named", ["models:/teacher@champion", "models:/teacher", "models:/m-1234"])
+def test_a_registered_teacher_is_named_by_its_version(tiny_params: Params, named: str) -> None:
+    values = tiny_params.model_dump()
+    values["teachers"]["CE"] = {"checkpoint": named}
+    with pytest.raises(ValueError, match="must be models:/NAME/VERSION"):
+        Params.model_validate(values)

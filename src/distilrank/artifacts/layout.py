@@ -8,6 +8,8 @@ from pathlib import Path
 
 COLLECTION = Path("data/collection")
 TOKENS = Path("data/tokens")
+# A folder per given teacher, which has a tokenizer of its own.
+OWN_TOKENS = Path("data/own-tokens")
 CANDIDATES = Path("data/candidates")
 FOUND = Path("data/found")
 TRIPLES = Path("data/triples")

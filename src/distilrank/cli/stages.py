@@ -35,7 +35,16 @@ def collect() -> None:
     show_collection()
 
 
-_stage("tokenize", "Store the token ids of every query and passage.")
+@app.command(rich_help_panel=STAGES)
+def tokenize(
+    entry: Annotated[str | None, typer.Argument(help="A teacher or student with a backbone of its own.")] = None,
+) -> None:
+    """Store the token ids of every query and passage."""
+    from distilrank.stages.tokenize import tokenize as stage
+
+    stage(read_for("tokenize"), entry)
+
+
 _stage("candidates", "Find the passages to re-rank for every query: BM25's best, or those given.")
 
 
@@ -73,6 +82,14 @@ def teach(teacher: Teacher) -> None:
     from distilrank.tracking import stage_run
 
     stage(read_checked_for("teach"), teacher, stage_run)
+
+
+@app.command("import-teacher", rich_help_panel=STAGES)
+def import_teacher(teacher: Teacher) -> None:
+    """Take in a teacher that was trained elsewhere, by its checkpoint."""
+    from distilrank.stages.import_teacher import import_teacher as stage
+
+    stage(read_for("import_teacher"), teacher)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -140,7 +157,7 @@ def index(model: Dense) -> None:
 def evaluate() -> None:
     """Measure every ranker on the test queries."""
     from distilrank.cli.tables import show_shortfalls
-    from distilrank.config.derived import model_names, seeded_names
+    from distilrank.config.derived import seeded_names, trained_names
     from distilrank.results.seeds import over_seeds
     from distilrank.stages.evaluate import evaluate as stage
     from distilrank.tracking import log_test_metrics
@@ -148,7 +165,7 @@ def evaluate() -> None:
     params = read_for("evaluate")
     metrics = stage(params)
     show_shortfalls(params, over_seeds(metrics)[0])
-    trained = [*model_names(params), *seeded_names(params)]
+    trained = [*trained_names(params), *seeded_names(params)]
     log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from distilrank.config.derived import distillations
+from distilrank.config.derived import distillations, in_batch_teacher
 from distilrank.config.starts import source_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _needs(params: "Entries") -> Needs:
         _set(name): [*one.models(), *([one.filter.teacher] if one.filter else [])]
         for name, one in params.mined_triples().items()
     }
-    teachers = {name: [_set(params.learned_by(teacher))] for name, teacher in params.teachers.items()}
+    teachers = {name: [_set(params.learned_by(teacher))] for name, teacher in params.trained_teachers().items()}
     students = {
         one.model: _needs_of(params, one) for student in params.students for one in distillations(params, student)
     }
@@ -50,12 +50,12 @@ def _needs(params: "Entries") -> Needs:
 
 
 def _needs_of(params: "Entries", one: "Distillation") -> list[str]:
-    """The triples, whoever labels them, and what the training begins from."""
+    """The triples, whoever labels them, what the training begins from, and the teacher of its batches."""
     start = source_of(params, one.student, one.teacher).model
     # The labels of an ensemble wait for all scores of the set.
     members = params.members(one.teacher) if one.teacher else []
     labelled_by = [*params.teachers] if len(members) > 1 else members
-    return [_set(one.triples), *labelled_by, *([start] if start else [])]
+    return [_set(one.triples), *labelled_by, *filter(None, (start, in_batch_teacher(params, one)))]
 
 
 def _set(triples: str) -> str:

@@ -4,8 +4,10 @@ These are functions, and not methods of Params: what changes a result is of the 
 """
 
 from itertools import chain, product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from distilrank.artifacts import layout
 from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_name, seeded_name
 from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
 from distilrank.sections.data import BM25
@@ -14,6 +16,7 @@ from distilrank.sections.measuring import MEASURES, Measure
 
 if TYPE_CHECKING:
     from distilrank.config.entries import Entries
+    from distilrank.config.models import Student, Teacher
     from distilrank.rankers.params import RankerParams
     from distilrank.sections.data import Backbone
 
@@ -71,9 +74,30 @@ def starts(params: "Entries") -> list[Start]:
     return list(dict.fromkeys(start_of(params, *pair) for pair in product(params.students, params.matrix.teachers)))
 
 
+def tokens_of(params: "Entries", model: str) -> Path:
+    """The token store that a model reads, or a student's start: its entry's own, or everybody's.
+
+    Rows are the collection's ids in every store, so that candidates and triples fit each.
+    """
+    entry = model if model in params.teachers else student_of(model)
+    own = entry in params.given_teachers() or entry in backbones_of_their_own(params)
+    return layout.OWN_TOKENS / entry if own else layout.TOKENS
+
+
+def backbones_of_their_own(params: "Entries") -> "dict[str, Backbone]":
+    """By the entries of teachers and students that have one. Their vocabulary may be another than everybody's."""
+    trained: dict[str, Teacher | Student] = {**params.trained_teachers(), **params.students}
+    return {name: one.backbone for name, one in trained.items() if one.backbone}
+
+
 def model_names(params: "Entries") -> list[str]:
-    """The trained models in the order of the report: teachers, then each student after its controls."""
+    """All models in the order of the report: teachers, then each student after its controls."""
     return [*params.teachers, *(name for student in params.students for name in models_of(params, student))]
+
+
+def trained_names(params: "Entries") -> list[str]:
+    """Those of them that are trained here."""
+    return [name for name in model_names(params) if name not in params.given_teachers()]
 
 
 def ranker_names(params: "Entries") -> list[str]:
@@ -89,24 +113,30 @@ def ranker_names(params: "Entries") -> list[str]:
     return [BACKBONE, *params.teachers, *students]
 
 
-def trained_names(params: "Entries") -> list[str]:
-    """All trained models, those by `matrix.seeds` among them."""
+def measured_names(params: "Entries") -> list[str]:
+    """All models, those by `matrix.seeds` among them."""
     return [*model_names(params), *seeded_names(params)]
 
 
-def ranker_of(params: "Entries", model: str) -> "RankerParams":
-    """The entry of a trained model's ranker."""
-    entry = params.teachers.get(model) or params.students[student_of(model)]
-    return entry.ranker
+def entry_of(params: "Entries", trained: str) -> "Teacher | Student":
+    """The entry of a model that is trained here."""
+    return params.trained_teachers().get(trained) or params.students[student_of(trained)]
 
 
-def pretrained_below(params: "Entries", source: Source) -> "Backbone":
+def ranker_of(params: "Entries", model: str) -> "RankerParams | None":
+    """The entry of a model's ranker. None of a given teacher: its checkpoint tells."""
+    return None if model in params.given_teachers() else entry_of(params, model).ranker
+
+
+def pretrained_below(params: "Entries", source: Source) -> "Backbone | None":
     """The pretrained transformer whose layers a source's are in the end, as far as they are of one: a trained model has
-    widths and positions of what it started from."""
+    widths and positions of what it started from. None below a given teacher: its checkpoint tells."""
     if source.pretrained or not source.model:
         return source.pretrained or params.backbone
+    if source.model in params.given_teachers():
+        return None
     if source.model in params.teachers:
-        return params.teachers[source.model].backbone or params.backbone
+        return entry_of(params, source.model).backbone or params.backbone
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     one = next(one for one in trainings if one.model == source.model)
     return pretrained_below(params, source_of(params, one.student, one.teacher))
@@ -120,7 +150,7 @@ def seeded_names(params: "Entries") -> list[str]:
 def built_alike(params: "Entries") -> list[list[str]]:
     """The trained models in groups: those of one architecture, with the same settings and backbone."""
     groups: dict[tuple[str, str], list[str]] = {}
-    entries = {name: params.teachers.get(name) or params.students[student_of(name)] for name in model_names(params)}
+    entries = {name: entry_of(params, name) for name in trained_names(params)}
     for name, entry in entries.items():
         groups.setdefault((str(entry.ranker), str(entry.backbone or params.backbone)), []).append(name)
     return list(groups.values())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
-from distilrank.config.models import Ensemble, Matrix, Student, Teacher
+from distilrank.config.models import Ensemble, GivenTeacher, Matrix, Student, Teacher, trained_or_given
 from distilrank.data.sources.section import CollectionSection
 from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
@@ -54,6 +54,9 @@ AnyTriples = Annotated[
     | Annotated[MinedTriples, Tag("mined")],
     Discriminator(_kind_of_triples),
 ]
+AnyTeacher = Annotated[
+    Annotated[Teacher, Tag("trained")] | Annotated[GivenTeacher, Tag("given")], Discriminator(trained_or_given)
+]
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
 
@@ -76,7 +79,8 @@ class Entries(Section):
 
     unlabelled: Unlabelled | None = None
 
-    teachers: dict[ModelName, Teacher] = Field(default={})
+    teachers: dict[ModelName, AnyTeacher] = Field(default={})
+    """Rankers that teach: trained here, or given where there is a `checkpoint`."""
 
     ensembles: dict[ModelName, Ensemble] = Field(default={})
 
@@ -111,8 +115,22 @@ class Entries(Section):
             return minimum
         return _entry(minimum, "evaluation.minimum_relevance", test_set)
 
-    def teacher(self, name: str) -> Teacher:
+    def teacher(self, name: str) -> Teacher | GivenTeacher:
         return _entry(self.teachers, "teachers", name)
+
+    def trained_teachers(self) -> dict[str, Teacher]:
+        return {name: one for name, one in self.teachers.items() if isinstance(one, Teacher)}
+
+    def trained_teacher(self, name: str) -> Teacher:
+        given = name in self.given_teachers()
+        return _entry(self.trained_teachers(), "teachers without a checkpoint" if given else "teachers", name)
+
+    def given_teachers(self) -> dict[str, GivenTeacher]:
+        return {name: one for name, one in self.teachers.items() if isinstance(one, GivenTeacher)}
+
+    def given_teacher(self, name: str) -> GivenTeacher:
+        trained = name in self.trained_teachers()
+        return _entry(self.given_teachers(), "teachers with a checkpoint" if trained else "teachers", name)
 
     def ensemble(self, name: str) -> Ensemble:
         return _entry(self.ensembles, "ensembles", name)
@@ -124,7 +142,7 @@ class Entries(Section):
         return _entry(self.students, "students", name)
 
     def members(self, teacher: str) -> list[str]:
-        """The trained teachers behind a teacher's name: itself, those of an ensemble, or none of an import or BM25.
+        """The teachers with a model behind a name: itself, those of an ensemble, or none of an import or BM25.
 
         Raises ParamsError.
         """

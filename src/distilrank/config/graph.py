@@ -5,7 +5,7 @@ DVC can look up neither the triples of a student in a matrix nor the names that 
 
 import json
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
 from distilrank.config.derived import (
     Distillation,
+    backbones_of_their_own,
     distillations,
     in_batch_teacher,
     index_names,
     labelled_sets,
     lexical_teachers,
+    tokens_of,
 )
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.config.starts import source_of
@@ -55,22 +57,36 @@ def graph_text(params: Entries) -> str:
 
 
 def graph(params: Entries) -> dict[str, Any]:
-    """What dvc.yaml reads: each teacher's triples, the sets that are not mined, and what those that are come from; the
-    sets to be labelled and by whom, the trainings, the indexes."""
-    mined = params.mined_triples()
+    """What dvc.yaml reads: each teacher's triples, the given ones; the sets that are not mined, and what those that are
+    come from; the sets to be labelled and by whom, the trainings, the indexes."""
+    mined, own = params.mined_triples(), backbones_of_their_own(params)
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
-        "teach": {name: {"triples": params.learned_by(teacher)} for name, teacher in params.teachers.items()},
+        "teach": {
+            name: {"triples": params.learned_by(one), "tokens": _tokens(params, name)}
+            for name, one in params.trained_teachers().items()
+        },
+        "given": [*params.given_teachers()],
+        "tokenize": _tokenize(params),
+        # What `evaluate` reads besides data/tokens; that again where nothing has tokens of its own.
+        "own_tokens": (layout.OWN_TOKENS if params.given_teachers() or own else layout.TOKENS).as_posix(),
         "triples": [name for name in params.triples if name not in mined],
         "find": dict(chain.from_iterable(_find(params, name, one) for name, one in mined.items())),
-        "mine": {name: {"filter": _filter(one)} for name, one in mined.items()},
+        "mine": {name: _mine(params, one) for name, one in mined.items()},
         "labelled": labelled_sets(params),
-        "score": [*params.teachers],
+        "score": {
+            f"{triples}-{teacher}": {
+                "triples": triples,
+                "teacher": teacher,
+                "tokens": _tokens(params, teacher),
+            }
+            for triples, teacher in product(labelled_sets(params), params.teachers)
+        },
         "bm25": lexical_teachers(params),
         "ensemble": [*params.ensembles],
         "import": [*params.imports],
         "distil": {one.model: _distil(params, one) for one in trainings},
-        "index": index_names(params),
+        "index": {name: {"tokens": _tokens(params, name)} for name in index_names(params)},
     }
 
 
@@ -78,22 +94,35 @@ def _find(params: Entries, triples: str, one: MinedTriples) -> Iterator[tuple[st
     """By a stage's name, where in `from` each source stands, and what searches: a model, by its index if it has one."""
     for number, source in enumerate(one.source_names()):
         model = index = layout.COLLECTION
+        tokens = _tokens(params, source) if source in one.models() else layout.COLLECTION.as_posix()
         if source in one.models():
             model = index = layout.MODELS / source
         if source in index_names(params):
             index = layout.INDEXES / source
-        stage = {"triples": triples, "source": source, "number": number}
+        stage = {"triples": triples, "source": source, "number": number, "tokens": tokens}
         yield f"{triples}-{source}", stage | {"model": model.as_posix(), "index": index.as_posix()}
 
 
-def _filter(one: MinedTriples) -> str:
-    """The teacher that filters; of triples without one, what they are made of anyway."""
-    return (layout.MODELS / one.filter.teacher if one.filter else layout.COLLECTION).as_posix()
+def _mine(params: Entries, one: MinedTriples) -> dict[str, str]:
+    """The teacher that filters, and its tokens; of triples without one, what they are made of anyway."""
+    if not one.filter:
+        return dict.fromkeys(["filter", "tokens"], layout.COLLECTION.as_posix())
+    return {"filter": (layout.MODELS / one.filter.teacher).as_posix(), "tokens": _tokens(params, one.filter.teacher)}
+
+
+def _tokens(params: Entries, model: str) -> str:
+    return tokens_of(params, model).as_posix()
+
+
+def _tokenize(params: Entries) -> dict[str, dict[str, str]]:
+    """By the entries with a backbone of their own, the section that each stands in."""
+    own = backbones_of_their_own(params)
+    return {name: {"section": "teachers" if name in params.teachers else "students"} for name in own}
 
 
 def _distil(params: Entries, one: Distillation) -> dict[str, str]:
-    """The student, the words of the command, where what it learns from stands, the model that it starts from, and the
-    teacher of its batches. Where there is no such model, a path that the stage reads in any case."""
+    """The student, the words of the command, where what it learns from stands, its tokens, the model that it starts
+    from, and the teacher of its batches with its tokens. Where there is no such model, its own tokens."""
     options = [
         *(["--teacher", one.teacher] if one.teacher else []),
         *(["--control"] if one.control else []),
@@ -101,10 +130,13 @@ def _distil(params: Entries, one: Distillation) -> dict[str, str]:
     ]
     source = layout.LABELS / one.triples / one.teacher if one.teacher else layout.TRIPLES / one.triples
     start, in_batch = source_of(params, one.student, one.teacher).model, in_batch_teacher(params, one)
+    tokens = _tokens(params, one.student)
     return {
         "student": one.student,
         "words": " ".join([one.student, *options]),
         "learns_from": source.as_posix(),
-        "start": (layout.MODELS / start if start else layout.TOKENS).as_posix(),
-        "in_batch": (layout.MODELS / in_batch if in_batch else layout.TOKENS).as_posix(),
+        "tokens": tokens,
+        "start": (layout.MODELS / start).as_posix() if start else tokens,
+        "in_batch": (layout.MODELS / in_batch).as_posix() if in_batch else tokens,
+        "in_batch_tokens": _tokens(params, in_batch) if in_batch else tokens,
     }

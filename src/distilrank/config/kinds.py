@@ -31,7 +31,7 @@ def as_yaml(value: Any) -> str:
         return f"{{{', '.join(f'{key}: {as_yaml(one)}' for key, one in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(as_yaml, value))}]"
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 def any_of(words: list[str]) -> str:

@@ -1,8 +1,9 @@
 """The sections on what is trained: teachers, ensembles, students, and which of them meet."""
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from distilrank.losses.base import Loss
 from distilrank.losses.of_a_teacher import MarginMSE
@@ -10,8 +11,8 @@ from distilrank.losses.of_labels import RankNet
 from distilrank.losses.table import LOSSES
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
-from distilrank.sections.base import ModelName, Section
-from distilrank.sections.data import Backbone
+from distilrank.sections.base import ModelName, Section, Sha256
+from distilrank.sections.data import Backbone, GivenTokens
 from distilrank.sections.labels import ScaleRule
 from distilrank.sections.starting import StartFrom
 from distilrank.sections.tables import one_of
@@ -26,6 +27,11 @@ else:
     AnyRanker = one_of("architecture", {name: one.params for name, one in ARCHITECTURES.items()})
     LabelLoss = one_of("name", {name: one for name, one in LOSSES.items() if not one.needs_teacher})
     TeacherLoss = one_of("name", {name: one for name, one in LOSSES.items() if one.needs_teacher})
+
+
+# What names a model of MLflow's registry.
+REGISTERED = "models:/"
+_VERSION = re.compile(rf"{REGISTERED}[^/@]+/\d+")
 
 
 class Teacher(Section):
@@ -50,6 +56,28 @@ class Teacher(Section):
     def names_parts_of_its_ranker(self) -> Self:
         _check_parts(self.ranker, self.training)
         return self
+
+
+class GivenTeacher(Section):
+    """A ranker that was trained elsewhere, by its checkpoint."""
+
+    checkpoint: str = Field(min_length=1)
+    """A folder, a Hugging Face id, `minilm`, or a registered model as `models:/NAME/VERSION`."""
+
+    sha256: Sha256 | None = None
+    """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+
+    tokens: GivenTokens = GivenTokens()
+    """What it reads of texts, where that is not as the checkpoint says."""
+
+    @field_validator("checkpoint")
+    @classmethod
+    def names_one_version(cls, checkpoint: str) -> str:
+        if checkpoint.startswith(REGISTERED) and not _VERSION.fullmatch(checkpoint):
+            raise ValueError(
+                f"a registered model must be models:/NAME/VERSION, not {checkpoint}: DVC does not see an alias move"
+            )
+        return checkpoint
 
 
 class Ensemble(Section):
@@ -83,6 +111,9 @@ class InBatch(Section):
 
     weight: float = Field(gt=0, default=1.0)
     """How many times this loss counts, beside `loss`."""
+
+    scale: float = Field(gt=0, default=1.0)
+    """What its scores are multiplied by, such as a cosine's to the range of the other teacher's labels."""
 
     def __str__(self) -> str:
         """As the report has it."""
@@ -181,3 +212,9 @@ def _check_parts(ranker: RankerParams, training: Training) -> None:
         raise ValueError(f"part_learning_rates of {ranker.architecture} may name {list(ranker.parts)}, not {strange}")
     if not ranker.has_transformer and (training.gradient_checkpointing or training.layer_decay < 1 or training.lora):
         raise ValueError(f"{ranker.architecture} has no layers for gradient_checkpointing, layer_decay and lora")
+
+
+def trained_or_given(teacher: Any) -> str:
+    """Which teacher is meant: one with a checkpoint is given."""
+    has_checkpoint = "checkpoint" in teacher if isinstance(teacher, dict) else hasattr(teacher, "checkpoint")
+    return "given" if has_checkpoint else "trained"

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import model_validator
 
 from distilrank.config.circles import circle_of
-from distilrank.config.derived import measures_of, ranker_names, ranker_of, trained_names
+from distilrank.config.derived import measured_names, measures_of, ranker_names, ranker_of
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
@@ -37,7 +37,7 @@ class Params(Entries):
             ),
             *(
                 (f"{section}.{name}.triples", [self.learned_by(one)], list(self.triples))
-                for section, entries in (("teachers", self.teachers), ("students", self.students))
+                for section, entries in (("teachers", self.trained_teachers()), ("students", self.students))
                 for name, one in entries.items()
             ),
             ("matrix.teachers", self.matrix.teachers, [*self.label_names(), BM25]),
@@ -56,7 +56,7 @@ class Params(Entries):
     def each_names_its_triples_where_there_are_several(self) -> Self:
         """The order of the sets means nothing: DVC does not see it."""
         if len(self.triples) > 1:
-            for section, entries in (("teachers", self.teachers), ("students", self.students)):
+            for section, entries in (("teachers", self.trained_teachers()), ("students", self.students)):
                 if silent := [name for name, one in entries.items() if one.triples is None]:
                     raise ValueError(f"{section}.{silent[0]}.triples must name one of {list(self.triples)}, not null")
         return self
@@ -66,7 +66,9 @@ class Params(Entries):
         for name, student in self.students.items():
             if student.in_batch is None:
                 continue
-            can = [one for one, teacher in self.teachers.items() if teacher.ranker.meets_in_products]
+            # Of a given teacher, the training will see.
+            trained = self.trained_teachers().items()
+            can = [*self.given_teachers(), *(one for one, teacher in trained if teacher.ranker.meets_in_products)]
             if student.in_batch.teacher not in can:
                 raise ValueError(
                     f"students.{name}.in_batch.teacher may name the teachers {can}, whose texts meet in products "
@@ -85,18 +87,19 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def teachers_have_the_layers_that_students_start_from(self) -> Self:
-        trained = trained_names(self)
+        known = measured_names(self)
         for name, teacher in product(self.students, self.matrix.teachers):
             if starts_from_teacher(self, name) and not self.members(teacher):
                 raise ValueError(f"students.{name} cannot start from {teacher}, of which there are scores alone")
             source = source_of(self, name, teacher)
             if not source.model:
                 continue
-            if source.model not in trained:
-                raise ValueError(f"students.{name}.start may name the trained models {trained}, not '{source.model}'")
+            if source.model not in known:
+                raise ValueError(f"students.{name}.start may name the models {known}, not '{source.model}'")
+            # What layers a given teacher has is told by its checkpoint alone: `distilrank check` looks there.
             ranker = ranker_of(self, source.model)
-            reason = self.students[name].ranker.why_not_from(ranker)
-            if not reason and max(source.layers or [0]) >= ranker.layers:
+            reason = ranker and self.students[name].ranker.why_not_from(ranker)
+            if ranker and not reason and max(source.layers or [0]) >= ranker.layers:
                 reason = f"which has {ranker.layers} layers, counted from 0"
             if reason:
                 told = teacher if starts_from_teacher(self, name) else source.model
@@ -105,7 +108,8 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def mined_triples_have_sources(self) -> Self:
-        dense = [BM25, *(name for name in trained_names(self) if ranker_of(self, name).one_vector)]
+        rankers = {name: ranker_of(self, name) for name in measured_names(self)}
+        dense = [BM25, *(name for name, ranker in rankers.items() if ranker is None or ranker.one_vector)]
         for name, one in self.mined_triples().items():
             if strange := [source for source in one.models() if source not in dense]:
                 raise ValueError(f"triples.{name}.from may name {BM25} and the dense models {dense[1:]}, not {strange}")

@@ -52,6 +52,8 @@ def _keys_of(place: tuple[str | int, ...]) -> list[str | int]:
     match place:
         case ("triples", name, "drawn" | "given" | "lists" | "mined", *keys) | ("imports", name, _, *keys):
             return [place[0], name, *keys]
+        case ("teachers", name, "trained" | "given", *keys):
+            return [place[0], name, *keys]
     return [*place]
 
 

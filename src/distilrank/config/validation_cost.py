@@ -23,7 +23,7 @@ def validation_share(params: Params, section: Teacher | Student) -> float:
 
 def costly_validations(params: Params) -> Iterator[str]:
     """A line for each teacher or student whose validations cost more than they should."""
-    for kind, sections in (("teachers", params.teachers), ("students", params.students)):
+    for kind, sections in (("teachers", params.trained_teachers()), ("students", params.students)):
         for name, section in sections.items():
             if (share := validation_share(params, section)) > MOST:
                 yield (

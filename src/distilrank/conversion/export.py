@@ -8,7 +8,7 @@ from distilrank.artifacts.directories import new_directory
 from distilrank.errors import CheckpointError
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import load_ranker
-from distilrank.rankers.table import ARCHITECTURES
+from distilrank.rankers.table import architecture_of
 
 if TYPE_CHECKING:
     from distilrank.rankers.sentence_transformers import Exported
@@ -32,7 +32,7 @@ def export_model(model: Path, target: Path) -> None:
 
 
 def _exported(ranker: Ranker, model: Path) -> "Exported":
-    architecture = ARCHITECTURES[ranker.params.architecture]
+    architecture = architecture_of(ranker.params.architecture)
     made: Exported | None = None
     if architecture.can_be_exported:
         made = import_module(f"{type(architecture).__module__}.export").exported(ranker, model)
@@ -40,7 +40,8 @@ def _exported(ranker: Ranker, model: Path) -> "Exported":
         raise CheckpointError(
             model,
             got=f"a ranker {ranker.config.ranker}",
-            expected="one that other libraries know, such as dot, cat, or colbert without query_masks",
+            expected="one that other libraries know, such as dot, cat without passage_prefix, or colbert without "
+            "query_masks",
             remedy="export another model",
         )
     return made

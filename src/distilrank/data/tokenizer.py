@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from distilrank.errors import BackboneError
 
@@ -27,7 +27,7 @@ class SpecialTokens:
     cls: int
     sep: int
     pad: int
-    mask: int
+    mask: int | None
 
 
 class TextTokenizer:
@@ -48,26 +48,32 @@ class TextTokenizer:
         by_id = {number: token for token, number in self._tokenizer.get_vocab().items()}
         return [by_id.get(number, "") for number in range(self.vocabulary_size)]
 
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text; all cores share the texts."""
-        return [one.ids for one in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+    def ids(self, texts: Sequence[str], prefix: str = "") -> list[list[int]]:
+        """The token ids of each text with the prefix before it; all cores share the texts."""
+        # As one string: a byte-level BPE glues a word to what precedes it.
+        whole = [prefix + text for text in texts] if prefix else list(texts)
+        return [one.ids for one in self._tokenizer.encode_batch_fast(whole, add_special_tokens=False)]
+
+    def framed(self, text: str, second: str | None = None) -> Encoding:
+        """A text, or a pair of texts, with the special tokens that the tokenizer itself puts around them."""
+        return self._tokenizer.encode(text, second)
 
     def _special_tokens(self, folder: Path) -> SpecialTokens:
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-        ids: dict[str, int] = {}
+        ids: dict[str, int | None] = {}
         for name in ("cls", "sep", "pad", "mask"):
             token = config.get(f"{name}_token") or self._usual(name)
             text = token["content"] if isinstance(token, dict) else token
-            number = self._tokenizer.token_to_id(text) if text else None
-            if number is None:
+            ids[name] = self._tokenizer.token_to_id(text) if text else None
+            # A classifier may have no mask.
+            if ids[name] is None and name != "mask":
                 raise BackboneError(
                     folder / "tokenizer_config.json",
                     got=f"{name}_token {text!r}",
                     expected="a token of the vocabulary",
-                    remedy="use a backbone of the encoder kind, with cls, sep, pad and mask tokens",
+                    remedy="use a backbone of the encoder kind, with cls, sep and pad tokens",
                 )
-            ids[name] = number
-        return SpecialTokens(**ids)
+        return SpecialTokens(**ids)  # type: ignore[arg-type]  # the first three are there
 
     def _usual(self, name: str) -> str | None:
         """What transformers takes where a configuration, such as bert-base-uncased's, says nothing."""
@@ -75,14 +81,18 @@ class TextTokenizer:
         return next(usual, None)
 
 
-def refuse_other_vocabulary(backbone: Path, tokenizer: TextTokenizer) -> None:
+def refuse_other_vocabulary(
+    backbone: Path,
+    tokenizer: TextTokenizer,
+    remedy: str = "name a backbone of the same family, or import its scores",
+) -> None:
     """Raises BackboneError where a backbone gives tokens other numbers than the stored ones have."""
     if TextTokenizer(backbone).vocabulary() != tokenizer.vocabulary():
         raise BackboneError(
             backbone,
             got="another vocabulary than that of data/tokens",
             expected="the vocabulary of backbone.model in params.yaml",
-            remedy="name a backbone of the same family, or import its scores",
+            remedy=remedy,
         )
 
 

@@ -83,8 +83,10 @@ def write_ragged(
     tokenizer: TextTokenizer,
     length: int,
     advance: Advance,
+    prefix: str = "",
 ) -> npt.NDArray[np.int64]:
-    """Writes the first `length` tokens of texts, which come some at a time: uint16 where the vocabulary allows.
+    """Writes the first `length` tokens of texts with the prefix before each, which come some at a time: uint16 where
+    the vocabulary allows.
 
     Returns how many tokens each text has (texts,), before it is cut.
     """
@@ -92,7 +94,7 @@ def write_ragged(
     lengths = [np.empty(0, np.int64)]
     with growing_array(directory / f"{name}.tokens.npy", kind) as append:
         for some in texts:
-            rows = tokenizer.ids(some)
+            rows = tokenizer.ids(some, prefix)
             append(np.concatenate([np.asarray(row[:length], kind) for row in rows]))
             lengths.append(np.asarray([len(row) for row in rows]))
             advance(len(rows))

@@ -50,7 +50,7 @@ def export_scores(labels: Path, target: Path, licence: str, gzipped: bool, form:
             "teacher": teacher,
             "what": _description(labels),
             "source": read_manifest(layout.COLLECTION).params["source"],
-            "tokens": read_manifest(layout.TOKENS).params,
+            "tokens": _tokens(labels),
             "counts": {"lines": lines, "queries": queries, "passages": passages},
             "figures": quality({teacher: table})["teachers"][teacher],
             "scale": manifest.params["labels"]["scale"],
@@ -90,11 +90,24 @@ def _description(labels: Path) -> str:
     return f"The {used['combine']} of {len(members)} rankers{scaled} ({described})."
 
 
+def _tokens(labels: Path) -> dict[str, Any]:
+    """How much a teacher read of texts; of an ensemble, its first member with a model."""
+    used = read_manifest(labels).params
+    members = [name for name in used.get("members", [labels.name]) if name != BM25]
+    if "location" in used or not members:
+        return read_manifest(layout.TOKENS).params
+    tokens: dict[str, Any] = read_manifest(layout.MODELS / members[0]).params["tokens"]
+    return tokens
+
+
 def _ranker(name: str) -> str:
     if name == BM25:
         return "a lexical ranker, not trained"
     used = read_manifest(layout.MODELS / name).params
-    ranker, training = used["ranker"], used["training"]
+    ranker = used["ranker"]
+    if "checkpoint" in used:
+        return f"{ranker['architecture']} of {ranker['layers']} layers, given by {used['checkpoint']}"
+    training = used["training"]
     return (
         f"{ranker['architecture']} on {used['backbone']['model']}, {ranker['layers']} layers, "
         f"trained with {used['loss']['name']} for at most {training['steps']} steps of {training['batch_size']}"

@@ -70,7 +70,7 @@ def all_products(queries: Encoded, passages: Encoded) -> Tensor:
 
 
 class RankerConfig(PreTrainedConfig):
-    """A ranker's entry in params.yaml, its backbone's configuration, its lengths in tokens, and its special tokens."""
+    """A ranker's entry in params.yaml, its backbone's configuration, what it reads of texts, and its special tokens."""
 
     model_type = "distilrank"
 
@@ -78,6 +78,8 @@ class RankerConfig(PreTrainedConfig):
     backbone: dict[str, Any] | None = None
     query_length: int = 0
     passage_length: int = 0
+    query_prefix: str = ""
+    passage_prefix: str = ""
     cls_token_id: int | None = None
     sep_token_id: int | None = None
     pad_token_id: int | None = None

@@ -17,13 +17,14 @@ def stored_batch(store: RaggedIds, rows: Rows, pad: int) -> TokenBatch:
     return TokenBatch(torch.from_numpy(ids), torch.from_numpy(mask))
 
 
-def text_batch(texts: Sequence[str], length: int, tokenizer: TextTokenizer) -> TokenBatch:
-    """The first `length` tokens of each text."""
-    return stored_batch(ragged_ids(texts, length, tokenizer), np.arange(len(texts)), tokenizer.special_tokens.pad)
+def text_batch(texts: Sequence[str], length: int, tokenizer: TextTokenizer, prefix: str = "") -> TokenBatch:
+    """The first `length` tokens of each text with the prefix before it."""
+    tokens = ragged_ids(texts, length, tokenizer, prefix)
+    return stored_batch(tokens, np.arange(len(texts)), tokenizer.special_tokens.pad)
 
 
-def ragged_ids(texts: Sequence[str], length: int, tokenizer: TextTokenizer) -> RaggedIds:
-    """The first `length` tokens of each text, as the token store holds them."""
-    rows = [np.asarray(row[:length], np.uint32) for row in tokenizer.ids(texts)]
+def ragged_ids(texts: Sequence[str], length: int, tokenizer: TextTokenizer, prefix: str = "") -> RaggedIds:
+    """The same as the token store holds them."""
+    rows = [np.asarray(row[:length], np.uint32) for row in tokenizer.ids(texts, prefix)]
     offsets: npt.NDArray[np.int64] = np.cumsum([0, *map(len, rows)], dtype=np.int64)
     return RaggedIds(np.concatenate([np.empty(0, np.uint32), *rows]), offsets)

@@ -16,7 +16,7 @@ from distilrank.rankers.base import Ranker, RankerConfig
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.halves import layers_of
 from distilrank.rankers.params import RankerParams
-from distilrank.rankers.table import ARCHITECTURES
+from distilrank.rankers.table import architecture_of
 from distilrank.rankers.transformer import TransformerRanker
 from distilrank.sections.data import Tokens
 
@@ -28,18 +28,21 @@ logging.disable_progress_bar()
 def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
     """A ranker on the lower layers, or the word embeddings, of a pretrained transformer.
 
-    Raises BackboneError where that has fewer layers or positions than the params ask for.
+    Raises BackboneError where that has fewer layers or positions than the params ask for, or no [MASK] where they do.
     """
+    if params.reads_mask and tokenizer.special_tokens.mask is None:
+        raise BackboneError(
+            "backbone", got="no mask token", expected="one for query_masks and expand_queries", remedy="leave them out"
+        )
     config = RankerConfig(
         ranker=params.model_dump(),
-        query_length=lengths.query_length,
-        passage_length=lengths.passage_length,
+        **lengths.model_dump(),
         cls_token_id=tokenizer.special_tokens.cls,
         sep_token_id=tokenizer.special_tokens.sep,
         pad_token_id=tokenizer.special_tokens.pad,
         mask_token_id=tokenizer.special_tokens.mask,
     )
-    return ARCHITECTURES[params.architecture].ranker().started_from(source, config, tokenizer)
+    return architecture_of(params.architecture).ranker().started_from(source, config, tokenizer)
 
 
 def check_fits(params: RankerParams, source: PreTrainedConfig, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
@@ -84,13 +87,13 @@ def trained_config(model: Path) -> PreTrainedConfig:
 
 def trained(model: Path) -> PreTrainedModel:
     """The backbone of a trained ranker that has one."""
-    return cast(PreTrainedModel, load_ranker(model).get_submodule("backbone"))
+    return cast(PreTrainedModel, cast(Any, load_ranker(model)).backbone)
 
 
 def load_ranker(directory: Path) -> Ranker:
     """The ranker that `save_pretrained` wrote, on the chosen device, ready to score. Raises MissingInput."""
     entry = json.loads(built(directory / "config.json").read_text("utf-8"))["ranker"]
-    kind = ARCHITECTURES[entry["architecture"]].ranker()
+    kind = architecture_of(entry["architecture"]).ranker()
     loaded: Any = kind.from_pretrained(directory, output_loading_info=True)
     ranker: Ranker = loaded[0]
     report = loaded[1]

@@ -47,6 +47,11 @@ class RankerParams(Section):
         return False
 
     @property
+    def reads_mask(self) -> bool:
+        """Whether it puts [MASK] behind queries."""
+        return False
+
+    @property
     def files(self) -> Mapping[str, str]:
         """The files that it takes its first weights from in place of a backbone, by the keys that name them."""
         return {}

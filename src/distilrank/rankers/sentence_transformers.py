@@ -12,7 +12,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from distilrank.rankers.base import SPECIAL_TOKENS
+from distilrank.rankers.base import SPECIAL_TOKENS, Ranker
 from distilrank.rankers.transformer import TransformerRanker
 
 SINGLE = SPECIAL_TOKENS - 1
@@ -34,6 +34,11 @@ class Exported:
 
     model: Saved
     told: Mapping[str, float] = field(default_factory=dict)
+
+
+def prompts_of(ranker: Ranker) -> dict[str, str]:
+    """The ranker's prefixes, by the names under which encode_query and encode_document look for prompts."""
+    return {"query": ranker.config.query_prefix, "document": ranker.config.passage_prefix}
 
 
 def lengths_of(ranker: TransformerRanker) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from distilrank.rankers.architecture import Architecture
 from distilrank.rankers.cat import Cat
+from distilrank.rankers.classifier import Classifier
 from distilrank.rankers.colbert import Colbert
 from distilrank.rankers.dot import Dot
 from distilrank.rankers.prettr import Prettr
@@ -20,3 +21,10 @@ ARCHITECTURES: Table[Architecture] = Table(
         "splade": Splade(),
     },
 )
+# Those that a checkpoint may be, and that no params begin.
+_OF_CHECKPOINTS: dict[str, Architecture] = {"classifier": Classifier()}
+
+
+def architecture_of(name: str) -> Architecture:
+    """What a ranker's config.json names."""
+    return _OF_CHECKPOINTS.get(name) or ARCHITECTURES[name]

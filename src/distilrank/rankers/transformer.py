@@ -10,6 +10,7 @@ from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError
 from distilrank.rankers.acceleration import Acceleration
 from distilrank.rankers.base import SPECIAL_TOKENS, Ranker, RankerConfig, TokenBatch, check_enough
+from distilrank.rankers.framing import joined, special
 from distilrank.rankers.graphs import GraphedReader
 from distilrank.rankers.halves import with_layers
 from distilrank.rankers.packing import packed_states, packs
@@ -70,10 +71,7 @@ class TransformerRanker(Ranker):
 
     @property
     def first_position(self) -> int:
-        """The number of the first position: RoBERTa counts from behind its padding id, others from 0."""
-        table = getattr(self.backbone.embeddings, "position_embeddings", None)
-        padding = getattr(table, "padding_idx", None)
-        return 0 if padding is None else int(padding) + 1
+        return first_position_of(self.backbone)
 
     def read(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Any:
         """All that the backbone makes of sequences with their special tokens."""
@@ -104,33 +102,19 @@ class TransformerRanker(Ranker):
         Each is (rows, longest); so a row reads the same whatever batch it stands in. No [CLS] unless `begin`; `masks`
         [MASK] behind the last [SEP].
         """
-        rows, device = len(segments[0].ids), segments[0].ids.device
-        sep = _special(self.config.sep_token_id, rows, device)
-        parts = [_special(self.config.cls_token_id, rows, device)] if begin else []
-        numbers = [0] * len(parts)
+        sep, mask = self.config.sep_token_id or 0, self.config.mask_token_id or 0
+        parts = [(special([self.config.cls_token_id or 0], segments[0]), 0)] if begin else []
         for number, part in enumerate(segments):
-            parts += [part, sep]
-            numbers += [number, number]
-        parts += [_special(self.config.mask_token_id, rows, device)] * masks
-        numbers += numbers[-1:] * masks
-        ids = torch.cat([part.ids for part in parts], 1)
-        mask = torch.cat([part.mask for part in parts], 1)
-        widths = torch.tensor([part.ids.shape[1] for part in parts], device=device)
-        segment = torch.repeat_interleave(torch.tensor(numbers, device=device), widths).expand_as(ids)
-        order = padding_last(mask)
-        mask = mask.gather(1, order)
-        ids = ids.gather(1, order).masked_fill(~mask, self.config.pad_token_id or 0)
-        return ids, mask, segment.gather(1, order).masked_fill(~mask, 0)
+            parts += [(part, number), (special([sep], part), number)]
+        parts.append((special([mask] * masks, segments[0]), len(segments) - 1))
+        return joined(parts, self.config.pad_token_id or 0)
 
 
-def padding_last(mask: Tensor) -> Tensor:
-    """The order (rows, longest) in which each row's tokens come first; what is padding in all rows is left out."""
-    return torch.argsort(mask.int(), dim=1, descending=True, stable=True)[:, : int(mask.sum(1).max())]
-
-
-def _special(token: int | None, rows: int, device: torch.device) -> TokenBatch:
-    ids = torch.full((rows, 1), token or 0, device=device)
-    return TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool))
+def first_position_of(backbone: PreTrainedModel) -> int:
+    """The number of the first position: RoBERTa counts from behind its padding id, others from 0."""
+    table = getattr(backbone.embeddings, "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
 
 
 def _shape(weight: Tensor | None) -> str:

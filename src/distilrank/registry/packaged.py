@@ -60,12 +60,12 @@ def holds_no_pickle(model: Path) -> Gate:
 
 def is_whole(model: Path, tags: Mapping[str, str]) -> Gate:
     """All files are those that were packaged; ranker and index are those that the version was registered by."""
-    parts = _parts(model)
-    wrong = [f"{part}: {fault}" for part, place in parts.items() for fault in _faults(place)]
+    known = parts(model)
+    wrong = [f"{part}: {fault}" for part, place in known.items() for fault in _faults(place)]
     wrong += [
         f"{part}: it is not the one that was registered"
         for part, tag in {"ranker": Tag.MODEL, "index": Tag.INDEX}.items()
-        if (digest_now(parts[part]) if part in parts else None) != tags.get(tag)
+        if (digest_now(known[part]) if part in known else None) != tags.get(tag)
     ]
     if package_digest(model) != tags.get(Tag.PACKAGE):
         wrong.append("files are not those that were packaged")
@@ -79,7 +79,7 @@ def is_small_enough(model: Path, budget: Promotion) -> Gate:
     return Gate("size", megabytes <= budget.megabytes, why, {"megabytes": megabytes, "allowed": budget.megabytes})
 
 
-def _parts(model: Path) -> dict[str, Path]:
+def parts(model: Path) -> dict[str, Path]:
     """The ranker's directory in a packaged model, and the index's if it has one."""
     try:
         described: dict[str, Any] = YAML(typ="safe", pure=True).load(model / "MLmodel")

@@ -80,14 +80,16 @@ class _Built:
         index = layout.INDEXES / model if model in index_names(params) else None
         places = {Tag.MODEL: directory} | ({Tag.INDEX: index} if index else {})
         identity = {tag: dvc.digest(unchanged(place)) for tag, place in places.items()}
-        data = {Tag.COLLECTION: dvc.digest(layout.COLLECTION), Tag.TRIPLES: dvc.digest(_triples(params, model))}
+        data = {Tag.COLLECTION: dvc.digest(layout.COLLECTION)}
+        if model not in params.given_teachers():
+            data[Tag.TRIPLES] = dvc.digest(_triples(params, model))
         return cls(registered_name(params, model), model, directory, index, identity, data)
 
 
 def _triples(params: Params, model: str) -> Path:
     """The triples that a model learned from; those of an import stand among the labels."""
-    if model in params.teachers:
-        return layout.TRIPLES / params.learned_by(params.teachers[model])
+    if teacher := params.trained_teachers().get(model):
+        return layout.TRIPLES / params.learned_by(teacher)
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     training = next(one for one in trainings if one.model == model)
     if training.triples == IMPORTED and training.teacher:

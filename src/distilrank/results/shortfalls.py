@@ -8,7 +8,7 @@ from statistics import fmean
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
-from distilrank.config.derived import control_of, model_names, start_of
+from distilrank.config.derived import control_of, start_of, trained_names
 from distilrank.config.names import distilled_name
 from distilrank.config.params import Params
 from distilrank.evaluation.tasks import title_of
@@ -39,7 +39,7 @@ class Shortfall:
 
 def read_histories(params: Params) -> dict[str, History]:
     """How each trained model's training went. Raises MissingInput."""
-    files = {name: layout.MODELS / name / "history.json" for name in model_names(params)}
+    files = {name: layout.MODELS / name / "history.json" for name in trained_names(params)}
     return {name: History(**json.loads(built(file).read_text("utf-8"))) for name, file in files.items()}
 
 

@@ -21,13 +21,35 @@ class Backbone(Section):
 
 
 class Tokens(Section):
-    """How much of a text is read."""
+    """How much of a text is read, and what stands before it."""
 
     query_length: int = Field(ge=1, le=512, default=16)
     """Word pieces kept of a query."""
 
     passage_length: int = Field(ge=1, le=8192, default=24)
     """Word pieces kept of a passage."""
+
+    query_prefix: str = ""
+    """Text before each query, such as `query: ` for E5. Its word pieces count toward the length."""
+
+    passage_prefix: str = ""
+    """Text before each passage, likewise."""
+
+
+class GivenTokens(Section):
+    """How much of a text a given teacher reads, and what stands before it."""
+
+    query_length: Annotated[int, Field(ge=1, le=512)] | None = None
+    """Word pieces kept of a query. null: as many as the checkpoint says, else `tokens.query_length`."""
+
+    passage_length: Annotated[int, Field(ge=1, le=8192)] | None = None
+    """Word pieces kept of a passage. null: likewise."""
+
+    query_prefix: str | None = None
+    """Text before each query. null: the checkpoint's own prompt for queries, if it has one."""
+
+    passage_prefix: str | None = None
+    """Text before each passage. null: the checkpoint's own prompt for documents, if it has one."""
 
 
 class Candidates(Section):

@@ -1,5 +1,6 @@
 """What a ranker's training begins from, and the ranker as it begins."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilrank.artifacts import layout
@@ -15,17 +16,13 @@ if TYPE_CHECKING:
     from distilrank.config.models import Student, Teacher
 
 
-def origin_of(params: Params, source: Source) -> Origin:
+def origin_of(params: Params, source: Source, tokens: Path) -> Origin:
     """Where the weights stand. Raises BackboneError, also for another vocabulary than that of the stored tokens."""
-    if source.model:
-        return Origin(layout.MODELS / source.model, source.layers)
-    backbone = source.pretrained or params.backbone
-    folder = locate_backbone(backbone)
-    if backbone != params.backbone:
-        refuse_other_vocabulary(folder, TextTokenizer(layout.TOKENS))
-    return Origin(folder, source.layers)
+    located = layout.MODELS / source.model if source.model else locate_backbone(source.pretrained or params.backbone)
+    refuse_other_vocabulary(located, TextTokenizer(tokens))
+    return Origin(located, source.layers)
 
 
-def begun(params: Params, section: "Teacher | Student", origin: Origin) -> Ranker:
+def begun(params: Params, section: "Teacher | Student", origin: Origin, tokens: Path) -> Ranker:
     """A ranker as its training begins. Raises BackboneError, MissingInput."""
-    return origin.begin(section.ranker, params.tokens, TextTokenizer(layout.TOKENS))
+    return origin.begin(section.ranker, params.tokens, TextTokenizer(tokens))

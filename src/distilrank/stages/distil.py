@@ -16,8 +16,9 @@ from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
 from distilrank.errors import CollectionError, ParamsError
 from distilrank.labels.labels import SCORES, read_labels
+from distilrank.stages.lesson import Lesson
 from distilrank.stages.record import Track
-from distilrank.stages.trained_model import Lesson, build_model
+from distilrank.stages.trained_model import build_model
 
 
 def distil(

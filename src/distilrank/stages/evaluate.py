@@ -1,6 +1,6 @@
 """evaluate: every ranker on the test queries, re-ranking candidates and, with an index, searching all passages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +16,7 @@ from distilrank.config.derived import (
     ranker_names,
     searched_without_index,
     seeded_names,
+    tokens_of,
 )
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
@@ -43,7 +44,7 @@ def evaluate(params: Params) -> Metrics:
     Raises CollectionError where there are no test queries, MissingInput, and ScoreError for a score that has no rank.
     """
     collection = Collection.read(layout.COLLECTION)
-    tokens = TokenStore.open(layout.TOKENS)
+    stores = {name: tokens_of(params, name) for name in (*ranker_names(params), *seeded_names(params))}
     qrels, sets = collection.test_qrels(), collection.test_sets()
     if not sets:
         raise CollectionError(
@@ -54,11 +55,17 @@ def evaluate(params: Params) -> Metrics:
     candidates = every.join(qrels.lazy(), on="query_id", how="semi").collect()
     models = [layout.MODELS / name for name in (*model_names(params), *seeded_names(params))]
     indexes = [_index_of(layout.MODELS / name) for name in index_names(params)]
-    inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *models, *indexes]
+    inputs = [
+        layout.COLLECTION,
+        *dict.fromkeys([layout.TOKENS, *stores.values()]),
+        layout.CANDIDATES,
+        *models,
+        *indexes,
+    ]
     metrics: Metrics = {}
     tables = []
     with whole_directory(layout.RUNS, "distilrank evaluate", params.evaluation.model_dump(), inputs) as draft:
-        for ranker, kind, run in _runs(params, tokens, qrels, candidates):
+        for ranker, kind, run in _runs(params, stores, qrels, candidates):
             write_trec(run, draft.path / f"{ranker}.{kind}.trec", ranker)
             for name in sets:
                 task, judged = task_of(name, kind, sets), collection.qrels_of(name)
@@ -74,15 +81,19 @@ def evaluate(params: Params) -> Metrics:
     return metrics
 
 
-def _runs(params: Params, tokens: TokenStore, qrels: pl.DataFrame, candidates: pl.DataFrame) -> Iterator[Run]:
-    """Runs by ranker and kind of task: the candidates themselves, then each ranker's, trained or not."""
+def _runs(params: Params, stores: Mapping[str, Path], qrels: pl.DataFrame, candidates: pl.DataFrame) -> Iterator[Run]:
+    """Runs by ranker and kind of task: the candidates themselves, then each ranker's, trained or not.
+
+    `stores` has the tokens that each ranker reads.
+    """
     best = top(candidates, params.evaluation.depth)
     yield params.candidates.first_stage(), RERANK, best
     yield params.candidates.first_stage(), RETRIEVE, candidates
-    begun, tokenizer, query_ids = untrained(params), TextTokenizer(layout.TOKENS), qrels["query_id"].unique().sort()
-    for name in (*ranker_names(params), *seeded_names(params)):
+    begun, query_ids = untrained(params), qrels["query_id"].unique().sort()
+    for name, store in stores.items():
+        tokens = TokenStore.open(store)
         ranker = begun[name]() if name in begun else load_ranker(layout.MODELS / name)
-        model = Model(ranker, tokenizer, _index(params, name, ranker, tokens))
+        model = Model(ranker, TextTokenizer(store), _index(params, name, ranker, tokens))
         with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
             yield name, RERANK, model.rerank(tokens, best, advance)
         if model.index:

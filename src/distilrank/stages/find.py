@@ -8,7 +8,7 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
-from distilrank.config.derived import index_names
+from distilrank.config.derived import index_names, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.given_runs import given_candidates
@@ -67,7 +67,7 @@ def _places_of_model(params: Params, section: MinedTriples, name: str) -> list[P
     if name not in section.models():
         return []
     index = [layout.INDEXES / name] if name in index_names(params) else []
-    return [layout.TOKENS, layout.MODELS / name, *index]
+    return [tokens_of(params, name), layout.MODELS / name, *index]
 
 
 def _runs(
@@ -99,7 +99,7 @@ def _by_bm25(params: Params, collection: Collection, depth: int) -> Search:
 
 def _by_model(params: Params, name: str, depth: int) -> Search:
     """By its index, or by exact vectors where it has none."""
-    tokens = TokenStore.open(layout.TOKENS)
+    tokens = TokenStore.open(tokens_of(params, name))
     model = Model.load(layout.MODELS / name, layout.INDEXES / name if name in index_names(params) else None)
     model.index = model.index or DenseIndex.build(passage_vectors(model.ranker, tokens.texts, name), tokens.passage_ids)
     apart = params.collection.exclude_identical_ids

@@ -2,6 +2,7 @@
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
+from distilrank.config.derived import tokens_of
 from distilrank.config.params import Params
 from distilrank.data.tokens import TokenStore
 from distilrank.rankers.loading import load_ranker
@@ -11,9 +12,10 @@ from distilrank.retrieval.vectors import passage_vectors
 
 def index(params: Params, name: str) -> None:
     model = layout.MODELS / name
-    tokens = TokenStore.open(layout.TOKENS)
+    store = tokens_of(params, name)
+    tokens = TokenStore.open(store)
     vectors = passage_vectors(load_ranker(model), tokens.texts, name)
     used = {"index": params.index.model_dump()}
-    with whole_directory(layout.INDEXES / name, f"distilrank index {name}", used, [layout.TOKENS, model]) as draft:
+    with whole_directory(layout.INDEXES / name, f"distilrank index {name}", used, [store, model]) as draft:
         DenseIndex.build(vectors, tokens.passage_ids, params.index).write(draft.path)
         draft.counts |= {"passages": len(vectors), "dimensions": vectors.shape[1]}

@@ -9,7 +9,7 @@ from functools import partial
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_json
 from distilrank.artifacts.manifest import digest
-from distilrank.config.derived import index_names, model_names, ranker_names
+from distilrank.config.derived import index_names, model_names, ranker_names, tokens_of
 from distilrank.config.names import BACKBONE
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
@@ -28,7 +28,7 @@ ByTask = dict[str, dict[str, dict[str, Times]]]
 
 
 def latency(params: Params) -> None:
-    queries, tokenizer = timed_queries(params), TextTokenizer(layout.TOKENS)
+    queries = timed_queries(params)
     times: ByTask = {RERANK: {}, RETRIEVE: {}}
     if not params.candidates.runs:
         _time_bm25(params, queries, times)
@@ -37,7 +37,7 @@ def latency(params: Params) -> None:
     models = {name: partial(load_ranker, layout.MODELS / name) for name in model_names(params)}
     for name, load in (backbone | models).items():
         index = DenseIndex.read(layout.INDEXES / name) if name in index_names(params) else None
-        model = Model(load(), tokenizer, index)
+        model = Model(load(), TextTokenizer(tokens_of(params, name)), index)
         answering, beforehand = Answering(model), milliseconds(_reranker(model, queries), len(queries))
         requests = [Request(query=query.text, passages=query.passages) for query in queries]
         times[RERANK][name] = _served(params, answering, requests) | {BEFOREHAND: beforehand}

@@ -11,6 +11,7 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built
 from distilrank.artifacts.work import work_directory
+from distilrank.config.derived import tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.mining import Scorer, mine_triples
@@ -39,10 +40,11 @@ def mine(params: Params, name: str, track: Track) -> None:
         source: pl.read_parquet(built(place / FOUND), columns=["query_id", "passage_id"])
         for source, place in places.items()
     }
-    model = [layout.MODELS / section.filter.teacher] if section.filter else []
-    inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *places.values(), *model]
+    teacher = section.filter.teacher if section.filter else None
+    judge = [tokens_of(params, teacher), layout.MODELS / teacher] if teacher else []
+    inputs = [layout.COLLECTION, layout.CANDIDATES, *places.values(), *judge]
     used = section.model_dump()
-    scorer = _scorer(params, name, section.filter.teacher, inputs, track) if section.filter else nullcontext()
+    scorer = _scorer(params, name, teacher, inputs, track) if teacher else nullcontext()
     with (
         scorer as scores_of,
         whole_directory(layout.TRIPLES / name, f"distilrank mine {name}", used, inputs) as draft,
@@ -61,7 +63,7 @@ def _scorer(params: Params, name: str, teacher: str, inputs: list[Path], track: 
     workplace, section, model = Workplace.chosen(), params.scoring, layout.MODELS / teacher
     if not workplace.ray_address:
         chosen_device()  # refused here; on Ray it is for the workers to say
-    tokens, identity = TokenStore.open(layout.TOKENS), scorer_of(model, section.precision)
+    tokens, identity = TokenStore.open(tokens_of(params, teacher)), scorer_of(model, section.precision)
     used = params.mined(name).model_dump() | section.model_dump() | {"fingerprint": fingerprint_of(identity)}
     numbers = count()
     # The store first: a second scoring by the same teacher waits there, until all is written.

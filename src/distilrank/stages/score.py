@@ -6,6 +6,7 @@ Whatever the store of its scores holds already is not scored again.
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.work import work_directory
+from distilrank.config.derived import tokens_of
 from distilrank.config.params import Params
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TokenStore
@@ -28,12 +29,13 @@ def score(params: Params, teacher: str, triples: str, track: Track) -> None:
     if not place.ray_address:
         chosen_device()  # refused here; on Ray it is for the workers to say
     section, model = params.scoring, layout.MODELS / teacher
-    tokens = TokenStore.open(layout.TOKENS)
+    store_of_tokens = tokens_of(params, teacher)
+    tokens = TokenStore.open(store_of_tokens)
     directory, scores = layout.TRIPLES / triples, layout.SCORES / triples / teacher
     pairs = pairs_to_score(directory)
     scorer = scorer_of(model, section.precision)
     used = section.model_dump() | {"teacher": teacher, "fingerprint": fingerprint_of(scorer)}
-    inputs = [layout.TOKENS, directory, model]
+    inputs = [store_of_tokens, directory, model]
     ranges = query_ranges(pairs, section.pairs_at_once)
     known = KnownPairs(pairs, tokens)
     name = f"score-{triples}-{teacher}"

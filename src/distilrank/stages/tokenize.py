@@ -1,43 +1,40 @@
 """tokenize: the token ids of every query and passage, cut to the configured lengths."""
 
-import numpy as np
-import numpy.typing as npt
-
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
+from distilrank.config.derived import backbones_of_their_own
+from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
-from distilrank.data.tokens import write_ragged
-from distilrank.progress import progress
+from distilrank.errors import ParamsError
+from distilrank.sections.data import Backbone
+from distilrank.stages.tokenized import write_token_store
 
 
-def tokenize(params: Params) -> None:
-    collection = Collection.read(layout.COLLECTION)
-    backbone = locate_backbone(params.backbone)
-    tokenizer = TextTokenizer(backbone)
-    used = params.tokens.model_dump() | {"backbone": params.backbone.model_dump()}
-    with whole_directory(layout.TOKENS, "distilrank tokenize", used, [layout.COLLECTION]) as draft:
-        copy_tokenizer(backbone, draft.path)
-        queries = collection.queries
-        for name, ids, texts, length in (
-            ("queries", queries["query_id"], [queries["text"].to_list()], params.tokens.query_length),
-            ("passages", collection.passage_ids(), collection.passage_texts(), params.tokens.passage_length),
-        ):
-            with progress(f"{name} tokenized", len(ids)) as advance:
-                lengths = write_ragged(draft.path, name, ids, texts, tokenizer, length, advance)
-            draft.counts |= _counts(name, lengths, length)
+def tokenize(params: Params, name: str | None = None) -> None:
+    """Writes data/tokens/; for an entry of teachers or students with a backbone of its own, data/own-tokens/<name>/.
+
+    Raises ParamsError for another entry.
+    """
+    backbone = _own_backbone(params, name) if name else params.backbone
+    target = layout.OWN_TOKENS / name if name else layout.TOKENS
+    folder = locate_backbone(backbone)
+    used = params.tokens.model_dump() | {"backbone": backbone.model_dump()}
+    made_by = " ".join(["distilrank tokenize", *([name] if name else [])])
+    with whole_directory(target, made_by, used, [layout.COLLECTION]) as draft:
+        copy_tokenizer(folder, draft.path)
+        write_token_store(draft, Collection.read(layout.COLLECTION), TextTokenizer(folder), params.tokens)
 
 
-def _counts(name: str, lengths: npt.NDArray[np.int64], length: int) -> dict[str, int]:
-    """Of texts, and of their tokens: kept, and in each text before it was cut."""
-    median, most = np.quantile(lengths, [0.5, 0.95], method="higher")
-    return {
-        name: len(lengths),
-        f"{name} tokens": int(np.minimum(lengths, length).sum()),
-        f"{name} cut": int((lengths > length).sum()),
-        f"{name} tokens median": int(median),
-        f"{name} tokens 95 % within": int(most),
-        f"{name} tokens longest": int(lengths.max()),
-    }
+def _own_backbone(params: Params, name: str) -> Backbone:
+    backbones = backbones_of_their_own(params)
+    if name not in backbones:
+        raise ParamsError(
+            f"{PARAMS_FILE}: teachers and students",
+            got=f"no '{name}' with a backbone of its own",
+            expected=f"one of {[*backbones]}",
+            remedy="name one of these, or none for the tokens that all others read",
+        )
+    return backbones[name]

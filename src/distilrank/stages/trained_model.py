@@ -2,74 +2,36 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
-from distilrank.artifacts.files import built, write_json
+from distilrank.artifacts.files import write_json
 from distilrank.artifacts.locks import alone_with
 from distilrank.artifacts.work import work_directory
-from distilrank.config.models import InBatch, Student, Teacher
+from distilrank.config.derived import tokens_of
+from distilrank.config.models import Student, Teacher
 from distilrank.config.params import Params
-from distilrank.config.starts import Source
-from distilrank.data.collection import TRAIN, Collection
-from distilrank.data.ragged import Rows, TripleRows
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
-from distilrank.data.tokens import TokenStore
-from distilrank.errors import CollectionError, InputError, TrainingError
-from distilrank.labels.labels import scores_of
-from distilrank.losses.base import Loss
+from distilrank.errors import TrainingError
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
-from distilrank.rankers.loading import check_fits, load_ranker
-from distilrank.rankers.origin import Origin
-from distilrank.retrieval.vectors import Vectors, encode_vectors
-from distilrank.sections.data import Backbone
-from distilrank.sections.training import Precision
-from distilrank.stages.begun import begun, origin_of
+from distilrank.rankers.loading import check_fits
+from distilrank.stages.begun import origin_of
+from distilrank.stages.lesson import Lesson, task_of
 from distilrank.stages.record import Track
-from distilrank.stages.whole_backbone import whole_backbone
-from distilrank.training.batches import TripleDataset
 from distilrank.training.divergence import Diverged
 from distilrank.training.history import History
-from distilrank.training.in_batch import InBatchLesson
 from distilrank.training.lora import check_adapters
-from distilrank.training.positives import Positives
 from distilrank.training.processes import together
 from distilrank.training.train import refuse_too_many, take_part, train
-from distilrank.training.trainer import Observer, TrainingTask
-from distilrank.training.validation import DevValidation
+from distilrank.training.trainer import Observer
 
 if TYPE_CHECKING:
-    import torch
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a model learns from: triples, with a teacher's scores or without, of these directories; whatever of the
-    params chose them; what it starts from; the splits that the triples' queries may be of; and what it learns beside
-    that of a teacher that scores its batches."""
-
-    loss: Loss
-    triples: pl.DataFrame
-    inputs: list[Path]
-    chosen_by: Mapping[str, Any]
-    start: Source
-    splits: tuple[str, ...] = (TRAIN,)
-    in_batch: InBatch | None = None
-
-    @property
-    def read(self) -> list[Path]:
-        """All directories that it comes from."""
-        in_batch = [layout.MODELS / self.in_batch.teacher] if self.in_batch else []
-        start = [layout.MODELS / self.start.model] if self.start.model else []
-        return [*self.inputs, *start, *in_batch]
+    pass
 
 
 def build_model(
@@ -79,18 +41,19 @@ def build_model(
 
     Of several processes that were launched together, the first alone writes and tracks.
     """
-    origin, tokenizer = origin_of(params, lesson.start), TextTokenizer(layout.TOKENS)
-    fits = check_fits(section.ranker, origin.config(), params.tokens, tokenizer)
+    store = tokens_of(params, name)
+    origin = origin_of(params, lesson.start, store)
+    fits = check_fits(section.ranker, origin.config(), params.tokens, TextTokenizer(store))
     check_adapters(fits, section.training.lora)
     along = origin.comes_along(fits)
-    task = _task(params, section, lesson, origin)
+    task = task_of(params, section, lesson, origin, store)
     with together(chosen_device()) as among:
         refuse_too_many(task, among)
         if among.first:
             if along:
                 print(f"models/{name}: {' and '.join(along)} of {lesson.start} come along with its layers", flush=True)
             used = _used(params, section, lesson, along)
-            _write_model(stage, name, used, lesson, partial(train, task, among=among), track)
+            _write_model(stage, name, used, lesson, store, partial(train, task, among=among), track)
         else:
             # The first tells of it.
             with suppress(Diverged):
@@ -102,10 +65,11 @@ def _write_model(
     name: str,
     used: Mapping[str, Any],
     lesson: Lesson,
+    store: Path,
     trained: Callable[[Path, Observer], tuple[Ranker, History]],
     track: Track,
 ) -> None:
-    inputs = [layout.COLLECTION, layout.TOKENS, layout.CANDIDATES, *lesson.read]
+    inputs = [layout.COLLECTION, store, layout.CANDIDATES, *lesson.read]
     with (
         alone_with(layout.MODELS / name),
         work_directory(f"train-{name}", stage, used, inputs) as work,
@@ -115,7 +79,7 @@ def _write_model(
             ranker, history = trained(work, record.log)
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
-            copy_tokenizer(layout.TOKENS, draft.path)
+            copy_tokenizer(store, draft.path)
             write_json(draft.path / "history.json", asdict(history))
             draft.counts |= {
                 "parameters": ranker.num_parameters(),
@@ -154,66 +118,3 @@ def _saved_batch(name: str, lesson: Lesson, work: Path) -> Iterator[None]:
             expected="a loss that is finite, and not a thousand times as high as the first ones",
             remedy=f"look at the triples of that batch ({file}), or lower the learning rate",
         ) from error
-
-
-def _task(params: Params, section: Teacher | Student, lesson: Lesson, origin: Origin) -> TrainingTask:
-    """The training, once all that could refuse it has been asked."""
-    tokens = TokenStore.open(layout.TOKENS)
-    _refuse_precision(section.training.precision, chosen_device())
-    candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
-    collection = Collection.read(layout.COLLECTION)
-    _refuse_other_queries(lesson, collection)
-    validate = DevValidation(collection, candidates, tokens, params.validation, section.training.precision)
-    scores = scores_of(lesson.triples) if "positive_score" in lesson.triples.columns else None
-    rows = tokens.triple_rows(lesson.triples)
-    dataset = TripleDataset(rows, tokens.texts, scores, _known_positives(rows, collection, tokens))
-    begin = partial(begun, params, section, origin)
-    in_batch = _in_batch(lesson.in_batch, tokens) if lesson.in_batch else None
-    vectors = partial(_query_vectors, params, section.backbone or params.backbone, tokens)
-    return TrainingTask(begin, section.training, lesson.loss, dataset, validate, in_batch, vectors)
-
-
-def _known_positives(rows: TripleRows, collection: Collection, tokens: TokenStore) -> Positives:
-    """All of the training queries' qrels, and those of the triples: of unlabelled queries there are no qrels."""
-    qrels = collection.qrels_of(TRAIN).filter(pl.col("relevance") > 0)
-    queries = np.concatenate([rows.queries, tokens.query_rows(qrels["query_id"])])
-    return Positives.of(queries, np.concatenate([rows.passages[:, 0], tokens.passage_rows(qrels["passage_id"])]))
-
-
-def _in_batch(section: InBatch, tokens: TokenStore) -> InBatchLesson:
-    load = partial(load_ranker, layout.MODELS / section.teacher)
-    return InBatchLesson(load, tokens.texts, section.loss, section.weight)
-
-
-def _query_vectors(params: Params, backbone: Backbone, tokens: TokenStore, rows: Rows) -> Vectors:
-    ranker = whole_backbone(params, backbone)
-    return encode_vectors(ranker.encode_queries, tokens.queries, rows, tokens.special_tokens.pad, ranker.device)
-
-
-def _refuse_precision(precision: Precision, device: "torch.device") -> None:
-    """Raises InputError for bfloat16 on a card that has none, and for float16 on a processor."""
-    import torch
-
-    card = device.type == "cuda"
-    if (precision == "bfloat16" and card and not torch.cuda.is_bf16_supported()) or (
-        precision == "float16" and not card
-    ):
-        raise InputError(
-            "training.precision",
-            got=f"{precision}, in which {'this card' if card else 'a processor'} does not train",
-            expected="a precision that it trains in",
-            remedy="set precision: float32",
-        )
-
-
-def _refuse_other_queries(lesson: Lesson, collection: Collection) -> None:
-    """Raises CollectionError for triples of dev or test queries: whoever wrote them, a model would learn its test."""
-    allowed = collection.queries.filter(pl.col("split").is_in(lesson.splits))
-    others = lesson.triples.select("query_id").join(allowed, on="query_id", how="anti")
-    if len(others):
-        raise CollectionError(
-            " and ".join(map(str, lesson.inputs)),
-            got=f"{len(others):,} triples of other queries (the first: '{others['query_id'][0]}')",
-            expected=f"queries of the split {' or '.join(lesson.splits)}",
-            remedy="build what is out of date: dvc repro",
-        )

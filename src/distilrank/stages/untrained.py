@@ -6,7 +6,8 @@ from functools import partial
 # That of transformers imports peft, where it is installed.
 from accelerate.utils import set_seed  # type: ignore[import-untyped]  # untyped in accelerate
 
-from distilrank.config.derived import starts
+from distilrank.artifacts import layout
+from distilrank.config.derived import starts, tokens_of
 from distilrank.config.names import BACKBONE
 from distilrank.config.params import Params
 from distilrank.config.starts import Start
@@ -27,10 +28,11 @@ def _start(params: Params, start: Start) -> Ranker:
     student = params.student(start.student)
     # As the training begins, so that a head is the one that it begins with.
     set_seed(student.training.seed)
-    ranker = begun(params, student, origin_of(params, start.source))
+    tokens = tokens_of(params, start.name)
+    ranker = begun(params, student, origin_of(params, start.source, tokens), tokens)
     ranker.train(False)
     return ranker.on(chosen_device())
 
 
 def _backbone(params: Params) -> Ranker:
-    return whole_backbone(params, params.backbone)
+    return whole_backbone(params, params.backbone, layout.TOKENS)

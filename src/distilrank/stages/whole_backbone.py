@@ -1,6 +1,7 @@
 """A whole backbone as a dense ranker, untrained: to be measured, and to tell which queries are alike."""
 
-from distilrank.artifacts import layout
+from pathlib import Path
+
 from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.tokenizer import TextTokenizer
@@ -11,11 +12,11 @@ from distilrank.rankers.loading import begin_ranker, pretrained, pretrained_conf
 from distilrank.sections.data import Backbone
 
 
-def whole_backbone(params: Params, backbone: Backbone) -> Ranker:
+def whole_backbone(params: Params, backbone: Backbone, tokens: Path) -> Ranker:
     """All its layers, mean-pooled, compared by cosine: as models that find similar sentences are made to be used."""
     folder = locate_backbone(backbone)
     layers = pretrained_config(folder).num_hidden_layers
     ranker = DotParams(layers=layers, pooling="mean", normalise=True)
-    begun = begin_ranker(ranker, pretrained(folder), params.tokens, TextTokenizer(layout.TOKENS))
+    begun = begin_ranker(ranker, pretrained(folder), params.tokens, TextTokenizer(tokens))
     begun.train(False)
     return begun.on(chosen_device())

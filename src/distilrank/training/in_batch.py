@@ -16,14 +16,15 @@ class InBatchLesson:
     """What a student learns of a teacher that scores every query with every passage of its batches: dual supervision
     (Hofstätter et al., arXiv 2104.06967, section 3.2).
 
-    The loss counts `weight` times, beside that of the triples. `load` gives the teacher, which learns nothing. `texts`
-    are those of the triples in its own tokens, in the same rows.
+    The loss counts `weight` times, beside that of the triples. `load` gives the teacher, which learns nothing, and
+    whose scores count `scale` times. `texts` are those of the triples in its own tokens, in the same rows.
     """
 
     load: Callable[[], Ranker]
     texts: StoredTexts
     loss: Loss
     weight: float
+    scale: float = 1.0
 
 
 def positive_first(scores: Tensor, known: Tensor) -> Tensor:

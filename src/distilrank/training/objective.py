@@ -33,7 +33,9 @@ class Objective:
             loss = self.loss(own, batch.get("teacher"))
         if self.in_batch is None or taught is None:
             return loss
-        everywhere = self.in_batch.loss(positive_first(scores, known), positive_first(taught, known))
+        everywhere = self.in_batch.loss(
+            positive_first(scores, known), positive_first(taught * self.in_batch.scale, known)
+        )
         return loss + self.in_batch.weight * everywhere
 
 

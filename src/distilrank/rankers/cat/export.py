@@ -12,9 +12,11 @@ from distilrank.rankers.cat.model import CatRanker
 from distilrank.rankers.sentence_transformers import SCORES, SENTENCE, Exported, dense_of, transformer_of
 
 
-def exported(ranker: Ranker, model: Path) -> Exported:
-    """With no activation on its raw scores."""
+def exported(ranker: Ranker, model: Path) -> Exported | None:
+    """With no activation on its raw scores; None for one with a prefix of passages, which has no place there."""
     assert isinstance(ranker, CatRanker)
+    if ranker.config.passage_prefix:
+        return None
     length = ranker.longest()
     head = dense_of(ranker.head, SENTENCE, SCORES)
     if ranker.params.pooling == "pooler":
@@ -23,5 +25,9 @@ def exported(ranker: Ranker, model: Path) -> Exported:
         modules = [pooled, head]
     else:
         modules = [transformer_of(ranker, model, max_seq_length=length), Pooling(ranker.width, "cls"), head]
-    encoder: CrossEncoder = CrossEncoder(modules=modules, activation_fn=nn.Identity(), device="cpu")
+    prompt: dict[str, Any] = {}
+    if ranker.config.query_prefix:
+        # It stands before the first text of a pair.
+        prompt = {"prompts": {"query": ranker.config.query_prefix}, "default_prompt_name": "query"}
+    encoder: CrossEncoder = CrossEncoder(modules=modules, activation_fn=nn.Identity(), device="cpu", **prompt)
     return Exported(encoder)

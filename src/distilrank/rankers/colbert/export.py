@@ -7,9 +7,10 @@ from sentence_transformers.base.modules import Normalize
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from torch import nn
 
+from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.colbert.model import ColbertRanker
-from distilrank.rankers.sentence_transformers import TOKENS, Exported, dense_of, lengths_of, transformer_of
+from distilrank.rankers.sentence_transformers import TOKENS, Exported, dense_of, lengths_of, prompts_of, transformer_of
 
 
 def exported(ranker: Ranker, model: Path) -> Exported | None:
@@ -28,6 +29,8 @@ def exported(ranker: Ranker, model: Path) -> Exported | None:
     else:
         transformer = transformer_of(ranker, model, **lengths)
     normalise = [Normalize(module_input_name=TOKENS)] if ranker.params.normalise else []
-    modules: list[nn.Module] = [transformer, dense_of(ranker.projection, TOKENS), *normalise, MultiVectorMask()]
-    encoder = MultiVectorEncoder(modules=modules, similarity_fn_name="maxsim", device="cpu")
+    vocabulary = TextTokenizer(model).vocabulary()
+    last = [*normalise, MultiVectorMask(skiplist_words=[vocabulary[one] for one in ranker.params.skipped_tokens])]
+    modules: list[nn.Module] = [transformer, dense_of(ranker.projection, TOKENS), *last]
+    encoder = MultiVectorEncoder(modules=modules, prompts=prompts_of(ranker), similarity_fn_name="maxsim", device="cpu")
     return Exported(encoder, {"scale": ranker.scale.value})

@@ -41,7 +41,10 @@ class ColbertRanker(TransformerRanker):
 
     def encode_passages(self, batch: TokenBatch) -> Encoded:
         ids, mask, segments = self.framed(batch)
-        return Encoded(self._vectors(ids, mask, segments), mask)
+        vectors = self._vectors(ids, mask, segments)
+        if self.params.skipped_tokens:
+            mask = mask & ~torch.isin(ids, torch.tensor(self.params.skipped_tokens, device=ids.device))
+        return Encoded(vectors, mask)
 
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
         with in_float32(passages):

@@ -1,6 +1,6 @@
 """ColBERT's entry in params.yaml."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,3 +23,10 @@ class ColbertParams(ScaledParams):
 
     query_masks: int = Field(ge=0, default=0)
     """How many [MASK] that are read stand behind each query. The paper's published ColBERT was trained with some."""
+
+    skipped_tokens: list[Annotated[int, Field(ge=0)]] = Field(default=[])
+    """Ids of the tokens of passages that no query token is compared with, such as those of punctuation."""
+
+    @property
+    def reads_mask(self) -> bool:
+        return self.expand_queries or self.query_masks > 0

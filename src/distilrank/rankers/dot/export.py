@@ -9,7 +9,14 @@ from torch import nn
 
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.dot.model import DotRanker
-from distilrank.rankers.sentence_transformers import SENTENCE, Exported, dense_of, lengths_of, transformer_of
+from distilrank.rankers.sentence_transformers import (
+    SENTENCE,
+    Exported,
+    dense_of,
+    lengths_of,
+    prompts_of,
+    transformer_of,
+)
 
 
 def exported(ranker: Ranker, model: Path) -> Exported:
@@ -26,5 +33,5 @@ def exported(ranker: Ranker, model: Path) -> Exported:
         modules.append(dense_of(ranker.projection, SENTENCE))
     if ranker.params.normalise:
         modules.append(Normalize())
-    encoder = SentenceTransformer(modules=modules, similarity_fn_name="dot", device="cpu")
+    encoder = SentenceTransformer(modules=modules, prompts=prompts_of(ranker), similarity_fn_name="dot", device="cpu")
     return Exported(encoder, {"scale": ranker.scale.value})

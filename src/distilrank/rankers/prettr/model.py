@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
+from distilrank.rankers.framing import padding_last
 from distilrank.rankers.halves import split
 from distilrank.rankers.prettr.params import PrettrParams
-from distilrank.rankers.transformer import TransformerRanker, padding_last
+from distilrank.rankers.transformer import TransformerRanker
 
 
 class PrettrRanker(TransformerRanker):

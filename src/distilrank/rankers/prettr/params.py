@@ -28,3 +28,7 @@ class PrettrParams(RankerParams):
         if self.join_layer >= self.layers:
             raise ValueError(f"join_layer must be below layers, {self.layers}; it is {self.join_layer}")
         return self
+
+    @property
+    def reads_mask(self) -> bool:
+        return self.query_masks > 0

@@ -64,7 +64,9 @@ def _yardstick(inputs: ReportInputs, student: ReportedRanker) -> ReportedRanker:
     members = [by_name[name] for name in inputs.params.members(student.teacher or "")]
     if not members:
         return by_name[inputs.params.candidates.first_stage()]
-    return max(members, key=lambda ranker: _on_dev(inputs, ranker))
+    # A given teacher was not validated: beside one, the ensemble's first member stands for all.
+    validated = all(ranker.name in inputs.histories for ranker in members)
+    return max(members, key=lambda ranker: _on_dev(inputs, ranker)) if validated else members[0]
 
 
 def _times_as_fast(table: MatrixTable, slow: ReportedRanker, fast: ReportedRanker) -> float | None:

@@ -10,7 +10,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import model_names
+from distilrank.config.derived import trained_names
 from distilrank.config.names import without_seed
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
@@ -76,7 +76,7 @@ class ReportInputs:
             {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
             MeasuredTimes.read(),
             read_histories(params),
-            {name: read_manifest(layout.MODELS / name).counts["triples"] for name in model_names(params)},
+            {name: read_manifest(layout.MODELS / name).counts["triples"] for name in trained_names(params)},
             _read_json(layout.LABEL_QUALITY),
         )
 

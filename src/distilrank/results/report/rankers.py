@@ -62,13 +62,18 @@ def reported_rankers(params: Params) -> list[ReportedRanker]:
 
 
 def _teachers(params: Params) -> Iterator[dict[str, Any]]:
-    for number, (name, teacher) in enumerate(params.teachers.items()):
+    for number, name in enumerate(params.teachers):
         joined = [ensemble for ensemble, entry in params.ensembles.items() if name in entry.members]
-        description = ", ".join(
-            ["teacher", teacher.ranker.architecture, str(teacher.loss), *(f"in {one}" for one in joined)]
-        )
+        given = params.given_teachers().get(name)
+        source = [f"given, {given.checkpoint}"] if given else _trained(params, name)
+        description = ", ".join(["teacher", *source, *(f"in {one}" for one in joined)])
         colour = _shade("var(--ink)", max(100 - 30 * number, 40), "var(--paper)")
         yield {"name": name, "role": "teacher", "description": description, "colour": colour}
+
+
+def _trained(params: Params, name: str) -> list[str]:
+    teacher = params.trained_teacher(name)
+    return [teacher.ranker.architecture, str(teacher.loss)]
 
 
 def _students(params: Params) -> Iterator[dict[str, Any]]:

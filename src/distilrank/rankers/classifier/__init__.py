@@ -1,0 +1,24 @@
+"""A sequence classifier of one label, as transformers has it: a cross-encoder that was trained elsewhere."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from distilrank.rankers.architecture import Architecture
+from distilrank.rankers.classifier.params import ClassifierParams
+
+if TYPE_CHECKING:
+    from distilrank.rankers.base import Ranker
+
+
+class Classifier(Architecture):
+    """It comes of a checkpoint alone: no params begin one."""
+
+    params = ClassifierParams
+
+    def ranker(self) -> "type[Ranker]":
+        from distilrank.rankers.classifier.model import ClassifierRanker
+
+        return ClassifierRanker
+
+    def examples(self, layers: int, width: int) -> Mapping[str, ClassifierParams]:
+        return {}
