@@ -92,7 +92,9 @@ class KnownLists:
         )
         self.counts["given"] += len(rows)
         by_row = found.group_by("row", maintain_order=True).agg(pl.col("split").first())
-        for split, number in by_row.filter(pl.col("split").ne_missing(TRAIN))["split"].value_counts().iter_rows():
+        for split, number in (
+            by_row.filter(pl.col("split").ne_missing(TRAIN))["split"].value_counts().sort("split").iter_rows()
+        ):
             self.counts[f"of {split} queries" if split else "of other queries"] += number
         of_train = found.filter(pl.col("split") == TRAIN)
         known = of_train.drop_nulls("passage_id")

@@ -54,7 +54,7 @@ def _parsed(text: Text, number: int, row: dict[str, Any], parse: Callable[[dict[
     for score in found.scores or ():
         if isinstance(score, bool) or not isinstance(score, int | float) or not abs(score) <= _LARGEST:
             raise text.refused(number, f"the score {json.dumps(score, default=str)[:60]}", "a finite number")
-    return found
+    return found if found.scores is None else found._replace(scores=[*map(float, found.scores)])
 
 
 def _flagembedding(row: dict[str, Any]) -> TextList:

@@ -92,20 +92,34 @@ def _write_lines(rows: Path, text: Path) -> None:
 
 FORMS = {
     "scores": Form(
-        "scores.tsv", "a line a triple and negative, tab-separated, without a header:\n  `pos_score neg_score query_id "
-        "pos_passage_id neg_passage_id`", "", _lines, _write_lines,
+        "scores.tsv",
+        "a line per triple and negative, tab-separated, without a header:\n"
+        "  `pos_score neg_score query_id pos_passage_id neg_passage_id`",
+        "",
+        _lines,
+        _write_lines,
     ),
     "flagembedding": Form(
-        "scores.jsonl", "a line a triple, JSON as FlagEmbedding distils from it: `query`, `pos`, `neg`, `pos_scores`,\n"
-        "  `neg_scores`", ", form: flagembedding, negatives: {negatives}", _flagembedding, _write_json,
+        "scores.jsonl",
+        "a line per triple, JSON as FlagEmbedding distils from it:\n"
+        "  `query`, `pos`, `neg`, `pos_scores`, `neg_scores`",
+        ", form: flagembedding, negatives: {negatives}",
+        _flagembedding,
+        _write_json,
     ),
     "sentence-transformers": Form(
-        "scores.jsonl", "a line a triple, JSON as the MarginMSELoss of sentence-transformers reads it: texts, then\n"
-        "  `scores`, the positive's first", ", form: sentence-transformers, negatives: {negatives}",
-        _sentence_transformers, _write_json,
+        "scores.jsonl",
+        "a line per triple, JSON as the MarginMSELoss of sentence-transformers reads it: texts, then\n"
+        "  `scores`, the positive's first",
+        ", form: sentence-transformers, negatives: {negatives}",
+        _sentence_transformers,
+        _write_json,
     ),
     "run": Form(
-        "scores.trec", "each pair of query and passage once, in TREC's form: `query_id Q0 passage_id rank score tag`",
-        ", form: run, negatives: {negatives}", _run, _write_trec,
+        "scores.trec",
+        "each pair of query and passage once, in TREC's form: `query_id Q0 passage_id rank score tag`",
+        ", form: run, negatives: {negatives}",
+        _run,
+        _write_trec,
     ),
-}  # fmt: skip
+}

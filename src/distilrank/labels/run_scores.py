@@ -33,7 +33,7 @@ class RunScores:
         given = read_given_run(run)
         split = given.join(collection.queries, on="query_id", how="left", maintain_order="left")["split"]
         self.counts = Counter(given=len(given), dropped=0)
-        for other, number in split.filter((split != TRAIN).fill_null(True)).value_counts(sort=True).iter_rows():
+        for other, number in split.filter((split != TRAIN).fill_null(True)).value_counts().sort("split").iter_rows():
             self.counts[f"of {other} queries" if other else "of other queries"] += number
         of_train = given.filter(split == TRAIN)
         unknown = find(of_train["passage_id"], collection.passage_ids())[1]
