@@ -83,11 +83,9 @@ def _description(labels: Path) -> str:
 def _tokens(labels: Path) -> dict[str, Any]:
     """How much a teacher read of texts; of an ensemble, its first member."""
     used = read_manifest(labels).params
-    if "location" in used:
-        return read_manifest(layout.TOKENS).params
     first, *_ = used.get("members", [labels.name])
-    tokens: dict[str, Any] = read_manifest(layout.MODELS / first).params["tokens"]
-    return tokens
+    given = "location" not in used and "checkpoint" in read_manifest(layout.MODELS / first).params
+    return read_manifest(layout.OWN_TOKENS / first if given else layout.TOKENS).params
 
 
 def _trained(model: Path) -> str:
