@@ -157,7 +157,8 @@ def test_cat_is_a_cross_encoder_with_raw_scores(model: Path, backbone: Path, fam
 def test_what_no_other_library_knows_is_refused(model: Path, backbone: Path, params: Ranker) -> None:
     begun(model, backbone, params)
     with pytest.raises(
-        CheckpointError, match=r"expected one that .* know, such as dot, cat, or colbert without query_masks"
+        CheckpointError,
+        match=r"expected one that .* know, such as dot, cat without passage_prefix, or colbert without query_masks",
     ):
         export_model(model, model.parent / "exported")
     assert [path.name for path in model.parent.iterdir()] == ["model"]

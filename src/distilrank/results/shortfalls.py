@@ -77,7 +77,9 @@ def _causes(params: Params, scores: Means, pair: tuple[str, str], histories: Map
     members = [name for name in params.members(teacher) if name in scores]
     best = max((scores[name][MEASURE] for name in members), default=None)
     if best is not None and control and control in scores and best <= scores[control][MEASURE]:
-        yield f"its teacher {teacher} ({best:.3f}) is no better than the control, so train the teacher longer"
+        trained = params.trained_teachers().keys() >= set(members)
+        remedy = "train the teacher longer" if trained else "name another teacher"
+        yield f"its teacher {teacher} ({best:.3f}) is no better than the control, so {remedy}"
     if best is not None and best <= scores[params.candidates.first_stage()][MEASURE]:
         yield f"its teacher {teacher} ({best:.3f}) is no better than {params.candidates.first_stage()}"
     history = histories.get(distilled_name(*pair))
