@@ -11,7 +11,7 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
 from distilrank.config.derived import models_of, pretrained_below
 from distilrank.config.entries import PARAMS_FILE
-from distilrank.config.models import REGISTERED, GivenTeacher, Student, Teacher
+from distilrank.config.models import Student, Teacher
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.config.starts import Source, source_of
@@ -23,6 +23,7 @@ from distilrank.data.tokenizer import TOKENIZER_FILES, TextTokenizer, refuse_oth
 from distilrank.errors import CollectionError, InputError, NotThere
 from distilrank.redaction import without_secrets
 from distilrank.sections.base import FileElsewhere, Section
+from distilrank.sections.checkpoints import REGISTERED, GivenTeacher
 from distilrank.sections.data import Backbone
 
 _TEST = "test"

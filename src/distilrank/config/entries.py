@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
-from distilrank.config.models import Ensemble, GivenTeacher, Matrix, Student, Teacher, trained_or_given
+from distilrank.config.models import Ensemble, Matrix, Student, Teacher, trained_or_given
 from distilrank.data.sources.section import CollectionSection
 from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
 from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
 from distilrank.sections.base import FileElsewhere, ModelName, Section
+from distilrank.sections.checkpoints import GivenTeacher
 from distilrank.sections.data import (
     BM25,
     Backbone,

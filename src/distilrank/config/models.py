@@ -1,9 +1,8 @@
 """The sections on what is trained: teachers, ensembles, students, and which of them meet."""
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from distilrank.losses.base import Loss
 from distilrank.losses.of_a_teacher import MarginMSE
@@ -11,8 +10,8 @@ from distilrank.losses.of_labels import RankNet
 from distilrank.losses.table import LOSSES
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
-from distilrank.sections.base import ModelName, Section, Sha256
-from distilrank.sections.data import Backbone, GivenTokens
+from distilrank.sections.base import ModelName, Section
+from distilrank.sections.data import Backbone
 from distilrank.sections.labels import ScaleRule
 from distilrank.sections.starting import StartFrom
 from distilrank.sections.tables import one_of
@@ -27,11 +26,6 @@ else:
     AnyRanker = one_of("architecture", {name: one.params for name, one in ARCHITECTURES.items()})
     LabelLoss = one_of("name", {name: one for name, one in LOSSES.items() if not one.needs_teacher})
     TeacherLoss = one_of("name", {name: one for name, one in LOSSES.items() if one.needs_teacher})
-
-
-# What names a model of MLflow's registry.
-REGISTERED = "models:/"
-_VERSION = re.compile(rf"{REGISTERED}[^/@]+/\d+")
 
 
 class Teacher(Section):
@@ -56,28 +50,6 @@ class Teacher(Section):
     def names_parts_of_its_ranker(self) -> Self:
         _check_parts(self.ranker, self.training)
         return self
-
-
-class GivenTeacher(Section):
-    """A ranker that was trained elsewhere, by its checkpoint."""
-
-    checkpoint: str = Field(min_length=1)
-    """A folder, a Hugging Face id, `minilm`, or a registered model as `models:/NAME/VERSION`."""
-
-    sha256: Sha256 | None = None
-    """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
-
-    tokens: GivenTokens = GivenTokens()
-    """What it reads of texts, where that is not as the checkpoint says."""
-
-    @field_validator("checkpoint")
-    @classmethod
-    def names_one_version(cls, checkpoint: str) -> str:
-        if checkpoint.startswith(REGISTERED) and not _VERSION.fullmatch(checkpoint):
-            raise ValueError(
-                f"a registered model must be models:/NAME/VERSION, not {checkpoint}: DVC does not see an alias move"
-            )
-        return checkpoint
 
 
 class Ensemble(Section):

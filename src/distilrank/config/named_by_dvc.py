@@ -36,7 +36,7 @@ def _dependencies(graph: Any) -> Iterator[str]:
     """What stages depend on, up to an entry's name: `teachers.${item.teacher}` is teachers."""
     for stage in graph["stages"].values():
         for key in stage.get("do", stage).get("params", []):
-            if isinstance(key, str):
+            if isinstance(key, str) and not key.startswith("${"):
                 yield key.partition("${")[0].rstrip(".")
 
 

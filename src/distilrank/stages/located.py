@@ -6,10 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from distilrank.artifacts.files import sha256_of
-from distilrank.config.models import REGISTERED, GivenTeacher
 from distilrank.conversion.forms import transformer_folder
 from distilrank.data.hub import folder_of
 from distilrank.errors import CheckpointError
+from distilrank.sections.checkpoints import REGISTERED, GivenTeacher
 
 _DESCRIPTION = ["*.json", "*.txt", "*.model", "artifact.metadata"]
 _WEIGHTS = "model.safetensors"

@@ -1,0 +1,34 @@
+"""The section on a teacher that was trained elsewhere."""
+
+import re
+
+from pydantic import Field, field_validator
+
+from distilrank.sections.base import Section, Sha256
+from distilrank.sections.data import GivenTokens
+
+# What names a model of MLflow's registry.
+REGISTERED = "models:/"
+_VERSION = re.compile(rf"{REGISTERED}[^/@]+/\d+")
+
+
+class GivenTeacher(Section):
+    """A ranker that was trained elsewhere, by its checkpoint."""
+
+    checkpoint: str = Field(min_length=1)
+    """A folder, a Hugging Face id, `minilm`, or a registered model as `models:/NAME/VERSION`."""
+
+    sha256: Sha256 | None = None
+    """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+
+    tokens: GivenTokens = GivenTokens()
+    """What it reads of texts, where that is not as the checkpoint says."""
+
+    @field_validator("checkpoint")
+    @classmethod
+    def names_one_version(cls, checkpoint: str) -> str:
+        if checkpoint.startswith(REGISTERED) and not _VERSION.fullmatch(checkpoint):
+            raise ValueError(
+                f"a registered model must be models:/NAME/VERSION, not {checkpoint}: DVC does not see an alias move"
+            )
+        return checkpoint
