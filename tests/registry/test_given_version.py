@@ -8,11 +8,11 @@ from tests.registry.conftest import Built
 from tests.registry.versions import name_of
 
 from distilrank.artifacts import layout
-from distilrank.check import check
 from distilrank.config.models import GivenTeacher
 from distilrank.config.params import Params
 from distilrank.errors import CheckpointError, InputError, Unreachable
 from distilrank.model import Model
+from distilrank.registry.fetched import refuse_absent_version
 from distilrank.registry.register import register
 from distilrank.stages.import_teacher import import_teacher
 from distilrank.stages.located import located
@@ -37,14 +37,10 @@ def test_a_registered_version_teaches_with_the_scores_that_it_had(built: Built, 
     assert Model.load(layout.MODELS / "T1").score("create bucket", PASSAGES).tolist() != before
 
 
-def test_a_version_that_is_not_there_is_refused_before_anything_is_built(
-    built: Built, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_that_is_not_there_is_refused(built: Built, client: MlflowClient) -> None:
     register(built.params())
-    monkeypatch.setattr("distilrank.check._check_rankers", lambda _: None)
-    monkeypatch.setattr("distilrank.check._places", lambda _: [])
-    with pytest.raises(InputError, match=r"teachers.Old: .*got version 9, expected one that is registered"):
-        check(of_version(built, 9))
+    with pytest.raises(InputError, match="got version 9, expected one that is registered"):
+        refuse_absent_version(f"models:/{name_of('T1')}/9")
 
 
 def test_a_version_whose_files_were_changed_is_refused(built: Built, client: MlflowClient, store: Path) -> None:
