@@ -9,6 +9,8 @@ import polars as pl
 from distilrank.errors import ScoreError
 
 RUN_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "score": pl.Float64}
+# In the directory of what a source of mined triples found.
+FOUND = "found.parquet"
 # trec_eval holds scores as floats: what only doubles tell apart is a tie.
 SCORE = pl.col("score").cast(pl.Float32, strict=False)
 HAS_RANK = SCORE.is_finite().fill_null(False)

@@ -12,7 +12,7 @@ from distilrank.config.derived import index_names, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.given_runs import given_candidates
-from distilrank.data.runs import found, ranked, write_ranked
+from distilrank.data.runs import FOUND, found, ranked, write_ranked
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import positives_of
 from distilrank.errors import ParamsError
@@ -25,7 +25,6 @@ from distilrank.sections.base import FileElsewhere
 from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.sections.mining import MinedTriples
 
-FOUND = "found.parquet"
 _QUERIES_AT_ONCE = 1_000
 # The best passages of queries (query_id, text, split).
 Search = Callable[[pl.DataFrame], pl.DataFrame]

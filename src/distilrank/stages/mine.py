@@ -16,6 +16,7 @@ from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.mining import Scorer, mine_triples
 from distilrank.data.query_ranges import query_ranges
+from distilrank.data.runs import FOUND
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import TRIPLES, UNLABELLED
 from distilrank.rankers.device import chosen_device
@@ -24,7 +25,6 @@ from distilrank.scoring.parts import begin_scoring
 from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores, write_scores
 from distilrank.scoring.store import ScoreStore, fingerprint_of, scorer_of
-from distilrank.stages.find import FOUND
 from distilrank.stages.record import Track
 from distilrank.stages.unlabelled import write_unlabelled
 from distilrank.workers.pool import workers

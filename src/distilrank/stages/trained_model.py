@@ -51,7 +51,7 @@ def build_model(
         refuse_too_many(task, among)
         if among.first:
             if along:
-                print(f"models/{name}: {' and '.join(along)} of {lesson.start} come along with its layers", flush=True)
+                print(f"models/{name}: besides its layers, taken from {lesson.start}: {', '.join(along)}", flush=True)
             used = _used(params, section, lesson, along)
             _write_model(stage, name, used, lesson, store, partial(train, task, among=among), track)
         else:
