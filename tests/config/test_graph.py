@@ -28,14 +28,18 @@ def with_rounds(tiny: Params) -> dict[str, Any]:
 
 def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) -> None:
     found = graph(Params.model_validate(with_rounds(tiny_params)))
-    assert found["teach"] == {"T1": {"triples": "bm25"}, "T1b": {"triples": "few"}}
+    assert found["teach"] == {
+        "T1": {"triples": "bm25", "tokens": "data/tokens"},
+        "T1b": {"triples": "few", "tokens": "data/tokens"},
+    }
     assert found["labelled"] == ["bm25", "few"]
     assert [*found["score"]] == ["bm25-T1", "bm25-T1b", "few-T1", "few-T1b"]
     assert (found["ensemble"], found["import"]) == (["T2"], ["T9"])
     assert [*found["index"]] == ["dot", "dot-T2", "dot-T9"]
-    assert {stage.pop("start") for stage in found["distil"].values()} == {"data/tokens"}
-    own_seed = {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" not in model}
-    assert own_seed == {
+    assert {stage[key] for stage in found["distil"].values() for key in ("tokens", "start")} == {"data/tokens"}
+    keys = ("student", "words", "learns_from", "in_batch")
+    trainings = {model: tuple(stage[key] for key in keys) for model, stage in found["distil"].items()}
+    own_seed = {
         "dot": ("dot", "dot", "data/triples/bm25", "data/tokens"),
         "dot-control-T2": ("dot", "dot --teacher T2 --control", "labels/bm25/T2", "data/tokens"),
         "dot-control-T9": ("dot", "dot --teacher T9 --control", "labels/imported/T9", "data/tokens"),
@@ -47,7 +51,19 @@ def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) ->
     by_seed = {
         f"{model}~3": (student, f"{words} --seed 3", *places) for model, (student, words, *places) in own_seed.items()
     }
-    assert {model: tuple(stage.values()) for model, stage in found["distil"].items() if "~" in model} == by_seed
+    assert trainings == own_seed | by_seed
+
+
+def test_a_backbone_of_its_own_has_tokens_of_its_own(tiny_params: Params) -> None:
+    values = tiny_params.model_dump()
+    values["teachers"]["T1b"]["backbone"] = {"model": "albert-large-v2", "sha256": None, "own_vocabulary": True}
+    values["students"]["dot"]["in_batch"] = {"teacher": "T1b"}
+    found = graph(Params.model_validate(values))
+    assert found["tokenize"] == {"T1b": {"section": "teachers"}}
+    assert found["own_tokens"] == "data/own-tokens"
+    assert found["teach"]["T1b"]["tokens"] == found["score"]["bm25-T1b"]["tokens"] == "data/own-tokens/T1b"
+    taught = found["distil"]["dot-T1"]
+    assert (taught["tokens"], taught["in_batch_tokens"]) == ("data/tokens", "data/own-tokens/T1b")
 
 
 def test_dvc_reads_it(tiny_params: Params, tmp_path: Path) -> None:

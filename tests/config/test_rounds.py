@@ -39,7 +39,7 @@ def test_dvc_is_told_what_finds_filters_and_begins(tiny_params: Params) -> None:
         "mined-T1b": (2, "models/T1b", "models/T1b"),
         "mined-run-1": (3, "data/collection", "data/collection"),
     }
-    assert found["mine"] == {"mined": {"filter": "models/T1"}}
+    assert found["mine"] == {"mined": {"filter": "models/T1", "tokens": "data/tokens"}}
     assert found["labelled"] == ["bm25", "mined"]
     began = {model: (stage["learns_from"], stage["start"]) for model, stage in found["distil"].items()}
     assert began["dot-T1"] == ("labels/bm25/T1", "data/tokens")
@@ -81,7 +81,7 @@ def test_a_control_that_starts_where_the_student_does_serves_every_teacher(tiny_
         (("triples", "mined", "from"), ["bm25", "bm25"], "each source must stand once in from"),
         (("triples", "mined", "ranks"), [9, 3], r"ranks are \[9, 3\]: the first must not be beyond the last"),
         (("triples", "mined", "filter"), {"teacher": "T2"}, r"filter may name the teachers \['T1', 'T1b'\], not 'T2'"),
-        (("students", "dot2", "start"), {"model": "dot-T9"}, "students.dot2.start may name the trained models"),
+        (("students", "dot2", "start"), {"model": "dot-T9"}, "students.dot2.start may name the models"),
         (("students", "dot2", "start"), {"model": "tk-T1"}, "cannot start from tk-T1, which has no transformer"),
         (("students", "dot2", "start"), {"model": "T1", "layers": [2]}, "cannot start from T1, which has 2 layers"),
         (("students", "dot2", "start"), {"model": "T1", "layers": [0, 1]}, r"are \[0, 1\], and ranker.layers is 1"),

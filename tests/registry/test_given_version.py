@@ -8,12 +8,12 @@ from tests.registry.conftest import Built
 from tests.registry.versions import name_of
 
 from distilrank.artifacts import layout
-from distilrank.config.models import GivenTeacher
 from distilrank.config.params import Params
 from distilrank.errors import CheckpointError, InputError, Unreachable
 from distilrank.model import Model
 from distilrank.registry.fetched import refuse_absent_version
 from distilrank.registry.register import register
+from distilrank.sections.checkpoints import GivenTeacher
 from distilrank.stages.import_teacher import import_teacher
 from distilrank.stages.located import located
 

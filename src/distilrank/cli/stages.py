@@ -37,7 +37,7 @@ def collect() -> None:
 
 @app.command(rich_help_panel=STAGES)
 def tokenize(
-    entry: Annotated[str | None, typer.Argument(help="A teacher or student with a backbone of its own.")] = None,
+    entry: Annotated[str | None, typer.Argument(help="An entry whose backbone has a vocabulary of its own.")] = None,
 ) -> None:
     """Store the token ids of every query and passage."""
     from distilrank.stages.tokenize import tokenize as stage

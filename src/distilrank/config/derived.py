@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from distilrank.config.entries import Entries
     from distilrank.config.models import Student, Teacher
     from distilrank.rankers.params import RankerParams
-    from distilrank.sections.data import Backbone
+    from distilrank.sections.data import Backbone, OwnBackbone
 
 
 class Distillation(NamedTuple):
@@ -80,14 +80,20 @@ def tokens_of(params: "Entries", model: str) -> Path:
     Rows are the collection's ids in every store, so that candidates and triples fit each.
     """
     entry = model if model in params.teachers else student_of(model)
-    own = entry in params.given_teachers() or entry in backbones_of_their_own(params)
-    return layout.OWN_TOKENS / entry if own else layout.TOKENS
+    if entry in params.given_teachers():
+        return layout.OWN_TOKENS / entry
+    trained: Teacher | Student | None = params.trained_teachers().get(entry) or params.students.get(entry)
+    owners = [name for name, one in own_vocabularies(params).items() if trained and trained.backbone == one]
+    return layout.OWN_TOKENS / owners[0] if owners else layout.TOKENS
 
 
-def backbones_of_their_own(params: "Entries") -> "dict[str, Backbone]":
-    """By the entries of teachers and students that have one. Their vocabulary may be another than everybody's."""
+def own_vocabularies(params: "Entries") -> "dict[str, OwnBackbone]":
+    """The backbones of teachers and students that have a vocabulary of their own, each by the first entry with it."""
     trained: dict[str, Teacher | Student] = {**params.trained_teachers(), **params.students}
-    return {name: one.backbone for name, one in trained.items() if one.backbone}
+    own = [(name, one.backbone) for name, one in trained.items() if one.backbone and one.backbone.own_vocabulary]
+    # From the last to the first, so that the first stays.
+    first = {one.model_dump_json(): name for name, one in reversed(own)}
+    return {name: one for name, one in own if first[one.model_dump_json()] == name}
 
 
 def model_names(params: "Entries") -> list[str]:

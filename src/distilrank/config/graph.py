@@ -13,12 +13,12 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
 from distilrank.config.derived import (
     Distillation,
-    backbones_of_their_own,
     distillations,
     in_batch_teacher,
     index_names,
     labelled_sets,
     lexical_teachers,
+    own_vocabularies,
     tokens_of,
 )
 from distilrank.config.entries import PARAMS_FILE, Entries
@@ -59,7 +59,7 @@ def graph_text(params: Entries) -> str:
 def graph(params: Entries) -> dict[str, Any]:
     """What dvc.yaml reads: each teacher's triples, the given ones; the sets that are not mined, and what those that are
     come from; the sets to be labelled and by whom, the trainings, the indexes."""
-    mined, own = params.mined_triples(), backbones_of_their_own(params)
+    mined, own = params.mined_triples(), own_vocabularies(params)
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
         "teach": {
@@ -115,8 +115,8 @@ def _tokens(params: Entries, model: str) -> str:
 
 
 def _tokenize(params: Entries) -> dict[str, dict[str, str]]:
-    """By the entries with a backbone of their own, the section that each stands in."""
-    own = backbones_of_their_own(params)
+    """By the entries whose backbones have a vocabulary of their own, the section that each stands in."""
+    own = own_vocabularies(params)
     return {name: {"section": "teachers" if name in params.teachers else "students"} for name in own}
 
 

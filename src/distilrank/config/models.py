@@ -11,7 +11,7 @@ from distilrank.losses.table import LOSSES
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.sections.base import ModelName, Section
-from distilrank.sections.data import Backbone
+from distilrank.sections.data import OwnBackbone
 from distilrank.sections.labels import ScaleRule
 from distilrank.sections.starting import StartFrom
 from distilrank.sections.tables import one_of
@@ -34,8 +34,8 @@ class Teacher(Section):
     ranker: AnyRanker
     """Its architecture, and what that one takes."""
 
-    backbone: Backbone | None = None
-    """One of its own, with the vocabulary of everybody's. null: everybody's."""
+    backbone: OwnBackbone | None = None
+    """One of its own. null: everybody's."""
 
     loss: LabelLoss = RankNet()
     """What it learns by."""
@@ -98,8 +98,8 @@ class Student(Section):
     ranker: AnyRanker
     """Its architecture, and what that one takes."""
 
-    backbone: Backbone | None = None
-    """One of its own, with the vocabulary of everybody's. null: everybody's."""
+    backbone: OwnBackbone | None = None
+    """One of its own. null: everybody's."""
 
     start: Literal["backbone", "teacher"] | StartFrom = "backbone"
     """What it starts from, of which it takes the lowest layers unless a section says which."""

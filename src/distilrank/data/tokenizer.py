@@ -84,14 +84,14 @@ class TextTokenizer:
 def refuse_other_vocabulary(
     backbone: Path,
     tokenizer: TextTokenizer,
-    remedy: str = "name a backbone of the same family, or import its scores",
+    remedy: str = "set own_vocabulary of its backbone, or name one of the same family",
 ) -> None:
     """Raises BackboneError where a backbone gives tokens other numbers than the stored ones have."""
     if TextTokenizer(backbone).vocabulary() != tokenizer.vocabulary():
         raise BackboneError(
             backbone,
-            got="another vocabulary than that of data/tokens",
-            expected="the vocabulary of backbone.model in params.yaml",
+            got="another vocabulary than that of the tokens that are to be read",
+            expected="theirs",
             remedy=remedy,
         )
 

@@ -11,13 +11,20 @@ BM25 = "bm25"
 
 
 class Backbone(Section):
-    """The pretrained transformer that rankers start from. All have one vocabulary."""
+    """The pretrained transformer that rankers start from."""
 
     model: str = Field(min_length=1)
     """`minilm`, which is bundled; or a Hugging Face id; or a folder."""
 
     sha256: Sha256 | None
     """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+
+
+class OwnBackbone(Backbone):
+    """One that a teacher or student has of its own."""
+
+    own_vocabulary: bool = False
+    """Whether its vocabulary is another than everybody's, so that it has tokens of its own."""
 
 
 class Tokens(Section):

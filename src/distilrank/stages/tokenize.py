@@ -2,7 +2,7 @@
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
-from distilrank.config.derived import backbones_of_their_own
+from distilrank.config.derived import own_vocabularies
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
@@ -14,7 +14,7 @@ from distilrank.stages.tokenized import write_token_store
 
 
 def tokenize(params: Params, name: str | None = None) -> None:
-    """Writes data/tokens/; for an entry of teachers or students with a backbone of its own, data/own-tokens/<name>/.
+    """Writes data/tokens/; for an entry whose backbone has a vocabulary of its own, data/own-tokens/<name>/.
 
     Raises ParamsError for another entry.
     """
@@ -29,11 +29,11 @@ def tokenize(params: Params, name: str | None = None) -> None:
 
 
 def _own_backbone(params: Params, name: str) -> Backbone:
-    backbones = backbones_of_their_own(params)
+    backbones = own_vocabularies(params)
     if name not in backbones:
         raise ParamsError(
             f"{PARAMS_FILE}: teachers and students",
-            got=f"no '{name}' with a backbone of its own",
+            got=f"no '{name}' whose backbone is the first with a vocabulary of its own",
             expected=f"one of {[*backbones]}",
             remedy="name one of these, or none for the tokens that all others read",
         )
