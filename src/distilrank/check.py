@@ -9,7 +9,7 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
-from distilrank.config.derived import models_of, pretrained_below
+from distilrank.config.derived import models_of, pretrained_below, read_by
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student, Teacher
 from distilrank.config.names import IMPORTED
@@ -21,6 +21,7 @@ from distilrank.data.downloads import is_remote
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.tokenizer import TOKENIZER_FILES, TextTokenizer, refuse_other_vocabulary
 from distilrank.errors import CollectionError, InputError, NotThere
+from distilrank.rankers.table import trained_params
 from distilrank.redaction import without_secrets
 from distilrank.sections.base import FileElsewhere, Section
 from distilrank.sections.checkpoints import REGISTERED, GivenTeacher
@@ -35,8 +36,11 @@ _NEEDED = {
 }
 
 
-def check(params: Params) -> None:
-    """Raises InputError for the first thing that is known to be missing, without a download of any size."""
+def check(params: Params, asks_registry: bool = False) -> None:
+    """Raises InputError for the first thing that is known to be missing, without a download of any size.
+
+    MLflow's registry is asked for versions only where `asks_registry`: a stage needs no server.
+    """
     for place in _places(params):
         place.refuse_absent()
     splits = _known_splits(params)
@@ -45,7 +49,7 @@ def check(params: Params) -> None:
     _check_rankers(params)
     for name, teacher in params.given_teachers().items():
         with _said_of(f"teachers.{name}"):
-            _check_given(params, name, teacher)
+            _check_given(params, name, teacher, asks_registry)
 
 
 @dataclass(frozen=True)
@@ -171,12 +175,12 @@ def _check_rankers(params: Params) -> None:
     from distilrank.training.lora import check_adapters
 
     for entry in _entries(params):
-        ranker, own = entry.section.ranker, entry.section.backbone or params.backbone
+        ranker, whose = entry.section.ranker, read_by(params, entry.section)
         with _said_of(entry.name):
-            tokenizer = TextTokenizer(locate_description(own))
+            tokenizer = TextTokenizer(locate_description(whose))
             for backbone, layers in dict.fromkeys(entry.starts):
                 folder = locate_description(backbone)
-                if backbone != own:
+                if backbone != whose:
                     refuse_other_vocabulary(folder, tokenizer)
                 # Word vectors of its own take no layers of a backbone's, and minutes to read.
                 if not ranker.files:
@@ -184,21 +188,28 @@ def _check_rankers(params: Params) -> None:
                     check_adapters(begun, entry.section.training.lora)
 
 
-def _check_given(params: Params, name: str, teacher: GivenTeacher) -> None:
+def _check_given(params: Params, name: str, teacher: GivenTeacher, asks_registry: bool) -> None:
     """Raises InputError for a checkpoint that is not there or cannot teach; its weights are not read."""
-    if _is_made(layout.MODELS / name, teacher.model_dump(exclude={"tokens"})):
+    from distilrank.stages.given_uses import refuse_other_uses, refuse_other_words, refuse_unfit
+
+    model = layout.MODELS / name
+    if _is_made(model, teacher.model_dump(exclude={"tokens"})):
+        refuse_other_words(params, name, model)
+        refuse_unfit(params, name, trained_params(model))
         return
     if teacher.checkpoint.startswith(REGISTERED):
         from distilrank.registry.fetched import refuse_absent_version
 
-        refuse_absent_version(teacher.checkpoint)
+        if asks_registry:
+            refuse_absent_version(teacher.checkpoint)
         return
-    from distilrank.conversion.forms import form_of, refuse_pickles, transformer_folder
-    from distilrank.stages.given_starts import refuse_other_words
+    from distilrank.conversion.forms import Form, form_of, refuse_pickles, transformer_folder
     from distilrank.stages.located import located_description
 
     folder = located_description(teacher)
-    form_of(folder)
+    form = form_of(folder)
+    if form in (Form.CROSS_ENCODER, Form.CLASSIFIER):
+        refuse_other_uses(params, name, form, meets_in_products=False, one_vector=False)
     if Path(teacher.checkpoint).is_dir():
         refuse_pickles(folder)
     # One in an older form is read by `import-teacher`.

@@ -86,6 +86,8 @@ def test_a_control_that_starts_where_the_student_does_serves_every_teacher(tiny_
         (("students", "dot2", "start"), {"model": "T1", "layers": [2]}, "cannot start from T1, which has 2 layers"),
         (("students", "dot2", "start"), {"model": "T1", "layers": [0, 1]}, r"are \[0, 1\], and ranker.layers is 1"),
         (("students", "tk", "start"), {"model": "T1", "layers": [0, 1]}, "tk has no layers to start from"),
+        (("students", "dot2", "start"), {"model": "bm25"}, "start.model cannot be bm25"),
+        (("students", "dot2", "start"), {"model": "models:/a.T1/3"}, "make a registered model a teacher"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_built_is_refused(
@@ -100,3 +102,12 @@ def test_what_cannot_be_built_is_refused(
     YAML(typ="safe", pure=True).dump(values, tmp_path / "params.yaml")
     with pytest.raises(ParamsError, match=expected):
         read_params(tmp_path / "params.yaml")
+
+
+def test_an_ensemble_waits_for_every_teacher_though_bm25_has_no_model(tiny_params: Params) -> None:
+    values = two_rounds(tiny_params)
+    values["ensembles"] = {"T2": {"members": ["T1", "bm25"], "combine": "mean", "scale": "z"}}
+    values["triples"]["mined"] |= {"from": ["dot-T2"], "filter": None}
+    values["teachers"]["T1b"]["triples"] = "mined"
+    with pytest.raises(ValueError, match=r"T1b.*: a circle"):
+        Params.model_validate(values)

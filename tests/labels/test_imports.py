@@ -190,6 +190,7 @@ def test_what_sentence_transformers_reads(take_in: Import, rows: list[Any], expe
         (S, [LIST | {"labels": [3, 0, 0]}], r"x:1: got the label 3, expected 0 or 1, or scores"),
         (S, [TUPLE | {"scores": [1.0]}], r"x:1: got 1 scores of 3 passages"),
         (S, [{"text": "a"}], r"x:1: got the columns text, expected a query, and a positive"),
+        (S, [TRIPLET | {"label": 4.0}, TUPLE | {"scores": [3.0, 2.0, 1.0]}], r"x:2: got margins in some rows"),
     ],
 )  # fmt: skip
 def test_lists_with_a_fault_are_refused_by_their_row(

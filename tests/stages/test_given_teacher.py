@@ -134,7 +134,7 @@ def test_a_given_teacher_has_the_layers_that_a_student_starts_from(
     folder = saved("bert", backbone, tmp_path / "theirs", labels=1)
     values = given(folder, start="teacher").model_dump()
     values["students"]["dot"]["ranker"]["layers"] = 3
-    with pytest.raises(InputError, match="start: teacher, but CE is one which has 2 layers"):
+    with pytest.raises(InputError, match=r"students.dot.start: got CE, which has 2 layers"):
         import_teacher(Params.model_validate(values), "CE")
 
 
@@ -148,6 +148,38 @@ def test_check_refuses_a_checkpoint_that_cannot_teach(given: Given, backbone: Pa
     folder = saved("bert", backbone, tmp_path / "theirs", labels=2)
     with pytest.raises(CheckpointError, match=r"params.yaml: teachers.CE: .*theirs: got a classifier of 2 labels"):
         check(given(folder))
+
+
+def test_one_that_reads_pairs_cannot_score_batches_or_search(given: Given, backbone: Path, tmp_path: Path) -> None:
+    folder = saved("bert", backbone, tmp_path / "theirs", labels=1)
+    values = given(folder).model_dump()
+    values["students"]["dot"]["in_batch"] = {"teacher": "CE"}
+    for refusing in (check, lambda params: import_teacher(params, "CE")):
+        with pytest.raises(InputError, match=r"students.dot.in_batch.teacher: got CE, which is .*, expected one whose"):
+            refusing(Params.model_validate(values))
+    values = given(folder).model_dump()
+    values["triples"]["few"] = {"from": ["CE"], "ranks": [1, 5]}
+    with pytest.raises(InputError, match=r"triples.few.from: got CE, which is a sequence classifier"):
+        check(Params.model_validate(values))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("modules.json", "[]"), ("modules.json", "{}"), ("modules.json", '[{"idx": 0}]'), ("config.json", "[]")],
+)
+def test_a_checkpoint_of_another_shape_is_refused(
+    given: Given, backbone: Path, tmp_path: Path, file: str, content: str
+) -> None:
+    folder = saved("bert", backbone, tmp_path / "theirs", labels=1)
+    (folder / file).write_text(content)
+    with pytest.raises(CheckpointError, match=f"{file}: got JSON of another shape"):
+        check(given(folder))
+
+
+def test_a_prefix_leaves_room_for_a_text(given: Given) -> None:
+    values = given("minilm").model_dump() | {"tokens": {"query_length": 4, "query_prefix": "find this one: "}}
+    with pytest.raises(InputError, match=r"tokens.query_prefix: got 4 word pieces, expected fewer than"):
+        tokenize(Params.model_validate(values))
 
 
 def test_the_bundled_model_teaches_as_it_comes(given: Given) -> None:

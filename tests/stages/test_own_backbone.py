@@ -67,6 +67,18 @@ def test_a_student_cannot_start_from_layers_that_read_other_words(own_words: Pat
     assert "another vocabulary" in done.stderr
 
 
+def test_another_vocabulary_is_declared(own_words: Path, run_here: Command) -> None:
+    params = YAML(typ="safe", pure=True)
+    values = params.load(own_words / "params.yaml")
+    values["teachers"]["T1"]["backbone"]["own_vocabulary"] = False
+    params.dump(values, own_words / "params.yaml")
+    write_graph_of(own_words)
+    done = run_here(own_words, "distilrank", "check")
+    assert done.returncode == 2
+    assert "teachers.T1: " in done.stderr
+    assert "set own_vocabulary of its backbone" in done.stderr
+
+
 def test_one_vocabulary_is_tokenized_once(own_words: Path, run_here: Command) -> None:
     done = run_here(own_words, "distilrank", "tokenize", "dot")
     assert done.returncode == 2

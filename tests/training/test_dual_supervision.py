@@ -12,7 +12,7 @@ from tests.training.conftest import Begin
 from tests.training.test_trainer import ignore, loss_of, score_of_pair, trainer_of
 
 from distilrank.data.tokens import TokenStore
-from distilrank.losses import ListwiseKL, Loss, MarginMSE, RankNet
+from distilrank.losses import ListwiseKL, Loss, MarginMSE, MSERankNet, RankNet
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.cat.params import CatParams
 from distilrank.rankers.colbert.params import ColbertParams
@@ -119,6 +119,15 @@ def test_a_known_positive_is_no_negative_of_a_loss_of_labels(
     trainer = trainer_of(replace(task, loss=RankNet(), in_batch=None), tmp_path)
     positive, negative = (score_of_pair(trainer.ranker, tokens, 0, passage) for passage in (1, 2))
     expected = np.log1p(np.exp(negative - positive))
+    assert loss_of(trainer, [2]).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_nor_of_one_that_learns_labels_beside_a_teacher(task: TrainingTask, tokens: TokenStore, tmp_path: Path) -> None:
+    trainer = trainer_of(replace(task, loss=MSERankNet(), in_batch=None), tmp_path)
+    scores = np.array([score_of_pair(trainer.ranker, tokens, 0, passage) for passage in (1, 2)])
+    assert task.triples.teacher is not None
+    taught = task.triples.teacher[2][task.triples.rows.passages[2] != 7]
+    expected = np.square(scores - taught).mean() + np.log1p(np.exp(scores[1] - scores[0]))
     assert loss_of(trainer, [2]).item() == pytest.approx(expected, rel=1e-4)
 
 

@@ -67,6 +67,6 @@ def check() -> None:
     params = read()
     refuse_absent_keys()
     refuse_stale_graph(params)
-    check_all(params)
+    check_all(params, asks_registry=True)
     for note in costly_validations(params):
         typer.echo(f"note: {note}", err=True)

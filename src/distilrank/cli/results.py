@@ -57,12 +57,14 @@ def retrieve(
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages a query.")] = 100,
 ) -> None:
     """Write what an index finds for all queries of a split, to be given as candidates."""
+    from distilrank.config.derived import tokens_of
     from distilrank.data.collection import Collection
     from distilrank.model import Model
     from distilrank.results.search import write_run
 
-    apart = read().collection.exclude_identical_ids
+    params = read()
+    apart, tokens = params.collection.exclude_identical_ids, tokens_of(params, model)
     queries = Collection.read(layout.COLLECTION).queries_of(split)
     loaded = Model.load(layout.MODELS / model, layout.INDEXES / model)
-    lines = write_run(loaded, model, layout.TOKENS, queries, target, depth, apart)
+    lines = write_run(loaded, model, tokens, queries, target, depth, apart)
     typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")

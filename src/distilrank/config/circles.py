@@ -54,7 +54,7 @@ def _needs_of(params: "Entries", one: "Distillation") -> list[str]:
     start = source_of(params, one.student, one.teacher).model
     # The labels of an ensemble wait for all scores of the set.
     members = params.members(one.teacher) if one.teacher else []
-    labelled_by = [*params.teachers] if len(members) > 1 else members
+    labelled_by = [*params.teachers] if one.teacher in params.ensembles else members
     return [_set(one.triples), *labelled_by, *filter(None, (start, in_batch_teacher(params, one)))]
 
 

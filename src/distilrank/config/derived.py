@@ -87,6 +87,12 @@ def tokens_of(params: "Entries", model: str) -> Path:
     return layout.OWN_TOKENS / owners[0] if owners else layout.TOKENS
 
 
+def read_by(params: "Entries", section: "Teacher | Student") -> "Backbone":
+    """The backbone by whose tokenizer its texts are read."""
+    own = section.backbone
+    return own if own and own.own_vocabulary else params.backbone
+
+
 def own_vocabularies(params: "Entries") -> "dict[str, OwnBackbone]":
     """The backbones of teachers and students that have a vocabulary of their own, each by the first entry with it."""
     trained: dict[str, Teacher | Student] = {**params.trained_teachers(), **params.students}

@@ -68,7 +68,7 @@ def graph(params: Entries) -> dict[str, Any]:
         },
         "given": [*params.given_teachers()],
         "tokenize": _tokenize(params),
-        # What `evaluate` reads besides data/tokens; that again where nothing has tokens of its own.
+        # What `evaluate` and `latency` read besides data/tokens; that again where nothing has tokens of its own.
         "own_tokens": (layout.OWN_TOKENS if params.given_teachers() or own else layout.TOKENS).as_posix(),
         "triples": [name for name in params.triples if name not in mined],
         "find": dict(chain.from_iterable(_find(params, name, one) for name, one in mined.items())),

@@ -148,7 +148,7 @@ class Matrix(Section):
     """Which of these meet."""
 
     teachers: Annotated[list[ModelName], Field(min_length=1)]
-    """Teachers, ensembles and imports: each teaches every student."""
+    """Teachers, ensembles, imports and `bm25`: each teaches every student."""
 
     controls: list[ModelName] = Field(default=[])
     """Students that are also trained without a teacher, on the same triples: from where they start, but from the

@@ -10,6 +10,7 @@ from distilrank.config.derived import measured_names, measures_of, ranker_names,
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
+from distilrank.data.hub import BUNDLED
 from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
 
@@ -24,8 +25,8 @@ class Params(Entries):
             raise ValueError(
                 f"teachers, ensembles, imports and students must differ in name; more than one has {twice}"
             )
-        if taken := {BM25, "given", BACKBONE, START, CONTROL} & set(names):
-            raise ValueError(f"{min(taken)} names something else in the results: choose another")
+        if taken := {BM25, "given", BACKBONE, BUNDLED, START, CONTROL} & set(names):
+            raise ValueError(f"{min(taken)} names something else: choose another")
         if IMPORTED in self.triples:
             raise ValueError(f"triples.{IMPORTED} names something else, the triples of imports: choose another")
         controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
@@ -58,7 +59,10 @@ class Params(Entries):
         if len(self.triples) > 1:
             for section, entries in (("teachers", self.trained_teachers()), ("students", self.students)):
                 if silent := [name for name, one in entries.items() if one.triples is None]:
-                    raise ValueError(f"{section}.{silent[0]}.triples must name one of {list(self.triples)}, not null")
+                    raise ValueError(
+                        f"{' and '.join(f'{section}.{name}.triples' for name in silent)} must name one of "
+                        f"{list(self.triples)}, not null"
+                    )
         return self
 
     @model_validator(mode="after")

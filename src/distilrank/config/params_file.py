@@ -39,12 +39,11 @@ def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
     got, expected = _fault(first)
     if first["type"] == "union_tag_invalid":
         where.append(first["ctx"]["discriminator"].removesuffix("()"))
-    if len(got) > 80:
+    if len(got) > 80 and first["type"] != "value_error":
         got = got[:77] + "..."
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return ParamsError(
-        f"{path}: {'.'.join(where) or 'top level'}", got=got, expected=f"{expected}{more}", remedy="mend the file"
-    )
+    known = f"mend the file: `distilrank params {where[0]}` tells its keys" if where else "mend the file"
+    return ParamsError(f"{path}: {'.'.join(where) or 'top level'}", got=got, expected=f"{expected}{more}", remedy=known)
 
 
 def _keys_of(place: tuple[str | int, ...]) -> list[str | int]:
@@ -70,6 +69,6 @@ def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
             got = "nothing" if isinstance(section, Mapping) else f"{section!r} without a key"
             return f"'{tag}'" if tag else got, f"one of {error['ctx']['expected_tags']}"
         case "value_error":
-            return "values that do not agree", message.removeprefix("Value error, ")
+            return f"params that do not agree ({message.removeprefix('Value error, ')})", "params that agree"
         case _:
             return repr(error["input"]), message.removeprefix("Input should be ")

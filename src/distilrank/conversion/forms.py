@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -38,8 +38,8 @@ def form_of(folder: Path) -> Form:
     """Raises CheckpointError for what is no checkpoint, and for one that cannot become a ranker."""
     if (folder / "modules.json").is_file():
         return _of_sentence_transformers(folder)
-    described = _json(folder / "config.json")
-    if described.get("ranker"):
+    described = _described(folder / "config.json")
+    if isinstance(described.get("ranker"), dict):
         return Form.OWN
     architectures = " ".join(described.get("architectures") or [])
     if "HF_ColBERT" in architectures:
@@ -56,13 +56,13 @@ def form_of(folder: Path) -> Form:
 def transformer_folder(folder: Path) -> Path:
     """Where its transformer stands: the first module's place in a model of sentence-transformers."""
     modules = folder / "modules.json"
-    return folder / _json(modules)[0]["path"] if modules.is_file() else folder
+    return folder / _modules(modules)[0]["path"] if modules.is_file() else folder
 
 
 def transformer_config(folder: Path) -> PreTrainedConfig:
     """The configuration of its transformer. Raises CheckpointError."""
     place = transformer_folder(folder)
-    described = _json(place / "config.json")
+    described = _described(place / "config.json")
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(place, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
@@ -91,11 +91,12 @@ def refused(folder: Path, got: str) -> CheckpointError:
 
 def _of_sentence_transformers(folder: Path) -> Form:
     settings = folder / "config_sentence_transformers.json"
-    kind = _json(settings).get("model_type", "SentenceTransformer") if settings.is_file() else "SentenceTransformer"
+    kind = _described(settings).get("model_type") if settings.is_file() else None
+    kind = kind or "SentenceTransformer"
     if kind not in _OF_SENTENCE_TRANSFORMERS:
         raise refused(folder, f"a {kind}")
     config = transformer_config(folder)
-    if len(_json(folder / "modules.json")) == 1 and kind == "CrossEncoder":
+    if len(_modules(folder / "modules.json")) == 1 and kind == "CrossEncoder":
         _refuse_more_labels(folder, config)
     return _OF_SENTENCE_TRANSFORMERS[kind]
 
@@ -108,6 +109,24 @@ def _refuse_more_labels(folder: Path, config: PreTrainedConfig) -> None:
             expected="one label, whose logit is the score of a pair",
             remedy="name a model that was trained to score pairs",
         )
+
+
+def _described(file: Path) -> dict[str, Any]:
+    described = _json(file)
+    return described if isinstance(described, dict) else _misshapen(file, "an object")
+
+
+def _modules(file: Path) -> list[dict[str, str]]:
+    modules = _json(file)
+    if isinstance(modules, list) and modules and all(isinstance(one, dict) and "path" in one for one in modules):
+        return modules
+    return _misshapen(file, "a list of modules with their paths")
+
+
+def _misshapen(file: Path, expected: str) -> NoReturn:
+    raise CheckpointError(
+        file, got="JSON of another shape", expected=f"{expected}, as its library wrote it", remedy="fetch it again"
+    )
 
 
 def _json(file: Path) -> Any:

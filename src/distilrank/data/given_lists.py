@@ -41,7 +41,7 @@ class KnownLists:
         relevant = collection.qrels_of(TRAIN).filter(pl.col("relevance") > 0)
         self._relevant = relevant.select("query_id", "passage_id", relevant=pl.lit(True))
         self.counts: Counter[str] = Counter()
-        self.margins = False
+        self.margins = self._scores = False
 
     def triples(self, scored: bool) -> Iterator[pl.DataFrame]:
         """(query_id, positive_id, negative_ids, positive_score, negative_scores), some at a time; the scores are null
@@ -60,7 +60,7 @@ class KnownLists:
                     expected="scores of a teacher",
                     remedy=f"name the file in triples: {{NAME: {{location: ..., form: {self._form}}}}}, to score it",
                 )
-            self.margins = self.margins or any(row.margins for _, row in rows)
+            self._refuse_mixed(rows)
             known = self._known(rows)
             pairs.append(known.filter("alone"))
             triples = self._grouped(known.filter(~pl.col("alone")), ["row", "query_id"])
@@ -77,6 +77,17 @@ class KnownLists:
                 expected="texts of the collection's training queries and passages",
                 remedy="name the file that goes with the collection",
             )
+
+    def _refuse_mixed(self, rows: list[tuple[int, TextList]]) -> None:
+        """Raises CollectionError for a file that has margins in some rows, and scores in others."""
+        for number, row in rows:
+            self._scores = self._scores or (row.scores is not None and not row.margins)
+            self.margins = self.margins or row.margins
+            if self.margins and self._scores:
+                raise CollectionError(
+                    f"{self._text}:{number}", got="margins in some rows and scores in others",
+                    expected="one of both in all", remedy="import them as two files",
+                )  # fmt: skip
 
     def _known(self, rows: list[tuple[int, TextList]]) -> pl.DataFrame:
         """(row, query_id, passage_id, positive, score, alone) of what may be learned from; the rest is counted."""

@@ -24,7 +24,7 @@ def folder_of(model: str, files: list[str], what: str) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise BackboneError(
             f"{what} {model}",
-            got=f"{type(error).__name__}: {str(error).splitlines()[0]}",
+            got=f"no such folder, and as a Hugging Face id: {type(error).__name__}: {str(error).splitlines()[0]}",
             expected=f"'{BUNDLED}', a local folder, or a Hugging Face id that can be reached",
             remedy="correct its name in params.yaml, or check the connection",
         ) from error

@@ -46,7 +46,9 @@ def mine_triples(
 
 def _refuse_too_few(name: str, count: int, there: int) -> None:
     if there < count:
-        raise too_few(f"triples.{name}", count, there, "widen its ranks, or lower its filter's margin")
+        raise too_few(
+            f"triples.{name}", count, there, "widen its ranks, or lower the margin of its filter, if it has one"
+        )
 
 
 def _pool(positives: pl.DataFrame, found: Mapping[str, pl.DataFrame]) -> tuple[pl.DataFrame, int]:

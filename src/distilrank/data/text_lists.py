@@ -95,11 +95,11 @@ def _sentence_transformers(row: dict[str, Any]) -> TextList:
 def _labelled_list(query: str, passages: list[str], labels: Any, is_scored: bool) -> TextList:
     """Of a list with scores the first is the positive one, as mine_hard_negatives writes it."""
     if not isinstance(labels, list) or len(labels) != len(passages):
-        raise _Wrong(f"{json.dumps(labels)[:60]} of {len(passages)} passages", "a label or score of each")
+        raise _Wrong(f"{json.dumps(labels, default=str)[:60]} of {len(passages)} passages", "a label or score of each")
     if is_scored:
         return TextList(query, passages, [True, *[False] * (len(passages) - 1)], labels)
     if strange := [label for label in labels if label not in (0, 1)]:
-        raise _Wrong(f"the label {json.dumps(strange[0])[:60]}", "0 or 1, or scores in a column `scores`")
+        raise _Wrong(f"the label {json.dumps(strange[0], default=str)[:60]}", "0 or 1, or scores in a column `scores`")
     return TextList(query, passages, [label == 1 for label in labels], None)
 
 

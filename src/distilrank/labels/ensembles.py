@@ -36,12 +36,12 @@ def _check_same(name: str, scores: pl.DataFrame, pairs: pl.DataFrame) -> None:
             f"ensemble member {name}",
             got=f"{missing} of {len(pairs)} pairs without a score",
             expected="a score for every pair that another member has scored",
-            remedy=f"build its scores again: dvc repro --force score@{name}",
+            remedy="build its scores again: delete its directory below scores/, then dvc repro",
         )
     if len(scores) > len(pairs):
         raise ScoreError(
             f"ensemble member {name}",
             got=f"{len(scores)} scores for {len(pairs)} pairs",
             expected="one score a pair",
-            remedy=f"build its scores again: dvc repro --force score@{name}",
+            remedy="build its scores again: delete its directory below scores/, then dvc repro",
         )

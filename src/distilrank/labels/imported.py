@@ -10,7 +10,7 @@ from distilrank.data.findings import DroppedIds
 from distilrank.data.given_lists import KnownLists
 from distilrank.data.query_ranges import QueryRange, query_ranges
 from distilrank.errors import ScoreError
-from distilrank.labels.labels import refuse_conflicts, scored_pairs, write_in_pieces, write_labels
+from distilrank.labels.labels import MARGINS_ALONE, refuse_conflicts, scored_pairs, write_in_pieces, write_labels
 from distilrank.labels.run_scores import RunScores
 from distilrank.labels.scales import scale_of
 from distilrank.labels.score_lines import PublishedScores, whole_file
@@ -28,6 +28,7 @@ def write_imported(
     rule: ScaleRule,
     collection: Collection,
     dropped: DroppedIds,
+    exclude_identical_ids: bool,
     pairs_at_once: int,
 ) -> dict[str, int]:
     """Writes labels of what an import says of training queries, brought to a scale.
@@ -35,13 +36,14 @@ def write_imported(
     Returns how much was given, left out for what, and became triples. Raises ScoreError, CollectionError,
     DownloadError.
     """
-    source = _opened(name, section, rule, collection, dropped)
+    source = _opened(name, section, rule, collection, dropped, exclude_identical_ids)
     pieces = source.triples(scored=True) if isinstance(source, KnownLists) else source.labels()
     triples = write_in_pieces(file, pieces)
     labels = pl.scan_parquet(file)
     ranges = query_ranges(labels, pairs_at_once)
     if isinstance(source, KnownLists) and source.margins:
         _refuse_scaled_margins(section, rule)
+        source.counts[MARGINS_ALONE] = triples
     else:
         refuse_conflicts(section.location, labels, ranges)
         if rule != "none":
@@ -50,11 +52,16 @@ def write_imported(
 
 
 def _opened(
-    name: str, section: Import, rule: ScaleRule, collection: Collection, dropped: DroppedIds
+    name: str,
+    section: Import,
+    rule: ScaleRule,
+    collection: Collection,
+    dropped: DroppedIds,
+    exclude_identical_ids: bool,
 ) -> PublishedScores | RunScores | KnownLists:
     match section:
         case ScoredRun():
-            return RunScores(name, section, rule, collection, dropped)
+            return RunScores(name, section, rule, collection, dropped, exclude_identical_ids)
         case FlagEmbeddingLists() | SentenceTransformersLists():
             return KnownLists(section, section.form, collection)
         case _:

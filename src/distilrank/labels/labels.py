@@ -15,6 +15,8 @@ from distilrank.scoring.scores import KEY, Scores
 FILE = "labels.parquet"
 # What labels have beside the columns of triples.
 SCORES = ["positive_score", "negative_scores"]
+# Counted in the manifest of labels whose positives all have the score 0, since a file told margins alone.
+MARGINS_ALONE = "of margins alone"
 # Rows of a file that are written at once.
 _ROWS = 500_000
 # How far the scores of one pair may be apart, as a share of 1 + their size: published ones were made in half precision.

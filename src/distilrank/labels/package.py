@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import new_directory
 from distilrank.artifacts.files import built, sha256_of, write_text
-from distilrank.artifacts.manifest import MANIFEST, read_manifest
+from distilrank.artifacts.manifest import read_manifest
 from distilrank.data.collection import Collection
 from distilrank.errors import InputError
 from distilrank.labels.forms import FORMS
@@ -93,9 +93,12 @@ def _description(labels: Path) -> str:
 def _tokens(labels: Path) -> dict[str, Any]:
     """How much a teacher read of texts; of an ensemble, its first member but BM25."""
     used = read_manifest(labels).params
-    own = [layout.OWN_TOKENS / name for name in used.get("members", [labels.name]) if name != BM25][:1]
-    has_own = "location" not in used and own and (own[0] / MANIFEST).is_file()
-    return read_manifest(own[0] if has_own else layout.TOKENS).params
+    rankers = [name for name in used.get("members", [labels.name]) if name != BM25]
+    if "location" in used or not rankers:
+        return read_manifest(layout.TOKENS).params
+    # What its scoring read: its tokens, the triples, and the ranker, which holds a tokenizer too.
+    read, *_ = read_manifest(layout.SCORES / labels.parent.name / rankers[0]).inputs
+    return read_manifest(Path(read)).params
 
 
 def _ranker(name: str) -> str:

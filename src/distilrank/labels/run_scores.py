@@ -8,7 +8,7 @@ import polars as pl
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.findings import DroppedIds
 from distilrank.data.given_runs import read_given_run, tells_scores
-from distilrank.data.runs import ranked
+from distilrank.data.runs import others, ranked
 from distilrank.data.tokens import find
 from distilrank.data.triples import sample_triples
 from distilrank.errors import ScoreError
@@ -25,7 +25,15 @@ class RunScores:
     left.
     """
 
-    def __init__(self, name: str, run: ScoredRun, rule: ScaleRule, collection: Collection, dropped: DroppedIds) -> None:
+    def __init__(
+        self,
+        name: str,
+        run: ScoredRun,
+        rule: ScaleRule,
+        collection: Collection,
+        dropped: DroppedIds,
+        exclude_identical_ids: bool,
+    ) -> None:
         self._name, self._run = name, run
         self._qrels = collection.qrels_of(TRAIN).filter(pl.col("relevance") > 0)
         if rule != "rank" and not tells_scores(run):
@@ -41,7 +49,8 @@ class RunScores:
             passage = strange["passage_id"][0]
             raise self._refused(f"passage '{passage}'", "passages of the collection", "mend the run, or name another")
         self.counts["dropped"] = int(unknown.sum())
-        self.scores = of_train.filter(~unknown)
+        known = of_train.filter(~unknown)
+        self.scores = others(known) if exclude_identical_ids else known
         if self.scores.is_empty():
             got = f"{len(given):,} candidates, none of a training query of the collection"
             raise self._refused(got, "a run of training queries", "name the run that goes with the collection")

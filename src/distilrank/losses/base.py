@@ -24,6 +24,10 @@ class Loss(Section):
 
     # Whether it learns from a teacher's scores; otherwise labels alone are enough.
     needs_teacher: ClassVar[bool]
+    # Whether it learns by the labels, which say that the positive is relevant and the negatives are not.
+    reads_labels: ClassVar[bool] = False
+    # Whether it learns a teacher's scores themselves, where others learn how far they are apart.
+    reads_scores: ClassVar[bool] = False
     # Whether the negatives are all passages of the batch: `in_batch.positive_first` says how they stand.
     in_batch: ClassVar[bool] = False
 

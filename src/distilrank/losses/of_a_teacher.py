@@ -35,6 +35,8 @@ class PointwiseMSE(TeacherLoss):
     Hofstätter et al., arXiv 2010.02666, with a mean in the place of the sum over the two sides.
     """
 
+    reads_scores: ClassVar[bool] = True
+
     name: Literal["mse"] = "mse"
 
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
@@ -63,6 +65,9 @@ class MSERankNet(TeacherLoss):
 
     As in matchmaker, the code of the authors of arXiv 2010.02666.
     """
+
+    reads_labels: ClassVar[bool] = True
+    reads_scores: ClassVar[bool] = True
 
     name: Literal["mse-ranknet"] = "mse-ranknet"
 

@@ -17,6 +17,7 @@ class RankNet(Loss):
     """
 
     needs_teacher: ClassVar[bool] = False
+    reads_labels: ClassVar[bool] = True
 
     name: Literal["ranknet"] = "ranknet"
 
@@ -30,6 +31,7 @@ class _Contrastive(Loss):
     """Mean over the queries of -log softmax(s / T) at the positive."""
 
     needs_teacher: ClassVar[bool] = False
+    reads_labels: ClassVar[bool] = True
 
     temperature: float = Field(gt=0)
     """T: what scores are divided by."""

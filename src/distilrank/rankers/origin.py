@@ -10,7 +10,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from distilrank.artifacts.files import built
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.rankers.base import Ranker, RankerConfig, check_enough
+from distilrank.errors import BackboneError
+from distilrank.rankers.base import Ranker, RankerConfig
 from distilrank.rankers.halves import taking, with_layers
 from distilrank.rankers.loading import begin_ranker, pretrained, pretrained_config, trained, trained_config
 from distilrank.rankers.params import RankerParams
@@ -29,7 +30,13 @@ class Origin:
         config = trained_config(self.folder) if self._ranker() else pretrained_config(self.folder)
         if self.layers is None:
             return config
-        check_enough("layers", max(self.layers) + 1, config.num_hidden_layers)
+        if max(self.layers) >= config.num_hidden_layers:
+            raise BackboneError(
+                self.folder,
+                got=f"start.layers {[*self.layers]}",
+                expected=f"layers from 0 to {config.num_hidden_layers - 1}",
+                remedy="name layers that it has",
+            )
         return with_layers(config, self.layers)
 
     def begin(self, params: RankerParams, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:

@@ -5,6 +5,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section, Sha256
+from distilrank.sections.checkpoints import REGISTERED
+from distilrank.sections.data import BM25
 
 BACKBONE, TEACHER = "backbone", "teacher"
 Layer = Annotated[int, Field(ge=0)]
@@ -22,6 +24,13 @@ class StartFrom(Section):
 
     sha256: Sha256 | None = None
     """Of a checkpoint's `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+
+    @model_validator(mode="after")
+    def names_what_has_layers(self) -> Self:
+        if self.model == BM25 or self.model.startswith(REGISTERED):
+            remedy = "make a registered model a teacher by its checkpoint, and name that teacher"
+            raise ValueError(f"start.model cannot be {self.model}: {remedy}")
+        return self
 
     @model_validator(mode="after")
     def takes_each_layer_once(self) -> Self:

@@ -6,6 +6,7 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
+from distilrank.artifacts.manifest import read_manifest
 from distilrank.config.derived import triples_of
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student
@@ -14,8 +15,9 @@ from distilrank.config.params import Params
 from distilrank.config.starts import Source, source_of
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.triples import TRIPLES
-from distilrank.errors import CollectionError, ParamsError
-from distilrank.labels.labels import SCORES, read_labels
+from distilrank.errors import CollectionError, InputError, ParamsError
+from distilrank.labels.labels import MARGINS_ALONE, SCORES, read_labels
+from distilrank.losses.base import Loss
 from distilrank.stages.lesson import Lesson
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import build_model
@@ -47,8 +49,21 @@ def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Le
         return _unscored(section, _labelled_part(labels), labels, start)
     # What was published is not labelled by us, and so never of unlabelled queries.
     splits = (TRAIN, UNLABELLED) if params.unlabelled and teacher not in params.imports else (TRAIN,)
+    if section.loss.reads_scores:
+        _refuse_margins_alone(section.loss, labels)
     used = {"teacher": teacher}
     return Lesson(section.loss, read_labels(labels), [labels], used, start, splits, section.in_batch)
+
+
+def _refuse_margins_alone(loss: Loss, labels: Path) -> None:
+    """Raises InputError for labels whose scores stand for margins: only these mean something."""
+    if read_manifest(labels).counts.get(MARGINS_ALONE):
+        raise InputError(
+            labels,
+            got=f"margins alone, for the loss {loss}, which learns scores",
+            expected="scores, or a loss that learns margins",
+            remedy="set the student's loss to margin-mse",
+        )
 
 
 def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Source) -> Lesson:

@@ -15,7 +15,7 @@ from distilrank.data.given_runs import given_candidates
 from distilrank.data.runs import FOUND, found, ranked, write_ranked
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import positives_of
-from distilrank.errors import ParamsError
+from distilrank.errors import CollectionError, ParamsError
 from distilrank.model import Model
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
@@ -38,6 +38,8 @@ def find(params: Params, triples: str, name: str) -> None:
     positives = positives_of(collection.qrels_of(TRAIN))
     queries = collection.queries_of(TRAIN).join(positives, on="query_id", how="semi")
     used = {"from": source.model_dump() if isinstance(source, FileElsewhere) else source, "ranks": section.ranks}
+    if source == LEXICAL:
+        used |= params.candidates.model_dump(include={"k1", "b", "stemmer"})
     inputs = [layout.COLLECTION, *_places_of_model(params, section, name)]
     first, last = section.ranks
     made_by = f"distilrank find {triples} {name}"
@@ -76,7 +78,15 @@ def _runs(
     apart = params.collection.exclude_identical_ids
     if isinstance(source, FileElsewhere):
         given, _ = given_candidates([source], collection, params.collection.on_error == "drop", apart)
-        yield ranked(given.join(queries, on="query_id", how="semi"))
+        of_training = given.join(queries, on="query_id", how="semi")
+        if of_training.is_empty():
+            raise CollectionError(
+                source.location,
+                got="no training query with a relevant passage",
+                expected="a run of training queries",
+                remedy="name another run",
+            )
+        yield ranked(of_training)
         return
     search = _by_bm25(params, collection, depth) if source == LEXICAL else _by_model(params, source, depth)
     with progress(f"queries searched by {source}", len(queries)) as advance:

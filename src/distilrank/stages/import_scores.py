@@ -26,7 +26,8 @@ def import_scores(params: Params, name: str) -> dict[str, int]:
     used = section.model_dump() | {"labels": params.labels.model_dump() | {"scale": rule}, **_digest(section)}
     with whole_directory(layout.LABELS / IMPORTED / name, made_by, used, [layout.COLLECTION]) as draft:
         target, at_once = draft.path / FILE, params.scoring.pairs_at_once
-        draft.counts |= write_imported(target, name, section, rule, collection, dropped, at_once)
+        apart = params.collection.exclude_identical_ids
+        draft.counts |= write_imported(target, name, section, rule, collection, dropped, apart, at_once)
         refuse_inverted(name, pl.scan_parquet(target), params.labels.most_negative_margins)
     return draft.counts
 

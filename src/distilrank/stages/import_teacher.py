@@ -11,7 +11,7 @@ from distilrank.conversion.given import save_given
 from distilrank.data.collection import Collection
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.sections.data import Tokens
-from distilrank.stages.given_starts import refuse_other_layers, refuse_other_words
+from distilrank.stages.given_uses import refuse_other_words, refuse_unfit
 from distilrank.stages.located import located
 from distilrank.stages.tokenized import write_token_store
 
@@ -24,7 +24,7 @@ def import_teacher(params: Params, name: str) -> None:
     with located(section) as folder, whole_directory(model, made_by, used, []) as draft:
         ranker = save_given(folder, draft.path, section.tokens, params.tokens)
         refuse_other_words(params, name, draft.path)
-        refuse_other_layers(params, name, ranker.params)
+        refuse_unfit(params, name, ranker.params)
         tokens = Tokens(**{key: getattr(ranker.config, key) for key in Tokens.model_fields})
         used |= {"ranker": ranker.params.model_dump(), "tokens": tokens.model_dump()}
         draft.counts["parameters"] = ranker.num_parameters()

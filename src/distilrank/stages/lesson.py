@@ -54,10 +54,10 @@ class Lesson:
     splits: tuple[str, ...] = (TRAIN,)
     in_batch: InBatch | None = None
 
-    @property
-    def read(self) -> list[Path]:
+    def read(self, params: Params) -> list[Path]:
         """All directories that it comes from."""
-        in_batch = [layout.MODELS / self.in_batch.teacher] if self.in_batch else []
+        second = self.in_batch.teacher if self.in_batch else None
+        in_batch = [layout.MODELS / second, tokens_of(params, second)] if second else []
         start = [layout.MODELS / self.start.model] if self.start.model else []
         return [*self.inputs, *start, *in_batch]
 

@@ -43,7 +43,7 @@ def mine(params: Params, name: str, track: Track) -> None:
     teacher = section.filter.teacher if section.filter else None
     judge = [tokens_of(params, teacher), layout.MODELS / teacher] if teacher else []
     inputs = [layout.COLLECTION, layout.CANDIDATES, *places.values(), *judge]
-    used = section.model_dump()
+    used = section.model_dump() | {"precision": params.scoring.precision}
     scorer = _scorer(params, name, teacher, inputs, track) if teacher else nullcontext()
     with (
         scorer as scores_of,

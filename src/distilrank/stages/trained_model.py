@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
@@ -30,9 +30,6 @@ from distilrank.training.processes import together
 from distilrank.training.train import refuse_too_many, take_part, train
 from distilrank.training.trainer import Observer
 
-if TYPE_CHECKING:
-    pass
-
 
 def build_model(
     stage: str, params: Params, name: str, section: Teacher | Student, lesson: Lesson, track: Track
@@ -53,7 +50,9 @@ def build_model(
             if along:
                 print(f"models/{name}: besides its layers, taken from {lesson.start}: {', '.join(along)}", flush=True)
             used = _used(params, section, lesson, along)
-            _write_model(stage, name, used, lesson, store, partial(train, task, among=among), track)
+            _write_model(
+                stage, name, used, lesson, store, lesson.read(params), partial(train, task, among=among), track
+            )
         else:
             # The first tells of it.
             with suppress(Diverged):
@@ -66,10 +65,11 @@ def _write_model(
     used: Mapping[str, Any],
     lesson: Lesson,
     store: Path,
+    read: list[Path],
     trained: Callable[[Path, Observer], tuple[Ranker, History]],
     track: Track,
 ) -> None:
-    inputs = [layout.COLLECTION, store, layout.CANDIDATES, *lesson.read]
+    inputs = list(dict.fromkeys([layout.COLLECTION, store, layout.CANDIDATES, *read]))
     with (
         alone_with(layout.MODELS / name),
         work_directory(f"train-{name}", stage, used, inputs) as work,

@@ -28,7 +28,7 @@ class Objective:
             loss = self.loss(positive_first(scores, known))
         else:
             own = own_of(scores, batch)
-            if not self.loss.needs_teacher:
+            if self.loss.reads_labels:
                 own = without_positives(own, own_of(known, batch))
             loss = self.loss(own, batch.get("teacher"))
         if self.in_batch is None or taught is None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from distilrank.config.params import Params
+from distilrank.config.starts import starts_from_teacher
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 
@@ -43,7 +44,7 @@ def unequal(inputs: ReportInputs) -> list[Unequal]:
 
 
 def _why(params: Params, ranker: ReportedRanker) -> str:
-    if params.students[ranker.student or ""].start == "teacher":
+    if starts_from_teacher(params, ranker.student or ""):
         return "no control starts from the same layers of a teacher"
     if ranker.teacher in params.imports:
         return f"no control learns from the triples of {ranker.teacher}"

@@ -13,10 +13,10 @@ from distilrank.evaluation.tasks import title_of
 from distilrank.results.report.gains import MEASURES, Gain, Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
+from distilrank.sections.starting import BACKBONE, TEACHER
 
-# It reaches the losses, which no report depends on.
 if TYPE_CHECKING:
-    from distilrank.config.models import Student
+    from distilrank.config.params import Params
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
     ]
     return Row(
         student,
-        _described(inputs.params.students[student]),
+        _described(inputs.params, student),
         next(iter(taught), own[0]),
         {measure: _cells(inputs, task, measure, student, columns, gains) for measure in MEASURES},
         *_time(inputs, task, own),
@@ -109,8 +109,10 @@ def _known(measured: dict[str, ReportedRanker], names: list[str | None]) -> list
     return [measured[name] for name in dict.fromkeys(names) if name in measured]
 
 
-def _described(student: "Student") -> str:
-    start = ["from its teacher's layers"] if student.start == "teacher" else []
+def _described(params: "Params", name: str) -> str:
+    student = params.students[name]
+    model = student.begins_from.model
+    start = [] if model == BACKBONE else [f"from {'its teacher' if model == TEACHER else model}'s layers"]
     return ", ".join([student.ranker.architecture, student.losses, *start])
 
 
