@@ -36,7 +36,7 @@ def write_labels(scores: list[float], negatives: int, params: Params) -> pl.Data
     labels = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     with whole_directory(T1, "distilrank labels of T1", {"labels": {"scale": "none"}}, []) as draft:
         labels.write_parquet(draft.path / FILE)
-    used = params.teachers["T1"].model_dump() | {"backbone": params.backbone.model_dump()}
+    used = params.teachers["T1"].model_dump() | params.model_dump(include={"backbone", "tokens"})
     with whole_directory(layout.MODELS / "T1", "distilrank train T1", used, []):
         pass
     return labels

@@ -201,7 +201,7 @@ def labelled(project: Path, tiny_params: Params, take_in: Stage, lines: list[str
 
 def made_with(params: Params) -> dict[str, object]:
     """As the stage that trains T1 writes it to the manifest."""
-    return params.teachers["T1"].model_dump() | {"backbone": params.backbone.model_dump()}
+    return params.teachers["T1"].model_dump() | params.model_dump(include={"backbone", "tokens"})
 
 
 @pytest.mark.parametrize("gzipped", [False, True])

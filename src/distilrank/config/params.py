@@ -25,8 +25,10 @@ class Params(Entries):
             raise ValueError(
                 f"teachers, ensembles, imports and students must differ in name; more than one has {twice}"
             )
-        if taken := {BM25, "given", BACKBONE, BUNDLED, START, CONTROL} & set(names):
-            raise ValueError(f"{min(taken)} names something else: choose another")
+        if taken := {BM25, "given", BACKBONE, START, CONTROL} & set(names):
+            raise ValueError(f"{min(taken)} names something else in the results: choose another")
+        if BUNDLED in names:
+            raise ValueError(f"{BUNDLED} names the bundled backbone, that a student may start from: choose another")
         if IMPORTED in self.triples:
             raise ValueError(f"triples.{IMPORTED} names something else, the triples of imports: choose another")
         controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}

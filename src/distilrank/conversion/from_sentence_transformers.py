@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
@@ -19,7 +19,7 @@ from distilrank.rankers.colbert.params import ColbertParams
 from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.sentence_transformers import SCORES, SENTENCE, SINGLE, TOKENS
 
-Encoder = SentenceTransformer | CrossEncoder | MultiVectorEncoder
+Encoder: TypeAlias = SentenceTransformer | CrossEncoder | MultiVectorEncoder
 AnyEncoder = TypeVar("AnyEncoder", SentenceTransformer, CrossEncoder, MultiVectorEncoder)
 _STATES = {"method": "forward", "method_output_name": "last_hidden_state"}
 _POOLER = {"method": "forward", "method_output_name": "pooler_output"}

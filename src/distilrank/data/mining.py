@@ -34,21 +34,20 @@ def mine_triples(
         "known positives among them": known,
         "queries left without enough": positives["query_id"].n_unique() - groups["query_id"].n_unique(),
     }
-    _refuse_too_few(name, params.count, len(draws))
+    _refuse_too_few(name, params, len(draws))
     triples = draws[: params.count]
     if params.filter and scores_of:
         filtered = _Filtered(params.negatives, params.filter.margin, scores_of)
         triples = _some(draws, params.count, filtered)
         counts |= filtered.counts
-    _refuse_too_few(name, params.count, len(triples))
+    _refuse_too_few(name, params, len(triples))
     return triples.select("query_id", "positive_id", "negative_ids"), counts
 
 
-def _refuse_too_few(name: str, count: int, there: int) -> None:
-    if there < count:
-        raise too_few(
-            f"triples.{name}", count, there, "widen its ranks, or lower the margin of its filter, if it has one"
-        )
+def _refuse_too_few(name: str, params: MinedTriples, there: int) -> None:
+    if there < params.count:
+        remedy = "widen its ranks, or lower its filter's margin" if params.filter else "widen its ranks"
+        raise too_few(f"triples.{name}", params.count, there, remedy)
 
 
 def _pool(positives: pl.DataFrame, found: Mapping[str, pl.DataFrame]) -> tuple[pl.DataFrame, int]:

@@ -1,6 +1,6 @@
 """Runs: ranked passages for queries, as tables and as TREC files."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -9,8 +9,6 @@ import polars as pl
 from distilrank.errors import ScoreError
 
 RUN_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "score": pl.Float64}
-# In the directory of what a source of mined triples found.
-FOUND = "found.parquet"
 # trec_eval holds scores as floats: what only doubles tell apart is a tie.
 SCORE = pl.col("score").cast(pl.Float32, strict=False)
 HAS_RANK = SCORE.is_finite().fill_null(False)
@@ -51,16 +49,6 @@ def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
             remedy="mend the run, or train the ranker that made it anew, at a lower learning_rate",
         )
     return run
-
-
-def write_ranked(runs: Iterable[pl.DataFrame], path: Path) -> None:
-    """Writes what `ranked` gives, of some queries at a time, as Parquet."""
-    import pyarrow.parquet as pq  # by which params.yaml would be read later
-
-    schema = pl.DataFrame(schema=RUN_SCHEMA | {"rank": pl.Int64}).to_arrow().schema
-    with pq.ParquetWriter(path, schema) as writer:
-        for run in runs:
-            writer.write_table(run.to_arrow().cast(schema))
 
 
 def write_trec(run: pl.DataFrame, path: Path, tag: str) -> None:

@@ -126,7 +126,8 @@ def _training(bench: Bench, shape: Shape, name: str, precision: Precision) -> tu
     rate = Rate(f"training {name}", shape.name, precision, OURS, per_second, "triples", memory.gib())
     if name == "cat":
         return rate, 3 * 2 * operations(shape, _joined(shape))
-    query, passage = (length + SPECIAL_TOKENS - 1 for length in vars(shape.lengths).values())
+    lengths = (shape.lengths.query_length, shape.lengths.passage_length)
+    query, passage = (length + SPECIAL_TOKENS - 1 for length in lengths)
     return rate, 3 * (operations(shape, query) + 2 * operations(shape, passage))
 
 

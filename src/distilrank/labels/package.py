@@ -96,9 +96,8 @@ def _tokens(labels: Path) -> dict[str, Any]:
     rankers = [name for name in used.get("members", [labels.name]) if name != BM25]
     if "location" in used or not rankers:
         return read_manifest(layout.TOKENS).params
-    # What its scoring read: its tokens, the triples, and the ranker, which holds a tokenizer too.
-    read, *_ = read_manifest(layout.SCORES / labels.parent.name / rankers[0]).inputs
-    return read_manifest(Path(read)).params
+    tokens: dict[str, Any] = read_manifest(layout.MODELS / rankers[0]).params["tokens"]
+    return tokens
 
 
 def _ranker(name: str) -> str:

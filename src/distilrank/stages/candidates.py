@@ -10,7 +10,8 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.given_runs import given_candidates
-from distilrank.data.runs import found, ranked, write_ranked, write_trec
+from distilrank.data.run_tables import write_ranked
+from distilrank.data.runs import found, ranked, write_trec
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
 

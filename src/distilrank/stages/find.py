@@ -12,7 +12,8 @@ from distilrank.config.derived import index_names, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.given_runs import given_candidates
-from distilrank.data.runs import FOUND, found, ranked, write_ranked
+from distilrank.data.run_tables import FOUND, write_ranked
+from distilrank.data.runs import found, ranked
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import positives_of
 from distilrank.errors import CollectionError, ParamsError

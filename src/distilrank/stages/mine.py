@@ -16,7 +16,7 @@ from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.mining import Scorer, mine_triples
 from distilrank.data.query_ranges import query_ranges
-from distilrank.data.runs import FOUND
+from distilrank.data.run_tables import FOUND
 from distilrank.data.tokens import TokenStore
 from distilrank.data.triples import TRIPLES, UNLABELLED
 from distilrank.rankers.device import chosen_device
