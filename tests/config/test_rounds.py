@@ -87,7 +87,8 @@ def test_a_control_that_starts_where_the_student_does_serves_every_teacher(tiny_
         (("students", "dot2", "start"), {"model": "T1", "layers": [0, 1]}, r"are \[0, 1\], and ranker.layers is 1"),
         (("students", "tk", "start"), {"model": "T1", "layers": [0, 1]}, "tk has no layers to start from"),
         (("students", "dot2", "start"), {"model": "bm25"}, "start.model cannot be bm25"),
-        (("students", "dot2", "start"), {"model": "models:/a.T1/3"}, "make a registered model a teacher"),
+        (("students", "dot2", "start"), {"models": "T1"}, "students.dot2.start.models: got an unknown key"),
+        (("students", "dot2", "start"), "minilm", "start: got 'minilm', expected 'backbone' or 'teacher'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_built_is_refused(
@@ -110,4 +111,11 @@ def test_an_ensemble_waits_for_every_teacher_though_bm25_has_no_model(tiny_param
     values["triples"]["mined"] |= {"from": ["dot-T2"], "filter": None}
     values["teachers"]["T1b"]["triples"] = "mined"
     with pytest.raises(ValueError, match=r"T1b.*: a circle"):
+        Params.model_validate(values)
+
+
+def test_a_start_from_the_registry_is_a_given_teacher(tiny_params: Params) -> None:
+    values = two_rounds(tiny_params)
+    values["students"]["dot2"]["start"] = {"model": "models:/a.T1/3"}
+    with pytest.raises(ValueError, match="make a registered model a teacher by its checkpoint"):
         Params.model_validate(values)

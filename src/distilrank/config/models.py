@@ -13,7 +13,7 @@ from distilrank.rankers.table import ARCHITECTURES
 from distilrank.sections.base import ModelName, Section
 from distilrank.sections.data import OwnBackbone
 from distilrank.sections.labels import ScaleRule
-from distilrank.sections.starting import StartFrom
+from distilrank.sections.starting import Start, StartFrom
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
 
@@ -101,7 +101,7 @@ class Student(Section):
     backbone: OwnBackbone | None = None
     """One of its own. null: everybody's."""
 
-    start: Literal["backbone", "teacher"] | StartFrom = "backbone"
+    start: Start = "backbone"
     """What it starts from, of which it takes the lowest layers unless a section says which."""
 
     loss: TeacherLoss = MarginMSE()

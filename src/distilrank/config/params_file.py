@@ -53,6 +53,8 @@ def _keys_of(place: tuple[str | int, ...]) -> list[str | int]:
             return [place[0], name, *keys]
         case ("teachers", name, "trained" | "given", *keys):
             return [place[0], name, *keys]
+        case ("students", name, "start", "word" | "model", *keys):
+            return ["students", name, "start", *keys]
     return [*place]
 
 

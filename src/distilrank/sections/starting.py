@@ -1,8 +1,8 @@
 """The section on what a student's training begins from."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from distilrank.sections.base import Section, Sha256
 from distilrank.sections.checkpoints import REGISTERED
@@ -37,3 +37,13 @@ class StartFrom(Section):
         if self.layers and len(set(self.layers)) < len(self.layers):
             raise ValueError(f"each of layers must stand once; they are {self.layers}")
         return self
+
+
+def _word_or_model(start: object) -> str:
+    return "word" if isinstance(start, str) else "model"
+
+
+Start = Annotated[
+    Annotated[Literal["backbone", "teacher"], Tag("word")] | Annotated[StartFrom, Tag("model")],
+    Discriminator(_word_or_model),
+]
