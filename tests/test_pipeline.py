@@ -272,7 +272,9 @@ def test_one_repro_builds_a_second_round_on_the_first(by_repro: Path, tmp_path: 
     done = command(project, "dvc", "repro", "distil@dot2-T1")
     assert done.returncode == 0, done.stdout + done.stderr
     built = re.findall(r"^> distilrank (.*)$", done.stdout, re.MULTILINE)
-    assert built == ["find mined bm25", "find mined dot-T1", "mine mined", "score T1 mined", "distil dot2 --teacher T1"]
+    # Which source is searched first is for DVC to say.
+    assert sorted(built[:2]) == ["find mined bm25", "find mined dot-T1"]
+    assert built[2:] == ["mine mined", "score T1 mined", "distil dot2 --teacher T1"]
     mined, found, model = (
         json.loads((project / place / "manifest.json").read_text())
         for place in ("data/triples/mined", "data/found/mined/dot-T1", "models/dot2-T1")
