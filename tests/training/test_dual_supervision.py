@@ -33,8 +33,8 @@ QRELS = {0: {0, 1, 7, 5}, 1: {0}, 2: {4}, 3: {6}}
 TAUGHT = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
 
-def frozen(begin: Begin, params: RankerParams) -> InBatchLesson:
-    """Of other weights than the student's; `texts` are set by the task."""
+def frozen(begin: Begin, params: RankerParams, tokens: TokenStore, loss: Loss) -> InBatchLesson:
+    """Of other weights than the student's."""
 
     def load() -> Ranker:
         teacher = begin(params).eval()
@@ -42,7 +42,7 @@ def frozen(begin: Begin, params: RankerParams) -> InBatchLesson:
             weight.data.mul_(1.5)
         return teacher
 
-    return InBatchLesson(load, None, MarginMSE(), 0.5)  # type: ignore[arg-type]
+    return InBatchLesson(load, tokens.texts, loss, 0.5)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def task(begin: Begin, triples: pl.DataFrame, tokens: TokenStore) -> TrainingTas
     pairs = [(query, passage) for query, passages in QRELS.items() for passage in passages]
     positives = Positives.of(*np.array(pairs).T)
     dataset = TripleDataset(tokens.triple_rows(triples), tokens.texts, TAUGHT, positives)
-    lesson = replace(frozen(begin, ColbertParams(layers=1, dimension=4)), texts=tokens.texts)
+    lesson = frozen(begin, ColbertParams(layers=1, dimension=4), tokens, MarginMSE())
     vectors = np.random.default_rng(1).normal(size=(4, 8)).astype(np.float32)
     better = itertools.count()
     return TrainingTask(
@@ -70,7 +70,7 @@ def test_each_query_faces_all_of_the_batch_but_what_is_known_to_be_relevant(
     loss: Loss, teacher: RankerParams, student: RankerParams, task: TrainingTask, begin: Begin, tokens: TokenStore,
     triples: pl.DataFrame, tmp_path: Path,
 ) -> None:  # fmt: skip
-    lesson = replace(frozen(begin, teacher), texts=tokens.texts, loss=loss)
+    lesson = frozen(begin, teacher, tokens, loss)
     trainer = trainer_of(replace(task, begin=lambda: begin(student), in_batch=lesson), tmp_path)
     rows = [0, 1, 2, 4]
     batch = tokens.triple_rows(triples[rows])

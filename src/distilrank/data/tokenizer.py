@@ -60,20 +60,28 @@ class TextTokenizer:
 
     def _special_tokens(self, folder: Path) -> SpecialTokens:
         config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-        ids: dict[str, int | None] = {}
-        for name in ("cls", "sep", "pad", "mask"):
-            token = config.get(f"{name}_token") or self._usual(name)
-            text = token["content"] if isinstance(token, dict) else token
-            ids[name] = self._tokenizer.token_to_id(text) if text else None
-            # A classifier may have no mask.
-            if ids[name] is None and name != "mask":
+
+        def token(name: str) -> str | None:
+            given = config.get(f"{name}_token") or self._usual(name)
+            text: str | None = given["content"] if isinstance(given, dict) else given
+            return text
+
+        def number(name: str) -> int | None:
+            return self._tokenizer.token_to_id(token(name) or "")
+
+        def needed(name: str) -> int:
+            found = number(name)
+            if found is None:
                 raise BackboneError(
                     folder / "tokenizer_config.json",
-                    got=f"{name}_token {text!r}",
+                    got=f"{name}_token {token(name)!r}",
                     expected="a token of the vocabulary",
                     remedy="use a backbone of the encoder kind, with cls, sep and pad tokens",
                 )
-        return SpecialTokens(**ids)  # type: ignore[arg-type]  # the first three are there
+            return found
+
+        # A classifier may have no mask.
+        return SpecialTokens(needed("cls"), needed("sep"), needed("pad"), number("mask"))
 
     def _usual(self, name: str) -> str | None:
         """What transformers takes where a configuration, such as bert-base-uncased's, says nothing."""

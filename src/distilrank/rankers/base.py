@@ -139,11 +139,11 @@ class Ranker(PreTrainedModel):
         return self.interact(self.encode_queries(queries).repeat(group), self.encode_passages(passages))
 
     def penalty(self, queries: Encoded, passages: Encoded, done: float) -> Tensor:
-        """What a training adds to its loss for the texts of a batch; asked of rankers that are `penalised` alone.
+        """What a training adds to its loss for the texts of a batch, if the ranker is `penalised`; here nothing.
 
         `done` is the share of the training's steps that are done with this one.
         """
-        raise NotImplementedError
+        return queries.values.new_zeros(())
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """What may learn at a rate of its own, by the name that params.yaml gives it."""
