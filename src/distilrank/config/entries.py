@@ -114,33 +114,33 @@ class Entries(Section):
         minimum = self.evaluation.minimum_relevance
         if isinstance(minimum, int):
             return minimum
-        return _entry(minimum, "evaluation.minimum_relevance", test_set)
+        return entry_named(minimum, "evaluation.minimum_relevance", test_set)
 
     def teacher(self, name: str) -> Teacher | GivenTeacher:
-        return _entry(self.teachers, "teachers", name)
+        return entry_named(self.teachers, "teachers", name)
 
     def trained_teachers(self) -> dict[str, Teacher]:
         return {name: one for name, one in self.teachers.items() if isinstance(one, Teacher)}
 
     def trained_teacher(self, name: str) -> Teacher:
         given = name in self.given_teachers()
-        return _entry(self.trained_teachers(), "teachers without a checkpoint" if given else "teachers", name)
+        return entry_named(self.trained_teachers(), "teachers without a checkpoint" if given else "teachers", name)
 
     def given_teachers(self) -> dict[str, GivenTeacher]:
         return {name: one for name, one in self.teachers.items() if isinstance(one, GivenTeacher)}
 
     def given_teacher(self, name: str) -> GivenTeacher:
         trained = name in self.trained_teachers()
-        return _entry(self.given_teachers(), "teachers with a checkpoint" if trained else "teachers", name)
+        return entry_named(self.given_teachers(), "teachers with a checkpoint" if trained else "teachers", name)
 
     def ensemble(self, name: str) -> Ensemble:
-        return _entry(self.ensembles, "ensembles", name)
+        return entry_named(self.ensembles, "ensembles", name)
 
     def imported(self, name: str) -> Import:
-        return _entry(self.imports, "imports", name)
+        return entry_named(self.imports, "imports", name)
 
     def student(self, name: str) -> Student:
-        return _entry(self.students, "students", name)
+        return entry_named(self.students, "students", name)
 
     def members(self, teacher: str) -> list[str]:
         """The teachers with a model behind a name: itself, those of an ensemble, or none of an import or BM25.
@@ -152,17 +152,21 @@ class Entries(Section):
         if teacher in self.ensembles:
             return [member for member in self.ensembles[teacher].members if member in self.teachers]
         known = {**self.teachers, **self.ensembles, **self.imports}
-        return [] if isinstance(_entry(known, "teachers, ensembles and imports", teacher), FileElsewhere) else [teacher]
+        return (
+            []
+            if isinstance(entry_named(known, "teachers, ensembles and imports", teacher), FileElsewhere)
+            else [teacher]
+        )
 
     def learned_by(self, one: Teacher | Student) -> str:
         """The set of triples that it learns from, of those of `triples`."""
         return one.triples or next(iter(self.triples))
 
     def triples_named(self, name: str) -> Triples | GivenTriples | GivenLists | MinedTriples:
-        return _entry(self.triples, "triples", name)
+        return entry_named(self.triples, "triples", name)
 
     def mined(self, name: str) -> MinedTriples:
-        return _entry(self.mined_triples(), "triples that are mined", name)
+        return entry_named(self.mined_triples(), "triples that are mined", name)
 
     def mined_triples(self) -> dict[str, MinedTriples]:
         """The sets of triples that are mined."""
@@ -173,7 +177,8 @@ class Entries(Section):
         return [*self.teachers, *self.ensembles, *self.imports]
 
 
-def _entry(entries: dict[str, Entry], section: str, name: str) -> Entry:
+def entry_named(entries: dict[str, Entry], section: str, name: str) -> Entry:
+    """Raises ParamsError where a section of the params has no such entry."""
     if name not in entries:
         raise ParamsError(
             f"{PARAMS_FILE}: {section}",
