@@ -1,10 +1,11 @@
 """Labels in the form of each library: what is written comes back, and the libraries load it."""
 
+import tempfile
 from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -17,6 +18,7 @@ from distilrank.labels.labels import FILE, read_labels, scored_pairs
 from distilrank.labels.package import export_scores
 from distilrank.stages.import_scores import import_scores
 
+LARGEST = 3.4028234663852886e38  # of float32
 T1 = layout.LABELS / "bm25" / "T1"
 SCHEMA = {
     "query_id": pl.String, "positive_id": pl.String, "negative_ids": pl.List(pl.String), "positive_score": pl.Float32,
@@ -67,8 +69,8 @@ def back(params: Params, package: Path, name: str) -> pl.DataFrame:
     scores=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=9),
     negatives=st.integers(1, 3),
     gzipped=st.booleans(),
-    package=st.uuids(),
 )
+@example([LARGEST, 0.0, -LARGEST], 2, False)
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_comes_back(
     project: Path,
@@ -78,9 +80,8 @@ def test_what_is_written_comes_back(
     scores: list[float],
     negatives: int,
     gzipped: bool,
-    package: object,
 ) -> None:
-    labels, target = write_labels(scores, negatives, tiny_params), project / str(package)
+    labels, target = write_labels(scores, negatives, tiny_params), Path(tempfile.mkdtemp(dir=project)) / "package"
     export_scores(T1, target, "cc-by-4.0", gzipped, form)
     found = back(tiny_params, target, f"{name}.gz" if gzipped and "parquet" not in name else name)
     if form == "run":

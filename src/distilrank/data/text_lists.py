@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,7 +13,8 @@ from distilrank.data.text import Text, numbered_objects, refuse_no_text
 _ROWS = 10_000
 # What sentence-transformers takes for the column of labels.
 _LABELS = ("label", "labels", "score", "scores")
-_LARGEST = float(np.finfo(np.float32).max)
+# The least number that float32 rounds to infinity: half a step above its largest, whose shortest text lies between.
+_TOO_LARGE = 2.0**128 - 2.0**103
 
 
 class TextList(NamedTuple):
@@ -52,7 +52,7 @@ def _parsed(text: Text, number: int, row: dict[str, Any], parse: Callable[[dict[
     for each in (found.query, *found.passages):
         refuse_no_text(text, number, "text", each)
     for score in found.scores or ():
-        if isinstance(score, bool) or not isinstance(score, int | float) or not abs(score) <= _LARGEST:
+        if isinstance(score, bool) or not isinstance(score, int | float) or not abs(score) < _TOO_LARGE:
             raise text.refused(number, f"the score {json.dumps(score, default=str)[:60]}", "a finite number")
     return found if found.scores is None else found._replace(scores=[*map(float, found.scores)])
 

@@ -64,9 +64,7 @@ def agreement(one: pl.LazyFrame, other: pl.LazyFrame) -> dict[str, float]:
 
 
 def _figures(labels: pl.LazyFrame) -> dict[str, Any]:
-    flat = _lazily_flat(labels).select(
-        pl.col("positive", "negative").cast(pl.Float64), margin=_margin().cast(pl.Float64)
-    )
+    flat = _lazily_flat(labels).select(pl.col("positive", "negative").cast(pl.Float64), margin=_margin())
     names = ("positive", "negative", "margin")
     spread = flat.select(
         pl.len().alias("count"),
@@ -103,7 +101,8 @@ def _negative_share(labels: pl.LazyFrame) -> float:
 
 
 def _margin() -> pl.Expr:
-    return pl.col("positive") - pl.col("negative")
+    # float32 does not hold the difference of its largest numbers.
+    return pl.col("positive").cast(pl.Float64) - pl.col("negative").cast(pl.Float64)
 
 
 def _lazily_flat(labels: pl.LazyFrame) -> pl.LazyFrame:
