@@ -85,7 +85,7 @@ def test_recall_of_all_that_is_re_ranked_is_left_out(params: Params) -> None:
         assert list(scores) == ranked
     for scores in metrics["retrieve"].values():
         assert list(scores) == [*ranked, "Recall@100"]
-    values = pl.read_parquet(layout.RUNS / "measures.parquet")
+    values = pl.read_parquet(layout.MEASURES)
     assert set(values.filter(task="rerank")["measure"]) == set(ranked)
     deeper = params.model_copy(update={"evaluation": params.evaluation.model_copy(update={"depth": 20})})
     metrics = evaluate(deeper)

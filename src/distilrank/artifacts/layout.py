@@ -18,7 +18,14 @@ SCORES = Path("scores")
 LABELS = Path("labels")
 INDEXES = Path("indexes")
 RUNS = Path("evaluation/runs")
+# Every ranker's figures, query by query.
+MEASURES = RUNS / "measures.parquet"
 METRICS = Path("evaluation/metrics.json")
 LABEL_QUALITY = Path("evaluation/labels.json")
 LATENCY = Path("evaluation/latency.json")
 REPORT = Path("report/report.html")
+
+
+def run_of(ranker: str, kind: str) -> Path:
+    """A ranker's run in TREC form; `kind` is rerank or retrieve."""
+    return RUNS / f"{ranker}.{kind}.trec"

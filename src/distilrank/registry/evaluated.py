@@ -20,7 +20,6 @@ from distilrank.registry.times import PREFIX, tags_of_times
 from distilrank.tracking import metric_key
 
 Means = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
-MEASURES = "measures.parquet"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Evaluated:
     def read(cls, params: Params, dvc: BuiltByDvc) -> Self:
         """Raises MissingInput, also where something else than what is here was measured."""
         _check_measured(unchanged(layout.RUNS))
-        measures = pl.read_parquet(layout.RUNS / MEASURES)
+        measures = pl.read_parquet(layout.MEASURES)
         return cls(
             asked(params, dvc),
             digest(layout.RUNS),

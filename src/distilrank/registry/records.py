@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from distilrank.artifacts.files import read_json, write_json
-from distilrank.registry.evaluated import MEASURES, Means
+from distilrank.registry.evaluated import Means
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-MEANS = "metrics.json"
+MEASURES, MEANS = "measures.parquet", "metrics.json"
 
 
 def keep(client: "MlflowClient", version: "ModelVersion", asked: str, measures: pl.DataFrame, means: Means) -> None:

@@ -10,6 +10,7 @@ from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.errors import CollectionError
+from distilrank.evaluation.tasks import RERANK
 
 # A server scores no more passages at a time.
 MOST_PASSAGES = 1000
@@ -27,7 +28,7 @@ class TimedQuery:
 def timed_queries(params: Params) -> list[TimedQuery]:
     """The first `latency.queries` of the evaluation. Raises MissingInput."""
     collection = Collection.read(layout.COLLECTION)
-    run = read_trec(built(layout.RUNS / f"{params.candidates.first_stage()}.rerank.trec"))
+    run = read_trec(built(layout.run_of(params.candidates.first_stage(), RERANK)))
     first = run.select("query_id").unique(maintain_order=True).head(params.latency.queries)
     candidates = run.join(first, on="query_id", how="semi").join(collection.queries, on="query_id")
     texts = collection.texts_of(candidates["passage_id"].unique())

@@ -66,7 +66,7 @@ def evaluate(params: Params) -> Metrics:
     tables = []
     with whole_directory(layout.RUNS, "distilrank evaluate", params.evaluation.model_dump(), inputs) as draft:
         for ranker, kind, run in _runs(params, stores, qrels, candidates):
-            write_trec(run, draft.path / f"{ranker}.{kind}.trec", ranker)
+            write_trec(run, draft.path / layout.run_of(ranker, kind).name, ranker)
             for name in sets:
                 task, judged = task_of(name, kind, sets), collection.qrels_of(name)
                 values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name]).filter(
@@ -75,7 +75,7 @@ def evaluate(params: Params) -> Metrics:
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
                 metrics.setdefault(task, {})[ranker] = means(values)
             draft.counts[f"{ranker} {kind} passages"] = len(run)
-        pl.concat(tables).write_parquet(draft.path / "measures.parquet")
+        pl.concat(tables).write_parquet(draft.path / layout.MEASURES.name)
         draft.counts["queries"] = qrels["query_id"].n_unique()
     write_json(layout.METRICS, metrics)
     return metrics

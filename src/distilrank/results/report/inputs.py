@@ -15,7 +15,7 @@ from distilrank.config.names import without_seed
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
-from distilrank.evaluation.tasks import primary
+from distilrank.evaluation.tasks import RERANK, primary
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
 from distilrank.results.seeds import Figures, over_seeds
@@ -72,7 +72,7 @@ class ReportInputs:
             rankers,
             collection,
             *over_seeds(_read_json(layout.METRICS)),
-            measures_over_seeds(pl.read_parquet(built(layout.RUNS / "measures.parquet"))),
+            measures_over_seeds(pl.read_parquet(built(layout.MEASURES))),
             {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
             MeasuredTimes.read(),
             read_histories(params),
@@ -89,7 +89,7 @@ def relevant_passages(collection: Collection, params: Params) -> pl.DataFrame:
 
 
 def _read_run(ranker: str, relevant: pl.DataFrame) -> pl.DataFrame:
-    run = read_trec(built(layout.RUNS / f"{ranker}.rerank.trec"))
+    run = read_trec(built(layout.run_of(ranker, RERANK)))
     judged = run.join(relevant.with_columns(relevant=True), on=["query_id", "passage_id"], how="left")
     return judged.with_columns(pl.col("relevant").fill_null(False))
 
