@@ -16,7 +16,7 @@ from distilrank.config.params import Params
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.data.triples import pairs_of
+from distilrank.data.triples import pairs_by_range, pairs_of
 from distilrank.errors import ScoreError
 from distilrank.labels.labels import write_labels
 from distilrank.rankers.loading import load_ranker
@@ -51,7 +51,7 @@ def score(teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, counting: Co
         plan: Path | None = None,
         pairs_per_part: int = 16,
     ) -> Scored:
-        known, ranges = KnownPairs(triples, tokens), query_ranges(triples, pairs_at_once)
+        known, ranges = KnownPairs(pairs_by_range(triples), tokens), query_ranges(triples, pairs_at_once)
         made = tmp_path / "made"
         for directory in (tmp_path / "plan", made):
             shutil.rmtree(directory, ignore_errors=True)
@@ -136,7 +136,7 @@ def test_a_part_that_a_kill_left_half_written_is_done_again(score: Score, tmp_pa
 def test_a_plan_that_is_there_is_gone_on_with(
     teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, counting: Counting, tmp_path: Path
 ) -> None:
-    known, ranges = KnownPairs(triples, tokens), query_ranges(triples, 1_000)
+    known, ranges = KnownPairs(pairs_by_range(triples), tokens), query_ranges(triples, 1_000)
 
     def stopped(each: Each, after: int) -> Each:
         def run(parts: Iterable[PairsToScore]) -> Iterator[ScoredPairs]:

@@ -154,19 +154,30 @@ def index(model: Dense) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def evaluate() -> None:
-    """Measure every ranker on the test queries."""
+def evaluate(
+    ranker: Annotated[str, typer.Argument(help="A ranker of the results, such as dot-T1 or bm25.")],
+    on: Annotated[str, typer.Argument(help="The test collection: `collection` is the training one.")] = layout.OWN,
+) -> None:
+    """Measure a ranker on a test collection."""
+    from distilrank.stages.evaluate import evaluate as stage
+
+    stage(read_for("evaluate"), ranker, on)
+
+
+@app.command(rich_help_panel=STAGES)
+def metrics() -> None:
+    """Gather the figures of all rankers."""
     from distilrank.cli.tables import show_shortfalls
     from distilrank.config.derived import seeded_names, trained_names
     from distilrank.results.seeds import over_seeds
-    from distilrank.stages.evaluate import evaluate as stage
+    from distilrank.stages.metrics import metrics as stage
     from distilrank.tracking import log_test_metrics
 
-    params = read_for("evaluate")
-    metrics = stage(params)
-    show_shortfalls(params, over_seeds(metrics)[0])
+    params = read_for("metrics")
+    means = stage(params)
+    show_shortfalls(params, over_seeds(means)[0])
     trained = [*trained_names(params), *seeded_names(params)]
-    log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
+    log_test_metrics({name: layout.MODELS / name for name in trained}, means)
 
 
 _stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")

@@ -8,6 +8,8 @@ import polars as pl
 from distilrank.data.runs import SCORE, finite
 from distilrank.sections.measuring import MEASURES
 
+Means = dict[str, dict[str, dict[str, float]]]  # task -> ranker -> measure -> mean
+
 
 def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) -> pl.DataFrame:
     """Each measure for each query of the qrels: (query_id, measure, value).
@@ -35,6 +37,14 @@ def means(values: pl.DataFrame) -> dict[str, float]:
     """The mean over the queries of each measure that there is, in the order of MEASURES."""
     by_measure = dict(values.group_by("measure").agg(pl.col("value").mean()).iter_rows())
     return {name: by_measure[name] for name in MEASURES if name in by_measure}
+
+
+def means_by_task(measures: pl.DataFrame) -> Means:
+    """Of the measures of several rankers (ranker, task, query_id, measure, value), in their order."""
+    found: Means = {}
+    for (task, ranker), rows in measures.group_by("task", "ranker", maintain_order=True):
+        found.setdefault(str(task), {})[str(ranker)] = means(rows)
+    return found
 
 
 def _trec_measures(minimum_relevance: int) -> dict[ir_measures.Measure, str]:

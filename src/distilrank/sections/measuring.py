@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section, SplitName
+from distilrank.sections.training import Precision
 
 Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -24,6 +25,9 @@ class Evaluation(Section):
 
     minimum_relevance: Relevance | dict[SplitName, Relevance] = 1
     """What counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name."""
+
+    precision: Precision = "float32"
+    """Of the matrix products by which test pairs are scored, and passages encoded that have no index."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
     """Tasks at which the backbone and the students' starts are measured too."""
