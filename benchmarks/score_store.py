@@ -66,7 +66,7 @@ def run(place: Path, asked: argparse.Namespace) -> None:
             ranges = query_ranges(triples, at_once)
             plan = Plan.made(place / "plan", known, ranges, store, asked.pairs_per_part)
         with step("store"), in_this_process(Work(begin_free_scoring, place)) as each:
-            score_missing(store, plan, each, tokens, "float32", "pairs")
+            score_missing(store, plan, each, tokens, "float32", "a ranker")
         with step("scores"):
             (place / "scores").mkdir()
             count = write_scores(place / "scores", known, ranges, store)

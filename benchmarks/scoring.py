@@ -195,7 +195,7 @@ def ours_labels(task: Task, each: Each[PairsToScore, ScoredPairs], directory: Pa
         known, ranges = KnownPairs(pairs_by_range(triples), task.tokens), query_ranges(triples, 2_000_000)
         with ScoreStore.opened(scorer_of(task.model, "float32"), place / "store") as store:
             plan = Plan.made(place / "plan", known, ranges, store, 4096)
-            score_missing(store, plan, each, task.tokens, "float32", "pairs")
+            score_missing(store, plan, each, task.tokens, "float32", "a ranker")
             write_scores(place, known, ranges, store)
         scores = scan_scores(place)
         write_labels(place / FILE, place / "triples.parquet", ranges, lambda queries: queries.of(scores).collect())

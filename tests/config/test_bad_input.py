@@ -232,7 +232,7 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 @pytest.mark.parametrize(
     "words",
     ["tokenize", "candidates", "triples bm25", "teach T1", "score T1 bm25", "ensemble T2 bm25",
-     "distil dot", "index dot", "evaluate", "quality", "latency", "report",
+     "distil dot", "index dot", "evaluate T1", "metrics", "quality", "latency", "report",
      "search anything", "results", "export-scores labels/bm25/T1 package"],
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
@@ -249,7 +249,7 @@ def without(split: str, collection: Path) -> None:
 @pytest.mark.parametrize(
     ("split", "words", "expected"),
     [
-        ("test", "evaluate", "got no test queries, expected some; .*collection.splits"),
+        ("test", "evaluate T1", "got no test queries, expected some; .*collection.splits"),
         ("test", "teach T1", "got no test queries, expected some, .*collection.splits"),
         ("dev", "teach T1", "got no dev queries, expected some, .*collection.dev_share"),
     ],
@@ -264,7 +264,7 @@ def test_a_split_without_queries(
 
 def test_a_test_set_without_a_minimum_relevance(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
     shutil.copytree(prepared / "data", tmp_path / "data")
-    line = refused(TINY.replace("minimum_relevance: 1", "minimum_relevance: {dl19: 2}"), "evaluate")
+    line = refused(TINY.replace("minimum_relevance: 1", "minimum_relevance: {dl19: 2}"), "evaluate", "bm25")
     assert "evaluation.minimum_relevance: got no entry 'test', expected one of ['dl19']" in line
 
 

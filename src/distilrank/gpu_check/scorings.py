@@ -64,7 +64,7 @@ def _score(
     with ScoreStore.opened(scorer_of(model, "float32"), directory / "store") as store:
         plan = Plan.made(directory / "plan", known, ranges, store, _PAIRS_PER_PART)
         with workers(Work(begin_scoring, model)) as each:
-            score_missing(store, plan, _killing_one(each, processes, killed), tokens, "float32", "pairs")
+            score_missing(store, plan, _killing_one(each, processes, killed), tokens, "float32", "a ranker")
         (queries,) = ranges
         pairs, held = known.of(queries), store.scores(queries)
         rows = store.manifest()["runs"][-1]["pairs"]

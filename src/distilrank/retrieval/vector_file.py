@@ -13,11 +13,18 @@ from distilrank.retrieval.vectors import Vectors, encode_vectors
 from distilrank.sections.training import Precision
 
 VECTORS, DONE = "vectors.npy", "done.json"
-_BLOCK = 32_768
+# Passages of a block.
+_AT_ONCE = 32_768
 
 
 def passage_vectors(
-    ranker: Ranker, texts: StoredTexts, rows: Rows, directory: Path, whose: str, precision: Precision = "float32"
+    ranker: Ranker,
+    texts: StoredTexts,
+    rows: Rows,
+    directory: Path,
+    whose: str,
+    precision: Precision = "float32",
+    at_once: int = _AT_ONCE,
 ) -> Vectors:
     """A dense ranker's vectors (rows, width) of the passages in `rows`, in their order, mapped from `directory`.
 
@@ -30,8 +37,8 @@ def passage_vectors(
     if first:
         vectors = np.load(file, mmap_mode="r+", allow_pickle=False)
     with progress(f"passages encoded by {whose}", len(rows), first) as advance:
-        for start in range(first, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
+        for start in range(first, len(rows), at_once):
+            block = rows[start : start + at_once]
             encoded = encode_vectors(
                 ranker.encode_passages, texts.passages, block, texts.pad, ranker.device, advance, precision
             )

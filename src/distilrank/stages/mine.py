@@ -80,7 +80,7 @@ def _scorer(params: Params, name: str, teacher: str, inputs: list[Path], track: 
             # Of the same draws in the same order, a killed mining finds its plans again.
             place = work / f"draws-{next(numbers)}"
             plan = Plan.made(place / "plan", known, ranges, store, section.pairs_per_part)
-            score_missing(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
+            score_missing(store, plan, each, tokens, section.precision, teacher, record.log)
             scores = place / "scores"
             scores.mkdir(exist_ok=True)
             write_scores(scores, known, ranges, store)

@@ -93,5 +93,5 @@ class Rankings:
         with ScoreStore.opened(scorer_of(directory, precision)) as store:
             plan = Plan.made(self.work / "plan", known, self.ranges, store, self.params.scoring.pairs_per_part)
             with workers(Work(begin_scoring, directory), place) as each:
-                score_missing(store, plan, each, tokens, precision, f"test pairs scored by {self.ranker}")
+                score_missing(store, plan, each, tokens, precision, self.ranker)
             yield RERANK, lambda queries: stored_scores(known, queries, store).cast({"score": pl.Float64})

@@ -45,7 +45,7 @@ def score(params: Params, teacher: str, triples: str, track: Track) -> None:
     with ScoreStore.opened(scorer) as store, work_directory(name, "score", used, inputs) as work:
         plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
         with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
-            score_missing(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
+            score_missing(store, plan, each, tokens, section.precision, teacher, record.log)
         with whole_directory(scores, f"distilrank score {teacher} {triples}", used, inputs) as draft:
             draft.counts["scores"] = write_scores(draft.path, known, ranges, store)
         scored = scan_scores(scores)
