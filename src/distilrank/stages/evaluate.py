@@ -69,9 +69,8 @@ def evaluate(params: Params) -> Metrics:
             write_trec(run, draft.path / layout.run_of(ranker, kind).name, ranker)
             for name in sets:
                 task, judged = task_of(name, kind, sets), collection.qrels_of(name)
-                values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name]).filter(
-                    pl.col("measure").is_in(measures_of(params, kind))
-                )
+                own, wanted = run.join(judged, on="query_id", how="semi"), measures_of(params, kind)
+                values = measure(own, judged, relevance[name], wanted)
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
                 metrics.setdefault(task, {})[ranker] = means(values)
             draft.counts[f"{ranker} {kind} passages"] = len(run)
