@@ -51,15 +51,28 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
         (
+            "RR@10",
+            "ERR@20",
+            r"evaluation.measures.1: got 'ERR@20', expected a measure by its name in ir-measures, such as nDCG@10, .* "
+            r"\(trec_eval does not compute it, and other programs are not installed\)",
+        ),
+        ("{nDCG@10: 0.01}", "{Foo: 0.01}", r"promotion.floors.rerank.Foo: got 'Foo', .*ir-measures does not know it"),
+        ("RR@10", "NDCG@10", r"evaluation: .*measures has \['nDCG@10'\] more than once: name each once"),
+        (
+            "[nDCG@10, RR@10",
+            "[P@10, RR@10",
+            "measures begins with P@10, which is the same for every order of the 10 passages that are re-ranked",
+        ),
+        (
             "{nDCG@10: 0.01}",
-            "{Recall@20: 0.01}",
-            "promotion.floors may name the measures .*'MAP'] of rerank, not Recall@20",
+            "{R@20: 0.01}",
+            "promotion.floors may name the measures .*'AP@1000'] of rerank, not R@20",
         ),
         (
             "examples: 3",
-            "examples: 3, expected: [{collection: x, task: retrieve, measure: Recall@100, source: x, seed_noise: .1, "
+            "examples: 3, expected: [{collection: x, task: retrieve, measure: R@100, source: x, seed_noise: .1, "
             "near: .1, figures: {bm25: 1}}]",
-            "report.expected may name the measures .*'Recall@20'] of retrieve, not Recall@100, by its depth",
+            "report.expected may name the measures .*'R@20'] of retrieve, not R@100: by evaluation.measures",
         ),
         (
             "validate_every: 3, patience: null",
@@ -176,19 +189,19 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         (
             "report: {examples: 3}",
-            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: MAP, source: x, seed_noise: .1, "
-            "near: .2, figures: {T9: .5}}]}",
+            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: AP@1000, source: x, "
+            "seed_noise: .1, near: .2, figures: {T9: .5}}]}",
             r"report.expected may name the rankers \['bm25', 'backbone', 'T1'.*not \['T9'\]",
         ),
         (
             "report: {examples: 3}",
-            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: MAP, source: x, seed_noise: .2, "
-            "near: .1, figures: {T1: .5}}]}",
+            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: AP@1000, source: x, "
+            "seed_noise: .2, near: .1, figures: {T1: .5}}]}",
             "near is 0.1, below seed_noise, 0.2",
         ),
         (
             "report: {examples: 3}",
-            "report: {examples: 3, expected: [{task: rerank, measure: MAP, source: x, seed_noise: .1, near: .2, "
+            "report: {examples: 3, expected: [{task: rerank, measure: AP@1000, source: x, seed_noise: .1, near: .2, "
             "figures: {T1: .5}}]}",
             "report.expected.0.collection: got nothing, expected this key",
         ),

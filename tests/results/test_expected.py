@@ -41,7 +41,7 @@ def test_a_bound_belongs_to_the_better_grade(apart: float, side: int, grade: str
     "metrics",
     [
         {"dl19/rerank": {"bm25": {"nDCG@10": 0.7}}},
-        {"dl19/rerank": {"dot": {"MAP": 0.7}}},
+        {"dl19/rerank": {"dot": {"AP@1000": 0.7}}},
         {"dl19/retrieve": {"dot": {"nDCG@10": 0.7}}},
         {"dl20/rerank": {"dot": {"nDCG@10": 0.7}}},
         {"rerank": {"dot": {"nDCG@10": 0.7}}},

@@ -32,7 +32,7 @@ from distilrank.labels.quality import quality
 from distilrank.results.report import ReportInputs, write_report
 from distilrank.training.history import History
 
-MATRIX = ["nDCG@10", "MRR@10"]
+MATRIX = ["nDCG@10", "RR@10"]
 # How many triples a model learned from, if not 64.
 TRIPLES = {"warm-T2": 1090, "dot-T3": 250, "dot-control-T3": 150}
 # Of each student of the matrix that has one.
@@ -248,7 +248,7 @@ def test_a_student_is_one_row_compared_with_its_control(
     metrics = json.loads(layout.METRICS.read_text())["rerank"]
     row = next(cells(matrix_page, "matrix", student))
     start = f"{control}-start"
-    for place, name in ((1, "nDCG@10"), (5, "MRR@10")):
+    for place, name in ((1, "nDCG@10"), (5, "RR@10")):
         assert row[place - 1].split()[0] == f"{metrics[start][name]:.3f}"
         assert row[place].split()[0] == f"{metrics[control][name]:.3f}"
         for column, taught in ((1, f"{student}-T1"), (2, f"{student}-T2")):

@@ -78,18 +78,18 @@ def params(evaluated: Path, tiny_params: Params, tmp_path: Path, monkeypatch: py
 
 
 def test_recall_of_all_that_is_re_ranked_is_left_out(params: Params) -> None:
-    """Whatever a re-ranker does, the same 25 passages are in its run: Recall@100 would be the same for all."""
+    """Whatever a re-ranker does, the same 25 passages are in its run: R@100 would be the same for all."""
     metrics = json.loads(layout.METRICS.read_text())
-    ranked = ["nDCG@10", "MRR@10", "MAP", "Recall@20"]
+    ranked = ["nDCG@10", "RR@10", "AP@1000", "R@20"]
     for scores in metrics["rerank"].values():
         assert list(scores) == ranked
     for scores in metrics["retrieve"].values():
-        assert list(scores) == [*ranked, "Recall@100"]
+        assert list(scores) == [*ranked, "R@100"]
     values = pl.read_parquet(layout.MEASURES)
     assert set(values.filter(task="rerank")["measure"]) == set(ranked)
     deeper = params.model_copy(update={"evaluation": params.evaluation.model_copy(update={"depth": 20})})
     metrics = measured(deeper)
-    assert "Recall@20" not in metrics["rerank"]["dot-T3"]
+    assert "R@20" not in metrics["rerank"]["dot-T3"]
     assert json.loads(layout.METRICS.read_text()) == metrics
 
 
@@ -142,7 +142,7 @@ def test_a_query_that_is_a_passage_does_not_find_itself(
         metrics = measured(one)
         files = layout.RUNS.rglob("*.trec")
         runs[name] = {f"{file.parent.name}/{file.name}": read_trec(file) for file in files}
-        reciprocal[name] = {task: metrics[task]["bm25"]["MRR@10"] for task in metrics}
+        reciprocal[name] = {task: metrics[task]["bm25"]["RR@10"] for task in metrics}
     # BM25 finds the query itself, then the other side.
     assert reciprocal == {"apart": {"rerank": 1, "retrieve": 1}, "kept": {"rerank": 0.5, "retrieve": 0.5}}
     # Of BM25, the backbone, dot's start and its two models, by re-ranking and by searching; of tk's start and model.

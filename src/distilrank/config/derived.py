@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from distilrank.artifacts import layout
 from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_name, seeded_name
 from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
+from distilrank.evaluation.tasks import RERANK
 from distilrank.sections.data import BM25
 from distilrank.sections.labels import ScaleRule
-from distilrank.sections.measuring import MEASURES, Measure
+from distilrank.sections.measures import cutoff_of, tells_apart
 
 if TYPE_CHECKING:
     from distilrank.config.entries import Entries
@@ -35,13 +36,16 @@ class Distillation(NamedTuple):
     seed: int | None
 
 
-def measures_of(params: "Entries", kind: str) -> list[Measure]:
+def measures_of(params: "Entries", kind: str) -> list[str]:
     """The measures that tell rankers apart, in re-ranking or in retrieval: what `kind` says.
 
-    No Recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there.
+    No recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there. The same
+    holds for all that looks at which passages there are, and not at their order.
     """
-    deepest = params.evaluation.depth - 1 if kind == "rerank" else params.candidates.depth
-    return [one for one in MEASURES if not one.startswith("Recall@") or int(one.partition("@")[2]) <= deepest]
+    named, deepest = params.evaluation.measures, params.candidates.depth
+    if kind == RERANK:
+        return [name for name in named if tells_apart(name, params.evaluation.depth)]
+    return [name for name in named if tells_apart(name, deepest) or cutoff_of(name, deepest) == deepest]
 
 
 def control_of(params: "Entries", student: str, teacher: str) -> str | None:

@@ -24,7 +24,8 @@ from distilrank.sections.data import (
 )
 from distilrank.sections.imports import IMPORTS, Import
 from distilrank.sections.labels import Labels
-from distilrank.sections.measuring import Evaluation, Latency, Promotion, Report
+from distilrank.sections.measures import PRIMARY
+from distilrank.sections.measuring import Evaluation, Latency, NoWorse, Promotion, Report
 from distilrank.sections.mining import MinedTriples
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Scoring, Validation
@@ -115,6 +116,11 @@ class Entries(Section):
         if isinstance(minimum, int):
             return minimum
         return entry_named(minimum, "evaluation.minimum_relevance", test_set)
+
+    def no_worse(self) -> NoWorse:
+        """promotion.no_worse, by the measure that it names."""
+        rule = self.promotion.no_worse
+        return rule.model_copy(update={"measure": self.evaluation.primary}) if rule.measure == PRIMARY else rule
 
     def teacher(self, name: str) -> Teacher | GivenTeacher:
         return entry_named(self.teachers, "teachers", name)

@@ -9,6 +9,7 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import unchanged
+from distilrank.config.derived import measures_of
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import RUN_SCHEMA, found, read_trec
@@ -43,7 +44,8 @@ def measured_as_served(params: Params, model: Path, version: "ModelVersion", tas
     queries = collection.queries.filter(pl.col("query_id").is_in(ids.implode())).sort("query_id")
     ask = partial(_answers, model, version)
     run = _reranked(params, collection, ask, queries) if is_reranking(task) else _found(params, ask, queries)
-    values = measure(run, judged, params.minimum_relevance(test_set_of(task)))
+    wanted = measures_of(params, RERANK if is_reranking(task) else RETRIEVE)
+    values = measure(run, judged, params.minimum_relevance(test_set_of(task)), wanted)
     return values.select(pl.lit(task).alias("task"), pl.all())
 
 

@@ -64,7 +64,7 @@ def reaches_floors(params: Params, model: str, means: Means, has_index: bool) ->
     """Each measure that the params name is at its floor or above; in searching, of a model that has an index."""
     control = control_of_model(params, model)
     figures, low = {}, []
-    for task, measure, floor in params.promotion.every_floor():
+    for task, measure, floor in params.promotion.every_floor(params.evaluation.primary):
         if not is_reranking(task) and not has_index:
             continue
         value = means.get(task, {}).get(model, {}).get(measure)

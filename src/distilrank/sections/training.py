@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section
+from distilrank.sections.measures import Measure
 
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
@@ -122,7 +123,10 @@ class Training(Section):
 
 
 class Validation(Section):
-    """What chooses the step that is kept: nDCG@10 on dev queries, the mean of re-ranking and, if dense, searching."""
+    """What chooses the step that is kept: a measure on dev queries, the mean of re-ranking and, if dense, searching."""
+
+    measure: Measure = "nDCG@10"
+    """By its name in ir-measures; relevant is what has a grade of 1 or more."""
 
     queries: int = Field(ge=1, default=100)
     """Dev queries, drawn; all where there are fewer."""

@@ -81,6 +81,5 @@ class TestCollection:
         for name, qrels in self.qrels.items():
             judged = queries.of(qrels.lazy()).collect()
             own = run.join(judged, on="query_id", how="semi")
-            values = measure(own, judged, self.params.minimum_relevance(name))
-            told = values.filter(pl.col("measure").is_in(measures_of(self.params, kind)))
-            yield told.select(pl.lit(task_of(name, kind, list(self.qrels))).alias("task"), pl.all())
+            values = measure(own, judged, self.params.minimum_relevance(name), measures_of(self.params, kind))
+            yield values.select(pl.lit(task_of(name, kind, list(self.qrels))).alias("task"), pl.all())

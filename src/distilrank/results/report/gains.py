@@ -8,8 +8,6 @@ import polars as pl
 from distilrank.evaluation.significance import confidence_interval, holm, paired_p_value, randomised_p_value
 from distilrank.results.report.inputs import ReportInputs
 
-# What taught students and controls are compared by, in every table.
-MEASURES = ["nDCG@10", "MRR@10"]
 SIGNIFICANT = 0.05
 
 
@@ -49,7 +47,7 @@ def gains_in(inputs: ReportInputs, task: str) -> Gains:
         (ranker.name, measure): _per_query(inputs, task, (ranker.name, ranker.control), measure)
         for ranker in inputs.rankers
         if ranker.control in measured and ranker.name in measured
-        for measure in MEASURES
+        for measure in inputs.compared_by
     }
     columns = {
         compared: (values["taught"].to_numpy(), values["control"].to_numpy()) for compared, values in pairs.items()

@@ -10,7 +10,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import trained_names
+from distilrank.config.derived import measures_of, trained_names
 from distilrank.config.names import without_seed
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
@@ -50,6 +50,16 @@ class ReportInputs:
     def primary(self) -> str:
         """The task that rankers are compared by."""
         return primary(self.metrics)
+
+    @property
+    def measure(self) -> str:
+        """The measure that rankers are compared by where one must do."""
+        return self.params.evaluation.primary
+
+    @property
+    def compared_by(self) -> list[str]:
+        """The measures of the tables: the first two that tell apart whatever re-ranks."""
+        return measures_of(self.params, RERANK)[:2]
 
     @property
     def shortfalls(self) -> list[Shortfall]:
