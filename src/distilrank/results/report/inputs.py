@@ -22,7 +22,7 @@ from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
 from distilrank.training.history import History
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReportInputs:
     """All that the report shows.
 
