@@ -10,7 +10,7 @@ from distilrank.results.report.inputs import ReportInputs
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean, the best unless all are alike; `verdict` is of its difference from the student's control, if it has one."""
+    """A mean, the best unless all are alike; `verdict` is of its difference from the student's control, if any."""
 
     value: float
     is_best: bool
