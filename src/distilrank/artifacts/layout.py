@@ -27,6 +27,10 @@ METRICS = Path("evaluation/metrics.json")
 LABEL_QUALITY = Path("evaluation/labels.json")
 LATENCY = Path("evaluation/latency.json")
 REPORT = Path("report/report.html")
+SUMMARY = Path("report/report.md")
+FIGURES = Path("report/figures")
+# What `dvc plots` draws.
+PLOTS = Path("report/plots")
 
 
 def runs_of(ranker: str, evaluation: str = OWN) -> Path:

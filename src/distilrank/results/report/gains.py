@@ -1,6 +1,7 @@
 """What teaching gained or cost each student, and whether chance alone would give it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import polars as pl
@@ -40,6 +41,7 @@ class Gain:
 Gains = dict[tuple[str, str], Gain]
 
 
+@lru_cache(maxsize=16)  # page, summary and tables of one report ask for the same
 def gains_in(inputs: ReportInputs, task: str) -> Gains:
     """The comparisons of a task's table: each taught student with its control, where both were measured."""
     measured = inputs.metrics[task]
