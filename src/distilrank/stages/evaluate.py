@@ -20,6 +20,7 @@ from distilrank.config.derived import (
 )
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
+from distilrank.data.qrels import write_qrels
 from distilrank.data.runs import top, write_trec
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
@@ -75,6 +76,7 @@ def evaluate(params: Params) -> Metrics:
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
                 metrics.setdefault(task, {})[ranker] = means(values)
             draft.counts[f"{ranker} {kind} passages"] = len(run)
+        write_qrels(collection, draft.path)
         pl.concat(tables).write_parquet(draft.path / layout.MEASURES.name)
         draft.counts["queries"] = qrels["query_id"].n_unique()
     write_json(layout.METRICS, metrics)
