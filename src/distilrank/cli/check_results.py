@@ -7,7 +7,7 @@ from distilrank.cli.app import RESULTS, app, read
 
 @app.command(rich_help_panel=RESULTS)
 def check_results() -> None:
-    """Compare the last evaluation with the figures of report.expected: a line, and exit code 1, for each that is off."""
+    """Hold the last evaluation to the figures of report.expected: a line for each that is off, and exit code 1."""
     import json
 
     from distilrank.artifacts import layout
