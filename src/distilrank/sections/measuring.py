@@ -67,7 +67,7 @@ class Latency(Section):
 
 
 class ExpectedFigures(Section):
-    """Published means of one measure; a run's figures are within their seed noise, near them, or off."""
+    """Stated means of one measure; a run's figures are within their seed noise, near them, or off."""
 
     collection: str = Field(min_length=1)
     """The name that its versions in the registry begin with. A run on another is not graded."""
@@ -82,7 +82,7 @@ class ExpectedFigures(Section):
     """What the figures are."""
 
     source: str
-    """Where they are published."""
+    """Where they are from."""
 
     seed_noise: float = Field(gt=0)
     """How far off a figure may be by seeds alone."""
@@ -91,7 +91,7 @@ class ExpectedFigures(Section):
     """How far off a figure may be to count as near: `seed_noise` or more."""
 
     figures: Annotated[dict[str, float], Field(min_length=1)]
-    """The means, by the name of a ranker in the results."""
+    """The means, by the name of a ranker in the results. Of a ranker that is not there: not measured."""
 
     @model_validator(mode="after")
     def near_is_beyond_noise(self) -> Self:
@@ -157,4 +157,4 @@ class Report(Section):
     """Queries that are shown with what rankers found."""
 
     expected: list[ExpectedFigures] = Field(default=[])
-    """Published figures, by which a run is graded."""
+    """Stated figures, by which a run is graded: `distilrank check-results` fails where one is off or not measured."""

@@ -15,6 +15,7 @@ from distilrank.artifacts.manifest import digest, read_manifest
 from distilrank.artifacts.work import work_directory
 from distilrank.config.derived import evaluated, index_names, measured_names, tokens_of
 from distilrank.config.params import Params
+from distilrank.data.qrels import write_qrels
 from distilrank.data.query_ranges import QueryRange
 from distilrank.data.runs import add_trec
 from distilrank.errors import InputError, MissingInput
@@ -43,6 +44,8 @@ def evaluate(params: Params, ranker: str, on: str) -> None:
         tables = [table for kind, run_of in runs for table in _written(draft, ranker, kind, run_of, test, ranges)]
         pl.concat(tables).write_parquet(draft.path / layout.MEASURES.name)
         draft.counts["queries"] = len(test.query_ids)
+        if ranker == params.candidates.first_stage():
+            write_qrels(test.collection, draft.path)
 
 
 def _inputs(params: Params, ranker: str) -> list[Path]:
