@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from distilrank.artifacts import layout
-from distilrank.cli.app import STAGES, Dense, app, read_checked_for, read_for
+from distilrank.cli.app import STAGES, Dense, Evaluation, app, read_checked_for, read_for
 from distilrank.cli.elsewhere import on_ray_where_told
 from distilrank.cli.launch import launch
 from distilrank.config.names import IMPORTED
@@ -26,26 +26,37 @@ def _stage(name: str, summary: str) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def collect() -> None:
-    """Read the collection into tables of passages, queries and qrels, and check it."""
+def collect(evaluation: Evaluation = layout.TRAINED_ON) -> None:
+    """Read a collection into tables of passages, queries and qrels, and check it."""
     from distilrank.cli.collection_table import show_collection
     from distilrank.stages.collect import collect as stage
 
-    stage(read_for("collect"))
-    show_collection()
+    stage(read_for("collect"), evaluation)
+    show_collection(evaluation)
 
 
 @app.command(rich_help_panel=STAGES)
 def tokenize(
-    entry: Annotated[str | None, typer.Argument(help="An entry whose backbone has a vocabulary of its own.")] = None,
+    entry: Annotated[str | None, typer.Argument(help="An entry that has tokens of its own.")] = None,
+    on: Annotated[str | None, typer.Option(help="An entry of evaluations, whose texts are read.")] = None,
 ) -> None:
     """Store the token ids of every query and passage."""
     from distilrank.stages.tokenize import tokenize as stage
+    from distilrank.stages.tokenize import tokenize_other
 
-    stage(read_for("tokenize"), entry)
+    params = read_for("tokenize")
+    if on:
+        tokenize_other(params, on, entry)
+    else:
+        stage(params, entry)
 
 
-_stage("candidates", "Find the passages to re-rank for every query: BM25's best, or those given.")
+@app.command(rich_help_panel=STAGES)
+def candidates(evaluation: Evaluation = layout.TRAINED_ON) -> None:
+    """Find the passages to re-rank for every query: BM25's best, or those given."""
+    from distilrank.stages.candidates import candidates as stage
+
+    stage(read_for("candidates"), evaluation)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -84,12 +95,14 @@ def teach(teacher: Teacher) -> None:
     stage(read_checked_for("teach"), teacher, stage_run)
 
 
-@app.command("import-teacher", rich_help_panel=STAGES)
-def import_teacher(teacher: Teacher) -> None:
-    """Take in a teacher that was trained elsewhere, by its checkpoint."""
-    from distilrank.stages.import_teacher import import_teacher as stage
+@app.command("import-model", rich_help_panel=STAGES)
+def import_model(
+    name: Annotated[str, typer.Argument(help="A teacher or baseline with a checkpoint in params.yaml.")],
+) -> None:
+    """Take in a teacher or baseline that was trained elsewhere, by its checkpoint."""
+    from distilrank.stages.import_model import import_model as stage
 
-    stage(read_for("import_teacher"), teacher)
+    stage(read_for("import_model"), name)
 
 
 @app.command(rich_help_panel=STAGES)

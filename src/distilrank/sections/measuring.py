@@ -10,6 +10,8 @@ from distilrank.sections.base import Section, SplitName
 Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 Relevance = Annotated[int, Field(ge=1)]
+Relevances = Relevance | dict[SplitName, Relevance]
+RerankedDepth = Annotated[int, Field(ge=10)]
 # A figure of a ranker in the same evaluation, with or without an amount: `bm25 + .02`. The ranker `control` is the
 # model's own control.
 RELATIVE_FLOOR = re.compile(r"(?P<ranker>[A-Za-z0-9][\w~-]*)(?: (?P<sign>[+-]) (?P<amount>\d*\.?\d+))?")
@@ -19,10 +21,10 @@ Floor = float | Annotated[str, Field(pattern=f"^{RELATIVE_FLOOR.pattern}$")]
 class Evaluation(Section):
     """What is measured on the test queries."""
 
-    depth: int = Field(ge=10, default=20)
+    depth: RerankedDepth = 20
     """Candidates per query that are re-ranked, at most `candidates.depth`."""
 
-    minimum_relevance: Relevance | dict[SplitName, Relevance] = 1
+    minimum_relevance: Relevances = 1
     """What counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])

@@ -105,7 +105,7 @@ def _index(params: Params, name: str, ranker: Ranker, tokens: TokenStore) -> Den
     """What a ranker searches, if it does: its index, or exact vectors made for once."""
     if name in index_names(params):
         return DenseIndex.read(layout.INDEXES / name)
-    if name in searched_without_index(params):
+    if name in searched_without_index(params) and ranker.params.one_vector:
         return DenseIndex.build(passage_vectors(ranker, tokens.texts, name), tokens.passage_ids)
     return None
 
