@@ -1,6 +1,7 @@
 """One command per stage; the tracker is handed to the trainings and scorings."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -167,8 +168,20 @@ def index(model: Dense) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def evaluate() -> None:
-    """Measure every ranker on the test queries."""
+def evaluate(
+    model: Annotated[str | None, typer.Option(help="One model alone: its directory, or a checkpoint.")] = None,
+    collection: Annotated[
+        str, typer.Option(help="With --model: an entry of evaluations, or a folder in BEIR's layout.")
+    ] = layout.TRAINED_ON,
+    target: Annotated[Path | None, typer.Option(help="With --model: the directory to write its runs to.")] = None,
+) -> None:
+    """Measure every ranker on the test queries; or one model, on any collection, outside of the pipeline."""
+    if model:
+        from distilrank.cli.tables import show_figures
+        from distilrank.measured_model import measure_model
+
+        show_figures(measure_model(model, collection, target))
+        return
     from distilrank.cli.tables import show_shortfalls
     from distilrank.config.derived import seeded_names, trained_names
     from distilrank.results.seeds import over_seeds

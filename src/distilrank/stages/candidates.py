@@ -33,7 +33,7 @@ def candidates(params: Params, evaluation: str = TRAINED_ON) -> None:
         queries = _with_depths(collection.queries, params, section.depth)
         drop, apart = on.collection.on_error == "drop", on.collection.exclude_identical_ids
         given, counts = given_candidates(section.runs, collection, drop, apart)
-        write_ranked(_runs(on, collection, queries, given), file)
+        write_ranked(ranked_candidates(on, collection, queries, given), file)
         every = pl.scan_parquet(file)
         test = every.join(collection.test_qrels().lazy(), on="query_id", how="semi").collect()
         write_trec(test, draft.path / f"{section.first_stage()}.test.trec", section.first_stage())
@@ -53,8 +53,11 @@ def _with_depths(queries: pl.DataFrame, params: Params, usual: int) -> pl.DataFr
     return queries.with_columns(depth=depth).filter(pl.col("depth") > 0)
 
 
-def _runs(on: MeasuredOn, collection: Collection, queries: pl.DataFrame, given: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Candidates (query_id, passage_id, score, rank), of many queries at a time: first what is given."""
+def ranked_candidates(
+    on: MeasuredOn, collection: Collection, queries: pl.DataFrame, given: pl.DataFrame
+) -> Iterator[pl.DataFrame]:
+    """Candidates (query_id, passage_id, score, rank), of many queries at a time: first what is given. The queries tell
+    how many each needs: `depth`."""
     depths = queries.select("query_id", "depth")
     yield (
         ranked(given)
