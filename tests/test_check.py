@@ -110,7 +110,7 @@ def test_what_else_is_measured_on_is_checked(changed: Changed, entry: dict[str, 
 def test_a_baselines_checkpoint_is_looked_at(changed: Changed) -> None:
     check(changed(baselines={"minilm": {"checkpoint": "minilm"}}))
     Path("empty").mkdir()
-    with pytest.raises(InputError, match="params.yaml: baselines.E5: "):
+    with pytest.raises(InputError, match=r"params.yaml: baselines.E5: "):
         check(changed(baselines={"E5": {"checkpoint": "empty"}}))
 
 
