@@ -43,7 +43,7 @@ def check(params: Params, asks_registry: bool = False) -> None:
     """
     for place in _places(params):
         place.refuse_absent()
-    splits = _known_splits(params, layout.TRAINED_ON)
+    splits = _known_splits(params, layout.OWN)
     if splits is not None:
         _check_splits(params, splits)
     for name in params.evaluations:
@@ -79,7 +79,7 @@ class _Place:
 
 
 def _places(params: Params) -> Iterator[_Place]:
-    for name in (layout.TRAINED_ON, *params.evaluations):
+    for name in (layout.OWN, *params.evaluations):
         on, output = measured_on(params, name), layout.places_of(name)
         within = f"evaluations.{name}." if name in params.evaluations else ""
         for key, place in on.collection.places.items():

@@ -8,8 +8,8 @@ import polars as pl
 
 from distilrank.artifacts.directories import Draft, new_directory
 from distilrank.artifacts.files import built, write_json
-from distilrank.artifacts.layout import TRAINED_ON, places_of
-from distilrank.config.derived import MeasuredOn, measured_on
+from distilrank.artifacts.layout import OWN, places_of
+from distilrank.config.derived import MeasuredOn, measured_on, measures_of
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.params_file import read_params
 from distilrank.conversion.forms import WEIGHTS, transformer_folder
@@ -27,9 +27,10 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
 from distilrank.model import Model
 from distilrank.progress import progress
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vectors import passage_vectors
+from distilrank.retrieval.vector_file import passage_vectors
 from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import Candidates, GivenTokens, Tokens
+from distilrank.sections.measures import DEFAULT_MEASURES, tells_apart
 from distilrank.stages.candidates import ranked_candidates
 from distilrank.stages.located import located
 from distilrank.stages.tokenized import write_token_store
@@ -68,27 +69,29 @@ def measure_model(model: str, collection: str, target: Path | None = None) -> Fi
 @dataclass(frozen=True)
 class _Test:
     """What is measured on: a collection with candidates of its test queries, from which grade on a passage of each test
-    set is relevant, and the lengths of texts where a checkpoint tells none."""
+    set is relevant, the measures of each kind of task, and the lengths of texts where a checkpoint tells none."""
 
     on: MeasuredOn
     collection: Collection
     candidates: pl.DataFrame
     relevance: dict[str, int]
+    measures: dict[str, list[str]]
     usual: Tokens
 
 
 def _test_of(collection: str, folder: Path) -> _Test:
     """Tables of a collection that is not built are written to `folder`."""
     params = read_params() if PARAMS_FILE.is_file() else None
-    if params and collection in (TRAINED_ON, *params.evaluations):
+    if params and collection in (OWN, *params.evaluations):
         places = places_of(collection)
         tables = Collection.read(places.collection)
         found = pl.scan_parquet(built(places.candidates / "candidates.parquet"))
         relevance = {name: params.minimum_relevance(name, collection) for name in tables.test_sets()}
         candidates = found.join(tables.test_qrels().lazy(), on="query_id", how="semi").collect()
-        return _Test(measured_on(params, collection), tables, candidates, relevance, params.tokens)
+        measures = {kind: measures_of(params, kind, collection) for kind in (RERANK, RETRIEVE)}
+        return _Test(measured_on(params, collection), tables, candidates, relevance, measures, params.tokens)
     if not Path(collection).is_dir():
-        known = [TRAINED_ON, *params.evaluations] if params else []
+        known = [OWN, *params.evaluations] if params else []
         raise InputError(
             "evaluate",
             got=f"collection '{collection}'",
@@ -104,7 +107,11 @@ def _test_of(collection: str, folder: Path) -> _Test:
     tables = Collection.read(folder)
     queries = tables.queries.with_columns(depth=pl.lit(on.candidates.depth, pl.Int64))
     candidates = pl.concat(ranked_candidates(on, tables, queries, pl.DataFrame(schema=RUN_SCHEMA)))
-    return _Test(on, tables, candidates, dict.fromkeys(tables.test_sets(), 1), _USUAL)
+    measures = {
+        RERANK: [name for name in DEFAULT_MEASURES if tells_apart(name, on.depth)],
+        RETRIEVE: list(DEFAULT_MEASURES),
+    }
+    return _Test(on, tables, candidates, dict.fromkeys(tables.test_sets(), 1), measures, _USUAL)
 
 
 def _runs(model: str, checkpoint: Path, test: _Test, folder: Path) -> Runs:
@@ -135,7 +142,9 @@ def _loaded(name: str, checkpoint: Path, test: _Test, folder: Path) -> tuple[Mod
     write_token_store(draft, test.collection, model.tokenizer, lengths)
     tokens = TokenStore.open(draft.path)
     if model.ranker.params.one_vector:
-        model.index = DenseIndex.build(passage_vectors(model.ranker, tokens.texts, name), tokens.passage_ids)
+        rows = tokens.passage_rows(tokens.passage_ids)
+        vectors = passage_vectors(model.ranker, tokens.texts, rows, folder / "vectors", name)
+        model.index = DenseIndex.build(vectors, tokens.passage_ids)
     return model, tokens
 
 
@@ -145,6 +154,7 @@ def _figures(runs: Runs, test: _Test) -> Figures:
     for (ranker, kind), run in runs.items():
         for name in sets:
             judged = test.collection.qrels_of(name)
-            values = measure(run.join(judged, on="query_id", how="semi"), judged, test.relevance[name])
+            own = run.join(judged, on="query_id", how="semi")
+            values = measure(own, judged, test.relevance[name], test.measures[kind])
             figures.setdefault(task_of(name, kind, sets), {})[ranker] = means(values)
     return figures

@@ -48,7 +48,7 @@ def test_a_cut_run_measures_as_trec_eval_would_have_cut_it(scores: Scores, depth
     for passage_id in scores:
         qrels = pl.DataFrame({"query_id": ["q"], "passage_id": [passage_id], "relevance": [1]})
         whole, cut = (
-            measure(one, qrels).filter(pl.col("measure") == "MAP")["value"].item() for one in (run, top(run, depth))
+            measure(one, qrels).filter(pl.col("measure") == "AP@1000")["value"].item() for one in (run, top(run, depth))
         )
         rank = 1 + trec_eval_order(scores).index(passage_id)
         assert whole == pytest.approx(1 / rank)

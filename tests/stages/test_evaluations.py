@@ -22,6 +22,7 @@ from distilrank.evaluation.measures import means, measure
 from distilrank.measured_model import measure_model
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
+from distilrank.stages.evaluate import evaluate
 from distilrank.stages.import_model import import_model
 from distilrank.stages.tokenize import tokenize, tokenize_other
 
@@ -81,7 +82,7 @@ def test_every_model_is_measured_on_every_collection(written: Written) -> None:
     assert {"backbone", "minilm", "T1", "dot-start", "dot", "dot-T1", "tk-T2"} <= {*of["other"]}
     assert tokens_of(params, "minilm", "other") == Path("data/evaluations/other/own-tokens/minilm")
     assert tokens_of(params, "dot-T1", "other") == Path("data/evaluations/other/tokens")
-    assert "Recall@20" in measures_of(params, "rerank", "other") and "Recall@20" not in measures_of(params, "rerank")
+    assert "R@20" in measures_of(params, "rerank", "other") and "R@20" not in measures_of(params, "rerank")
 
 
 def test_its_test_queries_alone_are_taken(written: Written) -> None:
@@ -146,6 +147,17 @@ def test_a_model_is_measured_on_a_folder_and_on_an_entry_that_is_built(
     assert means(measure(run, Collection.read(layout.places_of("other").collection).test_qrels()))["nDCG@10"] == (
         pytest.approx(figures["retrieve"]["trained"]["nDCG@10"])
     )
+    # As a baseline of the pipeline it is measured alike, and searches as well.
+    for stage in (collect, tokenize):
+        stage(params)
+    import_model(params, "minilm")
+    tokenize_other(params, "other", "minilm")
+    for ranker in ("bm25", "minilm"):
+        evaluate(params, ranker, "other")
+        values = pl.read_parquet(layout.runs_of(ranker, "other") / layout.MEASURES.name)
+        for kind in ("rerank", "retrieve"):
+            found = means(values.filter(task=f"other/{kind}"))
+            assert found == figures[kind][{"minilm": "trained"}.get(ranker, ranker)]
     refused = run_here(tmp_path, "distilrank", "evaluate", "--model", "trained", "--collection", "none")
     assert (refused.returncode, refused.stderr) == (
         2,

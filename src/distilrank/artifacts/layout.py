@@ -7,28 +7,33 @@ teacher, and below `FOUND` one per source where it is mined.
 from pathlib import Path
 from typing import NamedTuple
 
+# What the collection that models learn from is called among all that they are measured on.
+OWN = "collection"
 COLLECTION = Path("data/collection")
 TOKENS = Path("data/tokens")
 # A folder per given model, which has a tokenizer of its own.
 OWN_TOKENS = Path("data/own-tokens")
 CANDIDATES = Path("data/candidates")
 FOUND = Path("data/found")
+# A folder per collection that models are measured on and do not learn from.
+EVALUATIONS = Path("data/evaluations")
 TRIPLES = Path("data/triples")
 MODELS = Path("models")
 SCORES = Path("scores")
 LABELS = Path("labels")
 INDEXES = Path("indexes")
+# A folder per test collection, in it one per ranker.
 RUNS = Path("evaluation/runs")
-# Every ranker's figures, query by query.
-MEASURES = RUNS / "measures.parquet"
+# Every ranker's figures, query by query: (ranker, task, query_id, measure, value).
+MEASURES = Path("evaluation/measures/measures.parquet")
 METRICS = Path("evaluation/metrics.json")
 LABEL_QUALITY = Path("evaluation/labels.json")
 LATENCY = Path("evaluation/latency.json")
 REPORT = Path("report/report.html")
-# A folder per collection that models are measured on and do not learn from.
-EVALUATIONS = Path("data/evaluations")
-# What the collection that they learn from is called among all that they are measured on.
-TRAINED_ON = COLLECTION.name
+SUMMARY = Path("report/report.md")
+FIGURES = Path("report/figures")
+# What `dvc plots` draws.
+PLOTS = Path("report/plots")
 
 
 class Places(NamedTuple):
@@ -43,9 +48,14 @@ class Places(NamedTuple):
 def places_of(evaluation: str) -> Places:
     """Of an entry of `evaluations`, or of the collection that models learn from."""
     own = Places(COLLECTION, TOKENS, OWN_TOKENS, CANDIDATES)
-    return own if evaluation == TRAINED_ON else Places(*(EVALUATIONS / evaluation / place.name for place in own))
+    return own if evaluation == OWN else Places(*(EVALUATIONS / evaluation / place.name for place in own))
 
 
-def run_of(ranker: str, kind: str) -> Path:
+def runs_of(ranker: str, evaluation: str = OWN) -> Path:
+    """What was measured of a ranker on a test collection: runs in TREC form, and measures query by query."""
+    return RUNS / evaluation / ranker
+
+
+def run_of(ranker: str, kind: str, evaluation: str = OWN) -> Path:
     """A ranker's run in TREC form; `kind` is rerank or retrieve."""
-    return RUNS / f"{ranker}.{kind}.trec"
+    return runs_of(ranker, evaluation) / f"{kind}.trec"

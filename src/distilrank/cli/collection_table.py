@@ -8,12 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from distilrank.artifacts.files import read_json
-from distilrank.artifacts.layout import TRAINED_ON, places_of
+from distilrank.artifacts.layout import OWN, places_of
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 
 
-def show_collection(evaluation: str = TRAINED_ON) -> None:
+def show_collection(evaluation: str = OWN) -> None:
     """Passages, queries and positives by split, lengths in tokens once there are some, and findings.
 
     Raises MissingInput.
@@ -26,7 +26,7 @@ def show_collection(evaluation: str = TRAINED_ON) -> None:
     findings: list[dict[str, Any]] = read_json(places.collection / "findings.json")
     if findings:
         console.print(_findings(findings))
-    if evaluation != TRAINED_ON:
+    if evaluation != OWN:
         return
     missing = [split for split in (TRAIN, DEV) if collection.queries_of(split).is_empty()]
     missing += [] if collection.test_sets() else ["test"]

@@ -11,7 +11,7 @@ from distilrank.errors import InputError
 
 
 @app.command(rich_help_panel=RESULTS)
-def collection(evaluation: Evaluation = layout.TRAINED_ON) -> None:
+def collection(evaluation: Evaluation = layout.OWN) -> None:
     """Show what a collection holds, how long its texts are, and what was found wrong with it."""
     from distilrank.cli.collection_table import show_collection
 

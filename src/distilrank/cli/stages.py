@@ -1,5 +1,6 @@
 """One command per stage; the tracker is handed to the trainings and scorings."""
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +8,11 @@ from typing import Annotated
 import typer
 
 from distilrank.artifacts import layout
-from distilrank.cli.app import STAGES, Dense, Evaluation, app, read_checked_for, read_for
+from distilrank.cli.app import STAGES, Dense, Evaluation, app, read, read_checked_for, read_for
 from distilrank.cli.elsewhere import on_ray_where_told
 from distilrank.cli.launch import launch
 from distilrank.config.names import IMPORTED
+from distilrank.errors import InputError
 
 Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
 Triples = Annotated[str, typer.Argument(help="A set of triples in params.yaml, such as bm25.")]
@@ -27,7 +29,7 @@ def _stage(name: str, summary: str) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def collect(evaluation: Evaluation = layout.TRAINED_ON) -> None:
+def collect(evaluation: Evaluation = layout.OWN) -> None:
     """Read a collection into tables of passages, queries and qrels, and check it."""
     from distilrank.cli.collection_table import show_collection
     from distilrank.stages.collect import collect as stage
@@ -53,7 +55,7 @@ def tokenize(
 
 
 @app.command(rich_help_panel=STAGES)
-def candidates(evaluation: Evaluation = layout.TRAINED_ON) -> None:
+def candidates(evaluation: Evaluation = layout.OWN) -> None:
     """Find the passages to re-rank for every query: BM25's best, or those given."""
     from distilrank.stages.candidates import candidates as stage
 
@@ -93,7 +95,8 @@ def teach(teacher: Teacher) -> None:
     from distilrank.stages.teach import teach as stage
     from distilrank.tracking import stage_run
 
-    stage(read_checked_for("teach"), teacher, stage_run)
+    params = read_checked_for("teach")
+    stage(params, teacher, partial(stage_run, collection=params.collection.called))
 
 
 @app.command("import-model", rich_help_panel=STAGES)
@@ -156,7 +159,8 @@ def distil(
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 
-    stage(read_checked_for("distil"), student, teacher, stage_run, control, seed)
+    params = read_checked_for("distil")
+    stage(params, student, teacher, partial(stage_run, collection=params.collection.called), control, seed)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -169,32 +173,64 @@ def index(model: Dense) -> None:
 
 @app.command(rich_help_panel=STAGES)
 def evaluate(
-    model: Annotated[str | None, typer.Option(help="One model alone: its directory, or a checkpoint.")] = None,
+    ranker: Annotated[str | None, typer.Argument(help="A ranker of the results, such as dot-T1 or bm25.")] = None,
+    on: Evaluation = layout.OWN,
+    model: Annotated[str | None, typer.Option(help="In its place: a model's directory, or a checkpoint.")] = None,
     collection: Annotated[
         str, typer.Option(help="With --model: an entry of evaluations, or a folder in BEIR's layout.")
-    ] = layout.TRAINED_ON,
+    ] = layout.OWN,
     target: Annotated[Path | None, typer.Option(help="With --model: the directory to write its runs to.")] = None,
 ) -> None:
-    """Measure every ranker on the test queries; or one model, on any collection, outside of the pipeline."""
+    """Measure a ranker on a collection; or with --model, outside of the pipeline, any model."""
     if model:
         from distilrank.cli.tables import show_figures
         from distilrank.measured_model import measure_model
 
         show_figures(measure_model(model, collection, target))
         return
+    if not ranker:
+        raise InputError("evaluate", got="nothing to measure", expected="a ranker, or --model", remedy="name one")
+    from distilrank.stages.evaluate import evaluate as stage
+
+    stage(read_for("evaluate"), ranker, on)
+
+
+@app.command(rich_help_panel=STAGES)
+def metrics() -> None:
+    """Gather the figures of all rankers."""
     from distilrank.cli.tables import show_shortfalls
     from distilrank.config.derived import seeded_names, trained_names
     from distilrank.results.seeds import over_seeds
-    from distilrank.stages.evaluate import evaluate as stage
+    from distilrank.stages.metrics import metrics as stage
     from distilrank.tracking import log_test_metrics
 
-    params = read_for("evaluate")
-    metrics = stage(params)
-    show_shortfalls(params, over_seeds(metrics)[0])
+    params = read_for("metrics")
+    means = stage(params)
+    show_shortfalls(params, over_seeds(means)[0])
     trained = [*trained_names(params), *seeded_names(params)]
-    log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
+    log_test_metrics({name: layout.MODELS / name for name in trained}, means)
 
 
 _stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")
 _stage("latency", "Time every ranker, query by query.")
-_stage("report", "Write the report.")
+
+
+@app.command(rich_help_panel=STAGES)
+def report(
+    latex: Annotated[
+        bool, typer.Option("--latex", help="Print the results as tables of LaTeX; write nothing.")
+    ] = False,
+) -> None:
+    """Write the report, its summary and its figures, and tell MLflow."""
+    if latex:
+        from distilrank.results.report import ReportInputs
+        from distilrank.results.report.latex import latex_tables
+
+        typer.echo(latex_tables(ReportInputs.read(read())))
+        return
+    from distilrank.stages.report import report as stage
+    from distilrank.tracking import log_report
+
+    params = read_for("report")
+    stage(params)
+    log_report(params.collection.called)

@@ -17,7 +17,7 @@ from distilrank.evaluation.tasks import title_of
 from distilrank.registry.gates import Gate
 from distilrank.registry.promotion import Decision
 from distilrank.registry.rollback import Rollback
-from distilrank.results.by_teacher import MEASURE, Means, by_teacher, figure
+from distilrank.results.by_teacher import Means, by_teacher, figure, primary_measure
 from distilrank.results.expected import GradedTable, graded, not_graded
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.seeds import over_seeds
@@ -25,8 +25,8 @@ from distilrank.results.shortfalls import read_histories, shortfalls
 
 
 def show_results(params: Params) -> None:
-    """Tables of nDCG@10 by teacher, of every measure by ranker, and of what was expected, all over the seeds of each
-    model; of times, and which to measure again; and the report's path. Raises MissingInput.
+    """Tables of the primary measure by teacher, of every measure by ranker, and of what was expected, all over the
+    seeds of each model; of times, and which to measure again; and the report's path. Raises MissingInput.
     """
     (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), MeasuredTimes.read()
     console = Console()
@@ -119,7 +119,7 @@ def _show_refusal(whose: str, refused_by: Iterable[Gate]) -> None:
 
 def _by_teacher(title: str, scores: Means, deviations: Means) -> Table:
     columns, rows = by_teacher(scores, deviations)
-    table = _table(title, [MEASURE, *columns])
+    table = _table(title, [primary_measure(scores), *columns])
     for ranker, values in rows.items():
         table.add_row(ranker, *values)
     return table

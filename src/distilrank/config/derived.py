@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from distilrank.artifacts import layout
 from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_name, seeded_name
 from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
+from distilrank.evaluation.tasks import RERANK
 from distilrank.sections.data import BM25
 from distilrank.sections.labels import ScaleRule
-from distilrank.sections.measuring import MEASURES, Measure
+from distilrank.sections.measures import cutoff_of, tells_apart
 
 if TYPE_CHECKING:
     from distilrank.config.entries import Entries
@@ -48,7 +49,7 @@ class MeasuredOn(NamedTuple):
 
 def measured_on(params: "Entries", evaluation: str) -> MeasuredOn:
     """Raises ParamsError where `evaluations` has no such entry."""
-    if evaluation == layout.TRAINED_ON:
+    if evaluation == layout.OWN:
         return MeasuredOn(params.collection, params.candidates, params.evaluation.depth, False)
     one = params.evaluation_named(evaluation)
     return MeasuredOn(one.collection, one.candidates, one.depth or params.evaluation.depth, one.count_absent)
@@ -59,19 +60,22 @@ def evaluated(params: "Entries") -> list[tuple[str, str]]:
     rankers = [*ranker_names(params), *seeded_names(params)]
     return [
         (name, ranker)
-        for name in (layout.TRAINED_ON, *params.evaluations)
+        for name in (layout.OWN, *params.evaluations)
         for ranker in (measured_on(params, name).candidates.first_stage(), *rankers)
     ]
 
 
-def measures_of(params: "Entries", kind: str, evaluation: str = layout.TRAINED_ON) -> list[Measure]:
+def measures_of(params: "Entries", kind: str, evaluation: str = layout.OWN) -> list[str]:
     """The measures that tell rankers apart, in re-ranking or in retrieval: what `kind` says.
 
-    No Recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there.
+    No recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there. The same
+    holds for all that looks at which passages there are, and not at their order.
     """
     on = measured_on(params, evaluation)
-    deepest = on.depth - 1 if kind == "rerank" else on.candidates.depth
-    return [one for one in MEASURES if not one.startswith("Recall@") or int(one.partition("@")[2]) <= deepest]
+    named, deepest = params.evaluation.measures, on.candidates.depth
+    if kind == RERANK:
+        return [name for name in named if tells_apart(name, on.depth)]
+    return [name for name in named if tells_apart(name, deepest) or cutoff_of(name, deepest) == deepest]
 
 
 def control_of(params: "Entries", student: str, teacher: str) -> str | None:
@@ -104,7 +108,7 @@ def starts(params: "Entries") -> list[Start]:
     return list(dict.fromkeys(start_of(params, *pair) for pair in product(params.students, params.matrix.teachers)))
 
 
-def tokens_of(params: "Entries", model: str, evaluation: str = layout.TRAINED_ON) -> Path:
+def tokens_of(params: "Entries", model: str, evaluation: str = layout.OWN) -> Path:
     """The token store of a collection that a model reads, or a student's start: its entry's own, or everybody's.
 
     Rows are the collection's ids in every store, so that candidates and triples fit each.
@@ -212,6 +216,11 @@ def index_names(params: "Entries") -> list[str]:
         for student in params.matrix.indexes
         for name in (student, *(distilled_name(student, teacher) for teacher in params.matrix.teachers))
     ]
+
+
+def searched_by_index(params: "Entries", evaluation: str) -> list[str]:
+    """The models whose index is of this collection: of others than the one that models learn from there is none."""
+    return index_names(params) if evaluation == layout.OWN else []
 
 
 def searched_without_index(params: "Entries") -> list[str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
-from distilrank.artifacts.layout import TRAINED_ON
+from distilrank.artifacts.layout import OWN
 from distilrank.config.evaluations import Collection, EvaluationName, OtherCollection
 from distilrank.config.models import Ensemble, Matrix, Student, Teacher, trained_or_given
 from distilrank.errors import ParamsError
@@ -24,7 +24,8 @@ from distilrank.sections.data import (
 )
 from distilrank.sections.imports import IMPORTS, Import
 from distilrank.sections.labels import Labels
-from distilrank.sections.measuring import Evaluation, Latency, Promotion, Report
+from distilrank.sections.measures import PRIMARY
+from distilrank.sections.measuring import Evaluation, Latency, NoWorse, Promotion, Report
 from distilrank.sections.mining import MinedTriples
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Scoring, Validation
@@ -114,9 +115,9 @@ class Entries(Section):
 
     promotion: Promotion = Promotion()
 
-    def minimum_relevance(self, test_set: str, evaluation: str = TRAINED_ON) -> int:
+    def minimum_relevance(self, test_set: str, evaluation: str = OWN) -> int:
         """In a test set of a collection. Raises ParamsError where `minimum_relevance` leaves it out."""
-        is_other = evaluation != TRAINED_ON
+        is_other = evaluation != OWN
         minimum = (self.evaluation_named(evaluation) if is_other else self.evaluation).minimum_relevance
         if isinstance(minimum, int):
             return minimum
@@ -125,6 +126,11 @@ class Entries(Section):
 
     def evaluation_named(self, name: str) -> OtherCollection:
         return entry_named(self.evaluations, "evaluations", name)
+
+    def no_worse(self) -> NoWorse:
+        """promotion.no_worse, by the measure that it names."""
+        rule = self.promotion.no_worse
+        return rule.model_copy(update={"measure": self.evaluation.primary}) if rule.measure == PRIMARY else rule
 
     def teacher(self, name: str) -> Teacher | GivenModel:
         return entry_named(self.teachers, "teachers", name)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, model_serializer, model_validator
 
-from distilrank.artifacts.layout import TRAINED_ON
+from distilrank.artifacts.layout import OWN
 from distilrank.data.sources.section import CollectionSection
 from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.sections.base import ModelName, Section
@@ -21,7 +21,7 @@ else:
 
 
 def _other_name(name: str) -> str:
-    if name == TRAINED_ON:
+    if name == OWN:
         raise ValueError(f"another name: {name} is the one that models learn from")
     return name
 

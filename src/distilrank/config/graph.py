@@ -14,16 +14,22 @@ from distilrank.artifacts.files import write_text
 from distilrank.config.derived import (
     Distillation,
     distillations,
+    evaluated,
     in_batch_teacher,
     index_names,
     labelled_sets,
     lexical_teachers,
+    measured_names,
+    measured_on,
     own_stores,
     own_vocabularies,
+    searched_by_index,
+    starts,
     tokens_of,
 )
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.config.evaluations import OtherCollection
+from distilrank.config.names import BACKBONE
 from distilrank.config.starts import source_of
 from distilrank.errors import InputError
 from distilrank.sections.mining import MinedTriples
@@ -93,6 +99,29 @@ def graph(params: Entries) -> dict[str, Any]:
         "import": [*params.imports],
         "distil": {one.model: _distil(params, one) for one in trainings},
         "index": {name: {"tokens": _tokens(params, name)} for name in index_names(params)},
+        "evaluate": {f"{on}-{ranker}": _evaluate(params, on, ranker) for on, ranker in evaluated(params)},
+    }
+
+
+def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, str]:
+    """The collection, and what the ranker is made of: a model with its tokens and index, or, of one that is not
+    trained, the model that it begins on and its entry. What it has none of is the collection, or `evaluation`."""
+    start = next((one for one in starts(params) if one.name == ranker), None)
+    places = layout.places_of(on)
+    collection = places.collection.as_posix()
+    is_first = ranker == measured_on(params, on).candidates.first_stage()
+    model = start.source.model if start else ranker if ranker in measured_names(params) else None
+    return {
+        "on": on,
+        "ranker": ranker,
+        "collection": collection,
+        "candidates": places.candidates.as_posix(),
+        "tokens": collection if is_first else tokens_of(params, ranker, on).as_posix(),
+        "model": (layout.MODELS / model).as_posix() if model else collection,
+        "index": (layout.INDEXES / ranker).as_posix() if ranker in searched_by_index(params, on) else collection,
+        "entry": f"students.{start.student}" if start else "evaluation",
+        "backbone": "backbone" if start or ranker == BACKBONE else "evaluation",
+        "asked": "evaluation" if on == layout.OWN else f"evaluations.{on}",
     }
 
 
@@ -137,7 +166,7 @@ def _other(one: OtherCollection) -> dict[str, Any]:
 
 def _tokenize_other(params: Entries, evaluation: str) -> Iterator[tuple[str, dict[str, str]]]:
     """By a stage's name, the words of its command, the store whose like it makes, and where that stands."""
-    own, there = layout.places_of(layout.TRAINED_ON), layout.places_of(evaluation)
+    own, there = layout.places_of(layout.OWN), layout.places_of(evaluation)
     stores = {"": (own.tokens, there.tokens)}
     stores |= {name: (own.own_tokens / name, there.own_tokens / name) for name in own_stores(params)}
     for name, (like, store) in stores.items():

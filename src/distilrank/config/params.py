@@ -158,12 +158,9 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def named_rankers_are_there(self) -> Self:
-        known = [self.candidates.first_stage(), *ranker_names(self)]
-        named = [name for expected in self.report.expected for name in expected.figures]
-        if strange := [name for name in named if name not in known]:
-            raise ValueError(f"report.expected may name the rankers {known}, not {strange}")
-        known = ["control", *known]
-        floors = [relative_floor(floor) for *_, floor in self.promotion.every_floor()]
+        """Of `report.expected`, others count as not measured: figures outlive a change of the students."""
+        known = ["control", self.candidates.first_stage(), *ranker_names(self)]
+        floors = [relative_floor(floor) for *_, floor in self.promotion.every_floor(self.evaluation.primary)]
         named = [relative[0] for relative in floors if relative]
         if strange := [name for name in named if name not in known]:
             raise ValueError(f"promotion.floors may name the rankers {known}, not {strange}")
@@ -171,16 +168,19 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def named_measures_are_measured(self) -> Self:
-        rule = self.promotion.no_worse
+        rule = self.no_worse()
         named = [
-            *(("promotion.floors", task, one) for task, one, _ in self.promotion.every_floor()),
+            *(("promotion.floors", task, one) for task, one, _ in self.promotion.every_floor(self.evaluation.primary)),
             ("promotion.no_worse", rule.task, rule.measure),
             *(("report.expected", expected.task, expected.measure) for expected in self.report.expected),
         ]
         for where, task, measure in named:
             known = measures_of(self, task.rpartition("/")[2])
             if measure not in known:
-                raise ValueError(f"{where} may name the measures {known} of {task}, not {measure}, by its depth")
+                raise ValueError(
+                    f"{where} may name the measures {known} of {task}, not {measure}: by evaluation.measures, and its "
+                    "depth"
+                )
         return self
 
     def _models_that_teach(self) -> list[str]:

@@ -57,6 +57,8 @@ def _keys_of(place: tuple[str | int, ...]) -> list[str | int]:
             return [place[0], name, *keys]
         case ("students", name, "start", "word" | "model", *keys):
             return ["students", name, "start", *keys]
+        case (*keys, "[key]"):  # what is wrong is the key itself
+            return keys
     return [*place]
 
 

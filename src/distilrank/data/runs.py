@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import polars as pl
 
@@ -54,12 +54,18 @@ def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
 def write_trec(run: pl.DataFrame, path: Path, tag: str) -> None:
     """Writes `query_id Q0 passage_id rank score tag` lines; scores keep every digit. A name that ends
     in .gz is that of a compressed file. Raises ScoreError."""
+    with path.open("wb") as file:
+        add_trec(run, file, tag, is_gzipped=path.suffix == ".gz")
+
+
+def add_trec(run: pl.DataFrame, file: BinaryIO, tag: str, is_gzipped: bool = False) -> None:
+    """Writes the same of some queries to an open file."""
     rows = ranked(run, tag).select(
         "query_id", pl.lit("Q0").alias("q0"), "passage_id", "rank", "score", pl.lit(tag).alias("tag")
     )
-    compression: Literal["gzip", "uncompressed"] = "gzip" if path.suffix == ".gz" else "uncompressed"
+    compression: Literal["gzip", "uncompressed"] = "gzip" if is_gzipped else "uncompressed"
     rows.write_csv(
-        path, separator=" ", include_header=False, quote_style="never", compression=compression, check_extension=False
+        file, separator=" ", include_header=False, quote_style="never", compression=compression, check_extension=False
     )
 
 

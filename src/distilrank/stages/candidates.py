@@ -6,7 +6,7 @@ from functools import partial
 import polars as pl
 
 from distilrank.artifacts.directories import whole_directory
-from distilrank.artifacts.layout import TRAINED_ON, places_of
+from distilrank.artifacts.layout import OWN, places_of
 from distilrank.config.derived import MeasuredOn, measured_on
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
@@ -19,9 +19,9 @@ from distilrank.retrieval.bm25 import BM25
 _QUERIES_AT_ONCE = 1_000
 
 
-def candidates(params: Params, evaluation: str = TRAINED_ON) -> None:
+def candidates(params: Params, evaluation: str = OWN) -> None:
     """Of the collection that models learn from, or of one that they are measured on besides."""
-    on, places, is_other = measured_on(params, evaluation), places_of(evaluation), evaluation != TRAINED_ON
+    on, places, is_other = measured_on(params, evaluation), places_of(evaluation), evaluation != OWN
     section, collection = on.candidates, Collection.read(places.collection)
     used, made_by = section.model_dump(), "distilrank candidates"
     if is_other:

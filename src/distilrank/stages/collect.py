@@ -2,7 +2,7 @@
 
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
-from distilrank.artifacts.layout import TRAINED_ON, places_of
+from distilrank.artifacts.layout import OWN, places_of
 from distilrank.config.derived import measured_on
 from distilrank.config.params import Params
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
@@ -11,9 +11,9 @@ from distilrank.data.intake import take_in
 from distilrank.data.sources.only_tests import OnlyTestQueries
 
 
-def collect(params: Params, evaluation: str = TRAINED_ON) -> None:
+def collect(params: Params, evaluation: str = OWN) -> None:
     """The one that models learn from, or the test queries of one that they are measured on besides."""
-    on, is_other = measured_on(params, evaluation), evaluation != TRAINED_ON
+    on, is_other = measured_on(params, evaluation), evaluation != OWN
     section, target = on.collection, places_of(evaluation).collection
     used, made_by = section.model_dump(), "distilrank collect"
     if is_other:

@@ -36,7 +36,7 @@ def tokenize_other(params: Params, evaluation: str, name: str | None = None) -> 
     params.evaluation_named(evaluation)
     if name:
         entry_named(dict.fromkeys(own_stores(params)), "entries with tokens of their own", name)
-    like, there = layout.places_of(layout.TRAINED_ON), layout.places_of(evaluation)
+    like, there = layout.places_of(layout.OWN), layout.places_of(evaluation)
     made_like, target = (like.own_tokens / name, there.own_tokens / name) if name else (like.tokens, there.tokens)
     told = read_manifest(made_like).params
     tokens = Tokens(**{key: told[key] for key in Tokens.model_fields})

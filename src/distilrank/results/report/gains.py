@@ -1,6 +1,7 @@
 """What teaching gained or cost each student, and whether chance alone would give it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import polars as pl
@@ -8,8 +9,6 @@ import polars as pl
 from distilrank.evaluation.significance import confidence_interval, holm, paired_p_value, randomised_p_value
 from distilrank.results.report.inputs import ReportInputs
 
-# What taught students and controls are compared by, in every table.
-MEASURES = ["nDCG@10", "MRR@10"]
 SIGNIFICANT = 0.05
 
 
@@ -42,6 +41,7 @@ class Gain:
 Gains = dict[tuple[str, str], Gain]
 
 
+@lru_cache(maxsize=16)  # page, summary and tables of one report ask for the same
 def gains_in(inputs: ReportInputs, task: str) -> Gains:
     """The comparisons of a task's table: each taught student with its control, where both were measured."""
     measured = inputs.metrics[task]
@@ -49,7 +49,7 @@ def gains_in(inputs: ReportInputs, task: str) -> Gains:
         (ranker.name, measure): _per_query(inputs, task, (ranker.name, ranker.control), measure)
         for ranker in inputs.rankers
         if ranker.control in measured and ranker.name in measured
-        for measure in MEASURES
+        for measure in inputs.compared_by
     }
     columns = {
         compared: (values["taught"].to_numpy(), values["control"].to_numpy()) for compared, values in pairs.items()

@@ -10,20 +10,19 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import trained_names
-from distilrank.config.names import without_seed
+from distilrank.config.derived import measures_of, trained_names
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.evaluation.tasks import RERANK, primary
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
-from distilrank.results.seeds import Figures, over_seeds
+from distilrank.results.seeds import Figures, measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
 from distilrank.training.history import History
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReportInputs:
     """All that the report shows.
 
@@ -50,6 +49,16 @@ class ReportInputs:
     def primary(self) -> str:
         """The task that rankers are compared by."""
         return primary(self.metrics)
+
+    @property
+    def measure(self) -> str:
+        """The measure that rankers are compared by where one must do."""
+        return self.params.evaluation.primary
+
+    @property
+    def compared_by(self) -> list[str]:
+        """The measures of the tables: the first two that tell apart whatever re-ranks."""
+        return measures_of(self.params, RERANK)[:2]
 
     @property
     def shortfalls(self) -> list[Shortfall]:
@@ -96,10 +105,3 @@ def _read_run(ranker: str, relevant: pl.DataFrame) -> pl.DataFrame:
 
 def _read_json(path: Path) -> Any:
     return json.loads(built(path).read_text("utf-8"))
-
-
-def measures_over_seeds(measures: pl.DataFrame) -> pl.DataFrame:
-    """The mean over the seeds of each ranker's values, query by query: (ranker, task, query_id, measure, value)."""
-    of_ranker = measures.with_columns(pl.col("ranker").map_elements(without_seed, pl.String))
-    keys = ["ranker", "task", "query_id", "measure"]
-    return of_ranker.group_by(keys, maintain_order=True).agg(pl.col("value").mean())
