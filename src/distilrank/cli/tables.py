@@ -52,6 +52,12 @@ def show_results(params: Params) -> None:
     console.print(f"Report: {layout.REPORT}")
 
 
+def show_figures(metrics: Mapping[str, Means]) -> None:
+    """A table a task: every measure by ranker, first what finds the candidates."""
+    for task, scores in metrics.items():
+        Console().print(_by_ranker(title_of(task, next(iter(scores))), scores, {}))
+
+
 def show_shortfalls(params: Params, metrics: Mapping[str, Means]) -> None:
     """A line for each taught student that is worse than what it should beat; `metrics` are means over seeds.
 
