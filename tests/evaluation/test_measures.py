@@ -8,7 +8,7 @@ import pytest
 import pytrec_eval
 from tests.conftest import DATASETS
 
-from distilrank.data.runs import ranked, read_trec, write_trec
+from distilrank.data.runs import as_given, ranked, read_trec, write_trec
 from distilrank.evaluation.measures import means, measure
 from distilrank.sections.measures import standard
 
@@ -69,9 +69,9 @@ def test_every_measure_is_trec_evals(system: str, year: str) -> None:
         assert values[query_id, "RR@10"] == pytest.approx(first if first > 0.0999 else 0)
 
 
-def test_a_ranker_that_ties_everything_gains_nothing_from_the_order_of_its_lines() -> None:
+def test_a_given_run_that_ties_everything_is_measured_as_trec_eval_does() -> None:
     qrels = table([("q", "a", 1)], "relevance")
-    run = table([("q", passage_id, 0.0) for passage_id in "abcd"], "score")
+    run = as_given(table([("q", passage_id, 0.0) for passage_id in "abcd"], "score"))
     # Ties go by passage id, descending: a comes last.
     assert means(measure(run, qrels))["RR@10"] == pytest.approx(1 / 4)
     assert ranked(run)["passage_id"].to_list() == ["d", "c", "b", "a"]
@@ -117,7 +117,7 @@ def test_exponential_gains_by_hand() -> None:
 def test_judged_is_the_share_with_a_qrel_by_rank() -> None:
     qrels = table([("q", "a", 0), ("q", "b", 1)], "relevance")
     # By trec_eval's rule b comes before a and aa, which share a score.
-    run = table([("q", "aa", 1.0), ("q", "a", 1.0), ("q", "b", 1.0)], "score")
+    run = as_given(table([("q", "aa", 1.0), ("q", "a", 1.0), ("q", "b", 1.0)], "score"))
     assert means(measure(run, qrels, measures=["Judged@2", "Judged@3"])) == {"Judged@2": 1 / 2, "Judged@3": 2 / 3}
 
 

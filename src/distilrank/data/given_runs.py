@@ -6,7 +6,7 @@ import polars as pl
 
 from distilrank.data.collection import Collection
 from distilrank.data.files import text_of
-from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, finite, others, ranked
+from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, as_given, finite, others
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.text import Text, columns_of, separated
@@ -43,7 +43,7 @@ def given_candidates(
         runs.append(known)
         counts["given for other queries"] += len(run) - len(of_queries)
         counts["given passages that are not there"] += len(strange)
-    return ranked(pl.concat(runs)).drop("rank"), counts
+    return as_given(pl.concat(runs)), counts
 
 
 def read_given_run(file: FileElsewhere) -> pl.DataFrame:
