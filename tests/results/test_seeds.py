@@ -3,8 +3,7 @@
 import polars as pl
 import pytest
 
-from distilrank.results.report.inputs import measures_over_seeds
-from distilrank.results.seeds import over_seeds
+from distilrank.results.seeds import measures_over_seeds, over_seeds
 
 METRICS = {
     "rerank": {

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from statistics import fmean, stdev
 
+import polars as pl
+
 from distilrank.config.names import without_seed
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
@@ -25,6 +27,13 @@ def over_seeds(metrics: Metrics) -> tuple[Figures, Figures]:
             if len(grouped[name]) > 1
         }
     return means, deviations
+
+
+def measures_over_seeds(measures: pl.DataFrame) -> pl.DataFrame:
+    """The mean over the seeds of each ranker's values, query by query: (ranker, task, query_id, measure, value)."""
+    of_ranker = measures.with_columns(pl.col("ranker").map_elements(without_seed, pl.String))
+    keys = ["ranker", "task", "query_id", "measure"]
+    return of_ranker.group_by(keys, maintain_order=True).agg(pl.col("value").mean())
 
 
 def _by_measure(models: list[Mapping[str, float]]) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""Passages that tie where an exact search is cut off: Faiss takes the first rows, which the order of ids would choose."""
+"""Passages that tie where an exact search is cut off: Faiss takes the first rows, which are in the order of ids."""
 
 import numpy as np
 import numpy.typing as npt

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,15 +12,15 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
 from distilrank.config.derived import measures_of, trained_names
-from distilrank.config.names import without_seed
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
 from distilrank.evaluation.tasks import RERANK, primary
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
-from distilrank.results.seeds import Figures, over_seeds
+from distilrank.results.seeds import Figures, measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
+from distilrank.results.statistics import Compared, statistics
 from distilrank.training.history import History
 
 
@@ -60,6 +61,11 @@ class ReportInputs:
     def compared_by(self) -> list[str]:
         """The measures of the tables: the first two that tell apart whatever re-ranks."""
         return measures_of(self.params, RERANK)[:2]
+
+    @cached_property
+    def tests(self) -> list[Compared]:
+        """Each taught student beside others, in the measures of the tables."""
+        return statistics(self.params, self.measures.filter(pl.col("measure").is_in(self.compared_by)))
 
     @property
     def shortfalls(self) -> list[Shortfall]:
@@ -106,10 +112,3 @@ def _read_run(ranker: str, relevant: pl.DataFrame) -> pl.DataFrame:
 
 def _read_json(path: Path) -> Any:
     return json.loads(built(path).read_text("utf-8"))
-
-
-def measures_over_seeds(measures: pl.DataFrame) -> pl.DataFrame:
-    """The mean over the seeds of each ranker's values, query by query: (ranker, task, query_id, measure, value)."""
-    of_ranker = measures.with_columns(pl.col("ranker").map_elements(without_seed, pl.String))
-    keys = ["ranker", "task", "query_id", "measure"]
-    return of_ranker.group_by(keys, maintain_order=True).agg(pl.col("value").mean())
