@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from distilrank.evaluation.tasks import title_of
 from distilrank.results.by_teacher import by_teacher, primary_measure
+from distilrank.results.markdown import markdown_table
 from distilrank.results.seeds import over_seeds
 
 # A line of `distilrank register`.
@@ -25,7 +26,7 @@ def results_page(metrics: Mapping[str, Scores]) -> str:
 def matrix(scores: Scores, deviations: Scores) -> str:
     """Return the primary measure: a row a student, a column a teacher."""
     columns, rows = by_teacher(scores, deviations)
-    return lines([primary_measure(scores), *columns], rows)
+    return markdown_table([primary_measure(scores), *columns], named(rows))
 
 
 def table(scores: Scores) -> str:
@@ -35,7 +36,7 @@ def table(scores: Scores) -> str:
         ranker: [f"{values[measure]:.3f}" if measure in values else "" for measure in measures]
         for ranker, values in scores.items()
     }
-    return lines(["ranker", *measures], rows)
+    return markdown_table(["ranker", *measures], named(rows))
 
 
 def registered_page(said: Sequence[str]) -> str:
@@ -45,14 +46,13 @@ def registered_page(said: Sequence[str]) -> str:
         for line in said
         if (entry := ENTRY.fullmatch(line))  # and not a library's warning
     }
-    return lines(["model", "version", "", "run"], rows)
+    return markdown_table(["model", "version", "", "run"], named(rows))
 
 
 def link(address: str) -> str:
     return f"[{address}]({address})" if address.startswith("http") else address
 
 
-def lines(columns: list[str], rows: Mapping[str, list[str]]) -> str:
-    """Return a table of Markdown whose first column is the rows' names."""
-    every = [columns, ["---", *("---:" for _ in columns[1:])], *([name, *row] for name, row in rows.items())]
-    return "\n".join(f"| {' | '.join(row)} |" for row in every)
+def named(rows: Mapping[str, list[str]]) -> list[list[str]]:
+    """Return the rows, each after its name."""
+    return [[name, *row] for name, row in rows.items()]

@@ -232,9 +232,9 @@ def test_what_is_elsewhere_is_not_asked_for(changed: Changed, location: str) -> 
 
 
 def test_word_vectors_that_are_not_there(changed: Changed) -> None:
-    ranker = {"architecture": "tk", "glove": {"path": "glove.txt", "sha256": "0" * 64}}
+    ranker = {"architecture": "tk", "glove": {"location": "glove.txt", "checksum": None}}
     params = changed(**with_ranker(changed(), "students", "tk", ranker))
-    with pytest.raises(NotThere, match=r"students.tk.ranker.glove.path: got 'glove.txt', which is not there"):
+    with pytest.raises(NotThere, match=r"students.tk.ranker.glove.location: got 'glove.txt', which is not there"):
         check(params)
     Path("glove.txt").touch()  # not read: that takes minutes
     check(params)

@@ -28,7 +28,8 @@ from distilrank.sections.base import FileElsewhere
 pytestmark = pytest.mark.slow(400)
 
 CLONED = [
-    "collections/README.md", ".dvc/config", ".dvcignore", ".gitignore", "code.yaml", "constraints.txt", "dvc.yaml",
+    "collections/README.md", ".dvc/config", ".dvc/plots/bars.json", ".dvc/plots/curves.json", ".dvcignore",
+    ".gitignore", "code.yaml", "constraints.txt", "dvc.yaml",
 ]  # fmt: skip
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
 TIMED = ["bm25", "backbone", *MODELS]
@@ -40,10 +41,10 @@ NAMED = r"aws-api-docs-[0-9a-f]{6}\."
 RESTORED = {
     "distilrank teach T1", "distilrank score T1 bm25", "distilrank distil dot", "distilrank distil dot --teacher T1",
     "distilrank distil tk --teacher T1", "distilrank distil tk --teacher T2", "distilrank index dot",
-    "distilrank index dot-T1", "distilrank evaluate", "distilrank latency",
+    "distilrank index dot-T1", "distilrank evaluate dot-T1 collection", "distilrank metrics", "distilrank latency",
 }  # fmt: skip
 # Times differ from run to run, and the report shows them.
-MEASURED = {"evaluation/latency.json", "report/report.html"}
+MEASURED = {"evaluation/latency.json", "report/figures", "report/report.html", "report/report.md"}
 
 
 def clone(directory: Path) -> Path:
@@ -141,7 +142,7 @@ def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
         assert counts(place)["triples"] == 64, place
     assert counts("data/triples/few")["triples"] == counts("models/T1b")["triples"] == 16
     assert counts("scores/bm25/T1")["scores"] == counts("scores/bm25/T1b")["scores"] <= 2 * 64
-    assert counts("data/collection")["test queries"] == counts("evaluation/runs")["queries"]
+    assert counts("data/collection")["test queries"] == counts("evaluation/runs/collection/dot-T1")["queries"]
 
 
 def test_nothing_is_pickled(by_flow: Path) -> None:
@@ -235,6 +236,10 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
         assert run.data.metrics["pairs"] == scored
         assert run.data.metrics["pairs per second"] > 0 < run.data.metrics["tokens per second"]
         assert 0 <= run.data.metrics["padding share"] < 1
+    reported = runs.pop("report").info.run_id
+    assert {"figures", "measures.parquet", "report.html", "report.md"} == {
+        file.path for file in client.list_artifacts(reported)
+    }
     assert sorted(runs) == sorted(MODELS)
     metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
     for name, run in runs.items():

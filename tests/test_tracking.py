@@ -1,5 +1,6 @@
 """MLflow remembers trainings, and no fault of MLflow's stops one."""
 
+import json
 import logging
 import math
 import os
@@ -13,17 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.numpy import save_file
 
+from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import sha256_of
 from distilrank.artifacts.manifest import digest
 from distilrank.errors import InputError
 from distilrank.mlflow_client import connect
-from distilrank.tracking import find_run, log_test_metrics, stage_run
+from distilrank.registry.measured import measures_of_run
+from distilrank.tracking import find_run, log_report, log_test_metrics, stage_run
 
 pytestmark = pytest.mark.slow(40)
 
@@ -59,6 +63,7 @@ def build_model(name: str) -> Path:
     if not source.exists():
         with whole_directory(source, "distilrank triples", {}, []) as draft:
             (draft.path / "triples.txt").write_text("1 2 3\n")
+            draft.counts["triples"] = 7
     with whole_directory(Path("models") / name, f"distilrank train {name}", PARAMS, [source]) as draft:
         save_file({"head.weight": np.ones((1, 4), np.float32)}, draft.path / "model.safetensors")
         draft.counts["triples"] = 1
@@ -114,7 +119,7 @@ def test_a_training_leaves_its_params_curves_and_origin(monkeypatch: pytest.Monk
 
 
 def test_a_finished_training_leaves_its_model_and_what_it_came_from() -> None:
-    with stage_run("T1", PARAMS, WORK) as run:
+    with stage_run("T1", PARAMS, WORK, collection="fiqa") as run:
         directory = build_model("T1")
         run.finish(directory)
 
@@ -124,6 +129,41 @@ def test_a_finished_training_leaves_its_model_and_what_it_came_from() -> None:
     assert tracked.data.tags["count.triples"] == "1"
     model = client.get_logged_model(model_id(tracked))
     assert (model.name, model.status) == ("T1", "READY")
+    (learned,) = tracked.inputs.dataset_inputs
+    assert learned.dataset.name == "fiqa/data/triples"
+    assert digest(Path("data/triples")).startswith(learned.dataset.digest)
+    assert json.loads(learned.dataset.profile) == {"triples": 7}
+    assert [(tag.key, tag.value) for tag in learned.tags] == [("mlflow.data.context", "training")]
+
+
+def test_a_report_is_a_run_with_its_figures_and_what_compare_reads() -> None:
+    with whole_directory(layout.COLLECTION, "distilrank collect", {}, []) as draft:
+        draft.counts["passages"] = 5
+    measures = pl.DataFrame(
+        {"ranker": ["dot"], "task": ["rerank"], "query_id": ["q"], "measure": ["nDCG@10"], "value": [0.5]}
+    )
+    layout.MEASURES.parent.mkdir(parents=True)
+    measures.write_parquet(layout.MEASURES)
+    for file in (layout.REPORT, layout.SUMMARY, layout.FIGURES / "training.svg", layout.FIGURES / "training.png"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("a report")
+
+    log_report("fiqa")
+
+    client, run = only_run()
+    assert (run.info.run_name, run.info.status) == ("report", "FINISHED")
+    kept = {file.path for place in (None, "figures") for file in client.list_artifacts(run.info.run_id, place)}
+    assert kept == {
+        "report.html",
+        "report.md",
+        "measures.parquet",
+        "figures",
+        "figures/training.svg",
+        "figures/training.png",
+    }
+    (tested,) = run.inputs.dataset_inputs
+    assert (tested.dataset.name, json.loads(tested.dataset.profile)) == ("fiqa", {"passages": 5})
+    assert measures_of_run(run.info.run_id).equals(measures)
 
 
 def test_test_metrics_land_on_the_run_that_trained_the_model(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,9 +1,10 @@
-"""MLflow remembers each training: params, curves, test metrics, digests, git commit, and the model.
+"""MLflow remembers each training: params, curves, test metrics, data sets, git commit, and the model; and each report.
 
 MLflow takes seconds to import and its server may be down, so everything of it happens in a background thread, and
 what fails there is one warning.
 """
 
+import json
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
+from distilrank.artifacts import layout
 from distilrank.artifacts.dvc_files import LOCK
 from distilrank.artifacts.files import sha256_of, write_text
 from distilrank.artifacts.manifest import digest, read_manifest
@@ -48,9 +50,10 @@ class Point:
 class StageRun:
     """What a training or a scoring tells MLflow: `log` and `finish` return at once, and nothing raises."""
 
-    def __init__(self, name: str, params: Mapping[str, Any], work: Path) -> None:
+    def __init__(self, name: str, params: Mapping[str, Any], work: Path, collection: str) -> None:
         self._events: SimpleQueue[Point | Path | Status] = SimpleQueue()
-        self._recording = _Background(partial(_record_stage, name, params, work, self._events), f"the run of {name}")
+        record = partial(_record_stage, name, params, work, collection, self._events)
+        self._recording = _Background(record, f"the run of {name}")
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """A point of each curve, e.g. {"loss": 0.3}, at a training step, or at a number of pairs scored."""
@@ -67,12 +70,12 @@ class StageRun:
 
 
 @contextmanager
-def stage_run(name: str, params: Mapping[str, Any], work: Path) -> Iterator[StageRun]:
-    """An MLflow run named `name`, for as long as the block lasts.
+def stage_run(name: str, params: Mapping[str, Any], work: Path, collection: str = "collection") -> Iterator[StageRun]:
+    """An MLflow run named `name`, for as long as the block lasts; its data sets are of `collection`.
 
     `work`, the stage's work directory, remembers the run: one that was killed goes on with it.
     """
-    run = StageRun(name, params, work)
+    run = StageRun(name, params, work, collection)
     try:
         yield run
     except BaseException as error:
@@ -87,6 +90,11 @@ def log_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mapping[s
     A model without a run, such as one that came from DVC's remote, is passed over with a warning.
     """
     _Background(partial(_record_test_metrics, models, metrics), "the test metrics").wait()
+
+
+def log_report(collection: str) -> None:
+    """A run of the report here, with its figures and what `compare` reads; never raises."""
+    _Background(partial(_record_report, collection), "the report").wait()
 
 
 def find_run(client: "MlflowClient", experiment_id: str, directory: Path) -> "Run | None":
@@ -157,7 +165,7 @@ class _Background:
 
 
 def _record_stage(
-    name: str, params: Mapping[str, Any], work: Path, events: "SimpleQueue[Point | Path | Status]"
+    name: str, params: Mapping[str, Any], work: Path, collection: str, events: "SimpleQueue[Point | Path | Status]"
 ) -> None:
     client, experiment_id = connect(in_background=True)
     run = _begin_run(client, experiment_id, name, work)
@@ -171,6 +179,7 @@ def _record_stage(
         for event in waiting:
             if isinstance(event, Path):
                 _log_model(client, run, name, event)
+                _log_data_sets(client, run, collection, read_manifest(event).inputs, "training")
             elif isinstance(event, str):
                 return client.set_terminated(run.info.run_id, event)
 
@@ -246,6 +255,42 @@ def _log_model(client: "MlflowClient", run: "Run", name: str, directory: Path) -
     tags = model_tags(directory)
     client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     log_ranker(client, run, name, directory, None, tags)
+
+
+def _log_data_sets(
+    client: "MlflowClient", run: "Run", collection: str, inputs: Mapping[str, str], context: str
+) -> None:
+    """The collection and its triples and labels among `inputs`, which have digests; with what their manifests count."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
+
+    places = (layout.COLLECTION, layout.TRIPLES, layout.LABELS)
+    found = {source: one for source, one in inputs.items() if any(map(Path(source).is_relative_to, places))}
+    entries = [
+        DatasetInput(
+            Dataset(
+                collection if Path(source) == layout.COLLECTION else f"{collection}/{source}",
+                sha256[:MAX_DATASET_DIGEST_SIZE],
+                "local",
+                json.dumps({"uri": source}),
+                profile=json.dumps(read_manifest(Path(source)).counts),
+            ),
+            [InputTag("mlflow.data.context", context)],
+        )
+        for source, sha256 in found.items()
+    ]
+    client.log_inputs(run.info.run_id, entries)
+
+
+def _record_report(collection: str) -> None:
+    client, experiment_id = connect(in_background=True)
+    run = client.create_run(experiment_id, run_name="report", tags=origin())
+    for file in (layout.REPORT, layout.SUMMARY, layout.MEASURES):
+        client.log_artifact(run.info.run_id, str(file))
+    client.log_artifacts(run.info.run_id, str(layout.FIGURES), layout.FIGURES.name)
+    inputs = {str(layout.COLLECTION): digest(layout.COLLECTION)}
+    _log_data_sets(client, run, collection, inputs, "evaluation")
+    client.set_terminated(run.info.run_id)
 
 
 def _record_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:

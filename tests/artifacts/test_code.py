@@ -50,7 +50,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     ("name", "old", "new"),
     [
         ("errors.py", "; {remedy}", "; now {remedy}"),
-        ("stages/evaluate.py", 'got="no test queries"', 'got=f"none of {sets}"'),
+        ("stages/test_collection.py", 'got="no test queries"', 'got=f"none of {sets}"'),
         ("losses/base.py", "expected the shape of the scores, {tuple(scores.shape)}", "expected another shape"),
         ("stages/teach.py", '"""teach: a teacher,', '"""teach: someone,'),
         ("losses/base.py", '"""The teacher\'s scores,', '"""Another docstring,'),

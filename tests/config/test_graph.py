@@ -136,7 +136,7 @@ def test_a_given_teacher_is_not_taught_and_reads_tokens_of_its_own(tiny_params: 
     drawn = subprocess.run(dag, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     edges = set(re.findall(r'"([^"]+)" -> "([^"]+)"', drawn))
     for made in ("data/own-tokens/CE", "models/CE"):
-        assert {("data/collection", made), (made, "scores/bm25/CE"), (made, "evaluation/runs")} <= edges
+        assert {("data/collection", made), (made, "scores/bm25/CE"), (made, "evaluation/runs/collection/CE")} <= edges
     assert ("data/tokens", "scores/bm25/CE") not in edges
     assert ("data/tokens", "scores/bm25/T1") in edges
 

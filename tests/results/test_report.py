@@ -114,7 +114,7 @@ def times_of(median: float) -> dict[str, dict[str, float]]:
 
 
 def write_results(params: Params, collection: Collection) -> None:
-    layout.RUNS.mkdir(parents=True)
+    layout.MEASURES.parent.mkdir(parents=True)
     random = np.random.default_rng(0)
     first_stage, sets = params.candidates.first_stage(), collection.test_sets()
     rankers = [first_stage, *ranker_names(params), *seeded_names(params)]
@@ -131,13 +131,14 @@ def write_results(params: Params, collection: Collection) -> None:
         run = run.with_columns(score=pl.Series((noise + better * relevant) * scale + shift))
         searches = ranker.split("-")[0] in (first_stage, "dot") and "~" not in ranker
         for kind in ("rerank", "retrieve") if searches else ("rerank",):
-            write_trec(run, layout.RUNS / f"{ranker}.{kind}.trec", ranker)
+            layout.runs_of(ranker).mkdir(parents=True, exist_ok=True)
+            write_trec(run, layout.run_of(ranker, kind), ranker)
             for name in sets:
                 task, qrels = task_of(name, kind, sets), collection.qrels_of(name)
                 values = measure(run.join(qrels, on="query_id", how="semi"), qrels, params.minimum_relevance(name))
                 metrics.setdefault(task, {})[ranker] = means(values)
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
-    pl.concat(tables).write_parquet(layout.RUNS / "measures.parquet")
+    pl.concat(tables).write_parquet(layout.MEASURES)
     write_json(layout.METRICS, metrics)
     rankers = rankers[: len(rankers) - len(seeded_names(params))]
     timed = [ranker for ranker in rankers if "-start" not in ranker]
@@ -193,7 +194,7 @@ def number(text: str) -> float:
 
 
 def per_query(ranker: str, name: str) -> list[float]:
-    table = pl.read_parquet(layout.RUNS / "measures.parquet")
+    table = pl.read_parquet(layout.MEASURES)
     chosen = table.filter(pl.col("ranker") == ranker, pl.col("task") == "rerank", pl.col("measure") == name)
     return chosen.sort("query_id")["value"].to_list()
 
@@ -489,7 +490,7 @@ def test_only_what_was_searched_with_is_in_the_table_of_searching(matrix_page: s
 
 def test_scores_and_margins_have_their_mean_and_deviation(matrix_page: str, matrix_params: Params) -> None:
     for name in model_names(matrix_params):
-        scores = np.asarray(read_trec(layout.RUNS / f"{name}.rerank.trec").sort("passage_id")["score"]).reshape(12, 5)
+        scores = np.asarray(read_trec(layout.run_of(name, "rerank")).sort("passage_id")["score"]).reshape(12, 5)
         margins = scores[:, :1] - scores[:, 1:]
         shown = [cell for cell in next(cells(matrix_page, "spreads", name)) if "±" in cell]
         for cell, values in zip(shown, (scores[:, 0], scores[:, 1:], margins), strict=True):

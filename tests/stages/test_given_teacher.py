@@ -12,16 +12,20 @@ from ruamel.yaml import YAML
 from sentence_transformers import CrossEncoder
 from tests.conftest import Command, write_graph_of
 from tests.conversion.checkpoints import cross_encoder, saved, sentence_transformer
+from tests.measuring import measured
 from torch import nn
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import sha256_of
 from distilrank.check import check
 from distilrank.config.params import Params
+from distilrank.config.params_file import read_params
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import BackboneError, CheckpointError, InputError
 from distilrank.stages.import_teacher import import_teacher
+from distilrank.stages.latency import latency
+from distilrank.stages.report import report
 from distilrank.stages.tokenize import tokenize
 
 pytestmark = pytest.mark.slow(30)
@@ -54,12 +58,15 @@ def test_a_cross_encoder_of_another_vocabulary_teaches_from_its_checkpoint_on(
     given(tmp_path / "theirs", sha256=sha256_of(tmp_path / "theirs" / "model.safetensors"), tokens=lengths)
     for words in (
         "check", "import-teacher CE", "score CE bm25", "distil dot", "distil dot --teacher CE", "index dot",
-        "index dot-CE", "evaluate", "quality", "latency", "report", "export-scores labels/bm25/CE package",
+        "index dot-CE", "quality", "export-scores labels/bm25/CE package",
     ):  # fmt: skip
         done = run_here(project, "distilrank", *words.split())
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     assert_scored_as_by(theirs, pl.read_parquet(layout.SCORES / "bm25" / "CE" / "*.parquet"), **lengths)
-    metrics = json.loads(layout.METRICS.read_text())
+    params = read_params()
+    metrics = measured(params)
+    latency(params)
+    report(params)
     assert {"CE", "dot-CE"} <= metrics["rerank"].keys()
     page = layout.REPORT.read_text()
     assert "teacher, given, " in page and "dot-CE" in page

@@ -6,6 +6,8 @@ teacher, and below `FOUND` one per source where it is mined.
 
 from pathlib import Path
 
+# What the training collection goes by among the test collections.
+OWN = "collection"
 COLLECTION = Path("data/collection")
 TOKENS = Path("data/tokens")
 # A folder per given teacher, which has a tokenizer of its own.
@@ -17,15 +19,25 @@ MODELS = Path("models")
 SCORES = Path("scores")
 LABELS = Path("labels")
 INDEXES = Path("indexes")
+# A folder per test collection, in it one per ranker.
 RUNS = Path("evaluation/runs")
-# Every ranker's figures, query by query.
-MEASURES = RUNS / "measures.parquet"
+# Every ranker's figures, query by query: (ranker, task, query_id, measure, value).
+MEASURES = Path("evaluation/measures/measures.parquet")
 METRICS = Path("evaluation/metrics.json")
 LABEL_QUALITY = Path("evaluation/labels.json")
 LATENCY = Path("evaluation/latency.json")
 REPORT = Path("report/report.html")
+SUMMARY = Path("report/report.md")
+FIGURES = Path("report/figures")
+# What `dvc plots` draws.
+PLOTS = Path("report/plots")
 
 
-def run_of(ranker: str, kind: str) -> Path:
+def runs_of(ranker: str, evaluation: str = OWN) -> Path:
+    """What was measured of a ranker on a test collection: runs in TREC form, and measures query by query."""
+    return RUNS / evaluation / ranker
+
+
+def run_of(ranker: str, kind: str, evaluation: str = OWN) -> Path:
     """A ranker's run in TREC form; `kind` is rerank or retrieve."""
-    return RUNS / f"{ranker}.{kind}.trec"
+    return runs_of(ranker, evaluation) / f"{kind}.trec"

@@ -1,12 +1,13 @@
 """One command per stage; the tracker is handed to the trainings and scorings."""
 
+from functools import partial
 from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from distilrank.artifacts import layout
-from distilrank.cli.app import STAGES, Dense, app, read_checked_for, read_for
+from distilrank.cli.app import STAGES, Dense, app, read, read_checked_for, read_for
 from distilrank.cli.elsewhere import on_ray_where_told
 from distilrank.cli.launch import launch
 from distilrank.config.names import IMPORTED
@@ -81,7 +82,8 @@ def teach(teacher: Teacher) -> None:
     from distilrank.stages.teach import teach as stage
     from distilrank.tracking import stage_run
 
-    stage(read_checked_for("teach"), teacher, stage_run)
+    params = read_checked_for("teach")
+    stage(params, teacher, partial(stage_run, collection=params.collection.called))
 
 
 @app.command("import-teacher", rich_help_panel=STAGES)
@@ -142,7 +144,8 @@ def distil(
     from distilrank.stages.distil import distil as stage
     from distilrank.tracking import stage_run
 
-    stage(read_checked_for("distil"), student, teacher, stage_run, control, seed)
+    params = read_checked_for("distil")
+    stage(params, student, teacher, partial(stage_run, collection=params.collection.called), control, seed)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -154,21 +157,52 @@ def index(model: Dense) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def evaluate() -> None:
-    """Measure every ranker on the test queries."""
+def evaluate(
+    ranker: Annotated[str, typer.Argument(help="A ranker of the results, such as dot-T1 or bm25.")],
+    on: Annotated[str, typer.Argument(help="The test collection: `collection` is the training one.")] = layout.OWN,
+) -> None:
+    """Measure a ranker on a test collection."""
+    from distilrank.stages.evaluate import evaluate as stage
+
+    stage(read_for("evaluate"), ranker, on)
+
+
+@app.command(rich_help_panel=STAGES)
+def metrics() -> None:
+    """Gather the figures of all rankers."""
     from distilrank.cli.tables import show_shortfalls
     from distilrank.config.derived import seeded_names, trained_names
     from distilrank.results.seeds import over_seeds
-    from distilrank.stages.evaluate import evaluate as stage
+    from distilrank.stages.metrics import metrics as stage
     from distilrank.tracking import log_test_metrics
 
-    params = read_for("evaluate")
-    metrics = stage(params)
-    show_shortfalls(params, over_seeds(metrics)[0])
+    params = read_for("metrics")
+    means = stage(params)
+    show_shortfalls(params, over_seeds(means)[0])
     trained = [*trained_names(params), *seeded_names(params)]
-    log_test_metrics({name: layout.MODELS / name for name in trained}, metrics)
+    log_test_metrics({name: layout.MODELS / name for name in trained}, means)
 
 
 _stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")
 _stage("latency", "Time every ranker, query by query.")
-_stage("report", "Write the report.")
+
+
+@app.command(rich_help_panel=STAGES)
+def report(
+    latex: Annotated[
+        bool, typer.Option("--latex", help="Print the results as tables of LaTeX; write nothing.")
+    ] = False,
+) -> None:
+    """Write the report, its summary and its figures, and tell MLflow."""
+    if latex:
+        from distilrank.results.report import ReportInputs
+        from distilrank.results.report.latex import latex_tables
+
+        typer.echo(latex_tables(ReportInputs.read(read())))
+        return
+    from distilrank.stages.report import report as stage
+    from distilrank.tracking import log_report
+
+    params = read_for("report")
+    stage(params)
+    log_report(params.collection.called)

@@ -134,6 +134,12 @@ def measured_names(params: "Entries") -> list[str]:
     return [*model_names(params), *seeded_names(params)]
 
 
+def evaluated(params: "Entries") -> list[tuple[str, str]]:
+    """What is measured, as (test collection, ranker): what found the candidates, then all that re-ranks them."""
+    rankers = [params.candidates.first_stage(), *ranker_names(params), *seeded_names(params)]
+    return [(layout.OWN, ranker) for ranker in rankers]
+
+
 def entry_of(params: "Entries", trained: str) -> "Teacher | Student":
     """The entry of a model that is trained here."""
     return params.trained_teachers().get(trained) or params.students[student_of(trained)]

@@ -14,14 +14,18 @@ from distilrank.artifacts.files import write_text
 from distilrank.config.derived import (
     Distillation,
     distillations,
+    evaluated,
     in_batch_teacher,
     index_names,
     labelled_sets,
     lexical_teachers,
+    measured_names,
     own_vocabularies,
+    starts,
     tokens_of,
 )
 from distilrank.config.entries import PARAMS_FILE, Entries
+from distilrank.config.names import BACKBONE
 from distilrank.config.starts import source_of
 from distilrank.errors import InputError
 from distilrank.sections.mining import MinedTriples
@@ -87,6 +91,26 @@ def graph(params: Entries) -> dict[str, Any]:
         "import": [*params.imports],
         "distil": {one.model: _distil(params, one) for one in trainings},
         "index": {name: {"tokens": _tokens(params, name)} for name in index_names(params)},
+        "evaluate": {f"{on}-{ranker}": _evaluate(params, on, ranker) for on, ranker in evaluated(params)},
+    }
+
+
+def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, str]:
+    """The collection, and what the ranker is made of: a model with its tokens and index, or, of one that is not
+    trained, the model that it begins on and its entry. What it has none of is the collection, or `evaluation`."""
+    start = next((one for one in starts(params) if one.name == ranker), None)
+    collection = layout.COLLECTION.as_posix()
+    model = start.source.model if start else ranker if ranker in measured_names(params) else None
+    return {
+        "on": on,
+        "ranker": ranker,
+        "collection": collection,
+        "candidates": layout.CANDIDATES.as_posix(),
+        "tokens": collection if ranker == params.candidates.first_stage() else _tokens(params, ranker),
+        "model": (layout.MODELS / model).as_posix() if model else collection,
+        "index": (layout.INDEXES / ranker).as_posix() if ranker in index_names(params) else collection,
+        "entry": f"students.{start.student}" if start else "evaluation",
+        "backbone": "backbone" if start or ranker == BACKBONE else "evaluation",
     }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import polars as pl
 
@@ -24,6 +24,11 @@ def as_given(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
     Raises ScoreError as `finite` does.
     """
     return apart(by_id(finite(run, name)))
+
+
+def as_listed(run: pl.DataFrame) -> pl.DataFrame:
+    """The same by score, but ties in the order of the table: where scores were rounded, the lines still tell it."""
+    return apart(run.sort("query_id", SCORE, descending=[False, True], maintain_order=True))
 
 
 def top(run: pl.DataFrame, depth: int) -> pl.DataFrame:
@@ -61,13 +66,19 @@ def write_trec(run: pl.DataFrame, path: Path, tag: str, is_of_scores: bool = Fal
     Scores fall from line to line, so that all who read the file see one order; where it is of the scores themselves
     (`is_of_scores`) they stay as they are.
     """
+    with path.open("wb") as file:
+        add_trec(run, file, tag, path.suffix == ".gz", is_of_scores)
+
+
+def add_trec(run: pl.DataFrame, file: BinaryIO, tag: str, is_gzipped: bool = False, is_of_scores: bool = False) -> None:
+    """Writes the same of some queries to an open file."""
     in_order = ranked(run, tag)
     rows = (in_order if is_of_scores else apart(in_order)).select(
         "query_id", pl.lit("Q0").alias("q0"), "passage_id", "rank", "score", pl.lit(tag).alias("tag")
     )
-    compression: Literal["gzip", "uncompressed"] = "gzip" if path.suffix == ".gz" else "uncompressed"
+    compression: Literal["gzip", "uncompressed"] = "gzip" if is_gzipped else "uncompressed"
     rows.write_csv(
-        path, separator=" ", include_header=False, quote_style="never", compression=compression, check_extension=False
+        file, separator=" ", include_header=False, quote_style="never", compression=compression, check_extension=False
     )
 
 

@@ -8,6 +8,8 @@ import polars as pl
 from distilrank.data.runs import ranked
 from distilrank.sections.measures import DEFAULT_MEASURES, as_computed, cutoff_of, measure_named
 
+Means = dict[str, dict[str, dict[str, float]]]  # task -> ranker -> measure -> mean
+
 
 def measure(
     run: pl.DataFrame,
@@ -43,6 +45,14 @@ def measure(
 def means(values: pl.DataFrame) -> dict[str, float]:
     """The mean over the queries of each measure, in the order of the table."""
     return dict(values.group_by("measure", maintain_order=True).agg(pl.col("value").mean()).iter_rows())
+
+
+def means_by_task(measures: pl.DataFrame) -> Means:
+    """Of the measures of several rankers (ranker, task, query_id, measure, value), in their order."""
+    found: Means = {}
+    for (task, ranker), rows in measures.group_by("task", "ranker", maintain_order=True):
+        found.setdefault(str(task), {})[str(ranker)] = means(rows)
+    return found
 
 
 def _cut_reciprocal_rank(measures: Sequence[str]) -> pl.Expr:

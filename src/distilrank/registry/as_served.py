@@ -51,8 +51,9 @@ def measured_as_served(params: Params, model: Path, version: "ModelVersion", tas
 
 def _reranked(params: Params, collection: Collection, ask: Ask, queries: pl.DataFrame) -> pl.DataFrame:
     """The candidates that evaluate re-ranked, by the model's scores."""
-    unchanged(layout.RUNS)
-    candidates = read_trec(layout.run_of(params.candidates.first_stage(), RERANK))
+    first_stage = params.candidates.first_stage()
+    unchanged(layout.runs_of(first_stage))
+    candidates = read_trec(layout.run_of(first_stage, RERANK))
     asked = candidates.join(queries, on="query_id", how="semi").sort("query_id", maintain_order=True)
     texts = dict(collection.texts_of(asked["passage_id"].unique()).iter_rows())
     groups = [group for _, group in asked.group_by("query_id", maintain_order=True)]

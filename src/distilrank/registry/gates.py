@@ -8,9 +8,9 @@ import polars as pl
 
 from distilrank.config.derived import control_of_model
 from distilrank.config.params import Params
+from distilrank.evaluation.measures import Means
 from distilrank.evaluation.significance import non_inferior_p_value, paired_p_value
 from distilrank.evaluation.tasks import is_reranking
-from distilrank.registry.evaluated import Means
 from distilrank.registry.names import Tag
 from distilrank.sections.measuring import Floor, NoWorse, relative_floor
 

@@ -56,7 +56,7 @@ def registered_name(params: Params, model: str) -> str:
     return f"{params.collection.called}{f'-{digits}' if digits else ''}.{model}"
 
 
-def version_with(client: "MlflowClient", name: str, alias: Alias) -> "ModelVersion | None":
+def version_with(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
     """The version that has the alias, if one has."""
     from mlflow.exceptions import MlflowException
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from distilrank.artifacts.files import read_json, write_json
-from distilrank.registry.evaluated import Means
+from distilrank.evaluation.measures import Means
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-MEASURES, MEANS = "measures.parquet", "metrics.json"
+PLACE, MEASURES, MEANS = "evaluation", "measures.parquet", "metrics.json"
 
 
 def keep(client: "MlflowClient", version: "ModelVersion", asked: str, measures: pl.DataFrame, means: Means) -> None:
@@ -51,4 +51,4 @@ def _evaluation(client: "MlflowClient", version: "ModelVersion", asked: str) -> 
 
 def _place(version: "ModelVersion", asked: str) -> str:
     """Versions of one model with other indexes share its run."""
-    return f"evaluation/{asked}/{version.name}-{version.version}"
+    return f"{PLACE}/{asked}/{version.name}-{version.version}"

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section, SplitName
 from distilrank.sections.measures import DEFAULT_MEASURES, PRIMARY, Measure, PrimaryOrMeasure, tells_apart
+from distilrank.sections.training import Precision
 
 Relevance = Annotated[int, Field(ge=1)]
 # A figure of a ranker in the same evaluation, with or without an amount: `bm25 + .02`. The ranker `control` is the
@@ -26,6 +27,9 @@ class Evaluation(Section):
 
     minimum_relevance: Relevance | dict[SplitName, Relevance] = 1
     """What counts as relevant for measures that name no `rel`: in all test sets, or in each by its name."""
+
+    precision: Precision = "float32"
+    """Of the matrix products by which test pairs are scored, and passages encoded that have no index."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
     """Tasks at which the backbone and the students' starts are measured too."""
@@ -63,7 +67,7 @@ class Latency(Section):
 
 
 class ExpectedFigures(Section):
-    """Published means of one measure; a run's figures are within their seed noise, near them, or off."""
+    """Stated means of one measure; a run's figures are within their seed noise, near them, or off."""
 
     collection: str = Field(min_length=1)
     """The name that its versions in the registry begin with. A run on another is not graded."""
@@ -78,7 +82,7 @@ class ExpectedFigures(Section):
     """What the figures are."""
 
     source: str
-    """Where they are published."""
+    """Where they are from."""
 
     seed_noise: float = Field(gt=0)
     """How far off a figure may be by seeds alone."""
@@ -87,7 +91,7 @@ class ExpectedFigures(Section):
     """How far off a figure may be to count as near: `seed_noise` or more."""
 
     figures: Annotated[dict[str, float], Field(min_length=1)]
-    """The means, by the name of a ranker in the results."""
+    """The means, by the name of a ranker in the results. Of a ranker that is not there: not measured."""
 
     @model_validator(mode="after")
     def near_is_beyond_noise(self) -> Self:
@@ -153,4 +157,4 @@ class Report(Section):
     """Queries that are shown with what rankers found."""
 
     expected: list[ExpectedFigures] = Field(default=[])
-    """Published figures, by which a run is graded."""
+    """Stated figures, by which a run is graded: `distilrank check-results` fails where one is off or not measured."""

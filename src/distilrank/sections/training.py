@@ -10,7 +10,7 @@ from distilrank.sections.measures import Measure
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
-Schedule = Literal["linear", "cosine", "constant"]
+Schedule = Literal["linear", "cosine", "constant", "plateau"]
 
 
 class Lora(Section):
@@ -39,6 +39,16 @@ class Batches(Section):
     margin_bins: Annotated[int, Field(ge=1)] | None = 10
     """Bins of the teacher's margins, between the lowest and the highest of a query: of these a query's triple is drawn
     evenly. null, or without a teacher: it is any of the query's."""
+
+
+class Plateau(Section):
+    """How the rate falls where validations bring no gain."""
+
+    patience: int = Field(ge=0, default=15)
+    """So many validations in a row may be no better than the best; after one more, the rate falls."""
+
+    factor: float = Field(gt=0, lt=1, default=0.25)
+    """What the rate is multiplied by."""
 
 
 class Training(Section):
@@ -74,7 +84,11 @@ class Training(Section):
     """Share of the steps in which the rate rises."""
 
     schedule: Schedule = "linear"
-    """How the rate falls after the warm-up: along a line or a cosine to 0, or not at all."""
+    """How the rate falls after the warm-up: along a line or a cosine to 0, or not at all; or, without a warm-up, where
+    validations bring no gain (`plateau`)."""
+
+    plateau: Plateau = Plateau()
+    """Of the schedule `plateau`. The defaults are those of matchmaker, by the authors of arXiv 2010.02666."""
 
     weight_decay: float = Field(ge=0, lt=1, default=0.0)
     """AdamW's, of all weights but biases and norms."""
@@ -108,6 +122,12 @@ class Training(Section):
     def ends_on_a_validation(self) -> Self:
         if self.steps % self.validate_every:
             raise ValueError(f"steps must be a multiple of validate_every, {self.validate_every}")
+        return self
+
+    @model_validator(mode="after")
+    def a_plateau_has_no_warm_up(self) -> Self:
+        if self.schedule == "plateau" and self.warmup_share:
+            raise ValueError(f"warmup_share is {self.warmup_share}: set 0, since the schedule plateau has no warm-up")
         return self
 
     @model_validator(mode="after")

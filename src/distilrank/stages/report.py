@@ -1,10 +1,26 @@
-"""report: one HTML file with the results, the curves, the scores, the times and examples."""
+"""report: a page with the results, the curves, the scores, the times and examples; in brief; its figures as files."""
 
 from distilrank.artifacts import layout
-from distilrank.artifacts.files import write_text
+from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.files import write_json, write_text
 from distilrank.config.params import Params
 from distilrank.results.report import ReportInputs, write_report
+from distilrank.results.report.figures import as_png, figures_of
+from distilrank.results.report.plots import plots_of
+from distilrank.results.report.summary import write_summary
+
+MADE_BY = "distilrank report"
 
 
 def report(params: Params) -> None:
-    write_text(layout.REPORT, write_report(ReportInputs.read(params)))
+    inputs = ReportInputs.read(params)
+    page = write_report(inputs)
+    with whole_directory(layout.FIGURES, MADE_BY, {}, []) as draft:
+        for name, svg in figures_of(page, inputs).items():
+            write_text(draft.path / f"{name}.svg", svg)
+            (draft.path / f"{name}.png").write_bytes(as_png(svg))
+    with whole_directory(layout.PLOTS, MADE_BY, {}, []) as draft:
+        for name, points in plots_of(inputs).items():
+            write_json(draft.path / f"{name}.json", points)
+    write_text(layout.SUMMARY, write_summary(inputs, page))
+    write_text(layout.REPORT, page)

@@ -41,7 +41,12 @@ Observer = Callable[[int, Mapping[str, float]], None]
 EVAL = "eval_"  # how Trainer has a validation's figures begin
 _CURVE_POINTS = 50
 # What Trainer calls them.
-_SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+_SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "constant": "constant_with_warmup",
+    "plateau": "reduce_lr_on_plateau",
+}
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,11 @@ def _tokens_together(params: Training, device: torch.device) -> int:
     return params.tokens_together or (1_000 if device.type == "cpu" else 16_384)
 
 
+def _plateau(params: Training) -> dict[str, Any]:
+    """What torch's ReduceLROnPlateau calls it; what is a gain is as for early stopping."""
+    return {"mode": "max", "threshold": 0.0, **params.plateau.model_dump()}
+
+
 def training_arguments(params: Training, work: Path, device: torch.device) -> TrainingArguments:
     """What Trainer calls the params."""
     # A divisor of the steps between checkpoints: a loss is then never the mean over an interruption.
@@ -203,6 +213,7 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
         learning_rate=params.learning_rate,
         warmup_steps=round(params.warmup_share * params.steps),
         lr_scheduler_type=_SCHEDULES[params.schedule],
+        lr_scheduler_kwargs=_plateau(params) if params.schedule == "plateau" else None,
         gradient_accumulation_steps=params.accumulate,
         max_grad_norm=params.max_gradient_norm or 0.0,
         seed=params.seed,

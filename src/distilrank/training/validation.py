@@ -10,8 +10,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
-from distilrank.rankers.base import Encoded, Ranker, TokenBatch
-from distilrank.rankers.precision import autocast
+from distilrank.rankers.base import Ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors
@@ -88,11 +87,8 @@ class DevValidation:
         return runs
 
     def _vectors(self, ranker: Ranker, encode: Encode, texts: RaggedIds, rows: Rows) -> Vectors:
-        def encoded(batch: TokenBatch) -> Encoded:
-            with autocast(self._precision, batch.ids.device):
-                return encode(batch)
-
-        return encode_vectors(encoded, texts, rows, self._tokens.special_tokens.pad, ranker.device)
+        pad = self._tokens.special_tokens.pad
+        return encode_vectors(encode, texts, rows, pad, ranker.device, precision=self._precision)
 
     def _effectiveness(self, run: pl.DataFrame, queries: pl.Series, among: Processes) -> float:
         """The mean over the queries of all processes that have qrels."""

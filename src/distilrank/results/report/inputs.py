@@ -24,7 +24,7 @@ from distilrank.results.statistics import Compared, statistics
 from distilrank.training.history import History
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReportInputs:
     """All that the report shows.
 

@@ -1,0 +1,102 @@
+"""compare: the figures of two places side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from distilrank.artifacts import layout
+from distilrank.cli.app import RESULTS, app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from distilrank.results.comparison import Comparison, Side
+    from distilrank.results.comparison_tables import Table
+
+Place = Annotated[
+    str,
+    typer.Argument(
+        help="A git revision, a directory with measures, the id of a run in MLflow, models:/NAME/VERSION "
+        "or models:/NAME@ALIAS."
+    ),
+]
+
+
+@app.command(rich_help_panel=RESULTS)
+def compare(
+    first: Place,
+    second: Annotated[
+        str | None, typer.Argument(help="The same; else what is here, and with --against the first.")
+    ] = None,
+    measure: Annotated[str | None, typer.Option(help="What is compared; else the primary measure.")] = None,
+    ranker: Annotated[str | None, typer.Option(help="One ranker alone, such as dot-T1.")] = None,
+    against: Annotated[str | None, typer.Option(help="The ranker of the first place that it is compared with.")] = None,
+    by_query: Annotated[
+        bool, typer.Option("--by-query", help="Show the queries with the largest differences.")
+    ] = False,
+    shared_queries: Annotated[
+        bool, typer.Option("--shared-queries", help="Compare by the queries that both have, where others differ.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, for a pull request.")] = False,
+) -> None:
+    """Compare the figures of two places, ranker by ranker, and tell what may be chance."""
+    from distilrank.errors import InputError
+    from distilrank.results.comparison import Wanted
+    from distilrank.results.comparison import compare as difference
+    from distilrank.results.comparison_tables import as_markdown, tables, tables_by_query
+
+    if against and not ranker:
+        raise InputError("compare", got="--against alone", expected="--ranker too", remedy="name both rankers")
+    sides = _side(first), _side(second or (first if against else "."))
+    found = difference(*sides, Wanted(measure or sides[0].measures["measure"][0], ranker, against, shared_queries))
+    shown = [*tables(found), *(tables_by_query(found, _texts(found)) if by_query else [])]
+    if markdown:
+        typer.echo(as_markdown(shown), nl=False)
+    else:
+        _show(shown)
+
+
+def _side(name: str) -> "Side":
+    """What a place holds, over the seeds of each ranker."""
+    from distilrank.registry.measured import RUN, measures_of_run, measures_of_version
+    from distilrank.results.comparison import Side
+    from distilrank.results.places import measures_at, measures_in
+    from distilrank.results.seeds import measures_over_seeds
+
+    if name.startswith("models:/"):
+        measures = measures_of_version(name)
+    elif (here := measures_in(Path(name))) is not None:
+        measures = here
+    else:
+        measures = measures_of_run(name) if RUN.fullmatch(name) else measures_at(name)
+    return Side(name, measures_over_seeds(measures))
+
+
+def _texts(comparison: "Comparison") -> dict[str, dict[str, str]]:
+    """The texts of the queries, by task, where the collection is here and has its test set."""
+    from distilrank.data.collection import Collection
+    from distilrank.evaluation.tasks import test_set_of
+
+    if not (layout.COLLECTION / "queries.parquet").is_file():
+        return {}
+    collection = Collection.read(layout.COLLECTION)
+    texts = {task.task: collection.queries_of(test_set_of(task.task)) for task in comparison.tasks}
+    return {task: dict(queries.select("query_id", "text").iter_rows()) for task, queries in texts.items()}
+
+
+def _show(shown: "Iterable[Table]") -> None:
+    from rich import table as rich_table
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console()
+    for one in shown:
+        table = rich_table.Table(*map(escape, one.columns), title=escape(one.title))
+        for column in table.columns[one.names :]:
+            column.justify = "right"
+        for row in one.rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        for note in one.notes:
+            console.print(escape(note), soft_wrap=True, highlight=False)

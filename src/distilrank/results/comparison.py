@@ -1,0 +1,169 @@
+"""Two sides' figures compared, task by task and ranker by ranker: from nothing but the measures query by query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import polars as pl
+
+from distilrank.errors import InputError
+from distilrank.evaluation.significance import confidence_interval, holm, randomised_p_value
+
+
+@dataclass(frozen=True)
+class Side:
+    """What was measured somewhere: (ranker, task, query_id, measure, value); `name` is what the user calls it."""
+
+    name: str
+    measures: pl.DataFrame
+
+    def rankers(self, task: str) -> list[str]:
+        """In the table's order."""
+        return list(dict.fromkeys(self.measures.filter(pl.col("task") == task)["ranker"]))
+
+    def values(self, task: str, ranker: str) -> pl.DataFrame:
+        """(query_id, value) of one measure."""
+        return self.measures.filter(pl.col("task") == task, pl.col("ranker") == ranker).select("query_id", "value")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A ranker's means on both sides, what the second less the first lies between at 95 %, and p.
+
+    p is of the randomisation test, corrected by Holm for the number of rankers in the same task. `queries` has the
+    values themselves (query_id, first, second, difference), the largest differences first.
+    """
+
+    ranker: str
+    first: float
+    second: float
+    low: float
+    high: float
+    p_value: float
+    queries: pl.DataFrame
+
+    @property
+    def difference(self) -> float:
+        return self.second - self.first
+
+
+@dataclass(frozen=True)
+class ComparedTask:
+    """Rankers of both sides, those of one side alone, and how many queries each side has and both have."""
+
+    task: str
+    rows: list[Difference]
+    only_first: list[str]
+    only_second: list[str]
+    queries: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    first: str
+    second: str
+    measure: str
+    tasks: list[ComparedTask]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is compared: the rankers of both sides, or `ranker` alone, or `ranker` of the second side with `against` of
+    the first. `shared_queries`: by those queries alone that both sides have.
+    """
+
+    measure: str
+    ranker: str | None = None
+    against: str | None = None
+    shared_queries: bool = False
+
+
+def compare(first: Side, second: Side, wanted: Wanted) -> Comparison:
+    """Raises InputError where there is nothing to compare, or sides were measured on other queries."""
+    one, other = _by(first, wanted.measure), _by(second, wanted.measure)
+    tasks = [task for task in _tasks(one) if task in _tasks(other)]
+    pairs = {task: _pairs(one.rankers(task), other.rankers(task), wanted) for task in tasks}
+    compared = [_compare(one, other, task, found, wanted) for task, found in pairs.items() if found]
+    if not compared:
+        raise InputError(
+            f"{first.name} and {second.name}",
+            got=f"{_told(one)}, and {_told(other)}",
+            expected="those that are asked for, in one task" if wanted.ranker else "a ranker that both have in a task",
+            remedy="name one of these each, by --ranker and --against",
+        )
+    return Comparison(first.name, second.name, wanted.measure, compared)
+
+
+def _by(side: Side, measure: str) -> Side:
+    known = side.measures.filter(pl.col("measure") == measure)
+    if known.is_empty():
+        raise InputError(
+            side.name,
+            got=f"no {measure}",
+            expected=f"one of {sorted(set(side.measures['measure']))}",
+            remedy="name one that both sides have, by --measure",
+        )
+    return Side(side.name, known)
+
+
+def _tasks(side: Side) -> list[str]:
+    return list(dict.fromkeys(side.measures["task"]))
+
+
+def _pairs(first: Sequence[str], second: Sequence[str], wanted: Wanted) -> list[tuple[str, str]]:
+    """Of each side a ranker. Where each has but one, such as versions in the registry, their names may differ."""
+    if wanted.ranker is None and len(first) == len(second) == 1:
+        return [(first[0], second[0])]
+    asked = [(name, name) for name in first] if wanted.ranker is None else [_asked(wanted.ranker, wanted.against)]
+    return [(one, other) for one, other in asked if one in first and other in second]
+
+
+def _asked(ranker: str, against: str | None) -> tuple[str, str]:
+    return against or ranker, ranker
+
+
+def _compare(first: Side, second: Side, task: str, pairs: list[tuple[str, str]], wanted: Wanted) -> ComparedTask:
+    sides = [first.values(task, one) for one, _ in pairs], [second.values(task, other) for _, other in pairs]
+    of_first, of_second = (_every(values) for values in sides)
+    both = reduce(set[str].intersection, (set(values["query_id"]) for values in (*sides[0], *sides[1])))
+    if not both or (both != of_first | of_second and not wanted.shared_queries):
+        raise InputError(
+            f"{first.name} and {second.name}",
+            got=f"{len(of_first)} and {len(of_second)} queries in {task}, of which both have {len(both)}",
+            expected="the same queries" if both else "queries that both have",
+            remedy="compare by those alone with --shared-queries" if both else "measure both on the same",
+        )
+    joined = [_joined(one, other, both) for one, other in zip(*sides, strict=True)]
+    columns = [(values["second"].to_numpy(), values["first"].to_numpy()) for values in joined]
+    p_values = holm([randomised_p_value(*column) for column in columns])
+    rows = [
+        Difference(_title(*pair), float(old.mean()), float(new.mean()), *confidence_interval(new, old), p_value, values)
+        for pair, (new, old), p_value, values in zip(pairs, columns, p_values, joined, strict=True)
+    ]
+    only_first, only_second = ([], []) if wanted.ranker else _alone(first.rankers(task), second.rankers(task), pairs)
+    return ComparedTask(task, rows, only_first, only_second, (len(of_first), len(of_second), len(both)))
+
+
+def _every(values: Sequence[pl.DataFrame]) -> set[str]:
+    return {query_id for table in values for query_id in table["query_id"]}
+
+
+def _joined(first: pl.DataFrame, second: pl.DataFrame, queries: set[str]) -> pl.DataFrame:
+    """(query_id, first, second, difference) of these queries, the largest differences first."""
+    table = first.rename({"value": "first"}).join(second.rename({"value": "second"}), on="query_id", validate="1:1")
+    kept = table.filter(pl.col("query_id").is_in(list(queries)))
+    differences = kept.with_columns(difference=pl.col("second") - pl.col("first"))
+    return differences.sort(-pl.col("difference").abs(), "query_id")
+
+
+def _title(first: str, second: str) -> str:
+    return first if first == second else f"{second} against {first}"
+
+
+def _alone(first: list[str], second: list[str], pairs: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    compared = {one for one, _ in pairs}, {other for _, other in pairs}
+    return [one for one in first if one not in compared[0]], [one for one in second if one not in compared[1]]
+
+
+def _told(side: Side) -> str:
+    return "; ".join(f"{', '.join(side.rankers(task))} in {task}" for task in _tasks(side))

@@ -1,0 +1,46 @@
+"""Measures of other places than the working tree: a directory, or a revision of this project that DVC knows."""
+
+from pathlib import Path
+
+import polars as pl
+
+from distilrank.artifacts import layout
+from distilrank.errors import InputError, MissingInput
+
+
+def measures_in(directory: Path) -> pl.DataFrame | None:
+    """Those of a working tree, or of a folder that holds the file itself; None where neither is there."""
+    for file in (directory / layout.MEASURES, directory / layout.MEASURES.name):
+        if file.is_file():
+            return pl.read_parquet(file)
+    return None
+
+
+def measures_at(revision: str) -> pl.DataFrame:
+    """Those that dvc.lock names at a revision, from DVC's cache or remote; nothing is checked out.
+
+    Raises InputError for no such revision, MissingInput where the measures are not to be had.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from dvc.scm import RevError, SCMError
+    from dvc_data.index import DataIndexDirError
+
+    try:
+        files = DVCFileSystem(rev=revision)
+        with files.open(layout.MEASURES.as_posix(), "rb") as content:
+            return pl.read_parquet(content.read())
+    except (RevError, SCMError) as error:
+        raise InputError(
+            "compare",
+            got=f"'{revision}' ({error})",
+            expected="a revision of git, a directory with measures, a run of MLflow, or models:/NAME/VERSION",
+            remedy="name one",
+        ) from error
+    except (DataIndexDirError, DvcException, OSError) as error:
+        raise MissingInput(
+            f"{layout.MEASURES} at {revision}",
+            got=f"nothing ({error})",
+            expected="what `evaluate` wrote, in dvc.lock and in DVC's cache or remote",
+            remedy=f"get it with `dvc fetch --all-commits {layout.MEASURES}`, or build it there with `dvc repro`",
+        ) from error

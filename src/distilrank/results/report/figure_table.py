@@ -1,0 +1,48 @@
+"""Every figure of every ranker, as tables without a page: what is best, what teaching changed."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from distilrank.evaluation.tasks import title_of
+from distilrank.results.report.gains import gains_in
+from distilrank.results.report.inputs import ReportInputs
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean, the best unless all are alike; `verdict` is of its difference from the student's control, if any."""
+
+    value: float
+    is_best: bool
+    verdict: Literal["gain", "loss", "unclear"]
+
+
+@dataclass(frozen=True)
+class FigureTable:
+    task: str
+    title: str
+    measures: list[str]
+    rows: dict[str, list[Cell]]
+
+
+def figure_tables(inputs: ReportInputs) -> list[FigureTable]:
+    """One per task; each has a row per ranker, in the report's order."""
+    return [_table(inputs, task) for task in inputs.metrics]
+
+
+def _table(inputs: ReportInputs, task: str) -> FigureTable:
+    means, gains = inputs.metrics[task], gains_in(inputs, task)
+    measures = list(dict.fromkeys(measure for values in means.values() for measure in values))
+    known = {measure: [values[measure] for values in means.values() if measure in values] for measure in measures}
+
+    def cell(ranker: str, measure: str) -> Cell:
+        value, gain = means[ranker][measure], gains.get((ranker, measure))
+        is_best = min(known[measure]) < value == max(known[measure])
+        return Cell(value, is_best, gain.verdict if gain else "unclear")
+
+    rows = {
+        ranker.name: [cell(ranker.name, measure) for measure in measures]
+        for ranker in inputs.rankers
+        if ranker.name in means
+    }
+    return FigureTable(task, title_of(task, inputs.params.candidates.first_stage()), measures, rows)
