@@ -28,7 +28,8 @@ from distilrank.sections.base import FileElsewhere
 pytestmark = pytest.mark.slow(400)
 
 CLONED = [
-    "collections/README.md", ".dvc/config", ".dvc/plots/bars.json", ".dvc/plots/curves.json", ".dvcignore", ".gitignore", "code.yaml", "constraints.txt", "dvc.yaml",
+    "collections/README.md", ".dvc/config", ".dvc/plots/bars.json", ".dvc/plots/curves.json", ".dvcignore",
+    ".gitignore", "code.yaml", "constraints.txt", "dvc.yaml",
 ]  # fmt: skip
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
 TIMED = ["bm25", "backbone", *MODELS]
