@@ -67,7 +67,8 @@ def _tied(ordered: pl.DataFrame) -> npt.NDArray[np.bool_]:
     )
     before: npt.NDArray[np.bool_] = same.to_series().fill_null(False).to_numpy()
     after = np.append(before[1:], False)
-    return before | after
+    either: npt.NDArray[np.bool_] = before | after
+    return either
 
 
 def _lot(query_id: str, passage_id: str) -> int:
