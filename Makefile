@@ -10,7 +10,7 @@ export DO_NOT_TRACK = 1
 # Bytecode is what makes torch and transformers start quickly.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo stack stack-down paper ablation test test-fast lint lock gpu-check gpu-bundle constraints clean
+.PHONY: help setup demo check-results stack stack-down paper ablation test test-fast lint lock gpu-check gpu-bundle constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -26,6 +26,9 @@ else
 	python -m flows.distil
 endif
 	distilrank results
+
+check-results: setup  ## fail where the last run falls outside the figures that params.yaml states
+	distilrank check-results
 
 stack: setup  ## start Prefect's server, MLflow's, an S3 server and a worker on this machine, data in .stack
 	python -m infra.stack up

@@ -24,6 +24,7 @@ from distilrank.data.query_ranges import query_ranges
 from distilrank.data.ragged import RaggedIds
 from distilrank.data.tokenizer import SpecialTokens
 from distilrank.data.tokens import TokenStore
+from distilrank.data.triples import pairs_by_range
 from distilrank.evaluation.latency import machine
 from distilrank.labels.labels import FILE, write_labels
 from distilrank.scoring.missing import score_missing
@@ -59,13 +60,13 @@ def run(place: Path, asked: argparse.Namespace) -> None:
         tokens = synthetic_tokens(asked.queries, asked.passages)
     triples = pl.scan_parquet(place / "triples.parquet")
     with step("digests of texts"):
-        known = KnownPairs(triples, tokens)
+        known = KnownPairs(pairs_by_range(triples), tokens)
     with ScoreStore.opened({"scorer": "synthetic"}, place / "store") as store:
         with step("plan"):
             ranges = query_ranges(triples, at_once)
             plan = Plan.made(place / "plan", known, ranges, store, asked.pairs_per_part)
         with step("store"), in_this_process(Work(begin_free_scoring, place)) as each:
-            score_missing(store, plan, each, tokens, "float32", "pairs")
+            score_missing(store, plan, each, tokens, "float32", "a ranker")
         with step("scores"):
             (place / "scores").mkdir()
             count = write_scores(place / "scores", known, ranges, store)

@@ -34,7 +34,7 @@ from distilrank.data.query_ranges import query_ranges
 from distilrank.data.sources.aws_api_docs import AwsApiDocs
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.data.triples import pairs_of
+from distilrank.data.triples import pairs_by_range, pairs_of
 from distilrank.evaluation.latency import machine
 from distilrank.labels.labels import FILE, read_labels, scores_of, write_labels
 from distilrank.rankers.base import SPECIAL_TOKENS
@@ -114,7 +114,7 @@ def drawn(collection: Collection, queries: pl.DataFrame, negatives: int) -> pl.D
     bm25 = BM25(
         collection.passage_ids(),
         collection.passage_texts(),
-        Candidates(depth=100, train_depth=0, k1=1.5, b=0.75),
+        Candidates(depth=100, k1=1.5, b=0.75),
     )
     run = bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), negatives + 5)
     positives = collection.qrels.select("query_id", positive_id="passage_id")
@@ -192,10 +192,10 @@ def ours_labels(task: Task, each: Each[PairsToScore, ScoredPairs], directory: Pa
         place = Path(temporary)
         task.triples.write_parquet(place / "triples.parquet")
         triples = pl.scan_parquet(place / "triples.parquet")
-        known, ranges = KnownPairs(triples, task.tokens), query_ranges(triples, 2_000_000)
+        known, ranges = KnownPairs(pairs_by_range(triples), task.tokens), query_ranges(triples, 2_000_000)
         with ScoreStore.opened(scorer_of(task.model, "float32"), place / "store") as store:
             plan = Plan.made(place / "plan", known, ranges, store, 4096)
-            score_missing(store, plan, each, task.tokens, "float32", "pairs")
+            score_missing(store, plan, each, task.tokens, "float32", "a ranker")
             write_scores(place, known, ranges, store)
         scores = scan_scores(place)
         write_labels(place / FILE, place / "triples.parquet", ranges, lambda queries: queries.of(scores).collect())

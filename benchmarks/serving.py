@@ -64,7 +64,7 @@ def find_requests(count: int) -> list[Request]:
 
 def rerank_requests(count: int) -> list[Request]:
     collection = Collection.read(layout.COLLECTION)
-    run = read_trec(layout.RUNS / "bm25.rerank.trec").join(collection.queries, on="query_id")
+    run = read_trec(layout.run_of("bm25", "rerank")).join(collection.queries, on="query_id")
     whole = (pl.col("title") + " " + pl.col("text")).alias("passage")
     texts = collection.passages.collect().select("passage_id", whole)
     groups = [group for _, group in run.join(texts, on="passage_id").group_by("query_id", maintain_order=True)]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from distilrank.evaluation.tasks import title_of
-from distilrank.results.by_teacher import MEASURE, by_teacher
+from distilrank.results.by_teacher import by_teacher, primary_measure
 from distilrank.results.markdown import markdown_table
 from distilrank.results.seeds import over_seeds
 
@@ -24,9 +24,9 @@ def results_page(metrics: Mapping[str, Scores]) -> str:
 
 
 def matrix(scores: Scores, deviations: Scores) -> str:
-    """Return nDCG@10: a row a student, a column a teacher."""
+    """Return the primary measure: a row a student, a column a teacher."""
     columns, rows = by_teacher(scores, deviations)
-    return markdown_table([MEASURE, *columns], named(rows))
+    return markdown_table([primary_measure(scores), *columns], named(rows))
 
 
 def table(scores: Scores) -> str:

@@ -80,10 +80,10 @@ def test_a_run_is_measured_by_hand_worked_values() -> None:
     figures = distilrank.evaluate(RUN, QRELS)
     # q1: the relevant passage is second; q2: both in the ideal order; q3: nothing was found.
     assert figures["nDCG@10"] == pytest.approx((1 / np.log2(3) + 1 + 0) / 3)
-    assert figures["MRR@10"] == pytest.approx((1 / 2 + 1 + 0) / 3)
-    assert figures["Recall@20"] == pytest.approx(2 / 3)
+    assert figures["RR@10"] == pytest.approx((1 / 2 + 1 + 0) / 3)
+    assert figures["R@1000"] == pytest.approx(2 / 3)
     # Of grade 2 and above there is one relevant passage, that of q2.
-    assert distilrank.evaluate(RUN, QRELS, minimum_relevance=2)["MRR@10"] == pytest.approx(1 / 3)
+    assert distilrank.evaluate(RUN, QRELS, minimum_relevance=2)["RR@10"] == pytest.approx(1 / 3)
 
 
 def test_files_and_tables_give_the_same(tmp_path: Path) -> None:
@@ -114,3 +114,10 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False", "False"]
+
+
+def test_measures_go_by_their_names_in_ir_measures() -> None:
+    figures = distilrank.evaluate(RUN, QRELS, measures=["MRR@10", "P@1", "Judged@1"])
+    assert list(figures) == ["RR@10", "P@1", "Judged@1"]
+    with pytest.raises(InputError, match=r"got 'MRR@ten' \(ir-measures does not know it\).*name nDCG@10, "):
+        distilrank.evaluate(RUN, QRELS, measures=["MRR@ten"])

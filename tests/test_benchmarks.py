@@ -39,6 +39,10 @@ SMALLEST: dict[str, tuple[list[str], list[str]]] = {
         ["--pairs", "200", "--pairs-at-once", "50", "--pairs-per-part", "30", "--queries", "20", "--passages", "100"],
         ["200 triples", "ranges of at most 50 pairs"],
     ),
+    "evaluation.py": (
+        ["--queries", "4", "--depth", "10", "--passages", "200", "--words", "4", "--rankers", "cat"],
+        ["40 pairs, on", "seconds after a kill half way", "cat"],
+    ),
     "scoring.py": (
         ["--queries", "1", "--negatives", "2", "--rounds", "1", "--layers", "1", "--services", "sqs"],
         ["2 triples, 3 unique pairs", "(a) triples as given: ours", "(b) unique pairs: ours", "Our time on one thread"],
@@ -77,8 +81,8 @@ def test_a_benchmark_runs(name: str, tmp_path: Path, command: Command) -> None:
 
 def test_the_benchmark_of_serving_runs(project: Path, command: Command) -> None:
     """In a project with a champion in its registry."""
-    layout.RUNS.mkdir(parents=True)
-    shutil.copyfile(layout.CANDIDATES / "bm25.test.trec", layout.RUNS / "bm25.rerank.trec")
+    layout.runs_of("bm25").mkdir(parents=True)
+    shutil.copyfile(layout.CANDIDATES / "bm25.test.trec", layout.run_of("bm25", "rerank"))
     register_champion("tiny.dot", project / "mlflow.db")
     run(project, command, "serving.py", *SMALLEST["serving.py"])
 

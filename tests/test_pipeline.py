@@ -41,7 +41,7 @@ NAMED = r"aws-api-docs-[0-9a-f]{6}\."
 RESTORED = {
     "distilrank teach T1", "distilrank score T1 bm25", "distilrank distil dot", "distilrank distil dot --teacher T1",
     "distilrank distil tk --teacher T1", "distilrank distil tk --teacher T2", "distilrank index dot",
-    "distilrank index dot-T1", "distilrank evaluate", "distilrank latency",
+    "distilrank index dot-T1", "distilrank evaluate dot-T1 collection", "distilrank metrics", "distilrank latency",
 }  # fmt: skip
 # Times differ from run to run, and the report shows them.
 MEASURED = {"evaluation/latency.json", "report/figures", "report/report.html", "report/report.md"}
@@ -142,7 +142,7 @@ def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
         assert counts(place)["triples"] == 64, place
     assert counts("data/triples/few")["triples"] == counts("models/T1b")["triples"] == 16
     assert counts("scores/bm25/T1")["scores"] == counts("scores/bm25/T1b")["scores"] <= 2 * 64
-    assert counts("data/collection")["test queries"] == counts("evaluation/runs")["queries"]
+    assert counts("data/collection")["test queries"] == counts("evaluation/runs/collection/dot-T1")["queries"]
 
 
 def test_nothing_is_pickled(by_flow: Path) -> None:

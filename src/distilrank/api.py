@@ -1,6 +1,6 @@
 """What DistilRank is to a Python program: `distilrank.load`, `distilrank.evaluate`, `distilrank.losses`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,11 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, digest, read_manifest
-from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.runs import RUN_SCHEMA, as_given
 from distilrank.errors import InputError
 from distilrank.evaluation.measures import means, measure
 from distilrank.model import Model
+from distilrank.sections.measures import DEFAULT_MEASURES, EXAMPLES, standard
 
 Nested = Mapping[str, Mapping[str, float]]
 QRELS_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.Int64}
@@ -28,15 +29,28 @@ def load(directory: str | Path, index: str | Path | None = None) -> Model:
 
 
 def evaluate(
-    run: str | Path | Nested | pl.DataFrame, qrels: str | Path | Nested | pl.DataFrame, minimum_relevance: int = 1
+    run: str | Path | Nested | pl.DataFrame,
+    qrels: str | Path | Nested | pl.DataFrame,
+    minimum_relevance: int = 1,
+    measures: Sequence[str] = DEFAULT_MEASURES,
 ) -> dict[str, float]:
-    """The mean over the queries of the qrels of nDCG@10, MRR@10, MAP and Recall at 20, 100 and 1,000, by trec_eval.
+    """The mean of each measure over the queries of the qrels, as trec_eval has it, ties by passage id. Names of
+    measures are those of ir-measures.
 
     A run is a TREC file, scores by query and passage ({"q1": {"p7": 3.2}}), or a table (query_id, passage_id, score);
-    qrels are the same with relevance in the place of score. nDCG uses all grades; the others count passages of at least
-    `minimum_relevance`. A query without results has 0. Raises ScoreError for a score that is not finite, InputError.
+    qrels are the same with relevance in the place of score. `minimum_relevance` is for measures that name no `rel`.
+    A query without results has 0. Raises ScoreError for a score that is not finite, InputError.
     """
-    return means(measure(_run(run), _qrels(qrels), minimum_relevance))
+    return means(measure(as_given(_run(run)), _qrels(qrels), minimum_relevance, [_standard(name) for name in measures]))
+
+
+def _standard(name: str) -> str:
+    try:
+        return standard(name)
+    except ValueError as error:
+        raise InputError(
+            "measures", got=f"'{name}' ({error})", expected="a measure by its name", remedy=f"name {EXAMPLES}"
+        ) from error
 
 
 def _index_of(model: Path) -> Path | None:

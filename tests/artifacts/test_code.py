@@ -50,7 +50,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     ("name", "old", "new"),
     [
         ("errors.py", "; {remedy}", "; now {remedy}"),
-        ("stages/evaluate.py", 'got="no test queries"', 'got=f"none of {sets}"'),
+        ("stages/test_collection.py", 'got="no test queries"', 'got=f"none of {sets}"'),
         ("losses/base.py", "expected the shape of the scores, {tuple(scores.shape)}", "expected another shape"),
         ("stages/teach.py", '"""teach: a teacher,', '"""teach: someone,'),
         ("losses/base.py", '"""The teacher\'s scores,', '"""Another docstring,'),
@@ -70,7 +70,7 @@ def test_another_loss_changes_the_trainings_alone(edited: Edited) -> None:
 
 def test_what_a_table_chooses_by_the_params_changes_the_stages_that_use_it(edited: Edited) -> None:
     assert edited("data/sources/beir.py", '"corpus.jsonl"', '"passages.jsonl"') == {"collect"}
-    ranking = {"find", "mine", "teach", "import_teacher", "score", "distil", "index", "evaluate", "latency"}
+    ranking = {"find", "mine", "teach", "import_model", "score", "distil", "index", "evaluate", "latency"}
     assert edited("rankers/tk/model.py", "import math", "import cmath") == ranking | {"collect"}
 
 

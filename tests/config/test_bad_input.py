@@ -48,18 +48,56 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ("depth: 20", "depth: 0", "params.yaml: candidates.depth: got 0.*greater than or equal to 1"),
         ("evaluation: {depth: 10", "evaluation: {depth: 9", "evaluation.depth: got 9.*greater than or equal to 10"),
         ("  dot:\n", "  bm25:\n", "bm25 names something else in the results"),
+        (
+            "evaluations: {}",
+            "evaluations: {collection: {source: beir, location: here}}",
+            "evaluations.collection.*: .*another name: collection is the one that models learn from",
+        ),
+        (
+            "evaluations: {}",
+            "evaluations: {scifact: {source: beir, locatoin: here}}",
+            "params.yaml: evaluations.scifact.locatoin: got an unknown key",
+        ),
+        (
+            "evaluations: {}",
+            "evaluations: {scifact: {source: bier, location: here}}",
+            "params.yaml: evaluations.scifact.source: got 'bier', expected one of 'aws-api-docs'",
+        ),
+        (
+            "evaluations: {}",
+            "evaluations: {scifact: {source: beir, location: here, depth: 200}}",
+            "evaluations.scifact.depth is 200, beyond evaluations.scifact.candidates.depth, 100",
+        ),
+        (
+            "baselines: {}",
+            "baselines: {T1: {checkpoint: minilm}}",
+            r"imports, students and baselines must differ in name; more than one has \['T1'\]",
+        ),
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
         (
+            "RR@10",
+            "ERR@20",
+            r"evaluation.measures.1: got 'ERR@20', expected a measure by its name in ir-measures, such as nDCG@10, .* "
+            r"\(trec_eval does not compute it, and other programs are not installed\)",
+        ),
+        ("{nDCG@10: 0.01}", "{Foo: 0.01}", r"promotion.floors.rerank.Foo: got 'Foo', .*ir-measures does not know it"),
+        ("RR@10", "NDCG@10", r"evaluation: .*measures has \['nDCG@10'\] more than once: name each once"),
+        (
+            "[nDCG@10, RR@10",
+            "[P@10, RR@10",
+            "measures begins with P@10, which is the same for every order of the 10 passages that are re-ranked",
+        ),
+        (
             "{nDCG@10: 0.01}",
-            "{Recall@20: 0.01}",
-            "promotion.floors may name the measures .*'MAP'] of rerank, not Recall@20",
+            "{R@20: 0.01}",
+            "promotion.floors may name the measures .*'AP@1000'] of rerank, not R@20",
         ),
         (
             "examples: 3",
-            "examples: 3, expected: [{collection: x, task: retrieve, measure: Recall@100, source: x, seed_noise: .1, "
+            "examples: 3, expected: [{collection: x, task: retrieve, measure: R@100, source: x, seed_noise: .1, "
             "near: .1, figures: {bm25: 1}}]",
-            "report.expected may name the measures .*'Recall@20'] of retrieve, not Recall@100, by its depth",
+            "report.expected may name the measures .*'R@20'] of retrieve, not R@100: by evaluation.measures",
         ),
         (
             "validate_every: 3, patience: null",
@@ -82,7 +120,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "  tk:\n",
             "  T2:\n",
-            r"teachers, ensembles, imports and students must differ in name; more than one has \['T2'\]",
+            r"teachers, ensembles, imports, students and baselines must differ in name; more than one has \['T2'\]",
         ),
         (
             "architecture: tk",
@@ -99,6 +137,11 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "teachers: [T1, T2]",
             "teachers: [T1, dot]",
             r"matrix.teachers may name .*'T1', 'T1b', 'T2', 'bm25'\], not \['dot'\]",
+        ),
+        (
+            "warmup_share: 0.0, validate_every: 2, patience: null, seed: 1}",
+            "warmup_share: 0.1, validate_every: 2, patience: null, seed: 1, schedule: plateau}",
+            "warmup_share is 0.1: set 0, since the schedule plateau has no warm-up",
         ),
         ("teachers: [T1, T2]", "teachers: [T1, T1]", "matrix: .*each entry must stand once"),
         ("controls: [dot]", "controls: [tod]", r"matrix.controls may name .*'dot', 'tk'\], not \['tod'\]"),
@@ -176,19 +219,13 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         (
             "report: {examples: 3}",
-            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: MAP, source: x, seed_noise: .1, "
-            "near: .2, figures: {T9: .5}}]}",
-            r"report.expected may name the rankers \['bm25', 'backbone', 'T1'.*not \['T9'\]",
-        ),
-        (
-            "report: {examples: 3}",
-            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: MAP, source: x, seed_noise: .2, "
-            "near: .1, figures: {T1: .5}}]}",
+            "report: {examples: 3, expected: [{collection: x, task: rerank, measure: AP@1000, source: x, "
+            "seed_noise: .2, near: .1, figures: {T1: .5}}]}",
             "near is 0.1, below seed_noise, 0.2",
         ),
         (
             "report: {examples: 3}",
-            "report: {examples: 3, expected: [{task: rerank, measure: MAP, source: x, seed_noise: .1, near: .2, "
+            "report: {examples: 3, expected: [{task: rerank, measure: AP@1000, source: x, seed_noise: .1, near: .2, "
             "figures: {T1: .5}}]}",
             "report.expected.0.collection: got nothing, expected this key",
         ),
@@ -232,7 +269,7 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 @pytest.mark.parametrize(
     "words",
     ["tokenize", "candidates", "triples bm25", "teach T1", "score T1 bm25", "ensemble T2 bm25",
-     "distil dot", "index dot", "evaluate", "quality", "latency", "report",
+     "distil dot", "index dot", "evaluate T1", "metrics", "quality", "latency", "report",
      "search anything", "results", "export-scores labels/bm25/T1 package"],
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
@@ -249,7 +286,7 @@ def without(split: str, collection: Path) -> None:
 @pytest.mark.parametrize(
     ("split", "words", "expected"),
     [
-        ("test", "evaluate", "got no test queries, expected some; .*collection.splits"),
+        ("test", "evaluate T1", "got no test queries, expected some; .*collection.splits"),
         ("test", "teach T1", "got no test queries, expected some, .*collection.splits"),
         ("dev", "teach T1", "got no dev queries, expected some, .*collection.dev_share"),
     ],
@@ -264,7 +301,7 @@ def test_a_split_without_queries(
 
 def test_a_test_set_without_a_minimum_relevance(refused: Callable[..., str], prepared: Path, tmp_path: Path) -> None:
     shutil.copytree(prepared / "data", tmp_path / "data")
-    line = refused(TINY.replace("minimum_relevance: 1", "minimum_relevance: {dl19: 2}"), "evaluate")
+    line = refused(TINY.replace("minimum_relevance: 1", "minimum_relevance: {dl19: 2}"), "evaluate", "bm25")
     assert "evaluation.minimum_relevance: got no entry 'test', expected one of ['dl19']" in line
 
 

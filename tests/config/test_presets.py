@@ -7,13 +7,15 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import ROOT
 
-from distilrank.config.derived import control_of, model_names
+from distilrank.config.derived import control_of, model_names, ranker_names
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.config.presets import DEFAULT, preset_texts, use_preset
 from distilrank.config.validation_cost import costly_validations
 from distilrank.data.sources.msmarco_passage import MsMarcoPassage
 from distilrank.errors import InputError
+from distilrank.rankers.tk.params import TkParams
+from distilrank.sections.training import Plateau
 
 TEXTS = preset_texts(ROOT / "presets")
 
@@ -160,7 +162,6 @@ def test_ms_marcos_preset_has_the_papers_settings() -> None:
     trained = [*params.teachers.values(), *params.students.values()]
     assert {one.training.batch_size for one in trained} == {32}
     assert {one.training.learning_rate for one in trained if one.ranker.architecture != "tk"} == {7e-6}
-    assert params.students["tk"].training.part_learning_rates == {"kernels": 1e-4}
     assert isinstance(params.collection, MsMarcoPassage)
     assert isinstance(params.evaluation.minimum_relevance, dict)
     assert params.evaluation.minimum_relevance.keys() == params.collection.splits.keys() - {"train", "dev"}
@@ -171,6 +172,31 @@ def test_ms_marcos_preset_has_the_papers_settings() -> None:
     assert all(control_of(params, student, "T1") == student for student in params.students)
     # Its triples are a file of their own.
     assert all(control_of(params, student, "T2") is None for student in params.students)
+
+
+def test_ms_marcos_trainings_are_matchmakers() -> None:
+    """Its config/train/defaults.yaml and models/tk.yaml."""
+    params = PRESETS["msmarco-passage"]
+    trained = [one.training for one in (*params.trained_teachers().values(), *params.students.values())]
+    plateau = Plateau(patience=15, factor=0.25)
+    assert {(one.schedule, one.plateau, one.warmup_share) for one in trained} == {("plateau", plateau, 0)}
+    assert {(one.validate_every, one.patience, one.max_gradient_norm) for one in trained} == {(4000, 30, None)}
+    tk = params.students["tk"]
+    assert tk.training.learning_rate == 1e-5
+    assert tk.training.part_learning_rates == {"kernels": 1e-4, "embeddings": 7e-6}
+    assert tk.training.precision == "float32"
+    assert isinstance(tk.ranker, TkParams)
+    assert (tk.ranker.layers, tk.ranker.feed_forward) == (2, 300)
+    assert tk.ranker.glove
+    assert tk.ranker.glove.location.endswith("#glove.42B.300d.txt")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_figures_that_a_preset_states_are_of_its_own_collection_and_rankers(name: str) -> None:
+    params = PRESETS[name]
+    for one in params.report.expected:
+        assert one.collection == params.collection.called
+        assert one.figures.keys() <= {"bm25", *ranker_names(params)}
 
 
 def test_the_ablation_is_three_losses_on_three_students_with_a_control_each() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from distilrank.config.derived import evaluated
 from distilrank.config.params_file import read_params
 from distilrank.conversion.export import export_model
 from distilrank.model import Model
@@ -14,6 +15,7 @@ from distilrank.stages.distil import distil
 from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
 from distilrank.stages.latency import latency
+from distilrank.stages.metrics import metrics
 from distilrank.stages.quality import quality
 from distilrank.stages.report import report
 from distilrank.stages.score import score
@@ -34,7 +36,10 @@ distil(params, "bag", None, stage_run)
 distil(params, "bag", "T1", stage_run)
 for name in ("bag", "bag-T1"):
     index(params, name)
-for stage in (quality, evaluate, latency, report):
+quality(params)
+for on, ranker in evaluated(params):
+    evaluate(params, ranker, on)
+for stage in (metrics, latency, report):
     stage(params)
 export_model(Path("models/bag-T1"), Path("exported"))
 model = Model.load(Path("models/bag-T1"), Path("indexes/bag-T1"))

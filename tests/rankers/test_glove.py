@@ -1,12 +1,13 @@
 """GloVe text files: vectors of words and inner pieces, and what a file is refused for."""
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
 from distilrank.artifacts.files import sha256_of
-from distilrank.errors import BackboneError
+from distilrank.errors import BackboneError, CollectionError, DownloadError, NotThere
 from distilrank.rankers.tk.glove import Table, glove_table
 from distilrank.rankers.tk.params import Glove
 
@@ -23,7 +24,7 @@ def _in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def table_of(lines: list[str], vocabulary: list[str] = VOCABULARY) -> Table:
     file = Path("collections/glove.txt")
     file.write_text("\n".join(lines) + "\n", "utf-8")
-    return glove_table(Glove(path=str(file), sha256=sha256_of(file)), vocabulary)
+    return glove_table(Glove(location=str(file), checksum=f"sha256:{sha256_of(file)}"), vocabulary)
 
 
 def test_known_words_have_their_vectors_within_words_too() -> None:
@@ -64,17 +65,26 @@ def test_a_file_that_knows_no_word_is_refused() -> None:
 
 
 def test_an_empty_file_is_refused() -> None:
-    with pytest.raises(BackboneError, match=r"glove.txt"):
-        table_of([])
+    file = Path("collections/glove.txt")
+    file.touch()
+    with pytest.raises(CollectionError, match=r"glove.txt: got an empty file"):
+        glove_table(Glove(location=str(file), checksum=None), VOCABULARY)
 
 
 def test_a_file_that_is_absent_is_refused() -> None:
-    with pytest.raises(BackboneError, match=r"collections/absent.txt: got no such file"):
-        glove_table(Glove(path="collections/absent.txt", sha256="0" * 64), VOCABULARY)
+    with pytest.raises(NotThere, match=r"collections/absent.txt: got no such file"):
+        glove_table(Glove(location="collections/absent.txt", checksum=None), VOCABULARY)
 
 
 def test_another_file_than_the_one_named_is_refused() -> None:
     file = Path("collections/glove.txt")
     file.write_text("\n".join(LINES), "utf-8")
-    with pytest.raises(BackboneError, match=rf"got sha256 {sha256_of(file)}, expected 0000"):
-        glove_table(Glove(path=str(file), sha256="0" * 64), VOCABULARY)
+    with pytest.raises(DownloadError, match=rf"got sha256 {sha256_of(file)}, expected 0000"):
+        glove_table(Glove(location=str(file), checksum=f"sha256:{'0' * 64}"), VOCABULARY)
+
+
+def test_vectors_are_read_from_an_archive_as_stanford_publishes_them() -> None:
+    with ZipFile("collections/glove.zip", "w") as archive:
+        archive.writestr("glove.txt", "\n".join(LINES))
+    table = glove_table(Glove(location="collections/glove.zip#glove.txt", checksum=None), VOCABULARY)
+    np.testing.assert_array_equal(table, table_of(LINES))

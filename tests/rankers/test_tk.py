@@ -10,7 +10,6 @@ import pytest
 import torch
 from tests.rankers.examples import LENGTHS, begun, rows, saved_backbone
 
-from distilrank.artifacts.files import sha256_of
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
@@ -128,7 +127,7 @@ def test_words_begin_as_those_of_a_glove_file_which_a_trained_ranker_needs_no_mo
     file = Path("collections/glove.txt")
     file.parent.mkdir()
     file.write_text("queue 1 2 3 4 5\nbucket -1 -2 0 0 1\n", "utf-8")
-    params = TkParams(architecture="tk", glove=Glove(path=str(file), sha256=sha256_of(file)))
+    params = TkParams(architecture="tk", glove=Glove(location=str(file), checksum=None))
     tokenizer = TextTokenizer(backbone)
     ranker = begun(params, pretrained(saved_backbone("bert", tmp_path / "bert")), tokenizer)
     [[number]] = tokenizer.ids(["queue"])
@@ -175,6 +174,12 @@ def test_margins_of_matching_words_are_learned_at_the_demos_rates_whatever_the_s
         loss.backward()
         optimizer.step()
     assert loss < 0.1 * (wanted**2).mean()
+
+
+def test_its_layers_are_as_wide_as_the_params_say(backbone: Path, tmp_path: Path) -> None:
+    source = pretrained(saved_backbone("bert", tmp_path))
+    wide = begun(TkParams(feed_forward=300), source, TextTokenizer(backbone))
+    assert wide.get_parameter("context.layers.1.linear1.weight").shape == (300, 32)
 
 
 def test_a_kernel_that_is_pushed_down_for_some_steps_can_come_back(ranker: TkRanker) -> None:

@@ -128,15 +128,17 @@ class Built:
             )
             for name, value in values.items()
         ]
-        models = [layout.MODELS / name for name in ARCHITECTURES]
-        inputs = [layout.COLLECTION, layout.CANDIDATES, *models, *(layout.INDEXES / name for name in INDEXED)]
-        with whole_directory(layout.RUNS, "distilrank evaluate", {}, inputs) as draft:
-            pl.concat(tables).write_parquet(draft.path / "measures.parquet")
-            every = [
-                (query_id, passage_id, -float(rank)) for query_id in ids for rank, passage_id in enumerate(PASSAGES)
-            ]
-            candidates = pl.DataFrame(every, schema=RUN_SCHEMA, orient="row")
-            write_trec(candidates, draft.path / "bm25.rerank.trec", "bm25")
+        every = [(query_id, passage_id, -float(rank)) for query_id in ids for rank, passage_id in enumerate(PASSAGES)]
+        run = pl.DataFrame(every, schema=RUN_SCHEMA, orient="row")
+        for name in ["bm25", *ARCHITECTURES]:
+            model = [layout.MODELS / name] if name in ARCHITECTURES else []
+            index = [layout.INDEXES / name] if name in INDEXED else []
+            inputs = [layout.COLLECTION, layout.CANDIDATES, *model, *index]
+            with whole_directory(layout.runs_of(name), f"distilrank evaluate {name}", {}, inputs) as draft:
+                write_trec(run, draft.path / layout.run_of(name, "rerank").name, name)
+        runs = [layout.runs_of(name) for name in ["bm25", *ARCHITECTURES]]
+        with whole_directory(layout.MEASURES.parent, "distilrank metrics", {}, runs) as draft:
+            pl.concat(tables).write_parquet(draft.path / layout.MEASURES.name)
         write_latency(list(ARCHITECTURES), INDEXED)
         self.lock()
 

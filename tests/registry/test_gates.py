@@ -18,7 +18,7 @@ MEANS = {
     "rerank": {
         "bm25": {"nDCG@10": 0.48}, "dot": {"nDCG@10": 0.49}, "dot-T1": {"nDCG@10": 0.5}, "tk-T1": {"nDCG@10": 0.5},
     },
-    "retrieve": {"bm25": {"MRR@10": 0.3}, "dot": {"MRR@10": 0.2}, "dot-T1": {"MRR@10": 0.25}},
+    "retrieve": {"bm25": {"RR@10": 0.3}, "dot": {"RR@10": 0.2}, "dot-T1": {"RR@10": 0.25}},
 }  # fmt: skip
 
 
@@ -49,10 +49,10 @@ def no_worse(challenger: pl.DataFrame, *champions: pl.DataFrame, because: str | 
             {"rerank": {"nDCG@10": "control + 0.02"}},
             "rerank nDCG@10 is 0.5000, below control + 0.02 (0.5100)",
         ),
-        ("dot-T1", {"rerank": {"MRR@10": 0.1}}, "rerank MRR@10 is not measured, below 0.1"),
-        ("dot-T1", {"retrieve": {"MRR@10": ["control", "bm25"]}}, "retrieve MRR@10 is 0.2500, below bm25 (0.3000)"),
+        ("dot-T1", {"rerank": {"RR@10": 0.1}}, "rerank RR@10 is not measured, below 0.1"),
+        ("dot-T1", {"retrieve": {"RR@10": ["control", "bm25"]}}, "retrieve RR@10 is 0.2500, below bm25 (0.3000)"),
         # No index to search, and no control.
-        ("tk-T1", {"rerank": {"nDCG@10": ["bm25", "control"]}, "retrieve": {"MRR@10": "bm25"}}, ""),
+        ("tk-T1", {"rerank": {"nDCG@10": ["bm25", "control"]}, "retrieve": {"RR@10": "bm25"}}, ""),
     ],
 )
 def test_floors(tiny_params: Params, model: str, floors: dict[str, Any], why: str) -> None:

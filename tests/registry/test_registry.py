@@ -44,7 +44,9 @@ def test_a_retrained_model_does_not_get_the_figures_of_the_one_before(built: Bui
     params = built.params()
     register(params)
     built.train("dot", seed=1)
-    with pytest.raises(MissingInput, match=r"evaluation/runs: got the figures of another models/dot, .*`dvc repro`"):
+    with pytest.raises(
+        MissingInput, match=r"evaluation/runs/collection/dot: got the figures of another models/dot, .*`dvc repro`"
+    ):
         register(params)
     built.evaluate({"dot": 0.6})
     states = {one.name: (one.version, one.state) for one in register(params)}

@@ -66,7 +66,7 @@ def test_a_promotion_times_the_packaged_model_by_itself(built: Built, monkeypatc
 def test_a_promotion_without_queries_at_hand_says_what_to_build(built: Built) -> None:
     params = built.params()
     register(params)
-    (layout.RUNS / "bm25.rerank.trec").unlink()
+    layout.run_of("bm25", "rerank").unlink()
     with pytest.raises(MissingInput, match=r"bm25.rerank.trec: got no such file"):
         promote(params, MODEL)
 

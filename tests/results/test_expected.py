@@ -1,8 +1,13 @@
-"""Grades of a run's figures against published ones."""
+"""A run's figures against those that are stated: grades, and the command that fails."""
+
+import json
+from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
+from tests.conftest import ROOT, Command
 
-from distilrank.results.expected import graded, not_graded
+from distilrank.results.expected import faults, graded, not_graded
 from distilrank.sections.measuring import ExpectedFigures
 
 
@@ -41,7 +46,7 @@ def test_a_bound_belongs_to_the_better_grade(apart: float, side: int, grade: str
     "metrics",
     [
         {"dl19/rerank": {"bm25": {"nDCG@10": 0.7}}},
-        {"dl19/rerank": {"dot": {"MAP": 0.7}}},
+        {"dl19/rerank": {"dot": {"AP@1000": 0.7}}},
         {"dl19/retrieve": {"dot": {"nDCG@10": 0.7}}},
         {"dl20/rerank": {"dot": {"nDCG@10": 0.7}}},
         {"rerank": {"dot": {"nDCG@10": 0.7}}},
@@ -60,3 +65,52 @@ def test_figures_of_another_collection_grade_nothing_and_say_so() -> None:
         "Not graded, for this collection is another: nDCG@10 of re-ranking: test on own (a paper, table 2)."
     ]
     assert not_graded([expected()], "own") == []
+
+
+@pytest.mark.parametrize("task", ["rerank", "retrieve"])
+def test_a_fault_names_the_figure_and_how_far_off_it_is(task: str) -> None:
+    tables = graded([expected()], "own", {task: {"dot": {"nDCG@10": 0.65}}})
+    got = "got 0.650: -0.050, beyond 0.02" if task == "rerank" else "not measured"
+    assert [*faults(tables)] == [f"nDCG@10 of re-ranking: test, dot: stated 0.700 (a paper, table 2), {got}"]
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Path:
+    """A project that states two figures, of a ranker by two seeds and of one that is no longer trained."""
+    params = YAML(typ="safe", pure=True).load(ROOT / "tests" / "params.tiny.yaml")
+    stated = expected().model_dump() | {"collection": "aws-api-docs", "figures": {"dot": 0.7, "bm25": 0.5}}
+    params["report"] = {"expected": [stated]}
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    (tmp_path / "evaluation").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("dot", "code", "out"),
+    [
+        (0.71, 0, "2 figures are as stated\n"),
+        (
+            0.61,
+            1,
+            "nDCG@10 of re-ranking: test, dot: stated 0.700 (a paper, table 2), got 0.660: -0.040, beyond 0.02\n",
+        ),
+    ],
+)
+def test_the_check_fails_by_the_mean_over_seeds(
+    dot: float, code: int, out: str, measured: Path, run_here: Command
+) -> None:
+    scores = {"dot": dot, "dot~2": 0.71, "bm25": 0.5}
+    metrics = {"rerank": {name: {"nDCG@10": value} for name, value in scores.items()}}
+    (measured / "evaluation" / "metrics.json").write_text(json.dumps(metrics))
+    done = run_here(measured, "distilrank", "check-results")
+    assert (done.returncode, done.stdout) == (code, out)
+
+
+def test_the_check_refuses_to_pass_where_nothing_is_stated(measured: Path, run_here: Command) -> None:
+    params = json.loads((measured / "params.yaml").read_text())
+    params["report"]["expected"][0]["collection"] = "another"
+    (measured / "params.yaml").write_text(json.dumps(params))
+    (measured / "evaluation" / "metrics.json").write_text('{"rerank": {}}')
+    done = run_here(measured, "distilrank", "check-results")
+    assert done.returncode == 2
+    assert "report.expected: got no figures for the collection aws-api-docs" in done.stderr

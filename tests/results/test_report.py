@@ -32,7 +32,7 @@ from distilrank.labels.quality import quality
 from distilrank.results.report import ReportInputs, write_report
 from distilrank.training.history import History
 
-MATRIX = ["nDCG@10", "MRR@10"]
+MATRIX = ["nDCG@10", "RR@10"]
 # How many triples a model learned from, if not 64.
 TRIPLES = {"warm-T2": 1090, "dot-T3": 250, "dot-control-T3": 150}
 # Of each student of the matrix that has one.
@@ -114,7 +114,7 @@ def times_of(median: float) -> dict[str, dict[str, float]]:
 
 
 def write_results(params: Params, collection: Collection) -> None:
-    layout.RUNS.mkdir(parents=True)
+    layout.MEASURES.parent.mkdir(parents=True)
     random = np.random.default_rng(0)
     first_stage, sets = params.candidates.first_stage(), collection.test_sets()
     rankers = [first_stage, *ranker_names(params), *seeded_names(params)]
@@ -131,13 +131,14 @@ def write_results(params: Params, collection: Collection) -> None:
         run = run.with_columns(score=pl.Series((noise + better * relevant) * scale + shift))
         searches = ranker.split("-")[0] in (first_stage, "dot") and "~" not in ranker
         for kind in ("rerank", "retrieve") if searches else ("rerank",):
-            write_trec(run, layout.RUNS / f"{ranker}.{kind}.trec", ranker)
+            layout.runs_of(ranker).mkdir(parents=True, exist_ok=True)
+            write_trec(run, layout.run_of(ranker, kind), ranker)
             for name in sets:
                 task, qrels = task_of(name, kind, sets), collection.qrels_of(name)
                 values = measure(run.join(qrels, on="query_id", how="semi"), qrels, params.minimum_relevance(name))
                 metrics.setdefault(task, {})[ranker] = means(values)
                 tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
-    pl.concat(tables).write_parquet(layout.RUNS / "measures.parquet")
+    pl.concat(tables).write_parquet(layout.MEASURES)
     write_json(layout.METRICS, metrics)
     rankers = rankers[: len(rankers) - len(seeded_names(params))]
     timed = [ranker for ranker in rankers if "-start" not in ranker]
@@ -193,7 +194,7 @@ def number(text: str) -> float:
 
 
 def per_query(ranker: str, name: str) -> list[float]:
-    table = pl.read_parquet(layout.RUNS / "measures.parquet")
+    table = pl.read_parquet(layout.MEASURES)
     chosen = table.filter(pl.col("ranker") == ranker, pl.col("task") == "rerank", pl.col("measure") == name)
     return chosen.sort("query_id")["value"].to_list()
 
@@ -210,18 +211,22 @@ def compared(matrix_project: tuple[Path, str]) -> dict[tuple[str, str], tuple[fl
     """By taught student and measure, its difference from its control, and the larger of both tests' p after Holm."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(matrix_project[0])
-        pairs = {
-            (f"{student}-{teacher}", name): (per_query(f"{student}-{teacher}", name), per_query(control, name))
-            for student, control in CONTROLS.items()
-            for teacher in ("T1", "T2")
-            for name in MATRIX
-        }
-    t_tests = by_holm([1.0 if a == b else float(ttest_rel(a, b).pvalue) for a, b in pairs.values()])
-    exchanges = by_holm([exchanged_p_value(a, b) for a, b in pairs.values()])
-    return {
-        pair: (float(np.mean(a) - np.mean(b)), max(both))
-        for (pair, (a, b)), *both in zip(pairs.items(), t_tests, exchanges, strict=True)
-    }
+        found = {}
+        for name in MATRIX:
+            # A table's comparisons are all that taught students have: with a control, teachers, BM25 and a start.
+            pairs = {
+                (f"{student}-{teacher}", other): (per_query(f"{student}-{teacher}", name), per_query(other, name))
+                for student in (*CONTROLS, "prettr")
+                for teacher, members in {"T1": ["T1"], "T2": ["T1", "T1b", "T1c"]}.items()
+                for control in [CONTROLS.get(student)]
+                for other in (*[control] * bool(control), *members, "bm25", f"{control or student}-start")
+            }
+            t_tests = by_holm([1.0 if a == b else float(ttest_rel(a, b).pvalue) for a, b in pairs.values()])
+            exchanges = by_holm([exchanged_p_value(a, b) for a, b in pairs.values()])
+            for ((taught, other), (a, b)), *both in zip(pairs.items(), t_tests, exchanges, strict=True):
+                if other == CONTROLS.get(taught.partition("-")[0]):
+                    found[taught, name] = float(np.mean(a) - np.mean(b)), max(both)
+    return found
 
 
 def exchanged_p_value(values: list[float], others: list[float]) -> float:
@@ -247,7 +252,7 @@ def test_a_student_is_one_row_compared_with_its_control(
     metrics = json.loads(layout.METRICS.read_text())["rerank"]
     row = next(cells(matrix_page, "matrix", student))
     start = f"{control}-start"
-    for place, name in ((1, "nDCG@10"), (5, "MRR@10")):
+    for place, name in ((1, "nDCG@10"), (5, "RR@10")):
         assert row[place - 1].split()[0] == f"{metrics[start][name]:.3f}"
         assert row[place].split()[0] == f"{metrics[control][name]:.3f}"
         for column, taught in ((1, f"{student}-T1"), (2, f"{student}-T2")):
@@ -485,7 +490,7 @@ def test_only_what_was_searched_with_is_in_the_table_of_searching(matrix_page: s
 
 def test_scores_and_margins_have_their_mean_and_deviation(matrix_page: str, matrix_params: Params) -> None:
     for name in model_names(matrix_params):
-        scores = np.asarray(read_trec(layout.RUNS / f"{name}.rerank.trec").sort("passage_id")["score"]).reshape(12, 5)
+        scores = np.asarray(read_trec(layout.run_of(name, "rerank")).sort("passage_id")["score"]).reshape(12, 5)
         margins = scores[:, :1] - scores[:, 1:]
         shown = [cell for cell in next(cells(matrix_page, "spreads", name)) if "±" in cell]
         for cell, values in zip(shown, (scores[:, 0], scores[:, 1:], margins), strict=True):
@@ -585,14 +590,17 @@ def test_over_seeds_a_figure_is_a_mean_and_its_test_compares_each_querys_mean(
     figure, *mark, sign, deviation, gain = next(cells(page, "matrix", "dot"))[2].split()
     assert (figure, sign, deviation) == (f"{np.mean(taught):.3f}", "±", f"{np.std(taught, ddof=1):.3f}")
     assert number(gain) == pytest.approx(np.mean(taught) - np.mean(control), abs=6e-4)
-    by_query = [
-        {
-            name: np.mean([per_query(seeded, name) for seeded in (own, f"{own}~2", f"{own}~3")], axis=0)
-            for name in MATRIX
-        }
-        for own in ("dot-T1", "dot")
-    ]
-    t_tests = by_holm([float(ttest_rel(by_query[0][name], by_query[1][name]).pvalue) for name in MATRIX])
+    seeds = {"dot-T1": 3, "dot": 3, "tk-T1": 3}
+    by_query = {
+        name: np.mean(
+            [per_query(f"{name}~{seed}" if seed > 1 else name, "nDCG@10") for seed in range(1, seeds.get(name, 1) + 1)],
+            axis=0,
+        )
+        for name in (*seeds, "T1", "bm25", "dot-start", "tk-start")
+    }
+    others = {"dot-T1": ["dot", "T1", "bm25", "dot-start"], "tk-T1": ["T1", "bm25", "tk-start"]}
+    pairs = [(by_query[taught], by_query[other]) for taught, those in others.items() for other in those]
+    t_tests = by_holm([float(ttest_rel(*both).pvalue) for both in pairs])
     told = "< 0.001" if t_tests[0] < 0.001 else f"= {t_tests[0]:.3f}"
     assert f"t-test p {unescape(told)}" in unescape(page)
     assert mark == ["▲"]

@@ -16,7 +16,7 @@ from distilrank.config.params import Params
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.data.triples import pairs_of
+from distilrank.data.triples import pairs_by_range, pairs_of
 from distilrank.errors import ScoreError
 from distilrank.labels.labels import write_labels
 from distilrank.rankers.loading import load_ranker
@@ -51,14 +51,14 @@ def score(teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, counting: Co
         plan: Path | None = None,
         pairs_per_part: int = 16,
     ) -> Scored:
-        known, ranges = KnownPairs(triples, tokens), query_ranges(triples, pairs_at_once)
+        known, ranges = KnownPairs(pairs_by_range(triples), tokens), query_ranges(triples, pairs_at_once)
         made = tmp_path / "made"
         for directory in (tmp_path / "plan", made):
             shutil.rmtree(directory, ignore_errors=True)
         made.mkdir()
         with ScoreStore.opened(scorer_of(model, precision), tmp_path / "store") as store, counting(model) as work:
             planned = Plan.made(plan or tmp_path / "plan", known, ranges, store, pairs_per_part)
-            score_missing(store, planned, work[0], tokens, precision, "pairs")
+            score_missing(store, planned, work[0], tokens, precision, "T1")
             write_scores(made, known, ranges, store)
         return Scored(scan_scores(made).collect(), sum(work[1]))
 
@@ -136,7 +136,7 @@ def test_a_part_that_a_kill_left_half_written_is_done_again(score: Score, tmp_pa
 def test_a_plan_that_is_there_is_gone_on_with(
     teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, counting: Counting, tmp_path: Path
 ) -> None:
-    known, ranges = KnownPairs(triples, tokens), query_ranges(triples, 1_000)
+    known, ranges = KnownPairs(pairs_by_range(triples), tokens), query_ranges(triples, 1_000)
 
     def stopped(each: Each, after: int) -> Each:
         def run(parts: Iterable[PairsToScore]) -> Iterator[ScoredPairs]:
@@ -150,12 +150,12 @@ def test_a_plan_that_is_there_is_gone_on_with(
     with ScoreStore.opened(scorer_of(teacher, "float32"), tmp_path) as store, counting(teacher) as (each, counts):
         plan = Plan.made(tmp_path / "plan", known, ranges, store, 16)
         with pytest.raises(KeyboardInterrupt):
-            score_missing(store, plan, stopped(each, 2), tokens, "float32", "pairs")
+            score_missing(store, plan, stopped(each, 2), tokens, "float32", "T1")
         assert len(plan.missing_parts(store)) == len(plan.parts) - 2
         counts.clear()
         again = Plan.made(tmp_path / "plan", known, ranges, store, 16)
         assert again == plan
-        score_missing(store, again, each, tokens, "float32", "pairs")
+        score_missing(store, again, each, tokens, "float32", "T1")
         assert sum(counts) == plan.pairs - 32
 
 
@@ -232,7 +232,7 @@ def test_a_store_whose_scores_are_no_longer_the_teachers_is_refused(
         part.unlink()
         store = ScoreStore(part.parent, fingerprint)
         store.add(part.name[:16], moved)
-    with pytest.raises(ScoreError, match="as the teacher scores now; delete the directory"):
+    with pytest.raises(ScoreError, match="as the ranker scores now; delete the directory"):
         score()
 
 
@@ -279,7 +279,7 @@ def test_a_teacher_that_gives_no_number_is_refused(score: Score, teacher: Path, 
     with torch.no_grad():
         ranker.get_parameter("head.bias").fill_(float("nan"))
     ranker.save_pretrained(teacher)
-    with pytest.raises(ScoreError, match="expected finite scores"):
+    with pytest.raises(ScoreError, match="expected a finite number"):
         score()
     assert parts(tmp_path) == []
 

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+from tests.measuring import measured
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
@@ -21,7 +22,6 @@ from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
-from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
 from distilrank.stages.tokenize import tokenize
 
@@ -65,7 +65,7 @@ def evaluated(prepared: Path, backbone: Path, tiny_params: Params, tmp_path_fact
         monkeypatch.chdir(directory)
         candidates(params)
         write_untrained(params, backbone)
-        evaluate(params)
+        measured(params)
     return directory
 
 
@@ -78,18 +78,18 @@ def params(evaluated: Path, tiny_params: Params, tmp_path: Path, monkeypatch: py
 
 
 def test_recall_of_all_that_is_re_ranked_is_left_out(params: Params) -> None:
-    """Whatever a re-ranker does, the same 25 passages are in its run: Recall@100 would be the same for all."""
+    """Whatever a re-ranker does, the same 25 passages are in its run: R@100 would be the same for all."""
     metrics = json.loads(layout.METRICS.read_text())
-    ranked = ["nDCG@10", "MRR@10", "MAP", "Recall@20"]
+    ranked = ["nDCG@10", "RR@10", "AP@1000", "R@20"]
     for scores in metrics["rerank"].values():
         assert list(scores) == ranked
     for scores in metrics["retrieve"].values():
-        assert list(scores) == [*ranked, "Recall@100"]
+        assert list(scores) == [*ranked, "R@100"]
     values = pl.read_parquet(layout.MEASURES)
     assert set(values.filter(task="rerank")["measure"]) == set(ranked)
     deeper = params.model_copy(update={"evaluation": params.evaluation.model_copy(update={"depth": 20})})
-    metrics = evaluate(deeper)
-    assert "Recall@20" not in metrics["rerank"]["dot-T3"]
+    metrics = measured(deeper)
+    assert "R@20" not in metrics["rerank"]["dot-T3"]
     assert json.loads(layout.METRICS.read_text()) == metrics
 
 
@@ -109,7 +109,7 @@ def test_a_ranker_whose_scores_are_not_finite_is_refused(params: Params, name: s
             parameter.fill_(torch.nan)
     with pytest.raises(ScoreError, match=refusal):
         write(params, name, ranker)
-        evaluate(params)
+        measured(params)
     assert json.loads(layout.METRICS.read_text()) == before
 
 
@@ -139,9 +139,10 @@ def test_a_query_that_is_a_passage_does_not_find_itself(
     runs, reciprocal = {}, {}
     for name, one in {"apart": params, "kept": kept}.items():
         candidates(one)
-        metrics = evaluate(one)
-        runs[name] = {file.name: read_trec(file) for file in layout.RUNS.glob("*.trec")}
-        reciprocal[name] = {task: metrics[task]["bm25"]["MRR@10"] for task in metrics}
+        metrics = measured(one)
+        files = layout.RUNS.rglob("*.trec")
+        runs[name] = {f"{file.parent.name}/{file.name}": read_trec(file) for file in files}
+        reciprocal[name] = {task: metrics[task]["bm25"]["RR@10"] for task in metrics}
     # BM25 finds the query itself, then the other side.
     assert reciprocal == {"apart": {"rerank": 1, "retrieve": 1}, "kept": {"rerank": 0.5, "retrieve": 0.5}}
     # Of BM25, the backbone, dot's start and its two models, by re-ranking and by searching; of tk's start and model.
@@ -149,7 +150,7 @@ def test_a_query_that_is_a_passage_does_not_find_itself(
     for name, run in runs["apart"].items():
         own = pl.col("query_id") == pl.col("passage_id")
         assert run.filter(own).is_empty() and runs["kept"][name].filter(own).height == 16, name
-    found = runs["apart"]["dot.retrieve.trec"]
+    found = runs["apart"]["dot/retrieve.trec"]
     assert found.group_by("query_id").len()["len"].to_list() == [110] * 16
     (tmp_path / "params.yaml").write_text(json.dumps(params.model_dump()))
     app(["retrieve", "dot", "found.trec", "--split", "test", "--depth", "110"], standalone_mode=False)

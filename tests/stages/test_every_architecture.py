@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from safetensors.torch import load_file
+from tests.measuring import measured
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import digest, read_manifest
@@ -21,7 +22,6 @@ from distilrank.rankers.table import ARCHITECTURES
 from distilrank.scoring.scores import scan_scores
 from distilrank.stages.distil import distil
 from distilrank.stages.ensemble import ensemble
-from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
 from distilrank.stages.latency import latency
 from distilrank.stages.quality import quality
@@ -127,7 +127,7 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
         distil(params, student, "T2", track)
     for name in ("dot", "dot-T2"):
         index(params, name)
-    metrics = evaluate(params)
+    metrics = measured(params)
     latency(params)
     quality(params)
     report(params)
@@ -185,7 +185,7 @@ def test_the_vectors_of_another_model_are_not_evaluated(params: Params) -> None:
     with pytest.raises(
         MissingInput, match="indexes/dot: got the vectors of another model, expected those of models/dot"
     ):
-        evaluate(params)
+        measured(params)
 
 
 def test_a_student_starts_from_its_teachers_layers(params: Params) -> None:
@@ -290,7 +290,7 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
             distil(params, "dot", teacher, track, seed=seed)
     for name in ("dot", "dot-T1b"):
         index(params, name)
-    metrics = evaluate(params)
+    metrics = measured(params)
     latency(params)
     quality(params)
     report(params)

@@ -15,7 +15,7 @@ from distilrank.rankers.cat.params import CatParams
 from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.prettr.params import PrettrParams
-from distilrank.sections.training import Training
+from distilrank.sections.training import Plateau, Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.divergence import Diverged
 from distilrank.training.learning_rates import parameter_groups
@@ -87,6 +87,42 @@ def test_the_rate_falls_as_the_schedule_says(schedule: str, task: TrainingTask, 
     left = np.linspace(1, 0, 9)[:8]  # behind two steps of warm-up
     falls = {"linear": left, "cosine": (1 + np.cos(np.pi * (1 - left))) / 2, "constant": np.ones(8)}
     assert rates == pytest.approx([0, 0.5, *falls[schedule]])
+
+
+def on_a_plateau(task: TrainingTask, figures: list[float]) -> TrainingTask:
+    """Validated at each step; the second validation in a row without a gain brings the rate to a quarter."""
+    validations = iter(figures)
+    params = changed(task, steps=6, schedule="plateau", plateau=Plateau(patience=1, factor=0.25))
+    return replace(params, validate=lambda *_: {"rerank": next(validations)})
+
+
+def test_the_rate_falls_where_validations_bring_no_gain(task: TrainingTask, tmp_path: Path) -> None:
+    chosen = on_a_plateau(task, [0.5, 0.4, 0.5, 0.6, 0.6, 0.5])
+    trainer = RankerTrainer(chosen, training_arguments(chosen.params, tmp_path, torch.device("cpu")))
+    trainer.train()
+    rates = [logs["learning_rate"] for logs in trainer.state.log_history if "learning_rate" in logs]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 2.5e-4, 2.5e-4, 2.5e-4])
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(6.25e-5)
+
+
+def test_an_interrupted_training_remembers_its_plateau(task: TrainingTask, tmp_path: Path) -> None:
+    """It ends between the two validations that bring no gain."""
+    figures = [0.5, 0.4, 0.4, 0.4, 0.4, 0.6]
+    whole, _ = train(on_a_plateau(task, figures), tmp_path / "whole", ignore)
+
+    class Interruption(Exception):
+        pass
+
+    def stop(step: int, *_: object) -> None:
+        if step == 3:
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        train(on_a_plateau(task, figures), tmp_path / "halves", stop)
+    resumed, history = train(on_a_plateau(task, figures[2:]), tmp_path / "halves", ignore)
+    assert history.best_step == 6
+    for name, weight in whole.named_parameters():
+        torch.testing.assert_close(resumed.get_parameter(name), weight, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("params", [DOT, CatParams(layers=2), PrettrParams(layers=2, join_layer=1)], ids=str)

@@ -5,21 +5,27 @@ teacher, and below `FOUND` one per source where it is mined.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
+# What the collection that models learn from is called among all that they are measured on.
+OWN = "collection"
 COLLECTION = Path("data/collection")
 TOKENS = Path("data/tokens")
-# A folder per given teacher, which has a tokenizer of its own.
+# A folder per given model, which has a tokenizer of its own.
 OWN_TOKENS = Path("data/own-tokens")
 CANDIDATES = Path("data/candidates")
 FOUND = Path("data/found")
+# A folder per collection that models are measured on and do not learn from.
+EVALUATIONS = Path("data/evaluations")
 TRIPLES = Path("data/triples")
 MODELS = Path("models")
 SCORES = Path("scores")
 LABELS = Path("labels")
 INDEXES = Path("indexes")
+# A folder per test collection, in it one per ranker.
 RUNS = Path("evaluation/runs")
-# Every ranker's figures, query by query.
-MEASURES = RUNS / "measures.parquet"
+# Every ranker's figures, query by query: (ranker, task, query_id, measure, value).
+MEASURES = Path("evaluation/measures/measures.parquet")
 METRICS = Path("evaluation/metrics.json")
 LABEL_QUALITY = Path("evaluation/labels.json")
 LATENCY = Path("evaluation/latency.json")
@@ -30,6 +36,26 @@ FIGURES = Path("report/figures")
 PLOTS = Path("report/plots")
 
 
-def run_of(ranker: str, kind: str) -> Path:
+class Places(NamedTuple):
+    """Where a collection stands that models are measured on, with the tokens and candidates of its texts."""
+
+    collection: Path
+    tokens: Path
+    own_tokens: Path
+    candidates: Path
+
+
+def places_of(evaluation: str) -> Places:
+    """Of an entry of `evaluations`, or of the collection that models learn from."""
+    own = Places(COLLECTION, TOKENS, OWN_TOKENS, CANDIDATES)
+    return own if evaluation == OWN else Places(*(EVALUATIONS / evaluation / place.name for place in own))
+
+
+def runs_of(ranker: str, evaluation: str = OWN) -> Path:
+    """What was measured of a ranker on a test collection: runs in TREC form, and measures query by query."""
+    return RUNS / evaluation / ranker
+
+
+def run_of(ranker: str, kind: str, evaluation: str = OWN) -> Path:
     """A ranker's run in TREC form; `kind` is rerank or retrieve."""
-    return RUNS / f"{ranker}.{kind}.trec"
+    return runs_of(ranker, evaluation) / f"{kind}.trec"

@@ -42,7 +42,6 @@ def compare(
 ) -> None:
     """Compare the figures of two places, ranker by ranker, and tell what may be chance."""
     from distilrank.errors import InputError
-    from distilrank.results.by_teacher import MEASURE
     from distilrank.results.comparison import Wanted
     from distilrank.results.comparison import compare as difference
     from distilrank.results.comparison_tables import as_markdown, tables, tables_by_query
@@ -50,7 +49,7 @@ def compare(
     if against and not ranker:
         raise InputError("compare", got="--against alone", expected="--ranker too", remedy="name both rankers")
     sides = _side(first), _side(second or (first if against else "."))
-    found = difference(*sides, Wanted(measure or MEASURE, ranker, against, shared_queries))
+    found = difference(*sides, Wanted(measure or sides[0].measures["measure"][0], ranker, against, shared_queries))
     shown = [*tables(found), *(tables_by_query(found, _texts(found)) if by_query else [])]
     if markdown:
         typer.echo(as_markdown(shown), nl=False)

@@ -11,7 +11,7 @@ from distilrank.errors import InputError
 from distilrank.redaction import redacted
 
 # Each adds its commands, in the order of --help.
-for _commands in ("project", "stages", "results", "compare", "registry", "exchange"):
+for _commands in ("project", "stages", "results", "compare", "check_results", "registry", "exchange"):
     import_module(f"distilrank.cli.{_commands}")
 
 

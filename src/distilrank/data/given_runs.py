@@ -6,7 +6,7 @@ import polars as pl
 
 from distilrank.data.collection import Collection
 from distilrank.data.files import text_of
-from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, finite, others, ranked
+from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, as_listed, finite, others, ranked
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.text import Text, columns_of, separated
@@ -22,13 +22,14 @@ def given_candidates(
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """(query_id, passage_id, score) of the collection's queries and passages, best first; how many others there were.
 
-    Those of other queries are left out. Raises CollectionError for passages that are not there, unless they may be
-    dropped, for a query that two runs have, and where nothing is left of a run.
+    Those of other queries are left out. Passages of one score keep the order of the file. Raises CollectionError for
+    passages that are not there, unless they may be dropped, for a query that two runs have, and where nothing is left
+    of a run.
     """
     runs = [pl.DataFrame(schema=RUN_SCHEMA)]
     counts = {"given for other queries": 0, "given passages that are not there": 0} if files else {}
     for file in files:
-        run = read_given_run(file)
+        run = as_listed(read_given_run(file))
         of_queries = run.join(collection.queries, on="query_id", how="semi")
         apart = others(of_queries) if exclude_identical_ids else of_queries
         known = apart.lazy().join(collection.passages, on="passage_id", how="semi").collect()

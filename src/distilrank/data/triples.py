@@ -1,8 +1,11 @@
 """Training triples: a query, a passage that is relevant, and some that rank high though they are not."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
+from distilrank.data.query_ranges import QueryRange
 from distilrank.errors import CollectionError
 from distilrank.sections.data import Draw
 
@@ -78,6 +81,11 @@ def pairs_of(triples: pl.LazyFrame) -> pl.DataFrame:
     negatives = triples.select("query_id", passage_id="negative_ids").explode("passage_id")
     every = pl.concat([positives, negatives]).unique().collect(engine="streaming")
     return every.sort("query_id", "passage_id")
+
+
+def pairs_by_range(triples: pl.LazyFrame) -> Callable[[QueryRange], pl.DataFrame]:
+    """What gives those of a range of queries alone."""
+    return lambda queries: pairs_of(queries.of(triples))
 
 
 def _groups(positives: pl.DataFrame, candidates: pl.DataFrame, draw: Draw) -> pl.DataFrame:

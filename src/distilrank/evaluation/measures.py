@@ -1,58 +1,66 @@
 """Effectiveness, by trec_eval's own code through ir-measures."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import ir_measures
 import polars as pl
 
-from distilrank.data.runs import SCORE, finite
-from distilrank.sections.measuring import MEASURES
+from distilrank.data.runs import ranked
+from distilrank.sections.measures import DEFAULT_MEASURES, as_computed, cutoff_of, measure_named
+
+Means = dict[str, dict[str, dict[str, float]]]  # task -> ranker -> measure -> mean
 
 
-def measure(run: pl.DataFrame, qrels: pl.DataFrame, minimum_relevance: int = 1) -> pl.DataFrame:
-    """Each measure for each query of the qrels: (query_id, measure, value).
+def measure(
+    run: pl.DataFrame,
+    qrels: pl.DataFrame,
+    minimum_relevance: int = 1,
+    measures: Sequence[str] = DEFAULT_MEASURES,
+) -> pl.DataFrame:
+    """Each measure for each query of the qrels: (query_id, measure, value), in the order of `measures`.
 
-    nDCG uses all grades; the others count passages of at least `minimum_relevance`. A query without results has 0.
-    Raises ScoreError where a score is not finite.
+    `minimum_relevance` is the grade that counts as relevant for measures that name no `rel`; nDCG uses all grades.
+    A query without results has 0. Raises ScoreError where a score is not finite, ValueError for no measure.
     """
-    scores = finite(run).with_columns(SCORE)
-    wanted = _trec_measures(minimum_relevance)
+    import ir_measures
+
+    grades = qrels["relevance"].unique().to_list()
+    wanted = {name: as_computed(measure_named(name), minimum_relevance, grades) for name in measures}
+    # By rank, so that no program breaks ties in a way of its own.
+    scores = ranked(run).with_columns(score=-pl.col("rank"))
+    judged, scored = _nested(qrels, "relevance"), _nested(scores, "score")
     values = [
-        (metric.query_id, wanted[metric.measure], metric.value)
-        for metric in ir_measures.pytrec_eval.iter_calc(
-            list(wanted), _nested(qrels, "relevance"), _nested(scores, "score")
-        )
+        (metric.query_id, str(metric.measure), metric.value)
+        for metric in ir_measures.iter_calc(list(wanted.values()), judged, scored)
     ]
-    table = pl.DataFrame(
-        values, schema={"query_id": pl.String, "measure": pl.String, "value": pl.Float64}, orient="row"
+    computed = pl.DataFrame(
+        values, schema={"query_id": pl.String, "computed": pl.String, "value": pl.Float64}, orient="row"
     )
-    every = qrels.select("query_id").unique().join(pl.DataFrame({"measure": MEASURES}), how="cross")
-    complete = every.join(table, on=["query_id", "measure"], how="left").with_columns(pl.col("value").fill_null(0.0))
-    return complete.with_columns(_cut_reciprocal_rank()).sort("query_id", "measure")
+    names = pl.DataFrame({"measure": list(wanted), "computed": [str(one) for one in wanted.values()]})
+    every = qrels.select("query_id").unique().sort("query_id").join(names, how="cross", maintain_order="left_right")
+    found = every.join(computed, on=["query_id", "computed"], how="left", maintain_order="left")
+    return found.select("query_id", "measure", _cut_reciprocal_rank(measures))
 
 
 def means(values: pl.DataFrame) -> dict[str, float]:
-    """The mean over the queries of each measure that there is, in the order of MEASURES."""
-    by_measure = dict(values.group_by("measure").agg(pl.col("value").mean()).iter_rows())
-    return {name: by_measure[name] for name in MEASURES if name in by_measure}
+    """The mean over the queries of each measure, in the order of the table."""
+    return dict(values.group_by("measure", maintain_order=True).agg(pl.col("value").mean()).iter_rows())
 
 
-def _trec_measures(minimum_relevance: int) -> dict[ir_measures.Measure, str]:
-    relevant = minimum_relevance
-    return {
-        ir_measures.nDCG @ 10: "nDCG@10",
-        # trec_eval knows no cut-off for it: _cut_reciprocal_rank makes one.
-        ir_measures.RR(rel=relevant): "MRR@10",
-        ir_measures.AP(rel=relevant): "MAP",
-        ir_measures.R(rel=relevant) @ 20: "Recall@20",
-        ir_measures.R(rel=relevant) @ 100: "Recall@100",
-        ir_measures.R(rel=relevant) @ 1000: "Recall@1000",
-    }
+def means_by_task(measures: pl.DataFrame) -> Means:
+    """Of the measures of several rankers (ranker, task, query_id, measure, value), in their order."""
+    found: Means = {}
+    for (task, ranker), rows in measures.group_by("task", "ranker", maintain_order=True):
+        found.setdefault(str(task), {})[str(ranker)] = means(rows)
+    return found
 
 
-def _cut_reciprocal_rank() -> pl.Expr:
-    beyond = (pl.col("measure") == "MRR@10") & (pl.col("value") < 1 / 10)
-    return pl.when(beyond).then(0.0).otherwise(pl.col("value")).alias("value")
+def _cut_reciprocal_rank(measures: Sequence[str]) -> pl.Expr:
+    """trec_eval knows no cut-off for it."""
+    cut = {name: 1 / cutoff_of(name, 1) for name in measures if measure_named(name).NAME == "RR" and "@" in name}
+    least = pl.col("measure").replace_strict(cut, default=0.0, return_dtype=pl.Float64)
+    value = pl.col("value").fill_null(0.0)
+    return pl.when(value < least).then(0.0).otherwise(value).alias("value")
 
 
 def _nested(table: pl.DataFrame, value: str) -> dict[str, dict[str, Any]]:

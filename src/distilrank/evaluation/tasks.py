@@ -2,13 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
+from distilrank.artifacts.layout import OWN
+
 # Of the one test set that most collections have.
 ONLY_SET = "test"
 RERANK, RETRIEVE = "rerank", "retrieve"
 
 
-def task_of(test_set: str, kind: str, test_sets: Sequence[str]) -> str:
-    """The task's key in metrics: its kind, after the test set's name unless that is the only one, `test`."""
+def task_of(test_set: str, kind: str, test_sets: Sequence[str], evaluation: str = OWN) -> str:
+    """The task's key in metrics: its kind, after the test set's name unless that is the only one, `test`.
+
+    On a collection that models do not learn from: after its name, and the test set's where it has several.
+    """
+    if evaluation != OWN:
+        return "/".join([evaluation, *([test_set] if len(test_sets) > 1 else []), kind])
     return kind if [test_set] == list(test_sets) == [ONLY_SET] else f"{test_set}/{kind}"
 
 
@@ -17,6 +24,7 @@ def is_reranking(task: str) -> bool:
 
 
 def test_set_of(task: str) -> str:
+    """With the name of its collection before it, or in its place, where models do not learn from that."""
     return task.rpartition("/")[0] or ONLY_SET
 
 

@@ -20,6 +20,7 @@ from distilrank.workers.work import Each, Work, Workplace
 
 if TYPE_CHECKING:
     from distilrank.data.tokens import TokenStore
+from distilrank.data.triples import pairs_by_range
 
 GROUP = "scoring"
 _QUERIES, _NEGATIVES, _PAIRS_PER_PART = 40, 15, 32
@@ -58,12 +59,12 @@ def _score(
     ranker = random_ranker(bench.trained_shape, bench.trained_shape.rankers()["cat, [CLS]"])
     ranker.save_pretrained(model)
     save_tokenizer(bench.trained_shape, model)
-    known, ranges = KnownPairs(triples, tokens), query_ranges(triples, 10_000)
+    known, ranges = KnownPairs(pairs_by_range(triples), tokens), query_ranges(triples, 10_000)
     killed: list[int] = []
     with ScoreStore.opened(scorer_of(model, "float32"), directory / "store") as store:
         plan = Plan.made(directory / "plan", known, ranges, store, _PAIRS_PER_PART)
         with workers(Work(begin_scoring, model)) as each:
-            score_missing(store, plan, _killing_one(each, processes, killed), tokens, "float32", "pairs")
+            score_missing(store, plan, _killing_one(each, processes, killed), tokens, "float32", "a ranker")
         (queries,) = ranges
         pairs, held = known.of(queries), store.scores(queries)
         rows = store.manifest()["runs"][-1]["pairs"]

@@ -9,6 +9,7 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import unchanged
+from distilrank.config.derived import measures_of
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import RUN_SCHEMA, found, read_trec
@@ -43,14 +44,16 @@ def measured_as_served(params: Params, model: Path, version: "ModelVersion", tas
     queries = collection.queries.filter(pl.col("query_id").is_in(ids.implode())).sort("query_id")
     ask = partial(_answers, model, version)
     run = _reranked(params, collection, ask, queries) if is_reranking(task) else _found(params, ask, queries)
-    values = measure(run, judged, params.minimum_relevance(test_set_of(task)))
+    wanted = measures_of(params, RERANK if is_reranking(task) else RETRIEVE)
+    values = measure(run, judged, params.minimum_relevance(test_set_of(task)), wanted)
     return values.select(pl.lit(task).alias("task"), pl.all())
 
 
 def _reranked(params: Params, collection: Collection, ask: Ask, queries: pl.DataFrame) -> pl.DataFrame:
     """The candidates that evaluate re-ranked, by the model's scores."""
-    unchanged(layout.RUNS)
-    candidates = read_trec(layout.run_of(params.candidates.first_stage(), RERANK))
+    first_stage = params.candidates.first_stage()
+    unchanged(layout.runs_of(first_stage))
+    candidates = read_trec(layout.run_of(first_stage, RERANK))
     asked = candidates.join(queries, on="query_id", how="semi").sort("query_id", maintain_order=True)
     texts = dict(collection.texts_of(asked["passage_id"].unique()).iter_rows())
     groups = [group for _, group in asked.group_by("query_id", maintain_order=True)]

@@ -12,14 +12,12 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import digest, read_manifest, unchanged
 from distilrank.config.params import Params
 from distilrank.errors import MissingInput
-from distilrank.evaluation.measures import means
+from distilrank.evaluation.measures import Means, means_by_task
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.names import Tag
 from distilrank.registry.times import PREFIX, tags_of_times
 from distilrank.tracking import metric_key
-
-Means = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,13 @@ class Evaluated:
     @classmethod
     def read(cls, params: Params, dvc: BuiltByDvc) -> Self:
         """Raises MissingInput, also where something else than what is here was measured."""
-        _check_measured(unchanged(layout.RUNS))
+        _check_measured(unchanged(layout.MEASURES.parent))
         measures = pl.read_parquet(layout.MEASURES)
         return cls(
             asked(params, dvc),
-            digest(layout.RUNS),
+            digest(layout.MEASURES.parent),
             measures,
-            _means(measures),
+            means_by_task(measures),
             tags_of_times(params),
         )
 
@@ -82,19 +80,14 @@ def is_figure(tag: str) -> bool:
     return tag.startswith(f"{PREFIX}/") or task.rpartition("/")[2] in (RERANK, RETRIEVE)
 
 
-def _check_measured(runs: Path) -> None:
-    for source, then in read_manifest(runs).inputs.items():
-        if digest(Path(source)) != then:
-            raise MissingInput(
-                runs,
-                got=f"the figures of another {source}",
-                expected="those of what is here",
-                remedy="measure it with `dvc repro`",
-            )
-
-
-def _means(measures: pl.DataFrame) -> Means:
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for (task, ranker), rows in measures.group_by("task", "ranker", maintain_order=True):
-        found.setdefault(str(task), {})[str(ranker)] = means(rows)
-    return found
+def _check_measured(measures: Path) -> None:
+    """What was measured must be what is here: the runs, and the models and texts that they were made of."""
+    for place, then in read_manifest(measures).inputs.items():
+        for source, digest_then in {place: then, **read_manifest(Path(place)).inputs}.items():
+            if digest(Path(source)) != digest_then:
+                raise MissingInput(
+                    place,
+                    got=f"the figures of another {source}",
+                    expected="those of what is here",
+                    remedy="measure it with `dvc repro`",
+                )

@@ -8,9 +8,9 @@ import polars as pl
 
 from distilrank.config.derived import control_of_model
 from distilrank.config.params import Params
+from distilrank.evaluation.measures import Means
 from distilrank.evaluation.significance import non_inferior_p_value, paired_p_value
 from distilrank.evaluation.tasks import is_reranking
-from distilrank.registry.evaluated import Means
 from distilrank.registry.names import Tag
 from distilrank.sections.measuring import Floor, NoWorse, relative_floor
 
@@ -64,7 +64,7 @@ def reaches_floors(params: Params, model: str, means: Means, has_index: bool) ->
     """Each measure that the params name is at its floor or above; in searching, of a model that has an index."""
     control = control_of_model(params, model)
     figures, low = {}, []
-    for task, measure, floor in params.promotion.every_floor():
+    for task, measure, floor in params.promotion.every_floor(params.evaluation.primary):
         if not is_reranking(task) and not has_index:
             continue
         value = means.get(task, {}).get(model, {}).get(measure)

@@ -104,7 +104,7 @@ def _decide(
             *file_decisions,
             was_not_rolled_back(challenger.tags, because),
             reaches_floors(params, model, means_of(client, challenger, asked), has_index),
-            is_no_worse(comparisons, params.promotion.no_worse, because),
+            is_no_worse(comparisons, params.no_worse(), because),
             is_quick_enough(answered, params.promotion),
             is_small_enough(files, params.promotion),
         )
@@ -132,7 +132,7 @@ def _compared(
         measures = _measures(client, params, champion, asked)
     except (CannotBeMeasured, ScoreError, MlflowException, OSError) as fault:
         return f"version {champion.version} cannot be compared with: {redacted(str(fault))}"
-    return compared(own, measures, int(champion.version), params.promotion.no_worse)
+    return compared(own, measures, int(champion.version), params.no_worse())
 
 
 def _figures(client: "MlflowClient", challenger: "ModelVersion") -> tuple[str, pl.DataFrame]:
@@ -151,7 +151,7 @@ def _figures(client: "MlflowClient", challenger: "ModelVersion") -> tuple[str, p
 
 def _measures(client: "MlflowClient", params: Params, version: "ModelVersion", asked: str) -> pl.DataFrame:
     """A champion's, as they were registered in an evaluation, else measured here, and kept."""
-    task = params.promotion.no_worse.task
+    task = params.no_worse().task
     known = measures_of(client, version, asked)
     if known is not None and task in known["task"]:
         return known

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from distilrank.artifacts.files import read_json, write_json
-from distilrank.registry.evaluated import Means
+from distilrank.evaluation.measures import Means
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

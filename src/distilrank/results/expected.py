@@ -1,9 +1,10 @@
-"""Published figures beside those of a run, graded."""
+"""Stated figures beside those of a run, graded."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from distilrank.errors import ParamsError
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of, test_set_of
 from distilrank.sections.measuring import ExpectedFigures
 
@@ -46,6 +47,28 @@ def not_graded(expected: Sequence[ExpectedFigures], collection: str) -> list[str
         f"Not graded, for this collection is {collection}: {_title(one)} on {one.collection} ({one.source})."
         for one in others
     ]
+
+
+def faults(tables: Sequence[GradedTable]) -> Iterator[str]:
+    """A line for each figure that is off, or that nobody measured."""
+    for table in tables:
+        for row in table.rows:
+            told = f"{table.title}, {row.ranker}: stated {row.expected:.3f} ({table.figures.source})"
+            if row.got is None:
+                yield f"{told}, not measured"
+            elif row.grade == "off":
+                yield f"{told}, got {row.got:.3f}: {row.difference:+.3f}, beyond {table.figures.near}"
+
+
+def refuse_none(tables: Sequence[GradedTable], collection: str) -> None:
+    """Raises ParamsError where there is nothing that a run could be held to."""
+    if not tables:
+        raise ParamsError(
+            "params.yaml: report.expected",
+            got=f"no figures for the collection {collection}",
+            expected="some, which a run can be held to",
+            remedy="state those of a run that you trust",
+        )
 
 
 def _title(expected: ExpectedFigures) -> str:

@@ -15,7 +15,6 @@ from distilrank.evaluation.tasks import title_of
 from distilrank.results.by_teacher import Means
 from distilrank.training.history import History
 
-MEASURE = "nDCG@10"
 ADVICE = "docs/troubleshooting.md"
 # A loss whose last fifth is below this share of the fifth before it was still falling.
 _FALLING = 0.95
@@ -23,7 +22,7 @@ _FALLING = 0.95
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A taught student below others in mean nDCG@10; `below` has these by what they are to it, as name and value."""
+    """A taught student below others in the primary measure; `below` has each by what it is to it: name and value."""
 
     title: str
     ranker: str
@@ -58,13 +57,14 @@ def _shortfall(
     params: Params, title: str, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]
 ) -> Shortfall:
     name = distilled_name(*pair)
-    value = scores[name][MEASURE]
+    measure = params.evaluation.primary
+    value = scores[name][measure]
     others = {
         "its control": control_of(params, *pair),
         "what it starts from,": start_of(params, *pair).name,
         "what found its candidates,": params.candidates.first_stage(),
     }
-    known = {what: (other, scores[other][MEASURE]) for what, other in others.items() if other and other in scores}
+    known = {what: (other, scores[other][measure]) for what, other in others.items() if other and other in scores}
     # What is no less to the third decimal, as figures are shown, is not worth a word.
     below = {what: other for what, other in known.items() if round(value, 3) < round(other[1], 3)}
     return Shortfall(title, name, value, below, list(_causes(params, scores, pair, histories)) if below else [])
@@ -72,15 +72,15 @@ def _shortfall(
 
 def _causes(params: Params, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]) -> Iterator[str]:
     """What the figures themselves tell of why."""
-    student, teacher = pair
+    (student, teacher), measure = pair, params.evaluation.primary
     control = control_of(params, student, teacher)
     members = [name for name in params.members(teacher) if name in scores]
-    best = max((scores[name][MEASURE] for name in members), default=None)
-    if best is not None and control and control in scores and best <= scores[control][MEASURE]:
+    best = max((scores[name][measure] for name in members), default=None)
+    if best is not None and control and control in scores and best <= scores[control][measure]:
         trained = params.trained_teachers().keys() >= set(members)
         remedy = "train the teacher longer" if trained else "name another teacher"
         yield f"its teacher {teacher} ({best:.3f}) is no better than the control, so {remedy}"
-    if best is not None and best <= scores[params.candidates.first_stage()][MEASURE]:
+    if best is not None and best <= scores[params.candidates.first_stage()][measure]:
         yield f"its teacher {teacher} ({best:.3f}) is no better than {params.candidates.first_stage()}"
     history = histories.get(distilled_name(*pair))
     if history and _still_falling([loss for _, loss in history.loss]):

@@ -30,10 +30,12 @@ def score_missing(
     each: Each[PairsToScore, ScoredPairs],
     tokens: TokenStore,
     precision: Precision,
-    what: str,
+    whose: str,
     log: Log = lambda _step, _values: None,
 ) -> None:
     """Scores what is planned and not yet stored; `log` is told the speed, by the pairs done, as parts come.
+
+    `whose` scores they are is shown, and named in errors.
 
     Raises ScoreError for a score that is not finite, or a store whose scores are no longer the scorer's.
     """
@@ -51,14 +53,26 @@ def score_missing(
     done = plan.pairs - sum(_rows(part) for part in missing.values())
     speed, began = Speed(), time.perf_counter()
     try:
-        with progress(what, plan.pairs, done) as advance:
+        with progress(f"pairs scored by {whose}", plan.pairs, done) as advance:
             for scored in each(parts()):
+                _refuse_endless(scored, whose)
                 store.add(scored.name, scored.pairs.with_columns(score=pl.Series(scored.scores)))
                 speed.add(len(scored.pairs), scored.tokens, scored.padded_tokens, time.perf_counter() - began)
                 advance(len(scored.pairs), str(speed))
                 log(done + speed.pairs, speed.values())
     finally:
-        store.log({"run": what, "ended": round(time.time()), **speed.values()})
+        store.log({"run": f"pairs scored by {whose}", "ended": round(time.time()), **speed.values()})
+
+
+def _refuse_endless(scored: ScoredPairs, whose: str) -> None:
+    if not (finite := np.isfinite(scored.scores)).all():
+        bad = scored.pairs.row(int(finite.argmin()), named=True)
+        raise ScoreError(
+            f"{whose}: passage '{bad['passage_id']}' of query '{bad['query_id']}'",
+            got=f"the score {scored.scores[finite.argmin()]}",
+            expected="a finite number",
+            remedy="train it again, with a lower learning_rate",
+        )
 
 
 def _check_held(
@@ -75,7 +89,7 @@ def _check_held(
         raise ScoreError(
             store,
             got=f"score {first['score']:.4g} of query '{first['query_id']}' and passage '{first['passage_id']}'",
-            expected=f"{again.scores[far.argmax()]:.4g}, as the teacher scores now",
+            expected=f"{again.scores[far.argmax()]:.4g}, as the ranker scores now",
             remedy="delete the directory, to score anew",
         )
 

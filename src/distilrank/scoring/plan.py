@@ -1,9 +1,10 @@
-"""What is left to score: the pairs of the triples that a store does not hold, in parts of pairs of like length.
+"""What is left to score: the pairs that a store does not hold, in parts of pairs of like length.
 
 A plan is files, so that it takes no more memory than one range of queries, and a killed scoring finds its parts again.
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,25 +15,26 @@ import polars as pl
 from distilrank.artifacts.files import read_json, write_json
 from distilrank.data.query_ranges import QueryRange
 from distilrank.data.tokens import TokenStore
-from distilrank.data.triples import pairs_of
 from distilrank.progress import progress
 from distilrank.scoring.store import IDENTITY, SCHEMA, ScoreStore, digest_of_pairs, texts_digest
 
+PairsOfRange = Callable[[QueryRange], pl.DataFrame]
 PLAN, SAMPLE = "plan.json", "held.parquet"
 # Of what is held already, as many pairs are scored again, to see that the store is still the scorer's.
 _SAMPLE_OF_HELD = 32
 
 
 class KnownPairs:
-    """The pairs of triples as a store knows them: with the digest of their tokens."""
+    """Pairs as a store knows them: with the digest of their tokens."""
 
-    def __init__(self, triples: pl.LazyFrame, tokens: TokenStore) -> None:
-        self._triples, self._tokens = triples, tokens
+    def __init__(self, pairs: PairsOfRange, tokens: TokenStore) -> None:
+        """`pairs` gives those of a range of queries (query_id, passage_id), each once, in the order of their ids."""
+        self._pairs, self._tokens = pairs, tokens
         self._queries, self._passages = tokens.queries.digests(), tokens.passages.digests()
 
     def of(self, queries: QueryRange) -> pl.DataFrame:
         """The pairs (query_id, passage_id, texts) of a range, each once, and their `length` in tokens."""
-        pairs = pairs_of(queries.of(self._triples))
+        pairs = self._pairs(queries)
         query_rows = self._tokens.query_rows(pairs["query_id"])
         passage_rows = self._tokens.passage_rows(pairs["passage_id"])
         lengths = self._tokens.queries.lengths(query_rows) + self._tokens.passages.lengths(passage_rows)

@@ -35,16 +35,25 @@ def write_scores(directory: Path, known: KnownPairs, ranges: list[QueryRange], s
     """
     total = 0
     for number, queries in enumerate(ranges):
-        pairs = known.of(queries).select(list(IDENTITY))
-        scores = pairs.join(store.scores(queries), on=list(IDENTITY), how="left", maintain_order="left")
-        missing = scores["score"].null_count()
-        if missing or len(scores) != len(pairs):
-            raise ScoreError(
-                store.directory,
-                got=f"{len(scores)} scores, {missing} of the pairs without one",
-                expected=f"{len(pairs)} scores, one a pair",
-                remedy="delete the directory, to score anew",
-            )
+        scores = stored_scores(known, queries, store)
         write_part(scores, directory, number)
         total += len(scores)
     return total
+
+
+def stored_scores(known: KnownPairs, queries: QueryRange, store: ScoreStore) -> pl.DataFrame:
+    """The pairs of a range with their scores (query_id, passage_id, score), float32.
+
+    Raises ScoreError unless each pair has exactly one.
+    """
+    pairs = known.of(queries).select(list(IDENTITY))
+    scores = pairs.join(store.scores(queries), on=list(IDENTITY), how="left", maintain_order="left")
+    missing = scores["score"].null_count()
+    if missing or len(scores) != len(pairs):
+        raise ScoreError(
+            store.directory,
+            got=f"{len(scores)} scores, {missing} of the pairs without one",
+            expected=f"{len(pairs)} scores, one per pair",
+            remedy="delete the directory, to score anew",
+        )
+    return scores.select(*KEY, "score")

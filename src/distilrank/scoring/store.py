@@ -65,7 +65,7 @@ class ScoreStore:
         fingerprint = fingerprint_of(scorer)
         directory = root / fingerprint
         directory.mkdir(parents=True, exist_ok=True)
-        with alone_in(directory, f"{directory}: waiting for another scoring by the same teacher"):
+        with alone_in(directory, f"{directory}: waiting for another scoring by the same ranker"):
             store = cls(directory, fingerprint)
             try:
                 yield store
@@ -81,8 +81,7 @@ class ScoreStore:
         return pairs_digest in self._parts
 
     def add(self, pairs_digest: str, scored: pl.DataFrame) -> None:
-        """Writes a part, whole or not at all. Raises ScoreError for a score that is not finite."""
-        _refuse_endless(scored)
+        """Writes a part of finite scores, whole or not at all."""
         temporary = self.directory / f"{pairs_digest}.partial"
         scored.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).write_parquet(
             temporary, metadata={"fingerprint": self.fingerprint}
@@ -150,17 +149,6 @@ def _whole(part: Path, content: str) -> bool:
 def _rows(part: Path) -> int:
     count: int = pl.scan_parquet(part).select(pl.len()).collect().item()
     return count
-
-
-def _refuse_endless(scored: pl.DataFrame) -> None:
-    if not scored["score"].is_finite().all():
-        bad = scored.filter(~pl.col("score").is_finite()).row(0, named=True)
-        raise ScoreError(
-            "teacher",
-            got=f"score {bad['score']} for query '{bad['query_id']}' and passage '{bad['passage_id']}'",
-            expected="finite scores",
-            remedy="train the teacher again, with a lower learning rate",
-        )
 
 
 def _not_trusted(file: Path, got: str, expected: str) -> ScoreError:

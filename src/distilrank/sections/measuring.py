@@ -1,15 +1,17 @@
 """The sections of params.yaml on measuring: the evaluation, the latency, the report, and what a champion must reach."""
 
 import re
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section, SplitName
+from distilrank.sections.measures import DEFAULT_MEASURES, PRIMARY, Measure, PrimaryOrMeasure, tells_apart
+from distilrank.sections.training import Precision
 
-Measure = Literal["nDCG@10", "MRR@10", "MAP", "Recall@20", "Recall@100", "Recall@1000"]
-MEASURES: tuple[Measure, ...] = get_args(Measure)
 Relevance = Annotated[int, Field(ge=1)]
+Relevances = Relevance | dict[SplitName, Relevance]
+RerankedDepth = Annotated[int, Field(ge=10)]
 # A figure of a ranker in the same evaluation, with or without an amount: `bm25 + .02`. The ranker `control` is the
 # model's own control.
 RELATIVE_FLOOR = re.compile(r"(?P<ranker>[A-Za-z0-9][\w~-]*)(?: (?P<sign>[+-]) (?P<amount>\d*\.?\d+))?")
@@ -19,14 +21,35 @@ Floor = float | Annotated[str, Field(pattern=f"^{RELATIVE_FLOOR.pattern}$")]
 class Evaluation(Section):
     """What is measured on the test queries."""
 
-    depth: int = Field(ge=10, default=20)
+    depth: RerankedDepth = 20
     """Candidates per query that are re-ranked, at most `candidates.depth`."""
 
-    minimum_relevance: Relevance | dict[SplitName, Relevance] = 1
-    """What counts as relevant for MRR, MAP and recall: in all test sets, or in each by its name."""
+    measures: Annotated[list[Measure], Field(min_length=1)] = Field(default=DEFAULT_MEASURES)
+    """What is measured, by names of ir-measures. Rankers are compared by the first, the primary measure."""
+
+    minimum_relevance: Relevances = 1
+    """What counts as relevant for measures that name no `rel`: in all test sets, or in each by its name."""
+
+    precision: Precision = "float32"
+    """Of the matrix products by which test pairs are scored, and passages encoded that have no index."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
     """Tasks at which the backbone and the students' starts are measured too."""
+
+    @property
+    def primary(self) -> str:
+        return self.measures[0]
+
+    @model_validator(mode="after")
+    def begins_with_what_tells_rankers_apart(self) -> Self:
+        if twice := sorted({name for name in self.measures if self.measures.count(name) > 1}):
+            raise ValueError(f"measures has {twice} more than once: name each once")
+        if not tells_apart(self.primary, self.depth):
+            raise ValueError(
+                f"measures begins with {self.primary}, which is the same for every order of the {self.depth} passages "
+                "that are re-ranked: name another first"
+            )
+        return self
 
     @model_validator(mode="after")
     def searches_with_what_it_re_ranks_with(self) -> Self:
@@ -46,7 +69,7 @@ class Latency(Section):
 
 
 class ExpectedFigures(Section):
-    """Published means of one measure; a run's figures are within their seed noise, near them, or off."""
+    """Stated means of one measure; a run's figures are within their seed noise, near them, or off."""
 
     collection: str = Field(min_length=1)
     """The name that its versions in the registry begin with. A run on another is not graded."""
@@ -61,7 +84,7 @@ class ExpectedFigures(Section):
     """What the figures are."""
 
     source: str
-    """Where they are published."""
+    """Where they are from."""
 
     seed_noise: float = Field(gt=0)
     """How far off a figure may be by seeds alone."""
@@ -70,7 +93,7 @@ class ExpectedFigures(Section):
     """How far off a figure may be to count as near: `seed_noise` or more."""
 
     figures: Annotated[dict[str, float], Field(min_length=1)]
-    """The means, by the name of a ranker in the results."""
+    """The means, by the name of a ranker in the results. Of a ranker that is not there: not measured."""
 
     @model_validator(mode="after")
     def near_is_beyond_noise(self) -> Self:
@@ -85,7 +108,7 @@ class NoWorse(Section):
     task: str = "rerank"
     """rerank or retrieve; behind a test set and a slash where there are several."""
 
-    measure: Measure = "nDCG@10"
+    measure: PrimaryOrMeasure = PRIMARY
     """What is compared, query by query."""
 
     margin: float = Field(gt=0, default=0.01)
@@ -98,8 +121,8 @@ class NoWorse(Section):
 class Promotion(Section):
     """What a challenger must be to become champion: `distilrank promote`."""
 
-    floors: dict[str, dict[Measure, Floor | list[Floor]]] = Field(
-        default={"rerank": {"nDCG@10": ["bm25", "control"]}, "retrieve": {"nDCG@10": ["bm25", "control"]}}
+    floors: dict[str, dict[PrimaryOrMeasure, Floor | list[Floor]]] = Field(
+        default={"rerank": {PRIMARY: ["bm25", "control"]}, "retrieve": {PRIMARY: ["bm25", "control"]}}
     )
     """By task and measure: a number, or a ranker's figure (`bm25`, `bm25 + .02`); `control` is the model's own control.
     Those for searching hold for models that have an index."""
@@ -113,10 +136,10 @@ class Promotion(Section):
     megabytes: float = Field(gt=0, default=200)
     """Of model and index, at most."""
 
-    def every_floor(self) -> list[tuple[str, Measure, Floor]]:
+    def every_floor(self, primary: str) -> list[tuple[str, str, Floor]]:
         """By task and measure."""
         return [
-            (task, measure, floor)
+            (task, primary if measure == PRIMARY else measure, floor)
             for task, measures in self.floors.items()
             for measure, given in measures.items()
             for floor in (given if isinstance(given, list) else [given])
@@ -136,4 +159,4 @@ class Report(Section):
     """Queries that are shown with what rankers found."""
 
     expected: list[ExpectedFigures] = Field(default=[])
-    """Published figures, by which a run is graded."""
+    """Stated figures, by which a run is graded: `distilrank check-results` fails where one is off or not measured."""

@@ -5,11 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section
+from distilrank.sections.measures import Measure
 
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
-Schedule = Literal["linear", "cosine", "constant"]
+Schedule = Literal["linear", "cosine", "constant", "plateau"]
 
 
 class Lora(Section):
@@ -38,6 +39,16 @@ class Batches(Section):
     margin_bins: Annotated[int, Field(ge=1)] | None = 10
     """Bins of the teacher's margins, between the lowest and the highest of a query: of these a query's triple is drawn
     evenly. null, or without a teacher: it is any of the query's."""
+
+
+class Plateau(Section):
+    """How the rate falls where validations bring no gain."""
+
+    patience: int = Field(ge=0, default=15)
+    """So many validations in a row may be no better than the best; after one more, the rate falls."""
+
+    factor: float = Field(gt=0, lt=1, default=0.25)
+    """What the rate is multiplied by."""
 
 
 class Training(Section):
@@ -73,7 +84,11 @@ class Training(Section):
     """Share of the steps in which the rate rises."""
 
     schedule: Schedule = "linear"
-    """How the rate falls after the warm-up: along a line or a cosine to 0, or not at all."""
+    """How the rate falls after the warm-up: along a line or a cosine to 0, or not at all; or, without a warm-up, where
+    validations bring no gain (`plateau`)."""
+
+    plateau: Plateau = Plateau()
+    """Of the schedule `plateau`. The defaults are those of matchmaker, by the authors of arXiv 2010.02666."""
 
     weight_decay: float = Field(ge=0, lt=1, default=0.0)
     """AdamW's, of all weights but biases and norms."""
@@ -110,6 +125,12 @@ class Training(Section):
         return self
 
     @model_validator(mode="after")
+    def a_plateau_has_no_warm_up(self) -> Self:
+        if self.schedule == "plateau" and self.warmup_share:
+            raise ValueError(f"warmup_share is {self.warmup_share}: set 0, since the schedule plateau has no warm-up")
+        return self
+
+    @model_validator(mode="after")
     def patience_can_run_out(self) -> Self:
         validations = self.steps // self.validate_every
         # The first validation is the best so far, and after the last there is nothing to end.
@@ -122,7 +143,10 @@ class Training(Section):
 
 
 class Validation(Section):
-    """What chooses the step that is kept: nDCG@10 on dev queries, the mean of re-ranking and, if dense, searching."""
+    """What chooses the step that is kept: a measure on dev queries, the mean of re-ranking and, if dense, searching."""
+
+    measure: Measure = "nDCG@10"
+    """By its name in ir-measures; relevant is what has a grade of 1 or more."""
 
     queries: int = Field(ge=1, default=100)
     """Dev queries, drawn; all where there are fewer."""

@@ -1,113 +1,77 @@
-"""evaluate: every ranker on the test queries, re-ranking candidates and, with an index, searching all passages."""
+"""evaluate: a ranker on a test collection, re-ranking candidates and, where it can, searching all passages.
 
-from collections.abc import Iterator, Mapping
+Whatever its score store holds is not scored again. In memory stands one range of queries at a time.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 
 from distilrank.artifacts import layout
-from distilrank.artifacts.directories import whole_directory
-from distilrank.artifacts.files import built, write_json
+from distilrank.artifacts.directories import Draft, whole_directory
 from distilrank.artifacts.manifest import digest, read_manifest
-from distilrank.config.derived import (
-    index_names,
-    measures_of,
-    model_names,
-    ranker_names,
-    searched_without_index,
-    seeded_names,
-    tokens_of,
-)
+from distilrank.artifacts.work import work_directory
+from distilrank.config.derived import evaluated, measured_names, measured_on, searched_by_index, tokens_of
 from distilrank.config.params import Params
-from distilrank.data.collection import Collection
-from distilrank.data.runs import top, write_trec
-from distilrank.data.tokenizer import TextTokenizer
-from distilrank.data.tokens import TokenStore
-from distilrank.errors import CollectionError, MissingInput
-from distilrank.evaluation.measures import means, measure
-from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
-from distilrank.model import Model
+from distilrank.data.qrels import write_qrels
+from distilrank.data.query_ranges import QueryRange
+from distilrank.data.runs import add_trec
+from distilrank.errors import InputError, MissingInput
 from distilrank.progress import progress
-from distilrank.rankers.base import Ranker
-from distilrank.rankers.loading import load_ranker
-from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vectors import passage_vectors
-from distilrank.stages.untrained import untrained
-
-Run = tuple[str, str, pl.DataFrame]
-Metrics = dict[str, dict[str, dict[str, float]]]
+from distilrank.stages.rankings import Rankings, RunOf
+from distilrank.stages.test_collection import TestCollection
 
 
-def evaluate(params: Params) -> Metrics:
-    """Returns what it writes to metrics.json: the mean by task and ranker of each measure that tells rankers apart.
+def evaluate(params: Params, ranker: str, on: str) -> None:
+    """Writes evaluation/runs/<on>/<ranker>/: runs in TREC form and measures.parquet, (task, query_id, measure, value).
 
-    Raises CollectionError where there are no test queries, MissingInput, and ScoreError for a score that has no rank.
+    Raises InputError for a ranker or collection that the params do not name, MissingInput, CollectionError, and
+    ScoreError for a score that has no rank.
     """
-    collection = Collection.read(layout.COLLECTION)
-    stores = {name: tokens_of(params, name) for name in (*ranker_names(params), *seeded_names(params))}
-    qrels, sets = collection.test_qrels(), collection.test_sets()
-    if not sets:
-        raise CollectionError(
-            layout.COLLECTION, got="no test queries", expected="some", remedy="name a test set in collection.splits"
-        )
-    relevance = {name: params.minimum_relevance(name) for name in sets}
-    every = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
-    candidates = every.join(qrels.lazy(), on="query_id", how="semi").collect()
-    models = [layout.MODELS / name for name in (*model_names(params), *seeded_names(params))]
-    indexes = [_index_of(layout.MODELS / name) for name in index_names(params)]
-    inputs = [
-        layout.COLLECTION,
-        *dict.fromkeys([layout.TOKENS, *stores.values()]),
-        layout.CANDIDATES,
-        *models,
-        *indexes,
-    ]
-    metrics: Metrics = {}
-    tables = []
-    with whole_directory(layout.RUNS, "distilrank evaluate", params.evaluation.model_dump(), inputs) as draft:
-        for ranker, kind, run in _runs(params, stores, qrels, candidates):
-            write_trec(run, draft.path / layout.run_of(ranker, kind).name, ranker)
-            for name in sets:
-                task, judged = task_of(name, kind, sets), collection.qrels_of(name)
-                values = measure(run.join(judged, on="query_id", how="semi"), judged, relevance[name]).filter(
-                    pl.col("measure").is_in(measures_of(params, kind))
-                )
-                tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
-                metrics.setdefault(task, {})[ranker] = means(values)
-            draft.counts[f"{ranker} {kind} passages"] = len(run)
+    if (on, ranker) not in (known := evaluated(params)):
+        names = ", ".join(name for place, name in known if place == on) or f"on {layout.OWN}"
+        raise InputError("evaluate", got=f"{ranker} on {on}", expected=f"one of {names}", remedy="name one of these")
+    test, used = TestCollection.read(params, on), params.evaluation.model_dump()
+    ranges = test.ranges(params.scoring.pairs_at_once)
+    inputs = _inputs(params, ranker, on)
+    with (
+        work_directory(f"evaluate-{on}-{ranker}", "evaluate", used, inputs) as work,
+        whole_directory(layout.runs_of(ranker, on), f"distilrank evaluate {ranker} {on}", used, inputs) as draft,
+        closing(Rankings(params, ranker, test, ranges, work).runs()) as runs,
+    ):
+        tables = [table for kind, run_of in runs for table in _written(draft, ranker, kind, run_of, test, ranges)]
         pl.concat(tables).write_parquet(draft.path / layout.MEASURES.name)
-        draft.counts["queries"] = qrels["query_id"].n_unique()
-    write_json(layout.METRICS, metrics)
-    return metrics
+        draft.counts["queries"] = len(test.query_ids)
+        if ranker == measured_on(params, on).candidates.first_stage():
+            write_qrels(test.collection, draft.path)
 
 
-def _runs(params: Params, stores: Mapping[str, Path], qrels: pl.DataFrame, candidates: pl.DataFrame) -> Iterator[Run]:
-    """Runs by ranker and kind of task: the candidates themselves, then each ranker's, trained or not.
-
-    `stores` has the tokens that each ranker reads.
-    """
-    best = top(candidates, params.evaluation.depth)
-    yield params.candidates.first_stage(), RERANK, best
-    yield params.candidates.first_stage(), RETRIEVE, candidates
-    begun, query_ids = untrained(params), qrels["query_id"].unique().sort()
-    for name, store in stores.items():
-        tokens = TokenStore.open(store)
-        ranker = begun[name]() if name in begun else load_ranker(layout.MODELS / name)
-        model = Model(ranker, TextTokenizer(store), _index(params, name, ranker, tokens))
-        with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
-            yield name, RERANK, model.rerank(tokens, best, advance)
-        if model.index:
-            depth, apart = params.candidates.depth, params.collection.exclude_identical_ids
-            yield name, RETRIEVE, model.retrieve(tokens, query_ids, depth, apart)
+def _inputs(params: Params, ranker: str, on: str) -> list[Path]:
+    places = layout.places_of(on)
+    own = [places.collection, places.candidates]
+    if ranker == measured_on(params, on).candidates.first_stage():
+        return own
+    model = [layout.MODELS / ranker] if ranker in measured_names(params) else []
+    index = [_index_of(layout.MODELS / ranker)] if ranker in searched_by_index(params, on) else []
+    return [*own, tokens_of(params, ranker, on), *model, *index]
 
 
-def _index(params: Params, name: str, ranker: Ranker, tokens: TokenStore) -> DenseIndex | None:
-    """What a ranker searches, if it does: its index, or exact vectors made for once."""
-    if name in index_names(params):
-        return DenseIndex.read(layout.INDEXES / name)
-    if name in searched_without_index(params):
-        return DenseIndex.build(passage_vectors(ranker, tokens.texts, name), tokens.passage_ids)
-    return None
+def _written(
+    draft: Draft, ranker: str, kind: str, run_of: RunOf, test: TestCollection, ranges: list[QueryRange]
+) -> Iterator[pl.DataFrame]:
+    """Writes a run, range by range, and gives its measures."""
+    with (
+        (draft.path / layout.run_of(ranker, kind).name).open("wb") as file,
+        progress(f"queries measured, {ranker} by {kind}", len(test.query_ids)) as advance,
+    ):
+        for queries in ranges:
+            run = run_of(queries)
+            add_trec(run, file, ranker)
+            draft.counts[f"{kind} passages"] = draft.counts.get(f"{kind} passages", 0) + len(run)
+            yield from test.measured(kind, run, queries)
+            advance(len(test.queries(queries)))
 
 
 def _index_of(model: Path) -> Path:

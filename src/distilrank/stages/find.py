@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.work import work_directory
 from distilrank.config.derived import index_names, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
@@ -21,7 +23,7 @@ from distilrank.model import Model
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vectors import passage_vectors
+from distilrank.retrieval.vector_file import passage_vectors
 from distilrank.sections.base import FileElsewhere
 from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.sections.mining import MinedTriples
@@ -44,8 +46,11 @@ def find(params: Params, triples: str, name: str) -> None:
     inputs = [layout.COLLECTION, *_places_of_model(params, section, name)]
     first, last = section.ranks
     made_by = f"distilrank find {triples} {name}"
-    with whole_directory(layout.FOUND / triples / name, made_by, used, inputs) as draft:
-        runs = _runs(params, collection, queries, source, last)
+    with (
+        work_directory(f"find-{triples}-{name}", "find", used, inputs) as work,
+        whole_directory(layout.FOUND / triples / name, made_by, used, inputs) as draft,
+    ):
+        runs = _runs(params, collection, queries, source, last, work)
         file = draft.path / FOUND
         write_ranked((run.filter(pl.col("rank").is_between(first, last)) for run in runs), file)
         told = pl.scan_parquet(file).select(found=pl.len(), queries=pl.col("query_id").n_unique())
@@ -73,7 +78,7 @@ def _places_of_model(params: Params, section: MinedTriples, name: str) -> list[P
 
 
 def _runs(
-    params: Params, collection: Collection, queries: pl.DataFrame, source: str | FileElsewhere, depth: int
+    params: Params, collection: Collection, queries: pl.DataFrame, source: str | FileElsewhere, depth: int, work: Path
 ) -> Iterator[pl.DataFrame]:
     """The best `depth` passages of the queries, of some queries at a time."""
     apart = params.collection.exclude_identical_ids
@@ -89,7 +94,7 @@ def _runs(
             )
         yield ranked(of_training)
         return
-    search = _by_bm25(params, collection, depth) if source == LEXICAL else _by_model(params, source, depth)
+    search = _by_bm25(params, collection, depth) if source == LEXICAL else _by_model(params, source, depth, work)
     with progress(f"queries searched by {source}", len(queries)) as advance:
         for some in queries.iter_slices(_QUERIES_AT_ONCE):
             yield ranked(search(some))
@@ -107,10 +112,13 @@ def _by_bm25(params: Params, collection: Collection, depth: int) -> Search:
     return search
 
 
-def _by_model(params: Params, name: str, depth: int) -> Search:
+def _by_model(params: Params, name: str, depth: int, work: Path) -> Search:
     """By its index, or by exact vectors where it has none."""
     tokens = TokenStore.open(tokens_of(params, name))
     model = Model.load(layout.MODELS / name, layout.INDEXES / name if name in index_names(params) else None)
-    model.index = model.index or DenseIndex.build(passage_vectors(model.ranker, tokens.texts, name), tokens.passage_ids)
+    if model.index is None:
+        rows = np.arange(len(tokens.passage_ids))
+        vectors = passage_vectors(model.ranker, tokens.texts, rows, work / "vectors", name)
+        model.index = DenseIndex.build(vectors, tokens.passage_ids)
     apart = params.collection.exclude_identical_ids
     return lambda queries: model.retrieve(tokens, queries["query_id"], depth, apart)

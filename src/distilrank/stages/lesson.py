@@ -76,7 +76,9 @@ def task_of(params: Params, section: Teacher | Student, lesson: Lesson, origin: 
     begin = partial(begun, params, section, origin, store)
     in_batch = _in_batch(params, lesson.in_batch) if lesson.in_batch else None
     vectors = partial(_query_vectors, params, section.backbone or params.backbone, store)
-    return TrainingTask(begin, section.training, lesson.loss, dataset, validate, in_batch, vectors)
+    return TrainingTask(
+        begin, section.training, lesson.loss, dataset, validate, in_batch, vectors, params.validation.measure
+    )
 
 
 def _known_positives(rows: TripleRows, collection: Collection, tokens: TokenStore) -> Positives:

@@ -18,7 +18,7 @@ from distilrank.data.mining import Scorer, mine_triples
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.run_tables import FOUND
 from distilrank.data.tokens import TokenStore
-from distilrank.data.triples import TRIPLES, UNLABELLED
+from distilrank.data.triples import TRIPLES, UNLABELLED, pairs_by_range
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.missing import score_missing
 from distilrank.scoring.parts import begin_scoring
@@ -75,11 +75,12 @@ def _scorer(params: Params, name: str, teacher: str, inputs: list[Path], track: 
     ):
 
         def scores_of(triples: pl.DataFrame) -> pl.DataFrame:
-            ranges, known = query_ranges(triples.lazy(), section.pairs_at_once), KnownPairs(triples.lazy(), tokens)
+            ranges = query_ranges(triples.lazy(), section.pairs_at_once)
+            known = KnownPairs(pairs_by_range(triples.lazy()), tokens)
             # Of the same draws in the same order, a killed mining finds its plans again.
             place = work / f"draws-{next(numbers)}"
             plan = Plan.made(place / "plan", known, ranges, store, section.pairs_per_part)
-            score_missing(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
+            score_missing(store, plan, each, tokens, section.precision, teacher, record.log)
             scores = place / "scores"
             scores.mkdir(exist_ok=True)
             write_scores(scores, known, ranges, store)

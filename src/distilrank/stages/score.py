@@ -10,6 +10,7 @@ from distilrank.config.derived import tokens_of
 from distilrank.config.params import Params
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.tokens import TokenStore
+from distilrank.data.triples import pairs_by_range
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.missing import score_missing
 from distilrank.scoring.parts import begin_scoring
@@ -37,14 +38,14 @@ def score(params: Params, teacher: str, triples: str, track: Track) -> None:
     used = section.model_dump() | {"teacher": teacher, "fingerprint": fingerprint_of(scorer)}
     inputs = [store_of_tokens, directory, model]
     ranges = query_ranges(pairs, section.pairs_at_once)
-    known = KnownPairs(pairs, tokens)
+    known = KnownPairs(pairs_by_range(pairs), tokens)
     name = f"score-{triples}-{teacher}"
 
     # The store first: a second run of the same teacher waits there, until all is written.
     with ScoreStore.opened(scorer) as store, work_directory(name, "score", used, inputs) as work:
         plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
         with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
-            score_missing(store, plan, each, tokens, section.precision, f"pairs scored by {teacher}", record.log)
+            score_missing(store, plan, each, tokens, section.precision, teacher, record.log)
         with whole_directory(scores, f"distilrank score {teacher} {triples}", used, inputs) as draft:
             draft.counts["scores"] = write_scores(draft.path, known, ranges, store)
         scored = scan_scores(scores)

@@ -7,9 +7,9 @@ Point = tuple[int, float]
 
 @dataclass(frozen=True)
 class History:
-    """Curves as (step, value): the loss; nDCG@10 on dev queries by kind of task, and their mean, by which a step was
-    chosen; and that step, whose weights were kept. Then the mean margins of the `student` and, where there is one, of
-    its `teacher`; the gradient's norm before it is cut; and the share of padding in what was encoded.
+    """Curves as (step, value): the loss; validation by kind of task, and the mean, by which a step was chosen; and
+    that step, whose weights were kept. Then the mean margins of the `student` and, where there is one, of its
+    `teacher`; the gradient's norm before it is cut; and the share of padding in what was encoded.
 
     Each ranker re-ranks (`rerank`); a dense one searches a sample of passages as well (`retrieve`). What differs from
     run to run, such as speed, is in no output, and so not here.

@@ -24,11 +24,11 @@ from distilrank.training.order import find_topics, order_of
 from distilrank.training.processes import ALONE, Processes
 from distilrank.training.trainer import (
     EVAL,
-    SELECTION,
     Observer,
     RankerTrainer,
     TrainingTask,
     Watch,
+    selection,
     training_arguments,
     validated,
 )
@@ -54,7 +54,7 @@ def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = 
             raise
     else:
         among.tell("")
-    return _trained(task, of_step(work, state.best_global_step)), _history(state)
+    return _trained(task, of_step(work, state.best_global_step)), _history(state, task.measure)
 
 
 def _trained(task: TrainingTask, checkpoint: Path) -> Ranker:
@@ -118,16 +118,16 @@ def _has_ended(state: TrainerState) -> bool:
     return bool(callbacks["TrainerControl"]["args"]["should_training_stop"])
 
 
-def _history(state: TrainerState) -> History:
+def _history(state: TrainerState, measure: str) -> History:
     def curve(key: str) -> list[tuple[int, float]]:
         return [(int(entry["step"]), float(entry[key])) for entry in state.log_history if key in entry]
 
-    by_kind = {kind: curve(f"{EVAL}{validated(kind)}") for kind in (RERANK, RETRIEVE)}
+    by_kind = {kind: curve(f"{EVAL}{validated(kind, measure)}") for kind in (RERANK, RETRIEVE)}
     margins = {whose: curve(name) for whose, name in MARGINS.items()}
     return History(
         curve("loss"),
         {kind: points for kind, points in by_kind.items() if points},
-        curve(f"{EVAL}{SELECTION}"),
+        curve(f"{EVAL}{selection(measure)}"),
         int(state.best_global_step or state.global_step),
         {whose: points for whose, points in margins.items() if points},
         curve(GRADIENT_NORM),

@@ -38,17 +38,20 @@ from distilrank.training.step import Computed, Step, scores_alone
 
 # Told of figures as they come: {"loss": ..., "padding": ...}, or a validation's: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]
-# What chooses the step that is kept: the mean of the validation's figures.
-SELECTION = "dev/nDCG@10"
 EVAL = "eval_"  # how Trainer has a validation's figures begin
 _CURVE_POINTS = 50
 # What Trainer calls them.
-_SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+_SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "constant": "constant_with_warmup",
+    "plateau": "reduce_lr_on_plateau",
+}
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What is trained, from which triples, by which loss; `validate` gives a ranker's nDCG@10 by kind of task.
+    """What is trained, from which triples, by which loss; `validate` gives a ranker's mean `measure` by kind of task.
 
     Where several processes train, each of them validates its share. `in_batch` is learned beside the loss. `vectors`
     are those of queries, by which they fall into topics where the params ask for that.
@@ -61,6 +64,7 @@ class TrainingTask:
     validate: Callable[[Ranker, Processes], Mapping[str, float]]
     in_batch: InBatchLesson | None = None
     vectors: Callable[[Rows], Vectors] | None = None
+    measure: str = "nDCG@10"
 
 
 class RankerTrainer(Trainer):
@@ -79,6 +83,7 @@ class RankerTrainer(Trainer):
             add_adapters(self.ranker, task.params.lora)
         self._objective = Objective(task.loss, task.in_batch)
         self._teacher = task.in_batch.load() if task.in_batch else None
+        arguments.metric_for_best_model = selection(task.measure)
         # Trainer wants a data set to validate on, though `evaluate` has the task's own.
         super().__init__(
             model=self.ranker,
@@ -154,7 +159,8 @@ class RankerTrainer(Trainer):
         self.ranker.train(False)
         with self._figures.validating():
             by_kind = self.task.validate(self.ranker, self._among)
-        figures = {SELECTION: fmean(by_kind.values()), **{validated(kind): by_kind[kind] for kind in by_kind}}
+        figures = {selection(self.task.measure): fmean(by_kind.values())}
+        figures |= {validated(kind, self.task.measure): value for kind, value in by_kind.items()}
         figures[VALIDATION_SHARE] = self._figures.validation_share()
         metrics = {f"{EVAL}{name}": value for name, value in figures.items()}
         self.log(metrics)
@@ -190,6 +196,11 @@ def _tokens_together(params: Training, device: torch.device) -> int:
     return params.tokens_together or (1_000 if device.type == "cpu" else 16_384)
 
 
+def _plateau(params: Training) -> dict[str, Any]:
+    """What torch's ReduceLROnPlateau calls it; what is a gain is as for early stopping."""
+    return {"mode": "max", "threshold": 0.0, **params.plateau.model_dump()}
+
+
 def training_arguments(params: Training, work: Path, device: torch.device) -> TrainingArguments:
     """What Trainer calls the params."""
     # A divisor of the steps between checkpoints: a loss is then never the mean over an interruption.
@@ -202,6 +213,7 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
         learning_rate=params.learning_rate,
         warmup_steps=round(params.warmup_share * params.steps),
         lr_scheduler_type=_SCHEDULES[params.schedule],
+        lr_scheduler_kwargs=_plateau(params) if params.schedule == "plateau" else None,
         gradient_accumulation_steps=params.accumulate,
         max_grad_norm=params.max_gradient_norm or 0.0,
         seed=params.seed,
@@ -209,7 +221,6 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
         eval_steps=params.validate_every,
         save_strategy="steps",
         save_steps=params.validate_every,
-        metric_for_best_model=SELECTION,
         greater_is_better=True,
         restore_callback_states_from_checkpoint=True,
         logging_steps=logging_steps,
@@ -230,6 +241,11 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
     return arguments
 
 
-def validated(kind: str) -> str:
+def selection(measure: str) -> str:
+    """The name of what chooses the step that is kept: the mean of the validation's figures."""
+    return f"dev/{measure}"
+
+
+def validated(kind: str, measure: str) -> str:
     """The name of a validation's figure, as test sets have theirs: dev/rerank/nDCG@10."""
-    return f"dev/{kind}/nDCG@10"
+    return f"dev/{kind}/{measure}"

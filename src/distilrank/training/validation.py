@@ -1,4 +1,4 @@
-"""Validation while training: nDCG@10 on dev queries, by re-ranking and, if the ranker is dense, by searching."""
+"""Validation while training: a measure on dev queries, by re-ranking and, if the ranker is dense, by searching."""
 
 import numpy as np
 import polars as pl
@@ -10,21 +10,18 @@ from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
-from distilrank.rankers.base import Encoded, Ranker, TokenBatch
-from distilrank.rankers.precision import autocast
+from distilrank.rankers.base import Ranker
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors
 from distilrank.scoring.pairs import rerank
+from distilrank.sections.measures import cutoff_of
 from distilrank.sections.training import Precision, Validation
 from distilrank.training.processes import ALONE, Processes
 
-# nDCG@10 looks no further.
-_DEPTH_OF_SEARCH = 10
-
 
 class DevValidation:
-    """Called with a ranker, gives its mean nDCG@10 on the sample by kind of task: {"rerank": .7, "retrieve": .6}.
+    """Called with a ranker, gives its mean `measure` on the sample by kind of task: {"rerank": .7, "retrieve": .6}.
 
     Only a dense ranker searches: one that encodes each text as one vector. The samples are the same for every model,
     whatever its seed, so that their curves can be compared. It computes in the training's precision. Each of several
@@ -49,6 +46,7 @@ class DevValidation:
             )
         sample = dev[_draw(len(dev), params.queries)]
         self._tokens, self._precision = tokens, precision
+        self._measure, self._depth_of_search = params.measure, cutoff_of(params.measure, params.depth)
         self._query_ids = sample["query_id"]
         self._qrels = collection.qrels_of(DEV).join(sample, on="query_id", how="semi")
         best = candidates.filter(pl.col("rank") <= params.depth)
@@ -62,7 +60,7 @@ class DevValidation:
             runs = self._by_vectors(ranker, queries, candidates, among)
         else:
             runs = {RERANK: rerank(ranker, self._tokens, candidates, self._precision)}
-        return {kind: self._ndcg(run, queries, among) for kind, run in runs.items()}
+        return {kind: self._effectiveness(run, queries, among) for kind, run in runs.items()}
 
     def _passages_to_search(self, drawn: int) -> pl.Series:
         relevant = self._qrels.filter(pl.col("relevance") > 0)["passage_id"]
@@ -85,20 +83,17 @@ class DevValidation:
         runs = {RERANK: rerank_stored(ranker, queries, of_queries, stored, candidates)}
         if self._searched is not None:
             searched = DenseIndex.build(stored.vectors(self._searched), self._searched)
-            runs[RETRIEVE] = searched.search(queries, of_queries, _DEPTH_OF_SEARCH)
+            runs[RETRIEVE] = searched.search(queries, of_queries, self._depth_of_search)
         return runs
 
     def _vectors(self, ranker: Ranker, encode: Encode, texts: RaggedIds, rows: Rows) -> Vectors:
-        def encoded(batch: TokenBatch) -> Encoded:
-            with autocast(self._precision, batch.ids.device):
-                return encode(batch)
+        pad = self._tokens.special_tokens.pad
+        return encode_vectors(encode, texts, rows, pad, ranker.device, precision=self._precision)
 
-        return encode_vectors(encoded, texts, rows, self._tokens.special_tokens.pad, ranker.device)
-
-    def _ndcg(self, run: pl.DataFrame, queries: pl.Series, among: Processes) -> float:
+    def _effectiveness(self, run: pl.DataFrame, queries: pl.Series, among: Processes) -> float:
         """The mean over the queries of all processes that have qrels."""
         qrels = self._qrels.filter(pl.col("query_id").is_in(queries.implode()))
-        values = measure(run, qrels).filter(pl.col("measure") == "nDCG@10")["value"]
+        values = measure(run, qrels, measures=[self._measure])["value"]
         return among.mean(float(values.sum()), len(values))
 
 

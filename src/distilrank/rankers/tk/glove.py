@@ -1,12 +1,10 @@
 """Word vectors from a GloVe text file, for the word pieces of a vocabulary."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from distilrank.artifacts.files import sha256_of
 from distilrank.errors import BackboneError
 from distilrank.rankers.tk.params import Glove
 
@@ -18,18 +16,14 @@ _MARKS = ("##", "\u0120", "\u2581")
 def glove_table(params: Glove, vocabulary: Sequence[str]) -> Table:
     """Vectors (vocabulary, width): of the words, and of pieces within words, that the file knows.
 
-    Others get random vectors on the scale of the known ones. Raises BackboneError for a file that is absent, not the
-    right one, broken, or knows no word of the vocabulary.
+    Others get random vectors on the scale of the known ones. Raises DownloadError for a file that is absent, or not the
+    right one, CollectionError for one that is no text, and BackboneError where lines are no vectors, or no word of the
+    vocabulary has one.
     """
-    path = Path(params.path)
-    if not path.is_file():
-        raise _refused(path, "no such file", "word vectors", "put the file there, or correct the path")
-    if (digest := sha256_of(path)) != params.sha256:
-        raise _refused(path, f"sha256 {digest}", params.sha256, "fetch the file again, or correct the sha256")
     words = [_word(piece) for piece in vocabulary]
-    found = dict(_vectors(path, set(words)))
+    found = dict(_vectors(params, set(words)))
     if not found:
-        raise _refused(path, "no word of the vocabulary", "words of the language", "use another file")
+        raise _refused(params.location, "no word of the vocabulary", "words of the language", "use another file")
     known = np.stack(list(found.values()))
     random = np.random.default_rng(0).normal(known.mean(), known.std(), (len(words), known.shape[1]))
     return np.stack([found.get(word, other) for word, other in zip(words, random, strict=True)]).astype(np.float32)
@@ -41,19 +35,21 @@ def _word(piece: str) -> str:
     return piece
 
 
-def _vectors(path: Path, wanted: set[str]) -> Iterator[tuple[str, Table]]:
+def _vectors(params: Glove, wanted: set[str]) -> Iterator[tuple[str, Table]]:
+    from distilrank.data.files import text_of  # it brings polars, which the GPU check does without
+
     width = None
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        for place, line in enumerate(lines, 1):
-            width = width or line.rstrip().count(" ")
-            # Some words hold spaces.
-            word, *numbers = line.rstrip().rsplit(" ", width)
-            # Most words are not asked for: their numbers are counted, not read.
-            vector = _vector(numbers) if word in wanted else None
-            if not len(numbers) == width > 0 or (word in wanted and vector is None):
-                raise _refused(f"{path}:{place}", f"'{line[:40]}'", f"a word and {width} numbers", "mend the file")
-            if vector is not None:
-                yield word, vector
+    text = text_of(params.location, params.checksum, params.mirrors)
+    for place, line in ((first + number, line) for first, lines in text.blocks() for number, line in enumerate(lines)):
+        width = width or line.rstrip().count(" ")
+        # Some words hold spaces.
+        word, *numbers = line.rstrip().rsplit(" ", width)
+        # Most words are not asked for: their numbers are counted, not read.
+        vector = _vector(numbers) if word in wanted else None
+        if not len(numbers) == width > 0 or (word in wanted and vector is None):
+            raise _refused(f"{text}:{place}", f"'{line[:40]}'", f"a word and {width} numbers", "mend the file")
+        if vector is not None:
+            yield word, vector
 
 
 def _vector(numbers: list[str]) -> Table | None:
@@ -64,5 +60,5 @@ def _vector(numbers: list[str]) -> Table | None:
     return vector if np.isfinite(vector).all() else None
 
 
-def _refused(where: Path | str, got: str, expected: str, remedy: str) -> BackboneError:
+def _refused(where: str, got: str, expected: str, remedy: str) -> BackboneError:
     return BackboneError(where, got=got, expected=expected, remedy=remedy)

@@ -12,6 +12,7 @@ from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Encoded, Ranker, RankerConfig, TokenBatch, check_enough, in_float32
 from distilrank.rankers.tk.glove import glove_table
 from distilrank.rankers.tk.params import TkParams
+from distilrank.redaction import without_secrets
 
 # Means and width of the Gaussian kernels over cosines.
 MEANS = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
@@ -19,7 +20,6 @@ WIDTH = 0.1
 # Passages count their positions from here, behind those of any query of up to 500 tokens.
 PASSAGE_START = 500
 _MOST_HEADS = 10
-_FEED_FORWARD = 100
 _SMALLEST = 1e-10
 
 
@@ -38,7 +38,7 @@ class TkRanker(Ranker):
         width = table["hidden_size"]
         self.embeddings = nn.Embedding(table["vocab_size"], width)
         heads = max(heads for heads in range(1, _MOST_HEADS + 1) if width % heads == 0)
-        layer = nn.TransformerEncoderLayer(width, heads, _FEED_FORWARD, dropout=0.0, batch_first=True)
+        layer = nn.TransformerEncoderLayer(width, heads, self.params.feed_forward, dropout=0.0, batch_first=True)
         self.context = nn.TransformerEncoder(layer, self.params.layers, enable_nested_tensor=False)
         self.mixing = nn.Parameter(torch.tensor(0.5))
         # As logarithms: in steps of 1e-2 a scale of 0.01 passes through 0, where its kernel has no gradient for ever.
@@ -51,6 +51,7 @@ class TkRanker(Ranker):
         glove = TkParams.model_validate(config.ranker).glove
         if glove:
             table = torch.from_numpy(glove_table(glove, tokenizer.vocabulary()))
+            config.ranker = without_secrets(config.ranker)
         else:
             check_enough("word pieces", tokenizer.vocabulary_size, source.config.vocab_size)
             table = source.get_input_embeddings().state_dict()["weight"].float()

@@ -6,17 +6,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from distilrank.rankers.params import RankerParams
-from distilrank.sections.base import Section, Sha256
+from distilrank.sections.base import FileElsewhere
 
 
-class Glove(Section):
+class Glove(FileElsewhere):
     """A text file of word vectors: a word and its numbers per line."""
-
-    path: str = Field(min_length=1)
-    """Where it is."""
-
-    sha256: Sha256
-    """By it DVC sees that the file changed."""
 
 
 class TkParams(RankerParams):
@@ -29,6 +23,9 @@ class TkParams(RankerParams):
     layers: int = Field(ge=1, default=2)
     """Transformer layers of its own."""
 
+    feed_forward: int = Field(ge=1, default=100)
+    """Width of the feed-forward networks in these layers."""
+
     glove: Glove | None = None
     """Word embeddings of a GloVe text file. null: the backbone's."""
 
@@ -38,4 +35,4 @@ class TkParams(RankerParams):
 
     @property
     def files(self) -> Mapping[str, str]:
-        return {"glove.path": self.glove.path} if self.glove else {}
+        return {"glove.location": self.glove.location} if self.glove else {}

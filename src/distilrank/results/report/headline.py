@@ -11,12 +11,12 @@ from distilrank.results.report.gains import Gain, Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.matrix_table import MatrixTable
 from distilrank.results.report.rankers import ReportedRanker
-from distilrank.results.report.results import PRIMARY, effectiveness
+from distilrank.results.report.results import effectiveness
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A taught student beside its teacher and its control, by nDCG@10 on the first test set.
+    """A taught student beside its teacher and its control, by the primary measure on the first test set.
 
     `yardstick` is the teacher (of an ensemble the member that the dev queries chose; where only scores were imported,
     what found the candidates). A gain is None where there is no control, or no index; `times_as_fast` where a time is
@@ -31,7 +31,7 @@ class Headline:
     gain: Gain | None
     gain_in_search: Gain | None
     times_as_fast: float | None
-    # Of all taught students, by what re-ranking nDCG@10 says of them: gain, loss, unclear, or without a control.
+    # Of all taught students, by the primary measure of their re-ranking: gain, loss, unclear, or without a control.
     verdicts: dict[str, list[str]]
 
 
@@ -47,15 +47,15 @@ def headline(inputs: ReportInputs, gains: Mapping[str, Gains], table: MatrixTabl
         student,
         effectiveness(inputs, student),
         _on_dev(inputs, student),
-        gains[inputs.primary].get((student.name, PRIMARY)),
-        gains.get(search, {}).get((student.name, PRIMARY)),
+        gains[inputs.primary].get((student.name, inputs.measure)),
+        gains.get(search, {}).get((student.name, inputs.measure)),
         _times_as_fast(table, yardstick, student),
-        _verdicts(taught, gains[inputs.primary]),
+        _verdicts(taught, gains[inputs.primary], inputs.measure),
     )
 
 
 def _on_dev(inputs: ReportInputs, ranker: ReportedRanker) -> float:
-    """nDCG@10 of re-ranking for the dev queries, which all rankers do, of the weights that were kept."""
+    """The validation of re-ranking the dev queries, which all rankers do, of the weights that were kept."""
     return inputs.histories[ranker.name].at_best(RERANK)
 
 
@@ -78,9 +78,9 @@ def _times_as_fast(table: MatrixTable, slow: ReportedRanker, fast: ReportedRanke
     return of_slow / of_fast if of_fast else None
 
 
-def _verdicts(taught: list[ReportedRanker], gains: Gains) -> dict[str, list[str]]:
+def _verdicts(taught: list[ReportedRanker], gains: Gains, measure: str) -> dict[str, list[str]]:
     verdicts: dict[str, list[str]] = {"gain": [], "loss": [], "unclear": [], "no control": []}
     for ranker in taught:
-        gain = gains.get((ranker.name, PRIMARY))
+        gain = gains.get((ranker.name, measure))
         verdicts[gain.verdict if gain else "no control"].append(ranker.name)
     return verdicts

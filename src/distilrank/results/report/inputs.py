@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import trained_names
+from distilrank.config.derived import measures_of, trained_names
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
@@ -19,6 +20,7 @@ from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
 from distilrank.results.seeds import Figures, measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
+from distilrank.results.statistics import Compared, statistics
 from distilrank.training.history import History
 
 
@@ -49,6 +51,21 @@ class ReportInputs:
     def primary(self) -> str:
         """The task that rankers are compared by."""
         return primary(self.metrics)
+
+    @property
+    def measure(self) -> str:
+        """The measure that rankers are compared by where one must do."""
+        return self.params.evaluation.primary
+
+    @property
+    def compared_by(self) -> list[str]:
+        """The measures of the tables: the first two that tell apart whatever re-ranks."""
+        return measures_of(self.params, RERANK)[:2]
+
+    @cached_property
+    def tests(self) -> list[Compared]:
+        """Each taught student beside others, in the measures of the tables."""
+        return statistics(self.params, self.measures.filter(pl.col("measure").is_in(self.compared_by)))
 
     @property
     def shortfalls(self) -> list[Shortfall]:

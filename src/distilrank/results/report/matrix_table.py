@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.tasks import title_of
-from distilrank.results.report.gains import MEASURES, Gain, Gains
+from distilrank.results.report.gains import Gain, Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.sections.starting import BACKBONE, TEACHER
@@ -80,7 +80,7 @@ def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
     empty: list[list[Cell]] = [[] for _ in inputs.params.matrix.teachers]
     cells = {
         name: [[], [Cell(inputs.metrics[task][ranker.name][name], None, None, False, None)], *empty]
-        for name in MEASURES
+        for name in inputs.compared_by
     }
     return Row(ranker.name, ranker.description, ranker, cells, *_time(inputs, task, [ranker]))
 
@@ -100,7 +100,7 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
         student,
         _described(inputs.params, student),
         next(iter(taught), own[0]),
-        {measure: _cells(inputs, task, measure, student, columns, gains) for measure in MEASURES},
+        {measure: _cells(inputs, task, measure, student, columns, gains) for measure in inputs.compared_by},
         *_time(inputs, task, own),
     )
 

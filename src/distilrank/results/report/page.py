@@ -1,5 +1,7 @@
 """The page itself: what is on it."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,21 +13,25 @@ from distilrank.results.report.comparisons import uncompared, unequal
 from distilrank.results.report.configuration import configuration
 from distilrank.results.report.examples import choose_examples
 from distilrank.results.report.formats import FILTERS
-from distilrank.results.report.gains import MEASURES, gains_in
+from distilrank.results.report.gains import gains_in
 from distilrank.results.report.headline import headline
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.label_quality import label_quality
 from distilrank.results.report.matrix_table import matrix_tables
 from distilrank.results.report.results import results_table
 from distilrank.results.report.score_distributions import score_distributions
+from distilrank.results.report.test_tables import test_tables
 from distilrank.results.report.tradeoff import tradeoff
 from distilrank.results.report.training_curves import training_curves
 
 MEANINGS = {
     "nDCG": "nDCG@k is 1 when the relevant passages stand first, less the lower they stand, 0 when none is in the k",
-    "MRR": "MRR@k averages one over the rank of the first relevant passage",
-    "MAP": "MAP averages the precision at each relevant passage",
-    "Recall": "Recall@k is the share of the relevant passages that are among the first k",
+    "RR": "RR@k is one over the rank of the first relevant passage, 0 when none is in the k",
+    "AP": "AP averages the precision at each relevant passage",
+    "R": "R@k is the share of the relevant passages that are among the first k",
+    "P": "P@k is the share of the first k passages that are relevant",
+    "Success": "Success@k is 1 where a relevant passage is among the first k",
+    "Judged": "Judged@k is the share of the first k passages that have a qrel",
 }
 # After the figure of a taught student, by what is known of its difference from its control.
 MARKS = {"gain": "▲", "loss": "▼", "unclear": ""}
@@ -54,10 +60,11 @@ def write_report(inputs: ReportInputs) -> str:
         test_queries={name: len(collection.queries_of(name)) for name in collection.test_sets()},
         headline=headline(inputs, gains, by_teacher[inputs.primary]),
         matrix_tables=by_teacher,
-        compared={task: len(found) for task, found in gains.items()},
+        compared={task: Counter(one.measure for one in inputs.tests if one.task == task) for task in gains},
+        tests=test_tables(inputs),
         uncompared=uncompared(inputs),
         unequal=unequal(inputs),
-        measures=MEASURES,
+        measures=inputs.compared_by,
         marks=MARKS,
         table=table,
         titles={task: title_of(task, inputs.params.candidates.first_stage()) for task in inputs.metrics},
@@ -75,5 +82,5 @@ def write_report(inputs: ReportInputs) -> str:
 
 
 def _meanings(measures: list[str]) -> list[str]:
-    kinds = {measure.split("@")[0] for measure in measures}
+    kinds = {re.split(r"\W", measure)[0] for measure in measures}
     return [meaning for kind, meaning in MEANINGS.items() if kind in kinds]

@@ -3,7 +3,6 @@
 from typing import Any
 
 from distilrank.results.report.inputs import ReportInputs
-from distilrank.results.report.results import PRIMARY
 
 Points = list[dict[str, Any]]
 
@@ -21,7 +20,7 @@ def plots_of(inputs: ReportInputs) -> dict[str, Points]:
             for step, value in history.selection
         ],
         "results": [
-            {"ranker": ranker, "task": task, "value": values[PRIMARY]}
+            {"ranker": ranker, "task": task, "value": values[inputs.measure]}
             for task, by_ranker in inputs.metrics.items()
             for ranker, values in by_ranker.items()
         ],

@@ -7,9 +7,6 @@ from distilrank.results.report.gains import Gain, Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 
-# The measure that rankers are compared by where one must do.
-PRIMARY = "nDCG@10"
-
 
 @dataclass(frozen=True)
 class Row:
@@ -36,7 +33,7 @@ def results_table(inputs: ReportInputs, gains: dict[str, Gains]) -> Table:
         Row(
             ranker,
             {task: _values(inputs, task, ranker, measures) for task, measures in tasks.items()},
-            {task: found[ranker.name, PRIMARY] for task, found in gains.items() if (ranker.name, PRIMARY) in found},
+            {task: found[one] for task, found in gains.items() if (one := (ranker.name, inputs.measure)) in found},
             {task: medians[ranker.name] for task, medians in times.items() if ranker.name in medians},
         )
         for ranker in inputs.rankers
@@ -45,8 +42,8 @@ def results_table(inputs: ReportInputs, gains: dict[str, Gains]) -> Table:
 
 
 def effectiveness(inputs: ReportInputs, ranker: ReportedRanker) -> float:
-    """Mean nDCG@10 of re-ranking the first test set."""
-    return inputs.metrics[inputs.primary][ranker.name][PRIMARY]
+    """The mean of the primary measure in re-ranking the first test set."""
+    return inputs.metrics[inputs.primary][ranker.name][inputs.measure]
 
 
 def _values(inputs: ReportInputs, task: str, ranker: ReportedRanker, measures: list[str]) -> list[float]:

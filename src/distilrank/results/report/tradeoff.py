@@ -1,4 +1,4 @@
-"""What effectiveness costs: nDCG@10 of re-ranking against the time that it takes."""
+"""What effectiveness costs: the primary measure of re-ranking against the time that it takes."""
 
 import math
 
@@ -37,17 +37,17 @@ def tradeoff(inputs: ReportInputs) -> Markup:
     }
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.05, 0.13, 0.93, 0.8))
-    _frame(axes, list(points.values()))
+    _frame(axes, list(points.values()), inputs.measure)
     taught = {ranker: (points[ranker.control], points[ranker.name]) for ranker in inputs.rankers if ranker.control}
     for ranker, line in taught.items():
         axes.plot(*zip(*line, strict=True), color=colour_of(ranker), linewidth=1.2, zorder=2)
     for ranker in (ranker for ranker in inputs.rankers if ranker.name in points):
         _mark(axes, ranker, points[ranker.name])
     _label(axes, points, list(taught.values()))
-    return as_svg(figure, "nDCG@10 of re-ranking against median milliseconds a query")
+    return as_svg(figure, f"{inputs.measure} of re-ranking against median milliseconds a query")
 
 
-def _frame(axes: Axes, points: list[Point]) -> None:
+def _frame(axes: Axes, points: list[Point], measure: str) -> None:
     plain(axes)
     times, values = zip(*points, strict=True)
     margin = 0.1 * (max(values) - min(values)) or 0.05
@@ -61,7 +61,7 @@ def _frame(axes: Axes, points: list[Point]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="x", color=RULE, linewidth=0.75)
     axes.tick_params(which="minor", length=0)
-    axes.set_title("nDCG@10", loc="left", fontsize=SMALL, color=MUTED, pad=8)
+    axes.set_title(measure, loc="left", fontsize=SMALL, color=MUTED, pad=8)
     axes.set_xlabel("median milliseconds a query (log scale)", fontsize=SMALL, color=MUTED, loc="right", labelpad=6)
 
 

@@ -1,4 +1,4 @@
-"""How each model was trained: its loss, nDCG@10 on dev queries with the step that was kept, margins and gradients."""
+"""How each model was trained: its loss, validation with the step that was kept, margins and gradients."""
 
 from statistics import fmean
 
@@ -27,17 +27,22 @@ def training_curves(inputs: ReportInputs) -> list[tuple[ReportedRanker, float, M
     margin = 0.08 * (max(values) - min(values)) or 0.05
     limits = min(values) - margin, max(values) + 2 * margin
     trained = [(ranker, inputs.histories[ranker.name]) for ranker in inputs.rankers if ranker.name in inputs.histories]
+    measure = inputs.params.validation.measure
     return [
-        (ranker, fmean(share for _, share in history.padding), _drawing(ranker, history, limits))
+        (
+            ranker,
+            fmean(share for _, share in history.padding),
+            _drawing(ranker, history, limits, measure),
+        )
         for ranker, history in trained
     ]
 
 
-def _drawing(ranker: ReportedRanker, history: History, limits: tuple[float, float]) -> Markup:
+def _drawing(ranker: ReportedRanker, history: History, limits: tuple[float, float], measure: str) -> Markup:
     figure, colour = canvas(WIDTH, HEIGHT), colour_of(ranker)
     # Left, bottom, width and height, as shares of the figure.
     loss = _axes(figure, (0.14, 0.75, 0.83, 0.2), "Loss", history)
-    validation = _axes(figure, (0.14, 0.42, 0.83, 0.24), "Validation nDCG@10", history)
+    validation = _axes(figure, (0.14, 0.42, 0.83, 0.24), f"Validation {measure}", history)
     margins = _axes(figure, (0.14, 0.07, 0.34, 0.2), "Margin", history)
     gradient = _axes(figure, (0.63, 0.07, 0.34, 0.2), "Gradient norm", history)
     loss.tick_params(labelbottom=False)
@@ -51,7 +56,7 @@ def _drawing(ranker: ReportedRanker, history: History, limits: tuple[float, floa
         margins.plot(*_columns(curve), color=colour if whose == "student" else MUTED, linewidth=1.3)
     gradient.plot(*_columns(history.grad_norm), color=colour, linewidth=1.3)
     gradient.set_ylim(bottom=0)
-    return as_svg(figure, f"Training of {ranker.name}: loss, validation nDCG@10, margins and gradient norm by step")
+    return as_svg(figure, f"Training of {ranker.name}: loss, validation {measure}, margins and gradient norm by step")
 
 
 def _axes(figure: Figure, place: tuple[float, float, float, float], title: str, history: History) -> Axes:

@@ -1,0 +1,107 @@
+"""How a ranker ranks passages for the test queries: by the vectors of passages, or pair by pair."""
+
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from distilrank.artifacts import layout
+from distilrank.config.derived import (
+    index_names,
+    measured_on,
+    searched_by_index,
+    searched_without_index,
+    tokens_of,
+)
+from distilrank.config.params import Params
+from distilrank.data.query_ranges import QueryRange
+from distilrank.data.tokenizer import copy_tokenizer
+from distilrank.data.tokens import TokenStore
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.model import Model
+from distilrank.rankers.device import chosen_device
+from distilrank.rankers.table import trained_params
+from distilrank.retrieval.dense import DenseIndex
+from distilrank.retrieval.vector_file import passage_vectors
+from distilrank.scoring.missing import score_missing
+from distilrank.scoring.parts import begin_scoring
+from distilrank.scoring.plan import KnownPairs, Plan
+from distilrank.scoring.scores import KEY, stored_scores
+from distilrank.scoring.store import ScoreStore, scorer_of
+from distilrank.stages.test_collection import TestCollection
+from distilrank.stages.untrained import untrained
+from distilrank.workers.pool import workers
+from distilrank.workers.work import Work, Workplace
+
+# A ranker's run (query_id, passage_id, score) of a range of queries.
+RunOf = Callable[[QueryRange], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """Of a ranker, by its name in the results; `work` keeps what a killed evaluation goes on with."""
+
+    params: Params
+    ranker: str
+    test: TestCollection
+    ranges: list[QueryRange]
+    work: Path
+
+    def runs(self) -> Generator[tuple[str, RunOf]]:
+        """By kind of task, what makes the run of a range: to be called before the next one is asked for."""
+        if self.ranker == measured_on(self.params, self.test.called).candidates.first_stage():
+            yield RERANK, self.test.best
+            yield RETRIEVE, self.test.found
+            return
+        directory = self._directory()
+        by = self._by_vectors if trained_params(directory).one_vector else self._by_pairs
+        yield from by(directory, TokenStore.open(self._tokens()))
+
+    def _directory(self) -> Path:
+        """The ranker's: of one that is not trained, made here."""
+        begun = untrained(self.params)
+        if self.ranker not in begun:
+            return layout.MODELS / self.ranker
+        directory, draft = self.work / "model", self.work / "model.draft"
+        if not directory.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+            begun[self.ranker]().save_pretrained(draft)
+            copy_tokenizer(self._tokens(), draft)
+            draft.rename(directory)
+        return directory
+
+    def _tokens(self) -> Path:
+        return tokens_of(self.params, self.ranker, self.test.called)
+
+    def _by_vectors(self, directory: Path, tokens: TokenStore) -> Iterator[tuple[str, RunOf]]:
+        """A dense ranker encodes each passage once: those of its index, else what it searches or re-ranks."""
+        params, name, test = self.params, self.ranker, self.test
+        has_index = name in searched_by_index(params, test.called)
+        model = Model.load(directory, layout.INDEXES / name if has_index else None)
+        searches = name in (*index_names(params), *searched_without_index(params))
+        if model.index is None:
+            passages = tokens.passage_ids if searches else test.re_ranked(self.ranges)
+            rows, precision = tokens.passage_rows(passages), params.evaluation.precision
+            vectors = passage_vectors(model.ranker, tokens.texts, rows, self.work / "vectors", name, precision)
+            model.index = DenseIndex.build(vectors, passages)
+        yield RERANK, lambda queries: model.rerank(tokens, test.best(queries))
+        if searches:
+            yield (
+                RETRIEVE,
+                lambda some: model.retrieve(tokens, test.queries(some), test.deepest, test.exclude_identical_ids),
+            )
+
+    def _by_pairs(self, directory: Path, tokens: TokenStore) -> Iterator[tuple[str, RunOf]]:
+        """Each pair is scored, in parts, by workers; what is scored stays in the store."""
+        place, precision = Workplace.chosen(), self.params.evaluation.precision
+        if not place.ray_address:
+            chosen_device()  # refused here; on Ray it is for the workers to say
+        known = KnownPairs(lambda queries: self.test.best(queries).select(KEY).sort(KEY), tokens)
+        # The store first: a second scoring by the same ranker waits there, until all is written.
+        with ScoreStore.opened(scorer_of(directory, precision)) as store:
+            plan = Plan.made(self.work / "plan", known, self.ranges, store, self.params.scoring.pairs_per_part)
+            with workers(Work(begin_scoring, directory), place) as each:
+                score_missing(store, plan, each, tokens, precision, self.ranker)
+            yield RERANK, lambda queries: stored_scores(known, queries, store).cast({"score": pl.Float64})

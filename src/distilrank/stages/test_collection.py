@@ -1,0 +1,89 @@
+"""What rankers are measured on: the test queries of a collection, their candidates, and what counts as relevant."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built
+from distilrank.config.derived import measured_on, measures_of
+from distilrank.config.params import Params
+from distilrank.data.collection import Collection
+from distilrank.data.query_ranges import QueryRange
+from distilrank.data.runs import top
+from distilrank.errors import CollectionError
+from distilrank.evaluation.measures import measure
+from distilrank.evaluation.tasks import task_of
+
+
+@dataclass(frozen=True)
+class TestCollection:
+    """The test queries of a collection, by the name that it is `called` by. `depth` of their candidates are re-ranked;
+    a search finds `deepest`."""
+
+    params: Params
+    called: str
+    collection: Collection
+    qrels: dict[str, pl.DataFrame]
+    candidates: Path
+    depth: int
+    deepest: int
+    exclude_identical_ids: bool
+
+    # It is no test of pytest's.
+    __test__ = False
+
+    @classmethod
+    def read(cls, params: Params, evaluation: str) -> Self:
+        """Raises MissingInput, and CollectionError where there are no test queries."""
+        on, places = measured_on(params, evaluation), layout.places_of(evaluation)
+        collection = Collection.read(places.collection)
+        qrels = {name: collection.qrels_of(name) for name in collection.test_sets()}
+        if not qrels:
+            raise CollectionError(
+                places.collection, got="no test queries", expected="some", remedy="name a test set in its splits"
+            )
+        candidates, apart = built(places.candidates / "candidates.parquet"), on.collection.exclude_identical_ids
+        return cls(params, evaluation, collection, qrels, candidates, on.depth, on.candidates.depth, apart)
+
+    @property
+    def query_ids(self) -> pl.Series:
+        """All that have qrels, ascending."""
+        return pl.concat(one["query_id"] for one in self.qrels.values()).unique().sort()
+
+    def ranges(self, pairs_at_once: int) -> list[QueryRange]:
+        """Ranges that hold all test queries, of at most `pairs_at_once` candidates each."""
+        some = self.query_ids.to_frame().iter_slices(max(1, pairs_at_once // max(self.depth, self.deepest)))
+        return [QueryRange(one["query_id"][0], one["query_id"][-1]) for one in some]
+
+    def queries(self, queries: QueryRange) -> pl.Series:
+        """The ids of a range's test queries, ascending."""
+        return queries.of(self.query_ids.to_frame().lazy()).collect().to_series()
+
+    def found(self, queries: QueryRange) -> pl.DataFrame:
+        """The run of whatever found the candidates: as many as a search finds."""
+        every = queries.of(pl.scan_parquet(self.candidates)).filter(pl.col("rank") <= self.deepest)
+        some = every.join(self.query_ids.to_frame().lazy(), on="query_id", how="semi")
+        return some.select("query_id", "passage_id", "score").collect()
+
+    def best(self, queries: QueryRange) -> pl.DataFrame:
+        """The candidates (query_id, passage_id, score) that are re-ranked."""
+        return top(self.found(queries), self.depth).drop("rank")
+
+    def re_ranked(self, ranges: list[QueryRange]) -> pl.Series:
+        """The ids of all passages that are re-ranked, ascending."""
+        some = pl.concat(self.best(queries)["passage_id"].unique() for queries in ranges)
+        return some.unique().sort()
+
+    def measured(self, kind: str, run: pl.DataFrame, queries: QueryRange) -> Iterator[pl.DataFrame]:
+        """By test set, what a run of a range is worth: (task, query_id, measure, value)."""
+        for name, qrels in self.qrels.items():
+            judged = queries.of(qrels.lazy()).collect()
+            own = run.join(judged, on="query_id", how="semi")
+            relevance = self.params.minimum_relevance(name, self.called)
+            values = measure(own, judged, relevance, measures_of(self.params, kind, self.called))
+            task = task_of(name, kind, list(self.qrels), self.called)
+            yield values.select(pl.lit(task).alias("task"), pl.all())
