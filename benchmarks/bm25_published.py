@@ -28,7 +28,7 @@ from distilrank.retrieval.bm25 import BM25
 from distilrank.sections.data import Candidates
 
 DEPTH = 1000
-PLAIN = Candidates(depth=DEPTH, train_depth=0, k1=0.9, b=0.4)
+PLAIN = Candidates(depth=DEPTH, k1=0.9, b=0.4)
 OURS = {"ours": PLAIN, "ours, stemmer: english": PLAIN.model_copy(update={"stemmer": "english"})}
 ANSERINI = {"nDCG@10": 0.6789, "R@100": 0.9253, "R@1000": 0.9767}
 YEARS = ("dl19", "dl20")

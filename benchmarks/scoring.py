@@ -114,7 +114,7 @@ def drawn(collection: Collection, queries: pl.DataFrame, negatives: int) -> pl.D
     bm25 = BM25(
         collection.passage_ids(),
         collection.passage_texts(),
-        Candidates(depth=100, train_depth=0, k1=1.5, b=0.75),
+        Candidates(depth=100, k1=1.5, b=0.75),
     )
     run = bm25.search(queries["query_id"].to_list(), queries["text"].to_list(), negatives + 5)
     positives = collection.qrels.select("query_id", positive_id="passage_id")

@@ -80,6 +80,40 @@ def test_a_collection_without_one_kind_of_queries_is_refused_from_its_files_and_
         check(params)
 
 
+@pytest.mark.parametrize(
+    ("entry", "refusal"),
+    [
+        ({"test": {}}, "evaluations.test: got the name of a test set of the collection, expected another"),
+        (
+            {"other": {"splits": {"train": "train"}}},
+            "evaluations.other: got no test queries, expected some, to measure by",
+        ),
+        ({"other": {"location": "nowhere"}}, "evaluations.other.location: got 'nowhere', which is not there"),
+        (
+            {"other": {"candidates": {"runs": [{"location": "run.trec", "checksum": None}]}}},
+            "evaluations.other.candidates.runs.0.location: got 'run.trec', which is not there",
+        ),
+        (
+            {"other": {"minimum_relevance": {"dl19": 2}}},
+            r"evaluations.other.minimum_relevance: got no entry 'test', expected one of \['dl19'\]",
+        ),
+    ],
+)
+def test_what_else_is_measured_on_is_checked(changed: Changed, entry: dict[str, Any], refusal: str) -> None:
+    own = in_beirs_layout(*EVERYWHERE)
+    check(changed(collection=own, evaluations={"other": own}))
+    ((name, keys),) = entry.items()
+    with pytest.raises(InputError, match=f"params.yaml: {refusal}"):
+        check(changed(collection=own, evaluations={name: own | keys}))
+
+
+def test_a_baselines_checkpoint_is_looked_at(changed: Changed) -> None:
+    check(changed(baselines={"minilm": {"checkpoint": "minilm"}}))
+    Path("empty").mkdir()
+    with pytest.raises(InputError, match=r"params.yaml: baselines.E5: "):
+        check(changed(baselines={"E5": {"checkpoint": "empty"}}))
+
+
 def test_splits_that_the_params_name_need_no_file_to_be_missed(changed: Changed) -> None:
     sections = {
         "source": "msmarco-passage", "location": "https://nowhere.example", "splits": {"train": "train", "dev": "dev"}

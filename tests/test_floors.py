@@ -12,7 +12,7 @@ from distilrank.artifacts.own_imports import PACKAGE, imported_files
 FLOORS = [
     {"__main__"},
     {"cli", "gpu_check"},
-    {"api"},
+    {"api", "measured_model"},
     {"check", "stages"},
     {"registry", "tracking"},
     {"mlflow_client", "serving"},

@@ -110,7 +110,7 @@ def test_manifests_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with whole_directory(Path("data/collection"), "distilrank collect", {"mirrors": [SECRET]}, []):
         pass
     with new_directory(
-        Path("given"), "distilrank import-model", {"source": SECRET}, Path("data/collection/manifest.json")
+        Path("given"), "distilrank import-published", {"source": SECRET}, Path("data/collection/manifest.json")
     ):
         pass
     assert read_manifest(Path("data/collection")).params == {"mirrors": [PLAIN]}

@@ -9,7 +9,7 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
-from distilrank.config.derived import models_of, pretrained_below, read_by
+from distilrank.config.derived import measured_on, models_of, pretrained_below, read_by
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student, Teacher
 from distilrank.config.names import IMPORTED
@@ -20,11 +20,11 @@ from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 from distilrank.data.downloads import is_remote
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.tokenizer import TOKENIZER_FILES, TextTokenizer, refuse_other_vocabulary
-from distilrank.errors import CollectionError, InputError, NotThere
+from distilrank.errors import CollectionError, InputError, NotThere, ParamsError
 from distilrank.rankers.table import trained_params
 from distilrank.redaction import without_secrets
 from distilrank.sections.base import FileElsewhere, Section
-from distilrank.sections.checkpoints import REGISTERED, GivenTeacher
+from distilrank.sections.checkpoints import REGISTERED, GivenModel
 from distilrank.sections.data import Backbone
 
 _TEST = "test"
@@ -43,13 +43,15 @@ def check(params: Params, asks_registry: bool = False) -> None:
     """
     for place in _places(params):
         place.refuse_absent()
-    splits = _known_splits(params)
+    splits = _known_splits(params, layout.OWN)
     if splits is not None:
         _check_splits(params, splits)
+    for name in params.evaluations:
+        _check_evaluation(params, name, splits or set())
     _check_rankers(params)
-    for name, teacher in params.given_teachers().items():
-        with _said_of(f"teachers.{name}"):
-            _check_given(params, name, teacher, asks_registry)
+    for name, given in params.given_models().items():
+        with _said_of(f"{'teachers' if name in params.teachers else 'baselines'}.{name}"):
+            _check_given(params, name, given, asks_registry)
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,13 @@ class _Place:
 
 
 def _places(params: Params) -> Iterator[_Place]:
-    for key, place in params.collection.places.items():
-        yield _Place(f"collection.{key}", place, layout.COLLECTION, _dumped(params.collection), True)
-    for number, run in enumerate(params.candidates.runs):
-        yield _file(f"candidates.runs.{number}", run, layout.CANDIDATES, params.candidates)
+    for name in (layout.OWN, *params.evaluations):
+        on, output = measured_on(params, name), layout.places_of(name)
+        within = f"evaluations.{name}." if name in params.evaluations else ""
+        for key, place in on.collection.places.items():
+            yield _Place(f"{within or 'collection.'}{key}", place, output.collection, _dumped(on.collection), True)
+        for number, run in enumerate(on.candidates.runs):
+            yield _file(f"{within}candidates.runs.{number}", run, output.candidates, on.candidates)
     for name, triples in params.triples.items():
         if isinstance(triples, FileElsewhere):
             yield _file(f"triples.{name}", triples, layout.TRIPLES / name, triples)
@@ -115,11 +120,11 @@ def _is_made(output: Path, used: Mapping[str, Any]) -> bool:
     return all(made_with.get(key) == value for key, value in used.items())
 
 
-def _known_splits(params: Params) -> set[str] | None:
-    """The splits that have queries, or are to have some; None where only `collect` can tell."""
-    section = params.collection
-    if _is_made(layout.COLLECTION, _dumped(section)):
-        return set(Collection.read(layout.COLLECTION).queries["split"])
+def _known_splits(params: Params, evaluation: str) -> set[str] | None:
+    """The splits of a collection that have queries, or are to have some; None where only `collect` can tell."""
+    section, output = measured_on(params, evaluation).collection, layout.places_of(evaluation).collection
+    if _is_made(output, _dumped(section)):
+        return set(Collection.read(output).queries["split"])
     splits = section.splits_to_come()
     if splits and section.dev_share and TRAIN in splits:
         return splits | {DEV}
@@ -137,6 +142,26 @@ def _check_splits(params: Params, splits: set[str]) -> None:
             )
     for name in test_sets:
         params.minimum_relevance(name)
+
+
+def _check_evaluation(params: Params, name: str, trained_on: set[str]) -> None:
+    """Raises ParamsError for a name that is a test set's of the collection that models learn from, or a test set that
+    has no relevance, CollectionError where there are no test queries."""
+    entry = f"{PARAMS_FILE}: evaluations.{name}"
+    if name in trained_on:
+        raise ParamsError(
+            entry, got="the name of a test set of the collection", expected="another", remedy="rename the entry"
+        )
+    splits = _known_splits(params, name)
+    if splits is None:
+        return
+    test_sets = sorted(splits - {TRAIN, DEV, UNLABELLED})
+    if not test_sets:
+        raise CollectionError(
+            entry, got="no test queries", expected="some, to measure by", remedy="name a test set in its splits"
+        )
+    for test_set in test_sets:
+        params.minimum_relevance(test_set, name)
 
 
 @dataclass(frozen=True)
@@ -162,7 +187,7 @@ def _entries(params: Params) -> Iterator[_Entry]:
 
 def _pretrained(params: Params, source: Source) -> tuple[Backbone, tuple[int, ...] | None] | None:
     """Whose layers a source's are in the end. Which ones, of a trained model, params.yaml has checked; those of a given
-    teacher, `import-teacher` checks."""
+    teacher, `import-model` checks."""
     below = pretrained_below(params, source)
     return (below, source.layers if source.pretrained else None) if below else None
 
@@ -188,31 +213,31 @@ def _check_rankers(params: Params) -> None:
                     check_adapters(begun, entry.section.training.lora)
 
 
-def _check_given(params: Params, name: str, teacher: GivenTeacher, asks_registry: bool) -> None:
-    """Raises InputError for a checkpoint that is not there or cannot teach; its weights are not read."""
+def _check_given(params: Params, name: str, given: GivenModel, asks_registry: bool) -> None:
+    """Raises InputError for a checkpoint that is not there or cannot rank; its weights are not read."""
     from distilrank.stages.given_uses import refuse_other_uses, refuse_other_words, refuse_unfit
 
     model = layout.MODELS / name
-    if _is_made(model, teacher.model_dump(exclude={"tokens"})):
+    if _is_made(model, given.model_dump(exclude={"tokens"})):
         refuse_other_words(params, name, model)
         refuse_unfit(params, name, trained_params(model))
         return
-    if teacher.checkpoint.startswith(REGISTERED):
+    if given.checkpoint.startswith(REGISTERED):
         from distilrank.registry.fetched import refuse_absent_version
 
         if asks_registry:
-            refuse_absent_version(teacher.checkpoint)
+            refuse_absent_version(given.checkpoint)
         return
     from distilrank.conversion.forms import Form, form_of, refuse_pickles, transformer_folder
     from distilrank.stages.located import located_description
 
-    folder = located_description(teacher)
+    folder = located_description(given)
     form = form_of(folder)
     if form in (Form.CROSS_ENCODER, Form.CLASSIFIER):
         refuse_other_uses(params, name, form, meets_in_products=False, one_vector=False)
-    if Path(teacher.checkpoint).is_dir():
+    if Path(given.checkpoint).is_dir():
         refuse_pickles(folder)
-    # One in an older form is read by `import-teacher`.
+    # One in an older form is read by `import-model`.
     if all((transformer_folder(folder) / file).is_file() for file in TOKENIZER_FILES):
         refuse_other_words(params, name, transformer_folder(folder))
 

@@ -48,6 +48,31 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ("depth: 20", "depth: 0", "params.yaml: candidates.depth: got 0.*greater than or equal to 1"),
         ("evaluation: {depth: 10", "evaluation: {depth: 9", "evaluation.depth: got 9.*greater than or equal to 10"),
         ("  dot:\n", "  bm25:\n", "bm25 names something else in the results"),
+        (
+            "evaluations: {}",
+            "evaluations: {collection: {source: beir, location: here}}",
+            "evaluations.collection.*: .*another name: collection is the one that models learn from",
+        ),
+        (
+            "evaluations: {}",
+            "evaluations: {scifact: {source: beir, locatoin: here}}",
+            "params.yaml: evaluations.scifact.locatoin: got an unknown key",
+        ),
+        (
+            "evaluations: {}",
+            "evaluations: {scifact: {source: bier, location: here}}",
+            "params.yaml: evaluations.scifact.source: got 'bier', expected one of 'aws-api-docs'",
+        ),
+        (
+            "evaluations: {}",
+            "evaluations: {scifact: {source: beir, location: here, depth: 200}}",
+            "evaluations.scifact.depth is 200, beyond evaluations.scifact.candidates.depth, 100",
+        ),
+        (
+            "baselines: {}",
+            "baselines: {T1: {checkpoint: minilm}}",
+            r"imports, students and baselines must differ in name; more than one has \['T1'\]",
+        ),
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
         (
@@ -95,7 +120,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "  tk:\n",
             "  T2:\n",
-            r"teachers, ensembles, imports and students must differ in name; more than one has \['T2'\]",
+            r"teachers, ensembles, imports, students and baselines must differ in name; more than one has \['T2'\]",
         ),
         (
             "architecture: tk",

@@ -121,8 +121,12 @@ def test_names_of_triples_that_cannot_be_are_refused(change: str, message: str, 
         read_params(tmp_path / "params.yaml")
 
 
-def test_a_given_teacher_is_not_taught_and_reads_tokens_of_its_own(tiny_params: Params, tmp_path: Path) -> None:
+def test_given_models_are_not_taught_and_read_tokens_of_their_own_on_every_collection(
+    tiny_params: Params, tmp_path: Path
+) -> None:
     values = tiny_params.model_dump()
+    values["baselines"] = {"minilm": {"checkpoint": "minilm"}}
+    values["evaluations"] = {"scifact": {"source": "beir", "location": "collections/scifact"}}
     values["teachers"]["CE"] = {"checkpoint": "some/checkpoint"}
     values["ensembles"]["T2"]["members"] = ["T1", "CE"]
     params = Params.model_validate(values)
@@ -137,6 +141,16 @@ def test_a_given_teacher_is_not_taught_and_reads_tokens_of_its_own(tiny_params: 
     edges = set(re.findall(r'"([^"]+)" -> "([^"]+)"', drawn))
     for made in ("data/own-tokens/CE", "models/CE"):
         assert {("data/collection", made), (made, "scores/bm25/CE"), (made, "evaluation/runs/collection/CE")} <= edges
+    other = "data/evaluations/scifact"
+    for made in ("data/own-tokens/minilm", "models/minilm"):
+        assert {("data/collection", made), (made, "evaluation/runs/collection/minilm")} <= edges
+    for like, made in (("data/tokens", "tokens"), ("data/own-tokens/CE", "own-tokens/CE")):
+        assert {(like, f"{other}/{made}"), (f"{other}/collection", f"{other}/{made}")} <= edges
+    assert {
+        (f"{other}/collection", f"{other}/candidates"),
+        ("data/own-tokens/minilm", f"{other}/own-tokens/minilm"),
+    } <= edges
+    assert not {(source, made) for source, made in edges if made == f"{other}/collection" and source != "collections"}
     assert ("data/tokens", "scores/bm25/CE") not in edges
     assert ("data/tokens", "scores/bm25/T1") in edges
 

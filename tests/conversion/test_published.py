@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, BertConfig, BertModel, DistilBertConfig, DistilBertModel, PreTrainedModel
 
-from distilrank.conversion.published import import_model
+from distilrank.conversion.published import import_published
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import CheckpointError, InputError
 from distilrank.rankers.inputs import text_batch
@@ -115,7 +115,7 @@ def masked(queries: dict[str, Tensor], masks: int = 8) -> dict[str, Tensor]:
 
 def imported_scores(source: Path, architecture: str) -> Tensor:
     target = source.parent / "imported"
-    import_model(source, target, architecture, QUERY_LENGTH, PASSAGE_LENGTH)
+    import_published(source, target, architecture, QUERY_LENGTH, PASSAGE_LENGTH)
     ranker, tokenizer = load_ranker(target), TextTokenizer(target)
     queries = text_batch(QUERIES, QUERY_LENGTH, tokenizer)
     with torch.inference_mode():
@@ -172,7 +172,7 @@ def test_cat(publisher: Publisher, backbone: Path, family: str) -> None:
     else:
         pooled = transformer(**pairs).pooler_output
     target = source.parent / "imported"
-    import_model(source, target, "cat", 10, PASSAGE_LENGTH)
+    import_published(source, target, "cat", 10, PASSAGE_LENGTH)
     own = TextTokenizer(target)
     with torch.inference_mode():
         scores = load_ranker(target).score(text_batch(QUERIES, 10, own), text_batch(short, PASSAGE_LENGTH, own))
@@ -211,7 +211,7 @@ def test_prettr(publisher: Publisher, tokenize: Callable[..., dict[str, Tensor]]
     mask = torch.cat([queries["attention_mask"], passages["attention_mask"]], 1)
     published = classifier(through(layers[join:], lower, mask)[:, 0]).squeeze(1)
     target = source.parent / "imported"
-    import_model(source, target, "prettr", QUERY_LENGTH, PASSAGE_LENGTH)
+    import_published(source, target, "prettr", QUERY_LENGTH, PASSAGE_LENGTH)
     ranker, own = load_ranker(target), TextTokenizer(target)
     # Passages stay in full precision, while its parts, unlike in training, drop nothing out.
     ranker.training = True
@@ -245,7 +245,7 @@ def test_what_is_written_is_a_ranker_and_names_its_source(publisher: Publisher) 
 
 def refused(source: Path, architecture: str, message: str) -> None:
     with pytest.raises(CheckpointError, match=re.escape(message)) as caught:
-        import_model(source, source.parent / "imported", architecture, QUERY_LENGTH, PASSAGE_LENGTH)
+        import_published(source, source.parent / "imported", architecture, QUERY_LENGTH, PASSAGE_LENGTH)
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in source.parent.iterdir() if path.name != "base") == [source.name]
 
@@ -322,5 +322,5 @@ def test_an_existing_target_stays_as_it_is(publisher: Publisher, tmp_path: Path)
     source = publisher.root(transformer, named("", transformer))
     (tmp_path / "imported").mkdir()
     with pytest.raises(InputError, match="got an existing path"):
-        import_model(source, tmp_path / "imported", "dot", QUERY_LENGTH, PASSAGE_LENGTH)
+        import_published(source, tmp_path / "imported", "dot", QUERY_LENGTH, PASSAGE_LENGTH)
     assert list((tmp_path / "imported").iterdir()) == []

@@ -13,8 +13,8 @@ from distilrank.errors import CheckpointError, InputError, Unreachable
 from distilrank.model import Model
 from distilrank.registry.fetched import refuse_absent_version
 from distilrank.registry.register import register
-from distilrank.sections.checkpoints import GivenTeacher
-from distilrank.stages.import_teacher import import_teacher
+from distilrank.sections.checkpoints import GivenModel
+from distilrank.stages.import_model import import_model
 from distilrank.stages.located import located
 
 pytestmark = pytest.mark.slow(10)
@@ -32,7 +32,7 @@ def test_a_registered_version_teaches_with_the_scores_that_it_had(built: Built, 
     register(built.params())
     before = Model.load(layout.MODELS / "T1").score("create bucket", PASSAGES).tolist()
     built.train("T1", seed=5)
-    import_teacher(of_version(built, 1), "Old")
+    import_model(of_version(built, 1), "Old")
     assert Model.load(layout.MODELS / "Old").score("create bucket", PASSAGES).tolist() == before
     assert Model.load(layout.MODELS / "T1").score("create bucket", PASSAGES).tolist() != before
 
@@ -47,7 +47,7 @@ def test_a_version_whose_files_were_changed_is_refused(built: Built, client: Mlf
     register(built.params())
     version = client.get_model_version(name_of("T1"), "1")
     client.delete_model_version_tag(version.name, version.version, "dvc.model")
-    section = GivenTeacher(checkpoint=f"models:/{name_of('T1')}/1")
+    section = GivenModel(checkpoint=f"models:/{name_of('T1')}/1")
     with pytest.raises(CheckpointError, match="ranker: it is not the one that was registered"), located(section):
         pass
 
@@ -55,5 +55,5 @@ def test_a_version_whose_files_were_changed_is_refused(built: Built, client: Mlf
 def test_a_server_that_is_down_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(Unreachable, match="no answer from MLflow"), located(GivenTeacher(checkpoint="models:/x/1")):
+    with pytest.raises(Unreachable, match="no answer from MLflow"), located(GivenModel(checkpoint="models:/x/1")):
         pass

@@ -14,7 +14,7 @@ from distilrank.retrieval.bm25 import BM25
 from distilrank.sections.data import Candidates
 
 TEXTS = ["red apple pie", "green apple", "blue sky blue water", "red red wine"]
-PARAMS = Candidates(depth=4, train_depth=4, k1=0.9, b=0.4)
+PARAMS = Candidates(depth=4, k1=0.9, b=0.4)
 
 
 def score(query: str, text: str) -> float:

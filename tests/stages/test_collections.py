@@ -8,12 +8,9 @@ import pytest
 from tests.conftest import DATASETS
 
 from distilrank.artifacts import layout
-from distilrank.artifacts.manifest import read_manifest
 from distilrank.cli.collection_table import show_collection
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
-from distilrank.data.tables import read_qrels
-from distilrank.data.text import Text
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import means, measure
@@ -103,22 +100,3 @@ def test_bm25_on_scifact_is_as_good_as_published(
         collection.test_qrels(), on="query_id", how="semi"
     )
     assert least <= means(measure(run, collection.test_qrels()))["nDCG@10"] <= most
-
-
-@pytest.mark.skipif(not (DATASETS / "msmarco-dl19-dl20").is_dir(), reason="msmarco-dl19-dl20 is not there")
-def test_given_runs_measure_as_published(tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The official BM25 runs and qrels: nDCG@10 .5058 on DL19, .4796 on DL20."""
-    monkeypatch.chdir(tmp_path)
-    folder = DATASETS / "msmarco-dl19-dl20"
-    runs = [{"location": str(folder / f"runs/BM25.{name}.trec"), "checksum": None} for name in ("dl19", "dl20")]
-    given = tiny_params.candidates.model_dump() | {"runs": runs}
-    params = params_for(tiny_params, "msmarco-dl19-dl20", candidates=given)
-    for stage in (collect, candidates):
-        stage(params)
-    run = pl.read_parquet(layout.CANDIDATES / "candidates.parquet")
-    counts = read_manifest(layout.CANDIDATES).counts
-    assert counts["given passages that are not there"] == counts["given for other queries"] == 0
-    for name, published in {"dl19": 0.5058, "dl20": 0.4796}.items():
-        official = read_qrels(Text(folder / f"qrels_official/qrels.{name}-passage.txt"), name)
-        mine = run.join(official, on="query_id", how="semi")
-        assert means(measure(mine, official))["nDCG@10"] == pytest.approx(published, abs=1e-4)

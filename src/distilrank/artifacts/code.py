@@ -18,7 +18,7 @@ from distilrank.artifacts.own_imports import PACKAGE, files_named, imported_name
 
 # The modules of stages/ that are commands.
 STAGES = (
-    "collect", "tokenize", "candidates", "triples", "find", "mine", "teach", "import_teacher", "score", "score_bm25",
+    "collect", "tokenize", "candidates", "triples", "find", "mine", "teach", "import_model", "score", "score_bm25",
     "ensemble", "import_scores", "distil", "index", "quality", "evaluate", "metrics", "latency", "report",
 )  # fmt: skip
 CONSTRAINTS = Path("constraints.txt")

@@ -5,15 +5,18 @@ teacher, and below `FOUND` one per source where it is mined.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
-# What the training collection goes by among the test collections.
+# What the collection that models learn from is called among all that they are measured on.
 OWN = "collection"
 COLLECTION = Path("data/collection")
 TOKENS = Path("data/tokens")
-# A folder per given teacher, which has a tokenizer of its own.
+# A folder per given model, which has a tokenizer of its own.
 OWN_TOKENS = Path("data/own-tokens")
 CANDIDATES = Path("data/candidates")
 FOUND = Path("data/found")
+# A folder per collection that models are measured on and do not learn from.
+EVALUATIONS = Path("data/evaluations")
 TRIPLES = Path("data/triples")
 MODELS = Path("models")
 SCORES = Path("scores")
@@ -31,6 +34,21 @@ SUMMARY = Path("report/report.md")
 FIGURES = Path("report/figures")
 # What `dvc plots` draws.
 PLOTS = Path("report/plots")
+
+
+class Places(NamedTuple):
+    """Where a collection stands that models are measured on, with the tokens and candidates of its texts."""
+
+    collection: Path
+    tokens: Path
+    own_tokens: Path
+    candidates: Path
+
+
+def places_of(evaluation: str) -> Places:
+    """Of an entry of `evaluations`, or of the collection that models learn from."""
+    own = Places(COLLECTION, TOKENS, OWN_TOKENS, CANDIDATES)
+    return own if evaluation == OWN else Places(*(EVALUATIONS / evaluation / place.name for place in own))
 
 
 def runs_of(ranker: str, evaluation: str = OWN) -> Path:

@@ -7,25 +7,27 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from distilrank.artifacts import layout
 from distilrank.artifacts.files import read_json
+from distilrank.artifacts.layout import OWN, places_of
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 
 
-def show_collection() -> None:
+def show_collection(evaluation: str = OWN) -> None:
     """Passages, queries and positives by split, lengths in tokens once there are some, and findings.
 
     Raises MissingInput.
     """
-    console = Console()
-    collection = Collection.read(layout.COLLECTION)
-    console.print(_by_split(collection, read_manifest(layout.COLLECTION).counts["passages"]))
-    if (layout.TOKENS / MANIFEST).is_file():
-        console.print(_lengths(read_manifest(layout.TOKENS).counts))
-    findings: list[dict[str, Any]] = read_json(layout.COLLECTION / "findings.json")
+    console, places = Console(), places_of(evaluation)
+    collection = Collection.read(places.collection)
+    console.print(_by_split(collection, read_manifest(places.collection).counts["passages"]))
+    if (places.tokens / MANIFEST).is_file():
+        console.print(_lengths(read_manifest(places.tokens).counts))
+    findings: list[dict[str, Any]] = read_json(places.collection / "findings.json")
     if findings:
         console.print(_findings(findings))
+    if evaluation != OWN:
+        return
     missing = [split for split in (TRAIN, DEV) if collection.queries_of(split).is_empty()]
     missing += [] if collection.test_sets() else ["test"]
     for split in missing:

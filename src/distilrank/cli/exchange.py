@@ -8,8 +8,8 @@ import typer
 from distilrank.cli.app import CHECKPOINTS, Target, app
 
 
-@app.command("import-model", rich_help_panel=CHECKPOINTS)
-def import_model(
+@app.command("import-published", rich_help_panel=CHECKPOINTS)
+def import_published(
     source: Annotated[Path, typer.Argument(help="A folder with config.json, weights and tokenizer.")],
     target: Target,
     architecture: Annotated[str, typer.Option(help="What it is: dot, colbert, cat or prettr.")],
@@ -19,7 +19,7 @@ def import_model(
     passage_length: Annotated[int, typer.Option(min=1, max=8192, help="Tokens of a passage, likewise.")] = 198,
 ) -> None:
     """Make a ranker of a checkpoint that the authors of arXiv 2010.02666 published."""
-    from distilrank.conversion.published import import_model as convert
+    from distilrank.conversion.published import import_published as convert
 
     convert(source, target, architecture, query_length, passage_length)
 

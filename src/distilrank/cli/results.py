@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 
 from distilrank.artifacts import layout
-from distilrank.cli.app import CHECKPOINTS, RESULTS, Dense, app, read
+from distilrank.cli.app import CHECKPOINTS, RESULTS, Dense, Evaluation, app, read
 from distilrank.errors import InputError
 
 
 @app.command(rich_help_panel=RESULTS)
-def collection() -> None:
-    """Show what the collection holds, how long its texts are, and what was found wrong with it."""
+def collection(evaluation: Evaluation = layout.OWN) -> None:
+    """Show what a collection holds, how long its texts are, and what was found wrong with it."""
     from distilrank.cli.collection_table import show_collection
 
-    show_collection()
+    show_collection(evaluation)
 
 
 @app.command(rich_help_panel=RESULTS)

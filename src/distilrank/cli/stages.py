@@ -2,15 +2,17 @@
 
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from distilrank.artifacts import layout
-from distilrank.cli.app import STAGES, Dense, app, read, read_checked_for, read_for
+from distilrank.cli.app import STAGES, Dense, Evaluation, app, read, read_checked_for, read_for
 from distilrank.cli.elsewhere import on_ray_where_told
 from distilrank.cli.launch import launch
 from distilrank.config.names import IMPORTED
+from distilrank.errors import InputError
 
 Teacher = Annotated[str, typer.Argument(help="A teacher's name in params.yaml, such as T1.")]
 Triples = Annotated[str, typer.Argument(help="A set of triples in params.yaml, such as bm25.")]
@@ -27,26 +29,37 @@ def _stage(name: str, summary: str) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def collect() -> None:
-    """Read the collection into tables of passages, queries and qrels, and check it."""
+def collect(evaluation: Evaluation = layout.OWN) -> None:
+    """Read a collection into tables of passages, queries and qrels, and check it."""
     from distilrank.cli.collection_table import show_collection
     from distilrank.stages.collect import collect as stage
 
-    stage(read_for("collect"))
-    show_collection()
+    stage(read_for("collect"), evaluation)
+    show_collection(evaluation)
 
 
 @app.command(rich_help_panel=STAGES)
 def tokenize(
-    entry: Annotated[str | None, typer.Argument(help="An entry whose backbone has a vocabulary of its own.")] = None,
+    entry: Annotated[str | None, typer.Argument(help="An entry that has tokens of its own.")] = None,
+    on: Annotated[str | None, typer.Option(help="An entry of evaluations, whose texts are read.")] = None,
 ) -> None:
     """Store the token ids of every query and passage."""
     from distilrank.stages.tokenize import tokenize as stage
+    from distilrank.stages.tokenize import tokenize_other
 
-    stage(read_for("tokenize"), entry)
+    params = read_for("tokenize")
+    if on:
+        tokenize_other(params, on, entry)
+    else:
+        stage(params, entry)
 
 
-_stage("candidates", "Find the passages to re-rank for every query: BM25's best, or those given.")
+@app.command(rich_help_panel=STAGES)
+def candidates(evaluation: Evaluation = layout.OWN) -> None:
+    """Find the passages to re-rank for every query: BM25's best, or those given."""
+    from distilrank.stages.candidates import candidates as stage
+
+    stage(read_for("candidates"), evaluation)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -86,12 +99,14 @@ def teach(teacher: Teacher) -> None:
     stage(params, teacher, partial(stage_run, collection=params.collection.called))
 
 
-@app.command("import-teacher", rich_help_panel=STAGES)
-def import_teacher(teacher: Teacher) -> None:
-    """Take in a teacher that was trained elsewhere, by its checkpoint."""
-    from distilrank.stages.import_teacher import import_teacher as stage
+@app.command("import-model", rich_help_panel=STAGES)
+def import_model(
+    name: Annotated[str, typer.Argument(help="A teacher or baseline with a checkpoint in params.yaml.")],
+) -> None:
+    """Take in a teacher or baseline that was trained elsewhere, by its checkpoint."""
+    from distilrank.stages.import_model import import_model as stage
 
-    stage(read_for("import_teacher"), teacher)
+    stage(read_for("import_model"), name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -158,10 +173,23 @@ def index(model: Dense) -> None:
 
 @app.command(rich_help_panel=STAGES)
 def evaluate(
-    ranker: Annotated[str, typer.Argument(help="A ranker of the results, such as dot-T1 or bm25.")],
-    on: Annotated[str, typer.Argument(help="The test collection: `collection` is the training one.")] = layout.OWN,
+    ranker: Annotated[str | None, typer.Argument(help="A ranker of the results, such as dot-T1 or bm25.")] = None,
+    on: Evaluation = layout.OWN,
+    model: Annotated[str | None, typer.Option(help="In its place: a model's directory, or a checkpoint.")] = None,
+    collection: Annotated[
+        str, typer.Option(help="With --model: an entry of evaluations, or a folder in BEIR's layout.")
+    ] = layout.OWN,
+    target: Annotated[Path | None, typer.Option(help="With --model: the directory to write its runs to.")] = None,
 ) -> None:
-    """Measure a ranker on a test collection."""
+    """Measure a ranker on a collection; or with --model, outside of the pipeline, any model."""
+    if model:
+        from distilrank.cli.tables import show_figures
+        from distilrank.measured_model import measure_model
+
+        show_figures(measure_model(model, collection, target))
+        return
+    if not ranker:
+        raise InputError("evaluate", got="nothing to measure", expected="a ranker, or --model", remedy="name one")
     from distilrank.stages.evaluate import evaluate as stage
 
     stage(read_for("evaluate"), ranker, on)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from distilrank.artifacts import layout
 from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_name, seeded_name
 from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
-from distilrank.evaluation.tasks import RERANK
+from distilrank.evaluation.tasks import RERANK, evaluation_of
 from distilrank.sections.data import BM25
 from distilrank.sections.labels import ScaleRule
 from distilrank.sections.measures import cutoff_of, tells_apart
@@ -18,8 +18,9 @@ from distilrank.sections.measures import cutoff_of, tells_apart
 if TYPE_CHECKING:
     from distilrank.config.entries import Entries
     from distilrank.config.models import Student, Teacher
+    from distilrank.data.sources.section import CollectionSection
     from distilrank.rankers.params import RankerParams
-    from distilrank.sections.data import Backbone, OwnBackbone
+    from distilrank.sections.data import Backbone, Candidates, OwnBackbone
 
 
 class Distillation(NamedTuple):
@@ -36,15 +37,49 @@ class Distillation(NamedTuple):
     seed: int | None
 
 
-def measures_of(params: "Entries", kind: str) -> list[str]:
+class MeasuredOn(NamedTuple):
+    """A collection that models are measured on, its candidates, how many of these are re-ranked per query, and whether
+    judged passages that are not there count."""
+
+    collection: "CollectionSection"
+    candidates: "Candidates"
+    depth: int
+    count_absent: bool
+
+
+def measured_on(params: "Entries", evaluation: str) -> MeasuredOn:
+    """Raises ParamsError where `evaluations` has no such entry."""
+    if evaluation == layout.OWN:
+        return MeasuredOn(params.collection, params.candidates, params.evaluation.depth, False)
+    one = params.evaluation_named(evaluation)
+    return MeasuredOn(one.collection, one.candidates, one.depth or params.evaluation.depth, one.count_absent)
+
+
+def first_stage_of(params: "Entries", task: str) -> str:
+    """What finds the candidates of a task."""
+    return measured_on(params, evaluation_of(task, params.evaluations)).candidates.first_stage()
+
+
+def evaluated(params: "Entries") -> list[tuple[str, str]]:
+    """What is measured, as (collection, ranker): on each collection what finds the candidates, then all rankers."""
+    rankers = [*ranker_names(params), *seeded_names(params)]
+    return [
+        (name, ranker)
+        for name in (layout.OWN, *params.evaluations)
+        for ranker in (measured_on(params, name).candidates.first_stage(), *rankers)
+    ]
+
+
+def measures_of(params: "Entries", kind: str, evaluation: str = layout.OWN) -> list[str]:
     """The measures that tell rankers apart, in re-ranking or in retrieval: what `kind` says.
 
     No recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there. The same
     holds for all that looks at which passages there are, and not at their order.
     """
-    named, deepest = params.evaluation.measures, params.candidates.depth
+    on = measured_on(params, evaluation)
+    named, deepest = params.evaluation.measures, on.candidates.depth
     if kind == RERANK:
-        return [name for name in named if tells_apart(name, params.evaluation.depth)]
+        return [name for name in named if tells_apart(name, on.depth)]
     return [name for name in named if tells_apart(name, deepest) or cutoff_of(name, deepest) == deepest]
 
 
@@ -78,17 +113,23 @@ def starts(params: "Entries") -> list[Start]:
     return list(dict.fromkeys(start_of(params, *pair) for pair in product(params.students, params.matrix.teachers)))
 
 
-def tokens_of(params: "Entries", model: str) -> Path:
-    """The token store that a model reads, or a student's start: its entry's own, or everybody's.
+def tokens_of(params: "Entries", model: str, evaluation: str = layout.OWN) -> Path:
+    """The token store of a collection that a model reads, or a student's start: its entry's own, or everybody's.
 
     Rows are the collection's ids in every store, so that candidates and triples fit each.
     """
-    entry = model if model in params.teachers else student_of(model)
-    if entry in params.given_teachers():
-        return layout.OWN_TOKENS / entry
+    places = layout.places_of(evaluation)
+    entry = model if model in (*params.teachers, *params.baselines) else student_of(model)
+    if entry in params.given_models():
+        return places.own_tokens / entry
     trained: Teacher | Student | None = params.trained_teachers().get(entry) or params.students.get(entry)
     owners = [name for name, one in own_vocabularies(params).items() if trained and trained.backbone == one]
-    return layout.OWN_TOKENS / owners[0] if owners else layout.TOKENS
+    return places.own_tokens / owners[0] if owners else places.tokens
+
+
+def own_stores(params: "Entries") -> list[str]:
+    """The names of all token stores beside everybody's."""
+    return [*params.given_models(), *own_vocabularies(params)]
 
 
 def read_by(params: "Entries", section: "Teacher | Student") -> "Backbone":
@@ -107,17 +148,18 @@ def own_vocabularies(params: "Entries") -> "dict[str, OwnBackbone]":
 
 
 def model_names(params: "Entries") -> list[str]:
-    """All models in the order of the report: teachers, then each student after its controls."""
-    return [*params.teachers, *(name for student in params.students for name in models_of(params, student))]
+    """All models in the order of the report: baselines, teachers, then each student after its controls."""
+    students = chain.from_iterable(models_of(params, student) for student in params.students)
+    return [*params.baselines, *params.teachers, *students]
 
 
 def trained_names(params: "Entries") -> list[str]:
     """Those of them that are trained here."""
-    return [name for name in model_names(params) if name not in params.given_teachers()]
+    return [name for name in model_names(params) if name not in params.given_models()]
 
 
 def ranker_names(params: "Entries") -> list[str]:
-    """All that scores candidates: the backbone, the teachers, then each student's starts and models."""
+    """All that scores candidates: the backbone, baselines, teachers, then each student's starts and models."""
     if "rerank" not in params.evaluation.untrained:
         return model_names(params)
     begun_from = starts(params)
@@ -126,18 +168,12 @@ def ranker_names(params: "Entries") -> list[str]:
         for student in params.students
         for name in (*(start.name for start in begun_from if start.student == student), *models_of(params, student))
     ]
-    return [BACKBONE, *params.teachers, *students]
+    return [BACKBONE, *params.baselines, *params.teachers, *students]
 
 
 def measured_names(params: "Entries") -> list[str]:
     """All models, those by `matrix.seeds` among them."""
     return [*model_names(params), *seeded_names(params)]
-
-
-def evaluated(params: "Entries") -> list[tuple[str, str]]:
-    """What is measured, as (test collection, ranker): what found the candidates, then all that re-ranks them."""
-    rankers = [params.candidates.first_stage(), *ranker_names(params), *seeded_names(params)]
-    return [(layout.OWN, ranker) for ranker in rankers]
 
 
 def entry_of(params: "Entries", trained: str) -> "Teacher | Student":
@@ -146,8 +182,8 @@ def entry_of(params: "Entries", trained: str) -> "Teacher | Student":
 
 
 def ranker_of(params: "Entries", model: str) -> "RankerParams | None":
-    """The entry of a model's ranker. None of a given teacher: its checkpoint tells."""
-    return None if model in params.given_teachers() else entry_of(params, model).ranker
+    """The entry of a model's ranker. None of a given one: its checkpoint tells."""
+    return None if model in params.given_models() else entry_of(params, model).ranker
 
 
 def pretrained_below(params: "Entries", source: Source) -> "Backbone | None":
@@ -187,14 +223,21 @@ def index_names(params: "Entries") -> list[str]:
     ]
 
 
+def searched_by_index(params: "Entries", evaluation: str) -> list[str]:
+    """The models whose index is of this collection: of others than the one that models learn from there is none."""
+    return index_names(params) if evaluation == layout.OWN else []
+
+
 def searched_without_index(params: "Entries") -> list[str]:
-    """What is to be compared with those that have an index, and has none: starts, the backbone, other controls."""
+    """What is to be compared with those that have an index, and has none: starts, the backbone, other controls, and
+    baselines, of which those alone can search that make one vector per text: their checkpoints tell."""
     indexed = params.matrix.indexes
     untrained = [BACKBONE, *(start.name for start in starts(params) if start.student in indexed)]
     controls = [name for name in params.matrix.controls_per_teacher if name in indexed]
     return [
         *(untrained if "retrieve" in params.evaluation.untrained else []),
         *(control_name(*pair) for pair in product(controls, params.matrix.teachers)),
+        *params.baselines,
     ]
 
 

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
+from distilrank.artifacts.layout import OWN
+from distilrank.config.evaluations import Collection, EvaluationName, OtherCollection
 from distilrank.config.models import Ensemble, Matrix, Student, Teacher, trained_or_given
-from distilrank.data.sources.section import CollectionSection
-from distilrank.data.sources.table import SOURCES, table_name
 from distilrank.errors import ParamsError
 from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
 from distilrank.sections.base import FileElsewhere, ModelName, Section
-from distilrank.sections.checkpoints import GivenTeacher
+from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import (
     BM25,
     Backbone,
-    Candidates,
     GivenLists,
     GivenTriples,
     Tokens,
+    TrainingCandidates,
     Triples,
     Unlabelled,
 )
@@ -34,11 +34,9 @@ from distilrank.sections.training import Scoring, Validation
 if TYPE_CHECKING:
     AnyImport = Import
     AnyIndex = IndexKind
-    Collection = CollectionSection
 else:
     AnyImport = one_of("form", IMPORTS, default="scores")
     AnyIndex = one_of("kind", INDEX_KINDS)
-    Collection = one_of("source", SOURCES, table_name)
 
 
 def _kind_of_triples(triples: Any) -> str:
@@ -57,7 +55,7 @@ AnyTriples = Annotated[
     Discriminator(_kind_of_triples),
 ]
 AnyTeacher = Annotated[
-    Annotated[Teacher, Tag("trained")] | Annotated[GivenTeacher, Tag("given")], Discriminator(trained_or_given)
+    Annotated[Teacher, Tag("trained")] | Annotated[GivenModel, Tag("given")], Discriminator(trained_or_given)
 ]
 PARAMS_FILE = Path("params.yaml")
 Entry = TypeVar("Entry")
@@ -73,7 +71,7 @@ class Entries(Section):
 
     tokens: Tokens = Tokens()
 
-    candidates: Candidates = Candidates()
+    candidates: TrainingCandidates = TrainingCandidates()
 
     triples: Annotated[dict[ModelName, AnyTriples], Field(min_length=1)] = Field(default={"bm25": Triples()})
     """Sets of triples, by name, that rankers learn from: given where there is a `location`, mined where there is a
@@ -102,7 +100,14 @@ class Entries(Section):
 
     labels: Labels = Labels()
 
+    baselines: dict[ModelName, GivenModel] = Field(default={})
+    """Rankers that were trained elsewhere, and teach nobody: they are measured beside the others."""
+
     evaluation: Evaluation = Evaluation()
+
+    evaluations: dict[EvaluationName, OtherCollection] = Field(default={})
+    """Collections, by name, that every model is measured on besides, by their test queries. Each takes all keys of
+    `collection`, on the same level as these."""
 
     latency: Latency = Latency()
 
@@ -110,19 +115,24 @@ class Entries(Section):
 
     promotion: Promotion = Promotion()
 
-    def minimum_relevance(self, test_set: str) -> int:
-        """Raises ParamsError for a test set that evaluation.minimum_relevance leaves out."""
-        minimum = self.evaluation.minimum_relevance
+    def minimum_relevance(self, test_set: str, evaluation: str = OWN) -> int:
+        """In a test set of a collection. Raises ParamsError where `minimum_relevance` leaves it out."""
+        is_other = evaluation != OWN
+        minimum = (self.evaluation_named(evaluation) if is_other else self.evaluation).minimum_relevance
         if isinstance(minimum, int):
             return minimum
-        return entry_named(minimum, "evaluation.minimum_relevance", test_set)
+        section = f"evaluations.{evaluation}" if is_other else "evaluation"
+        return entry_named(minimum, f"{section}.minimum_relevance", test_set)
+
+    def evaluation_named(self, name: str) -> OtherCollection:
+        return entry_named(self.evaluations, "evaluations", name)
 
     def no_worse(self) -> NoWorse:
         """promotion.no_worse, by the measure that it names."""
         rule = self.promotion.no_worse
         return rule.model_copy(update={"measure": self.evaluation.primary}) if rule.measure == PRIMARY else rule
 
-    def teacher(self, name: str) -> Teacher | GivenTeacher:
+    def teacher(self, name: str) -> Teacher | GivenModel:
         return entry_named(self.teachers, "teachers", name)
 
     def trained_teachers(self) -> dict[str, Teacher]:
@@ -132,12 +142,15 @@ class Entries(Section):
         given = name in self.given_teachers()
         return entry_named(self.trained_teachers(), "teachers without a checkpoint" if given else "teachers", name)
 
-    def given_teachers(self) -> dict[str, GivenTeacher]:
-        return {name: one for name, one in self.teachers.items() if isinstance(one, GivenTeacher)}
+    def given_teachers(self) -> dict[str, GivenModel]:
+        return {name: one for name, one in self.teachers.items() if isinstance(one, GivenModel)}
 
-    def given_teacher(self, name: str) -> GivenTeacher:
-        trained = name in self.trained_teachers()
-        return entry_named(self.given_teachers(), "teachers with a checkpoint" if trained else "teachers", name)
+    def given_models(self) -> dict[str, GivenModel]:
+        """All that were trained elsewhere: teachers and baselines."""
+        return {**self.given_teachers(), **self.baselines}
+
+    def given_model(self, name: str) -> GivenModel:
+        return entry_named(self.given_models(), "teachers with a checkpoint, and baselines", name)
 
     def ensemble(self, name: str) -> Ensemble:
         return entry_named(self.ensembles, "ensembles", name)

@@ -20,11 +20,15 @@ from distilrank.config.derived import (
     labelled_sets,
     lexical_teachers,
     measured_names,
+    measured_on,
+    own_stores,
     own_vocabularies,
+    searched_by_index,
     starts,
     tokens_of,
 )
 from distilrank.config.entries import PARAMS_FILE, Entries
+from distilrank.config.evaluations import OtherCollection
 from distilrank.config.names import BACKBONE
 from distilrank.config.starts import source_of
 from distilrank.errors import InputError
@@ -61,19 +65,23 @@ def graph_text(params: Entries) -> str:
 
 
 def graph(params: Entries) -> dict[str, Any]:
-    """What dvc.yaml reads: each teacher's triples, the given ones; the sets that are not mined, and what those that are
-    come from; the sets to be labelled and by whom, the trainings, the indexes."""
-    mined, own = params.mined_triples(), own_vocabularies(params)
+    """What dvc.yaml reads: each teacher's triples, the given models; what else is measured on; the sets that are not
+    mined, and what those that are come from; the sets to be labelled and by whom, the trainings, the indexes."""
+    mined = params.mined_triples()
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
         "teach": {
             name: {"triples": params.learned_by(one), "tokens": _tokens(params, name)}
             for name, one in params.trained_teachers().items()
         },
-        "given": [*params.given_teachers()],
+        "given": {
+            name: {"section": "teachers" if name in params.teachers else "baselines"} for name in params.given_models()
+        },
         "tokenize": _tokenize(params),
         # What `evaluate` and `latency` read besides data/tokens; that again where nothing has tokens of its own.
-        "own_tokens": (layout.OWN_TOKENS if params.given_teachers() or own else layout.TOKENS).as_posix(),
+        "own_tokens": (layout.OWN_TOKENS if own_stores(params) else layout.TOKENS).as_posix(),
+        "evaluations": {name: _other(one) for name, one in params.evaluations.items()},
+        "tokenize_other": dict(chain.from_iterable(_tokenize_other(params, name) for name in params.evaluations)),
         "triples": [name for name in params.triples if name not in mined],
         "find": dict(chain.from_iterable(_find(params, name, one) for name, one in mined.items())),
         "mine": {name: _mine(params, one) for name, one in mined.items()},
@@ -99,18 +107,21 @@ def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, str]:
     """The collection, and what the ranker is made of: a model with its tokens and index, or, of one that is not
     trained, the model that it begins on and its entry. What it has none of is the collection, or `evaluation`."""
     start = next((one for one in starts(params) if one.name == ranker), None)
-    collection = layout.COLLECTION.as_posix()
+    places = layout.places_of(on)
+    collection = places.collection.as_posix()
+    is_first = ranker == measured_on(params, on).candidates.first_stage()
     model = start.source.model if start else ranker if ranker in measured_names(params) else None
     return {
         "on": on,
         "ranker": ranker,
         "collection": collection,
-        "candidates": layout.CANDIDATES.as_posix(),
-        "tokens": collection if ranker == params.candidates.first_stage() else _tokens(params, ranker),
+        "candidates": places.candidates.as_posix(),
+        "tokens": collection if is_first else tokens_of(params, ranker, on).as_posix(),
         "model": (layout.MODELS / model).as_posix() if model else collection,
-        "index": (layout.INDEXES / ranker).as_posix() if ranker in index_names(params) else collection,
+        "index": (layout.INDEXES / ranker).as_posix() if ranker in searched_by_index(params, on) else collection,
         "entry": f"students.{start.student}" if start else "evaluation",
         "backbone": "backbone" if start or ranker == BACKBONE else "evaluation",
+        "asked": "evaluation" if on == layout.OWN else f"evaluations.{on}",
     }
 
 
@@ -142,6 +153,32 @@ def _tokenize(params: Entries) -> dict[str, dict[str, str]]:
     """By the entries whose backbones have a vocabulary of their own, the section that each stands in."""
     own = own_vocabularies(params)
     return {name: {"section": "teachers" if name in params.teachers else "students"} for name in own}
+
+
+def _other(one: OtherCollection) -> dict[str, Any]:
+    """What its tables and its candidates are made by, so that each stage sees its own keys change, and no others."""
+    collection, candidates = (
+        section.model_dump(mode="json", exclude_defaults=True) for section in (one.collection, one.candidates)
+    )
+    shared = {key: getattr(one.collection, key) for key in ("on_error", "exclude_identical_ids")}
+    return {"collected": collection | {"count_absent": one.count_absent}, "candidates": candidates | shared}
+
+
+def _tokenize_other(params: Entries, evaluation: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """By a stage's name, the words of its command, the store whose like it makes, and where that stands."""
+    own, there = layout.places_of(layout.OWN), layout.places_of(evaluation)
+    stores = {"": (own.tokens, there.tokens)}
+    stores |= {name: (own.own_tokens / name, there.own_tokens / name) for name in own_stores(params)}
+    for name, (like, store) in stores.items():
+        yield (
+            "-".join(filter(None, (evaluation, name))),
+            {
+                "evaluation": evaluation,
+                "words": f"{name} --on {evaluation}".strip(),
+                "like": like.as_posix(),
+                "store": store.relative_to(there.collection.parent).as_posix(),
+            },
+        )
 
 
 def _distil(params: Entries, one: Distillation) -> dict[str, str]:

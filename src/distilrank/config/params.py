@@ -5,12 +5,14 @@ from typing import Self
 
 from pydantic import model_validator
 
+from distilrank.artifacts.layout import OWN
 from distilrank.config.circles import circle_of
-from distilrank.config.derived import measured_names, measures_of, ranker_names, ranker_of
+from distilrank.config.derived import measured_names, measured_on, measures_of, ranker_names, ranker_of
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
 from distilrank.data.hub import BUNDLED
+from distilrank.evaluation.tasks import evaluation_of
 from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
 
@@ -20,14 +22,14 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def names_agree(self) -> Self:
-        names = [*self.label_names(), *self.students]
+        names = [*self.label_names(), *self.students, *self.baselines]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
-                f"teachers, ensembles, imports and students must differ in name; more than one has {twice}"
+                f"teachers, ensembles, imports, students and baselines must differ in name; more than one has {twice}"
             )
         if taken := {BM25, "given", BACKBONE, START, CONTROL} & set(names):
             raise ValueError(f"{min(taken)} names something else in the results: choose another")
-        if BUNDLED in names:
+        if BUNDLED in names and BUNDLED not in self.baselines:
             raise ValueError(f"{BUNDLED} names the bundled backbone, that a student may start from: choose another")
         if IMPORTED in self.triples:
             raise ValueError(f"triples.{IMPORTED} names something else, the triples of imports: choose another")
@@ -93,7 +95,7 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def teachers_have_the_layers_that_students_start_from(self) -> Self:
-        known = measured_names(self)
+        known = self._models_that_teach()
         for name, teacher in product(self.students, self.matrix.teachers):
             if starts_from_teacher(self, name) and not self.members(teacher):
                 raise ValueError(f"students.{name} cannot start from {teacher}, of which there are scores alone")
@@ -114,7 +116,7 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def mined_triples_have_sources(self) -> Self:
-        rankers = {name: ranker_of(self, name) for name in measured_names(self)}
+        rankers = {name: ranker_of(self, name) for name in self._models_that_teach()}
         dense = [BM25, *(name for name, ranker in rankers.items() if ranker is None or ranker.one_vector)]
         for name, one in self.mined_triples().items():
             if strange := [source for source in one.models() if source not in dense]:
@@ -148,6 +150,12 @@ class Params(Entries):
         ):
             if needed > most:
                 raise ValueError(f"{section} is {needed}, beyond candidates.{where}, {most}")
+        for name, one in self.evaluations.items():
+            if (needed := measured_on(self, name).depth) > one.candidates.depth:
+                told = f"evaluations.{name}.depth" if one.depth else "evaluation.depth"
+                raise ValueError(
+                    f"{told} is {needed}, beyond evaluations.{name}.candidates.depth, {one.candidates.depth}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -163,16 +171,24 @@ class Params(Entries):
     @model_validator(mode="after")
     def named_measures_are_measured(self) -> Self:
         rule = self.no_worse()
+        if evaluation_of(rule.task, self.evaluations) != OWN:
+            raise ValueError(
+                f"promotion.no_worse.task is {rule.task}: name one of the collection that models learn from"
+            )
         named = [
             *(("promotion.floors", task, one) for task, one, _ in self.promotion.every_floor(self.evaluation.primary)),
             ("promotion.no_worse", rule.task, rule.measure),
             *(("report.expected", expected.task, expected.measure) for expected in self.report.expected),
         ]
         for where, task, measure in named:
-            known = measures_of(self, task.rpartition("/")[2])
+            known = measures_of(self, task.rpartition("/")[2], evaluation_of(task, self.evaluations))
             if measure not in known:
                 raise ValueError(
                     f"{where} may name the measures {known} of {task}, not {measure}: by evaluation.measures, and its "
                     "depth"
                 )
         return self
+
+    def _models_that_teach(self) -> list[str]:
+        """Those that students may start from, and that may find their triples: all but baselines."""
+        return [name for name in measured_names(self) if name not in self.baselines]

@@ -51,6 +51,8 @@ def _keys_of(place: tuple[str | int, ...]) -> list[str | int]:
     match place:
         case ("triples", name, "drawn" | "given" | "lists" | "mined", *keys) | ("imports", name, _, *keys):
             return [place[0], name, *keys]
+        case ("evaluations", name, "collection", *keys):
+            return ["evaluations", name, *keys[1:]]
         case ("teachers", name, "trained" | "given", *keys):
             return [place[0], name, *keys]
         case ("students", name, "start", "word" | "model", *keys):

@@ -82,7 +82,8 @@ def _entries(path: str, field: FieldInfo, told: dict[type[Section], str]) -> Ite
     yield Entry(path, field.is_required(), about, list(_parts(choices)))
     for section in choices:
         for name, inner in section.model_fields.items():
-            yield from _entries(f"{path}.{inner.alias or name}", inner, told)
+            if not _is_flat(inner):
+                yield from _entries(f"{path}.{inner.alias or name}", inner, told)
 
 
 def _choices(annotation: Any, tag: str = "") -> Iterator[tuple[type[Section], str]]:
@@ -114,9 +115,9 @@ def _parts(choices: Choices) -> Iterator[Part]:
 def _keys(section: type[Section], choices: Choices) -> Iterator[Key]:
     schema = section.model_json_schema()
     for name in get_annotations(section):
-        if name not in section.model_fields:
+        field = section.model_fields.get(name)
+        if field is None or _is_flat(field):
             continue
-        field = section.model_fields[name]
         described = schema["properties"][field.alias or name]
         kind = in_words(described)
         if _tells_apart(name, choices):
@@ -127,6 +128,11 @@ def _keys(section: type[Section], choices: Choices) -> Iterator[Key]:
             kind = f"only {kind}"
         default = None if field.is_required() else as_yaml(described["default"])
         yield Key(field.alias or name, kind, default, _meaning(section, name))
+
+
+def _is_flat(field: FieldInfo) -> bool:
+    """Whether its keys stand on the level of the section, whose own words say so."""
+    return isinstance(field.json_schema_extra, dict) and "flat" in field.json_schema_extra
 
 
 def _tells_apart(name: str, choices: Choices) -> bool:

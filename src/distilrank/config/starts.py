@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distilrank.config.names import START, without_seed
+from distilrank.data.hub import BUNDLED
 from distilrank.errors import ParamsError
 from distilrank.sections.data import Backbone
 from distilrank.sections.starting import BACKBONE, TEACHER
@@ -75,7 +76,8 @@ def source_of(params: "Entries", student: str, teacher: str | None) -> Source:
 
 def names_one_of_ours(params: "Entries", model: str) -> bool:
     """Whether a name is one of the results', and no checkpoint's. Params refuse it where no such model is trained."""
-    return model in params.label_names() or ("/" not in model and student_of(model) in params.students)
+    ours = {*params.label_names(), *params.baselines} - {BUNDLED}
+    return model in ours or ("/" not in model and student_of(model) in params.students)
 
 
 def student_of(model: str) -> str:

@@ -22,7 +22,7 @@ COMPRESSOR, CLASSIFIER = "compressor.", "_classification_layer."
 OWN_MODULES = {"projection.": COMPRESSOR, "head.": CLASSIFIER}
 
 
-def import_model(source: Path, target: Path, architecture: str, query_length: int, passage_length: int) -> None:
+def import_published(source: Path, target: Path, architecture: str, query_length: int, passage_length: int) -> None:
     """Writes a published checkpoint as a ranker that `load_ranker` reads.
 
     Lengths count bare tokens: the published 30 and 200 include [CLS] and [SEP], so that they are 28 and 198 here.
@@ -45,7 +45,7 @@ def import_model(source: Path, target: Path, architecture: str, query_length: in
     checkpoint = Checkpoint.read(source)
     lengths = Tokens(query_length=query_length, passage_length=passage_length)
     made_with = {"architecture": architecture, **lengths.model_dump()}
-    with new_directory(target, "import-model", made_with, checkpoint.file) as directory:
+    with new_directory(target, "import-published", made_with, checkpoint.file) as directory:
         config = checkpoint.backbone_config()
         checkpoint.save_tokenizer(config, directory)
         params = _params(published[architecture], checkpoint, config.num_hidden_layers)

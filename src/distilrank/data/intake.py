@@ -20,11 +20,13 @@ def take_in(
     dev_share: float | None,
     dev_queries: int | None,
     exclude_identical_ids: bool = False,
+    count_absent: bool = False,
 ) -> Findings:
     """Writes passages.parquet, queries.parquet and qrels.parquet, without what is wrong; returns what was found.
 
     A passage by its query's own id is never found where identical ids are excluded, so that it cannot be relevant.
-    Raises CollectionError where nothing is left of a table.
+    Qrels of passages that are not there stay where these are to count. Raises CollectionError where nothing is left of
+    a table.
     """
     findings = Findings()
     # The small tables first: most mistakes show there, and not after hours of reading.
@@ -32,12 +34,13 @@ def take_in(
     given_qrels = source.qrels().select(*SCHEMAS["qrels"])
     passages = write_passages(source.passages(), directory / "passages.parquet", findings)
     queries = _checked_queries(given_queries, findings)
-    sound = _checked_qrels(given_qrels, given_queries, passages, findings)
+    sound = _checked_qrels(given_qrels, given_queries, passages, findings, count_absent)
     if exclude_identical_ids:
         own = (pl.col("query_id") == pl.col("passage_id")) & (pl.col("relevance") > 0)
         what = "relevant passages by their query's own id, which exclude_identical_ids leaves out"
         sound = findings.without(sound, own, what, "dropped")
-    qrels = sound.join(passages.filter("kept"), on="passage_id", how="semi")
+    dropped = passages.join(passages.filter("kept"), on="passage_id", how="anti")
+    qrels = sound.join(dropped, on="passage_id", how="anti")
     queries = _with_a_positive(queries, _of(queries, qrels), findings)
     queries = _with_dev(queries, dev_share, dev_queries, findings)
     qrels = _of(queries, qrels)
@@ -98,15 +101,15 @@ def _with_dev(queries: pl.DataFrame, share: float | None, most: int | None, find
 
 
 def _checked_qrels(
-    qrels: pl.DataFrame, queries: pl.DataFrame, passages: pl.DataFrame, findings: Findings
+    qrels: pl.DataFrame, queries: pl.DataFrame, passages: pl.DataFrame, findings: Findings, count_absent: bool
 ) -> pl.DataFrame:
-    """Those of queries and passages that were given, each pair once."""
-    for table, keys, what in (
-        (queries, ["query_id", "split"], "qrels of queries that are not there"),
-        (passages, ["passage_id"], "qrels of passages that are not there"),
+    """Those of queries and passages that were given, each pair once; of other passages too where these count."""
+    for table, keys, what, counts in (
+        (queries, ["query_id", "split"], "qrels of queries that are not there", False),
+        (passages, ["passage_id"], "qrels of passages that are not there", count_absent),
     ):
-        findings.add(qrels.join(table, on=keys, how="anti"), what, "dropped")
-        qrels = qrels.join(table, on=keys, how="semi")
+        findings.add(qrels.join(table, on=keys, how="anti"), what, "kept" if counts else "dropped")
+        qrels = qrels if counts else qrels.join(table, on=keys, how="semi")
     qrels = findings.without(qrels, pl.col("relevance").is_null(), "qrels without a relevance", "dropped")
     twice = ~pl.struct("query_id", "passage_id", "split").is_first_distinct()
     return findings.without(qrels, twice, "qrels of a pair that has one already", "dropped")

@@ -65,9 +65,10 @@ def _tied(ordered: pl.DataFrame) -> npt.NDArray[np.bool_]:
     same = ordered.select(
         (pl.col("query_id") == pl.col("query_id").shift()) & (SCORE.shift() == SCORE).fill_null(False)
     )
-    before = same.to_series().fill_null(False).to_numpy()
-    tied: npt.NDArray[np.bool_] = before | np.append(before[1:], False)
-    return tied
+    before: npt.NDArray[np.bool_] = same.to_series().fill_null(False).to_numpy()
+    after = np.append(before[1:], False)
+    either: npt.NDArray[np.bool_] = before | after
+    return either
 
 
 def _lot(query_id: str, passage_id: str) -> int:

@@ -1,14 +1,21 @@
 """What rankers are measured at: a test set, by re-ranking its candidates or by searching all passages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+
+from distilrank.artifacts.layout import OWN
 
 # Of the one test set that most collections have.
 ONLY_SET = "test"
 RERANK, RETRIEVE = "rerank", "retrieve"
 
 
-def task_of(test_set: str, kind: str, test_sets: Sequence[str]) -> str:
-    """The task's key in metrics: its kind, after the test set's name unless that is the only one, `test`."""
+def task_of(test_set: str, kind: str, test_sets: Sequence[str], evaluation: str = OWN) -> str:
+    """The task's key in metrics: its kind, after the test set's name unless that is the only one, `test`.
+
+    On a collection that models do not learn from: after its name, and the test set's where it has several.
+    """
+    if evaluation != OWN:
+        return "/".join([evaluation, *([test_set] if len(test_sets) > 1 else []), kind])
     return kind if [test_set] == list(test_sets) == [ONLY_SET] else f"{test_set}/{kind}"
 
 
@@ -17,7 +24,14 @@ def is_reranking(task: str) -> bool:
 
 
 def test_set_of(task: str) -> str:
+    """With the name of its collection before it, or in its place, where models do not learn from that."""
     return task.rpartition("/")[0] or ONLY_SET
+
+
+def evaluation_of(task: str, evaluations: Container[str]) -> str:
+    """The collection of a task, of these or the one that models learn from."""
+    first = task.partition("/")[0]
+    return first if first in evaluations else OWN
 
 
 def title_of(task: str, first_stage: str) -> str:

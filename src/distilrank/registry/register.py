@@ -81,7 +81,7 @@ class _Built:
         places = {Tag.MODEL: directory} | ({Tag.INDEX: index} if index else {})
         identity = {tag: dvc.digest(unchanged(place)) for tag, place in places.items()}
         data = {Tag.COLLECTION: dvc.digest(layout.COLLECTION)}
-        if model not in params.given_teachers():
+        if model not in params.given_models():
             data[Tag.TRIPLES] = dvc.digest(_triples(params, model))
         return cls(registered_name(params, model), model, directory, index, identity, data)
 

@@ -1,4 +1,4 @@
-"""The section on a teacher that was trained elsewhere."""
+"""The section on a ranker that was trained elsewhere."""
 
 import re
 
@@ -12,7 +12,7 @@ REGISTERED = "models:/"
 _VERSION = re.compile(rf"{REGISTERED}[^/@]+/\d+")
 
 
-class GivenTeacher(Section):
+class GivenModel(Section):
     """A ranker that was trained elsewhere, by its checkpoint."""
 
     checkpoint: str = Field(min_length=1)

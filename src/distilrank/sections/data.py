@@ -44,7 +44,7 @@ class Tokens(Section):
 
 
 class GivenTokens(Section):
-    """How much of a text a given teacher reads, and what stands before it."""
+    """How much of a text a given ranker reads, and what stands before it."""
 
     query_length: Annotated[int, Field(ge=1, le=512)] | None = None
     """Word pieces kept of a query. null: as many as the checkpoint says, else `tokens.query_length`."""
@@ -65,9 +65,6 @@ class Candidates(Section):
     depth: int = Field(ge=1, le=1000, default=100)
     """Passages per query."""
 
-    train_depth: int = Field(ge=0, le=1000, default=30)
-    """Passages per training query."""
-
     k1: float = Field(gt=0, default=1.5)
     """BM25's saturation of term frequencies."""
 
@@ -83,6 +80,13 @@ class Candidates(Section):
     def first_stage(self) -> str:
         """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
         return "given" if self.runs else BM25
+
+
+class TrainingCandidates(Candidates):
+    """The same where there are training queries as well."""
+
+    train_depth: int = Field(ge=0, le=1000, default=30)
+    """Passages per training query."""
 
 
 class Draw(Section):

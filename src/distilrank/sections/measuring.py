@@ -10,6 +10,8 @@ from distilrank.sections.measures import DEFAULT_MEASURES, PRIMARY, Measure, Pri
 from distilrank.sections.training import Precision
 
 Relevance = Annotated[int, Field(ge=1)]
+Relevances = Relevance | dict[SplitName, Relevance]
+RerankedDepth = Annotated[int, Field(ge=10)]
 # A figure of a ranker in the same evaluation, with or without an amount: `bm25 + .02`. The ranker `control` is the
 # model's own control.
 RELATIVE_FLOOR = re.compile(r"(?P<ranker>[A-Za-z0-9][\w~-]*)(?: (?P<sign>[+-]) (?P<amount>\d*\.?\d+))?")
@@ -19,13 +21,13 @@ Floor = float | Annotated[str, Field(pattern=f"^{RELATIVE_FLOOR.pattern}$")]
 class Evaluation(Section):
     """What is measured on the test queries."""
 
-    depth: int = Field(ge=10, default=20)
+    depth: RerankedDepth = 20
     """Candidates per query that are re-ranked, at most `candidates.depth`."""
 
     measures: Annotated[list[Measure], Field(min_length=1)] = Field(default=DEFAULT_MEASURES)
     """What is measured, by names of ir-measures. Rankers are compared by the first, the primary measure."""
 
-    minimum_relevance: Relevance | dict[SplitName, Relevance] = 1
+    minimum_relevance: Relevances = 1
     """What counts as relevant for measures that name no `rel`: in all test sets, or in each by its name."""
 
     precision: Precision = "float32"
@@ -70,7 +72,8 @@ class ExpectedFigures(Section):
     """Stated means of one measure; a run's figures are within their seed noise, near them, or off."""
 
     collection: str = Field(min_length=1)
-    """The name that its versions in the registry begin with. A run on another is not graded."""
+    """The name that its versions in the registry begin with, or that of an entry of `evaluations`. A run on another is
+    not graded."""
 
     test_set: SplitName = "test"
     """Whose queries they are means over."""

@@ -5,8 +5,9 @@ from functools import partial
 
 import polars as pl
 
-from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.layout import OWN, places_of
+from distilrank.config.derived import MeasuredOn, measured_on
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.given_runs import given_candidates
@@ -18,19 +19,24 @@ from distilrank.retrieval.bm25 import BM25
 _QUERIES_AT_ONCE = 1_000
 
 
-def candidates(params: Params) -> None:
-    section = params.candidates
-    collection = Collection.read(layout.COLLECTION)
-    used = section.model_dump() | {"unlabelled": params.unlabelled and params.unlabelled.depth}
-    with whole_directory(layout.CANDIDATES, "distilrank candidates", used, [layout.COLLECTION]) as draft:
+def candidates(params: Params, evaluation: str = OWN) -> None:
+    """Of the collection that models learn from, or of one that they are measured on besides."""
+    on, places, is_other = measured_on(params, evaluation), places_of(evaluation), evaluation != OWN
+    section, collection = on.candidates, Collection.read(places.collection)
+    used, made_by = section.model_dump(), "distilrank candidates"
+    if is_other:
+        made_by = f"{made_by} {evaluation}"
+    else:
+        used |= {"unlabelled": params.unlabelled and params.unlabelled.depth}
+    with whole_directory(places.candidates, made_by, used, [places.collection]) as draft:
         file = draft.path / "candidates.parquet"
-        queries = _with_depths(collection.queries, params)
-        drop, apart = params.collection.on_error == "drop", params.collection.exclude_identical_ids
+        queries = _with_depths(collection.queries, params, section.depth)
+        drop, apart = on.collection.on_error == "drop", on.collection.exclude_identical_ids
         given, counts = given_candidates(section.runs, collection, drop, apart)
-        write_ranked(_runs(params, collection, queries, given), file)
+        write_ranked(ranked_candidates(on, collection, queries, given), file)
         every = pl.scan_parquet(file)
         test = every.join(collection.test_qrels().lazy(), on="query_id", how="semi").collect()
-        write_trec(test, draft.path / f"{params.candidates.first_stage()}.test.trec", params.candidates.first_stage())
+        write_trec(test, draft.path / f"{section.first_stage()}.test.trec", section.first_stage())
         without = queries.lazy().join(every, on="query_id", how="anti").select(pl.len())
         draft.counts |= {
             "queries": len(queries),
@@ -40,15 +46,18 @@ def candidates(params: Params) -> None:
         }
 
 
-def _with_depths(queries: pl.DataFrame, params: Params) -> pl.DataFrame:
+def _with_depths(queries: pl.DataFrame, params: Params, usual: int) -> pl.DataFrame:
     """The queries that need candidates, and how many: `depth`."""
     depths = {TRAIN: params.candidates.train_depth, UNLABELLED: params.unlabelled.depth if params.unlabelled else 0}
-    depth = pl.col("split").replace_strict(depths, default=params.candidates.depth, return_dtype=pl.Int64)
+    depth = pl.col("split").replace_strict(depths, default=usual, return_dtype=pl.Int64)
     return queries.with_columns(depth=depth).filter(pl.col("depth") > 0)
 
 
-def _runs(params: Params, collection: Collection, queries: pl.DataFrame, given: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Candidates (query_id, passage_id, score, rank), of many queries at a time: first what is given."""
+def ranked_candidates(
+    on: MeasuredOn, collection: Collection, queries: pl.DataFrame, given: pl.DataFrame
+) -> Iterator[pl.DataFrame]:
+    """Candidates (query_id, passage_id, score, rank), of many queries at a time: first what is given. The queries tell
+    how many each needs: `depth`."""
     depths = queries.select("query_id", "depth")
     yield (
         ranked(given)
@@ -59,10 +68,10 @@ def _runs(params: Params, collection: Collection, queries: pl.DataFrame, given: 
     rest = queries.join(given, on="query_id", how="anti")
     if rest.is_empty():
         return
-    bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
+    bm25 = BM25(collection.passage_ids(), collection.passage_texts(), on.candidates)
     with progress("queries searched by BM25", len(rest)) as advance:
         for (depth,), some in rest.group_by("depth", maintain_order=True):
             for batch in some.iter_slices(_QUERIES_AT_ONCE):
                 search = partial(bm25.search, batch["query_id"].to_list(), batch["text"].to_list())
-                yield ranked(found(search, depth, params.collection.exclude_identical_ids))
+                yield ranked(found(search, depth, on.collection.exclude_identical_ids))
                 advance(len(batch))

@@ -1,18 +1,26 @@
-"""collect: the collection as tables of passages, queries and qrels, checked; what was dropped is listed."""
+"""collect: a collection as tables of passages, queries and qrels, checked; what was dropped is listed."""
 
-from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
+from distilrank.artifacts.layout import OWN, places_of
+from distilrank.config.derived import measured_on
 from distilrank.config.params import Params
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 from distilrank.data.findings import DROPPED
 from distilrank.data.intake import take_in
+from distilrank.data.sources.only_tests import OnlyTestQueries
 
 
-def collect(params: Params) -> None:
-    section = params.collection
-    with whole_directory(layout.COLLECTION, "distilrank collect", section.model_dump(), []) as draft:
-        findings = take_in(section.opened(), draft.path, *section.dev_from_train, section.exclude_identical_ids)
+def collect(params: Params, evaluation: str = OWN) -> None:
+    """The one that models learn from, or the test queries of one that they are measured on besides."""
+    on, is_other = measured_on(params, evaluation), evaluation != OWN
+    section, target = on.collection, places_of(evaluation).collection
+    used, made_by = section.model_dump(), "distilrank collect"
+    if is_other:
+        used, made_by = used | {"count_absent": on.count_absent}, f"{made_by} {evaluation}"
+    with whole_directory(target, made_by, used, []) as draft:
+        source = OnlyTestQueries(section.opened()) if is_other else section.opened()
+        findings = take_in(source, draft.path, *section.dev_from_train, section.exclude_identical_ids, on.count_absent)
         if section.on_error == "fail":
             findings.refuse_errors()
         write_json(draft.path / "findings.json", findings.summary())

@@ -13,7 +13,7 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.directories import Draft, whole_directory
 from distilrank.artifacts.manifest import digest, read_manifest
 from distilrank.artifacts.work import work_directory
-from distilrank.config.derived import evaluated, index_names, measured_names, tokens_of
+from distilrank.config.derived import evaluated, measured_names, measured_on, searched_by_index, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.qrels import write_qrels
 from distilrank.data.query_ranges import QueryRange
@@ -33,9 +33,9 @@ def evaluate(params: Params, ranker: str, on: str) -> None:
     if (on, ranker) not in (known := evaluated(params)):
         names = ", ".join(name for place, name in known if place == on) or f"on {layout.OWN}"
         raise InputError("evaluate", got=f"{ranker} on {on}", expected=f"one of {names}", remedy="name one of these")
-    test, used = TestCollection.read(params), params.evaluation.model_dump()
+    test, used = TestCollection.read(params, on), params.evaluation.model_dump()
     ranges = test.ranges(params.scoring.pairs_at_once)
-    inputs = _inputs(params, ranker)
+    inputs = _inputs(params, ranker, on)
     with (
         work_directory(f"evaluate-{on}-{ranker}", "evaluate", used, inputs) as work,
         whole_directory(layout.runs_of(ranker, on), f"distilrank evaluate {ranker} {on}", used, inputs) as draft,
@@ -44,17 +44,18 @@ def evaluate(params: Params, ranker: str, on: str) -> None:
         tables = [table for kind, run_of in runs for table in _written(draft, ranker, kind, run_of, test, ranges)]
         pl.concat(tables).write_parquet(draft.path / layout.MEASURES.name)
         draft.counts["queries"] = len(test.query_ids)
-        if ranker == params.candidates.first_stage():
+        if ranker == measured_on(params, on).candidates.first_stage():
             write_qrels(test.collection, draft.path)
 
 
-def _inputs(params: Params, ranker: str) -> list[Path]:
-    own = [layout.COLLECTION, layout.CANDIDATES]
-    if ranker == params.candidates.first_stage():
+def _inputs(params: Params, ranker: str, on: str) -> list[Path]:
+    places = layout.places_of(on)
+    own = [places.collection, places.candidates]
+    if ranker == measured_on(params, on).candidates.first_stage():
         return own
     model = [layout.MODELS / ranker] if ranker in measured_names(params) else []
-    index = [_index_of(layout.MODELS / ranker)] if ranker in index_names(params) else []
-    return [*own, tokens_of(params, ranker), *model, *index]
+    index = [_index_of(layout.MODELS / ranker)] if ranker in searched_by_index(params, on) else []
+    return [*own, tokens_of(params, ranker, on), *model, *index]
 
 
 def _written(

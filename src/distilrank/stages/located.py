@@ -1,4 +1,4 @@
-"""Where a given teacher's checkpoint is: a folder, Hugging Face's, or MLflow's registry."""
+"""Where a given model's checkpoint is: a folder, Hugging Face's, or MLflow's registry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,14 @@ from distilrank.artifacts.files import sha256_of
 from distilrank.conversion.forms import transformer_folder
 from distilrank.data.hub import folder_of
 from distilrank.errors import CheckpointError
-from distilrank.sections.checkpoints import REGISTERED, GivenTeacher
+from distilrank.sections.checkpoints import REGISTERED, GivenModel
 
 _DESCRIPTION = ["*.json", "*.txt", "*.model", "artifact.metadata"]
 _WEIGHTS = "model.safetensors"
 
 
 @contextmanager
-def located(section: GivenTeacher) -> Iterator[Path]:
+def located(section: GivenModel) -> Iterator[Path]:
     """A folder with the checkpoint's files, as long as the block lasts; its weights are verified.
 
     Raises BackboneError, CheckpointError, and what the registry raises.
@@ -32,12 +32,12 @@ def located(section: GivenTeacher) -> Iterator[Path]:
         yield _verified(fetched(section.checkpoint, Path(folder)), section)
 
 
-def located_description(section: GivenTeacher) -> Path:
+def located_description(section: GivenModel) -> Path:
     """A folder with all but the weights, of a checkpoint that is not registered. Raises BackboneError."""
     return folder_of(section.checkpoint, _DESCRIPTION, "checkpoint")
 
 
-def _verified(folder: Path, section: GivenTeacher) -> Path:
+def _verified(folder: Path, section: GivenModel) -> Path:
     weights = transformer_folder(folder) / _WEIGHTS
     if section.sha256 and weights.is_file() and (digest := sha256_of(weights)) != section.sha256:
         raise CheckpointError(

@@ -8,7 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from distilrank.artifacts import layout
-from distilrank.config.derived import index_names, searched_without_index, tokens_of
+from distilrank.config.derived import (
+    index_names,
+    measured_on,
+    searched_by_index,
+    searched_without_index,
+    tokens_of,
+)
 from distilrank.config.params import Params
 from distilrank.data.query_ranges import QueryRange
 from distilrank.data.tokenizer import copy_tokenizer
@@ -45,13 +51,13 @@ class Rankings:
 
     def runs(self) -> Generator[tuple[str, RunOf]]:
         """By kind of task, what makes the run of a range: to be called before the next one is asked for."""
-        if self.ranker == self.params.candidates.first_stage():
+        if self.ranker == measured_on(self.params, self.test.called).candidates.first_stage():
             yield RERANK, self.test.best
             yield RETRIEVE, self.test.found
             return
         directory = self._directory()
         by = self._by_vectors if trained_params(directory).one_vector else self._by_pairs
-        yield from by(directory, TokenStore.open(tokens_of(self.params, self.ranker)))
+        yield from by(directory, TokenStore.open(self._tokens()))
 
     def _directory(self) -> Path:
         """The ranker's: of one that is not trained, made here."""
@@ -62,15 +68,19 @@ class Rankings:
         if not directory.is_dir():
             shutil.rmtree(draft, ignore_errors=True)
             begun[self.ranker]().save_pretrained(draft)
-            copy_tokenizer(tokens_of(self.params, self.ranker), draft)
+            copy_tokenizer(self._tokens(), draft)
             draft.rename(directory)
         return directory
+
+    def _tokens(self) -> Path:
+        return tokens_of(self.params, self.ranker, self.test.called)
 
     def _by_vectors(self, directory: Path, tokens: TokenStore) -> Iterator[tuple[str, RunOf]]:
         """A dense ranker encodes each passage once: those of its index, else what it searches or re-ranks."""
         params, name, test = self.params, self.ranker, self.test
-        model = Model.load(directory, layout.INDEXES / name if name in index_names(params) else None)
-        searches = model.index is not None or name in searched_without_index(params)
+        has_index = name in searched_by_index(params, test.called)
+        model = Model.load(directory, layout.INDEXES / name if has_index else None)
+        searches = name in (*index_names(params), *searched_without_index(params))
         if model.index is None:
             passages = tokens.passage_ids if searches else test.re_ranked(self.ranges)
             rows, precision = tokens.passage_rows(passages), params.evaluation.precision

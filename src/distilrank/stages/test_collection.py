@@ -9,7 +9,7 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
-from distilrank.config.derived import measures_of
+from distilrank.config.derived import measured_on, measures_of
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.query_ranges import QueryRange
@@ -21,9 +21,11 @@ from distilrank.evaluation.tasks import task_of
 
 @dataclass(frozen=True)
 class TestCollection:
-    """The test queries of a collection. `depth` of their candidates are re-ranked; a search finds `deepest`."""
+    """The test queries of a collection, by the name that it is `called` by. `depth` of their candidates are re-ranked;
+    a search finds `deepest`."""
 
     params: Params
+    called: str
     collection: Collection
     qrels: dict[str, pl.DataFrame]
     candidates: Path
@@ -35,17 +37,17 @@ class TestCollection:
     __test__ = False
 
     @classmethod
-    def read(cls, params: Params) -> Self:
+    def read(cls, params: Params, evaluation: str) -> Self:
         """Raises MissingInput, and CollectionError where there are no test queries."""
-        collection = Collection.read(layout.COLLECTION)
+        on, places = measured_on(params, evaluation), layout.places_of(evaluation)
+        collection = Collection.read(places.collection)
         qrels = {name: collection.qrels_of(name) for name in collection.test_sets()}
         if not qrels:
             raise CollectionError(
-                layout.COLLECTION, got="no test queries", expected="some", remedy="name a test set in collection.splits"
+                places.collection, got="no test queries", expected="some", remedy="name a test set in its splits"
             )
-        candidates = built(layout.CANDIDATES / "candidates.parquet")
-        depth, deepest = params.evaluation.depth, params.candidates.depth
-        return cls(params, collection, qrels, candidates, depth, deepest, params.collection.exclude_identical_ids)
+        candidates, apart = built(places.candidates / "candidates.parquet"), on.collection.exclude_identical_ids
+        return cls(params, evaluation, collection, qrels, candidates, on.depth, on.candidates.depth, apart)
 
     @property
     def query_ids(self) -> pl.Series:
@@ -81,5 +83,7 @@ class TestCollection:
         for name, qrels in self.qrels.items():
             judged = queries.of(qrels.lazy()).collect()
             own = run.join(judged, on="query_id", how="semi")
-            values = measure(own, judged, self.params.minimum_relevance(name), measures_of(self.params, kind))
-            yield values.select(pl.lit(task_of(name, kind, list(self.qrels))).alias("task"), pl.all())
+            relevance = self.params.minimum_relevance(name, self.called)
+            values = measure(own, judged, relevance, measures_of(self.params, kind, self.called))
+            task = task_of(name, kind, list(self.qrels), self.called)
+            yield values.select(pl.lit(task).alias("task"), pl.all())

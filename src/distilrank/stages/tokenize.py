@@ -2,12 +2,14 @@
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
-from distilrank.config.derived import own_vocabularies
+from distilrank.artifacts.manifest import read_manifest
+from distilrank.config.derived import own_stores, own_vocabularies
 from distilrank.config.entries import entry_named
 from distilrank.config.params import Params
 from distilrank.data.backbone import locate_backbone
 from distilrank.data.collection import Collection
 from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
+from distilrank.sections.data import Tokens
 from distilrank.stages.tokenized import write_token_store
 
 
@@ -20,7 +22,29 @@ def tokenize(params: Params, name: str | None = None) -> None:
     target = layout.OWN_TOKENS / name if name else layout.TOKENS
     folder = locate_backbone(backbone)
     used = params.tokens.model_dump() | {"backbone": backbone.model_dump()}
-    made_by = " ".join(["distilrank tokenize", *([name] if name else [])])
-    with whole_directory(target, made_by, used, [layout.COLLECTION]) as draft:
+    with whole_directory(target, _command(name), used, [layout.COLLECTION]) as draft:
         copy_tokenizer(folder, draft.path)
         write_token_store(draft, Collection.read(layout.COLLECTION), TextTokenizer(folder), params.tokens)
+
+
+def tokenize_other(params: Params, evaluation: str, name: str | None = None) -> None:
+    """The same of a collection that models are measured on besides, as the store of the one that they learn from is
+    made: by its tokenizer, lengths and prefixes. So given models have theirs too.
+
+    Raises ParamsError for an unknown entry, MissingInput where that store is absent.
+    """
+    params.evaluation_named(evaluation)
+    if name:
+        entry_named(dict.fromkeys(own_stores(params)), "entries with tokens of their own", name)
+    like, there = layout.places_of(layout.OWN), layout.places_of(evaluation)
+    made_like, target = (like.own_tokens / name, there.own_tokens / name) if name else (like.tokens, there.tokens)
+    told = read_manifest(made_like).params
+    tokens = Tokens(**{key: told[key] for key in Tokens.model_fields})
+    made_by = f"{_command(name)} --on {evaluation}"
+    with whole_directory(target, made_by, tokens.model_dump(), [there.collection, made_like]) as draft:
+        copy_tokenizer(made_like, draft.path)
+        write_token_store(draft, Collection.read(there.collection), TextTokenizer(made_like), tokens)
+
+
+def _command(name: str | None) -> str:
+    return " ".join(["distilrank tokenize", *([name] if name else [])])

@@ -1,4 +1,4 @@
-"""What tokenize and import-teacher share: the token ids of a whole collection."""
+"""What tokenize and import-model share: the token ids of a whole collection."""
 
 import numpy as np
 import numpy.typing as npt

@@ -27,7 +27,8 @@ class Beir(Located):
     exclude_identical_ids: bool = True
 
     splits: dict[SplitName, FileName] = Field(default={"train": "train", "dev": "dev", "test": "test"})
-    """Each split's NAME in qrels/. Without this key, those of the three that are there."""
+    """Each split's NAME in qrels/, or with a slash the path of another file of qrels. Without this key, those of the
+    three that are there."""
 
     def splits_to_come(self) -> set[str] | None:
         if "splits" in self.model_fields_set:
@@ -59,7 +60,8 @@ class BeirSource:
     def qrels(self) -> pl.DataFrame:
         """Of the splits whose file is there; one that the params name themselves must be."""
         named = self._params.splits if "splits" in self._params.model_fields_set else {}
-        files = {split: f"qrels/{name}.tsv" for split, name in self._params.splits.items()}
+        splits = self._params.splits.items()
+        files = {split: name if "/" in name else f"qrels/{name}.tsv" for split, name in splits}
         present = {split: file for split, file in files.items() if split in named or self._files.has(file)}
         if not present:
             raise CollectionError(

@@ -39,7 +39,7 @@ class ReportedRanker:
 
 
 def reported_rankers(params: Params) -> list[ReportedRanker]:
-    """What finds candidates, the backbone, the teachers, then each student after its starts and its controls.
+    """What finds candidates, the backbone, baselines, teachers, then each student after its starts and its controls.
 
     This is the order of every table and plot.
     """
@@ -53,12 +53,19 @@ def reported_rankers(params: Params) -> list[ReportedRanker]:
             "description": "all its layers, mean-pooled, cosine, not trained",
             "colour": "var(--muted)",
         },
+        *_baselines(params),
         *_teachers(params),
         *_students(params),
     ]
     measured = [first_stage, *ranker_names(params)]
     shown = [fields for fields in described if fields["name"] in measured]
     return [ReportedRanker(number, **fields) for number, fields in enumerate(shown)]
+
+
+def _baselines(params: Params) -> Iterator[dict[str, Any]]:
+    for number, (name, one) in enumerate(params.baselines.items()):
+        colour = _shade("var(--muted)", max(80 - 20 * number, 40), "var(--paper)")
+        yield {"name": name, "role": "baseline", "description": f"given, {one.checkpoint}", "colour": colour}
 
 
 def _teachers(params: Params) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""import-teacher: a teacher that was trained elsewhere, as a ranker of ours, and the token ids that it reads.
+"""import-model: a model that was trained elsewhere, as a ranker of ours, and the token ids that it reads.
 
-From then on it is scored, measured, timed and registered like any other.
+From then on it is scored, if it teaches, measured, timed and registered like any other.
 """
 
 from distilrank.artifacts import layout
@@ -16,11 +16,11 @@ from distilrank.stages.located import located
 from distilrank.stages.tokenized import write_token_store
 
 
-def import_teacher(params: Params, name: str) -> None:
+def import_model(params: Params, name: str) -> None:
     """Writes models/<name>/ and data/own-tokens/<name>/. Raises CheckpointError, BackboneError, ParamsError."""
-    section, model = params.given_teacher(name), layout.MODELS / name
+    section, model = params.given_model(name), layout.MODELS / name
     used = section.model_dump(exclude={"tokens"})
-    made_by = f"distilrank import-teacher {name}"
+    made_by = f"distilrank import-model {name}"
     with located(section) as folder, whole_directory(model, made_by, used, []) as draft:
         ranker = save_given(folder, draft.path, section.tokens, params.tokens)
         refuse_other_words(params, name, draft.path)

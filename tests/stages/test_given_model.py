@@ -23,7 +23,7 @@ from distilrank.config.params_file import read_params
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import BackboneError, CheckpointError, InputError
-from distilrank.stages.import_teacher import import_teacher
+from distilrank.stages.import_model import import_model
 from distilrank.stages.latency import latency
 from distilrank.stages.report import report
 from distilrank.stages.tokenize import tokenize
@@ -57,7 +57,7 @@ def test_a_cross_encoder_of_another_vocabulary_teaches_from_its_checkpoint_on(
     lengths = {"query_length": 60, "passage_length": 200}
     given(tmp_path / "theirs", sha256=sha256_of(tmp_path / "theirs" / "model.safetensors"), tokens=lengths)
     for words in (
-        "check", "import-teacher CE", "score CE bm25", "distil dot", "distil dot --teacher CE", "index dot",
+        "check", "import-model CE", "score CE bm25", "distil dot", "distil dot --teacher CE", "index dot",
         "index dot-CE", "quality", "export-scores labels/bm25/CE package",
     ):  # fmt: skip
         done = run_here(project, "distilrank", *words.split())
@@ -97,7 +97,7 @@ def test_a_given_teacher_reads_as_much_as_params_ask_and_its_prefix(
     sentence_transformer(encoder, tmp_path / "theirs", prompts={"query": "find this: "})
     params = given(tmp_path / "theirs", tokens={"query_length": 5})
     tokenize(params)
-    import_teacher(params, "CE")
+    import_model(params, "CE")
     own, usual = TokenStore.open(layout.OWN_TOKENS / "CE"), TokenStore.open(layout.TOKENS)
     assert own.query_ids.equals(usual.query_ids) and own.passage_ids.equals(usual.passage_ids)
     # `find`, `this` and `:`, then the query's first two.
@@ -116,7 +116,7 @@ def test_a_student_cannot_start_from_a_teacher_of_another_vocabulary(
     given: Given, backbone: Path, tmp_path: Path
 ) -> None:
     params = given(saved("roberta", backbone, tmp_path / "theirs", labels=1), start="teacher")
-    for refusing in (check, lambda params: import_teacher(params, "CE")):
+    for refusing in (check, lambda params: import_model(params, "CE")):
         with pytest.raises(BackboneError, match=r"another vocabulary than that of the tokens.*; set start: backbone"):
             refusing(params)
 
@@ -125,7 +125,7 @@ def test_a_student_starts_from_the_layers_of_a_given_teacher(
     given: Given, project: Path, backbone: Path, tmp_path: Path, run_here: Command
 ) -> None:
     given(saved("electra", backbone, tmp_path / "theirs", labels=1), start="teacher")
-    for words in ("import-teacher CE", "score CE bm25", "distil dot --teacher CE"):
+    for words in ("import-model CE", "score CE bm25", "distil dot --teacher CE"):
         done = run_here(project, "distilrank", *words.split())
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     backbones = [
@@ -142,13 +142,13 @@ def test_a_given_teacher_has_the_layers_that_a_student_starts_from(
     values = given(folder, start="teacher").model_dump()
     values["students"]["dot"]["ranker"]["layers"] = 3
     with pytest.raises(InputError, match=r"students.dot.start: got CE, which has 2 layers"):
-        import_teacher(Params.model_validate(values), "CE")
+        import_model(Params.model_validate(values), "CE")
 
 
 def test_other_weights_than_those_of_the_params_are_refused(given: Given, backbone: Path, tmp_path: Path) -> None:
     folder = saved("bert", backbone, tmp_path / "theirs", labels=1)
     with pytest.raises(CheckpointError, match=r"got sha256 [0-9a-f]{64} of its model.safetensors, expected 0000"):
-        import_teacher(given(folder, sha256="0" * 64), "CE")
+        import_model(given(folder, sha256="0" * 64), "CE")
 
 
 def test_check_refuses_a_checkpoint_that_cannot_teach(given: Given, backbone: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_one_that_reads_pairs_cannot_score_batches_or_search(given: Given, backb
     folder = saved("bert", backbone, tmp_path / "theirs", labels=1)
     values = given(folder).model_dump()
     values["students"]["dot"]["in_batch"] = {"teacher": "CE"}
-    for refusing in (check, lambda params: import_teacher(params, "CE")):
+    for refusing in (check, lambda params: import_model(params, "CE")):
         with pytest.raises(InputError, match=r"students.dot.in_batch.teacher: got CE, which is .*, expected one whose"):
             refusing(Params.model_validate(values))
     values = given(folder).model_dump()
@@ -192,6 +192,6 @@ def test_a_prefix_leaves_room_for_a_text(given: Given) -> None:
 def test_the_bundled_model_teaches_as_it_comes(given: Given) -> None:
     params = given("minilm")
     check(params)
-    import_teacher(params, "CE")
+    import_model(params, "CE")
     config = json.loads((layout.MODELS / "CE" / "config.json").read_text())
     assert (config["ranker"]["architecture"], config["ranker"]["normalise"]) == ("dot", True)

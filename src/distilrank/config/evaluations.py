@@ -1,0 +1,62 @@
+"""The section on a collection that models are measured on beside the one that they learn from."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field, model_serializer, model_validator
+
+from distilrank.artifacts.layout import OWN
+from distilrank.data.sources.section import CollectionSection
+from distilrank.data.sources.table import SOURCES, table_name
+from distilrank.sections.base import ModelName, Section
+from distilrank.sections.data import Candidates
+from distilrank.sections.measuring import Relevances, RerankedDepth
+from distilrank.sections.tables import one_of
+
+# One of the table's, which the type checker cannot know.
+if TYPE_CHECKING:
+    Collection = CollectionSection
+else:
+    Collection = one_of("source", SOURCES, table_name)
+
+
+def _other_name(name: str) -> str:
+    if name == OWN:
+        raise ValueError(f"another name: {name} is the one that models learn from")
+    return name
+
+
+EvaluationName = Annotated[ModelName, AfterValidator(_other_name)]
+
+
+class OtherCollection(Section):
+    """A collection that models are measured on and do not learn from."""
+
+    collection: Collection = Field(json_schema_extra={"flat": True})
+    """Which passages, queries and qrels."""
+
+    candidates: Candidates = Candidates()
+    """The passages to re-rank."""
+
+    depth: RerankedDepth | None = None
+    """Candidates per query that are re-ranked, at most its `candidates.depth`. null: `evaluation.depth`."""
+
+    minimum_relevance: Relevances = 1
+    """What counts as relevant, but for nDCG: in all its test sets, or in each by its name."""
+
+    count_absent: bool = False
+    """Whether judged passages that are not there count, as what nobody finds: as trec_eval counts them. For official
+    qrels on a pool of passages."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def from_flat_keys(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        own = {key: given[key] for key in cls.model_fields if key in given and key != "collection"}
+        return own | {"collection": {key: value for key, value in given.items() if key not in own}}
+
+    @model_serializer(mode="wrap")
+    def with_flat_keys(self, dumped: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        keys = dumped(self)
+        return {**keys.pop("collection"), **keys}

@@ -1,0 +1,36 @@
+"""A source's test queries alone: all that measuring needs of a collection."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from distilrank.data.collection import DEV, TRAIN, UNLABELLED
+from distilrank.data.sources.source import Source
+from distilrank.errors import CollectionError
+
+_OTHERS = pl.col("split").is_in([TRAIN, DEV, UNLABELLED])
+
+
+class OnlyTestQueries:
+    """Of what its other queries are, and what is wrong with them, nothing is found."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def passages(self) -> Iterator[pl.DataFrame]:
+        return self._source.passages()
+
+    def queries(self) -> pl.DataFrame:
+        """Raises CollectionError where there are none."""
+        queries = self._source.queries().filter(~_OTHERS.fill_null(False))
+        if queries["split"].is_null().all():
+            raise CollectionError(
+                "the collection",
+                got="no test queries",
+                expected="some, to measure by",
+                remedy="name a test set in its splits, such as {test: train} to measure on its training queries",
+            )
+        return queries
+
+    def qrels(self) -> pl.DataFrame:
+        return self._source.qrels().filter(~_OTHERS)
