@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import ROOT, Command
 
+from distilrank.artifacts.layout import OWN
 from distilrank.results.expected import faults, graded, not_graded
 from distilrank.sections.measuring import ExpectedFigures
 
@@ -36,7 +37,7 @@ def expected(test_set: str = "test") -> ExpectedFigures:
     ],
 )
 def test_a_bound_belongs_to_the_better_grade(apart: float, side: int, grade: str) -> None:
-    [table] = graded([expected()], "own", {"rerank": {"dot": {"nDCG@10": 0.7 + side * apart}}})
+    [table] = graded([expected()], {"own": OWN}, {"rerank": {"dot": {"nDCG@10": 0.7 + side * apart}}})
     [row] = table.rows
     assert row.grade == grade
     assert row.difference == pytest.approx(side * apart)
@@ -53,23 +54,33 @@ def test_a_bound_belongs_to_the_better_grade(apart: float, side: int, grade: str
     ],
 )
 def test_another_ranker_measure_task_or_set_does_not_count(metrics: dict[str, dict[str, dict[str, float]]]) -> None:
-    [table] = graded([expected("dl19")], "own", metrics)
+    [table] = graded([expected("dl19")], {"own": OWN}, metrics)
     [row] = table.rows
     assert (row.grade, row.got, row.difference) == ("not measured", None, None)
 
 
 def test_figures_of_another_collection_grade_nothing_and_say_so() -> None:
     metrics = {"rerank": {"dot": {"nDCG@10": 0.7}}}
-    assert graded([expected()], "another", metrics) == []
-    assert not_graded([expected()], "another") == [
+    assert graded([expected()], {"another": OWN}, metrics) == []
+    assert not_graded([expected()], ["another"]) == [
         "Not graded, for this collection is another: nDCG@10 of re-ranking: test on own (a paper, table 2)."
     ]
-    assert not_graded([expected()], "own") == []
+    assert not_graded([expected()], ["own", "other"]) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "test_set"), [("own/rerank", "test"), ("own/dl19/rerank", "dl19")], ids=["one set", "several"]
+)
+def test_figures_of_a_collection_that_is_measured_on_besides_grade_its_own_tasks(task: str, test_set: str) -> None:
+    others = {"own/dl20/rerank": {"dot": {"nDCG@10": 0.1}}} if test_set == "dl19" else {}
+    metrics = {"rerank": {"dot": {"nDCG@10": 0.2}}, task: {"dot": {"nDCG@10": 0.7}}} | others
+    [table] = graded([expected(test_set)], {"trained_on": OWN, "own": "own"}, metrics)
+    assert table.rows[0].grade == "within seed noise"
 
 
 @pytest.mark.parametrize("task", ["rerank", "retrieve"])
 def test_a_fault_names_the_figure_and_how_far_off_it_is(task: str) -> None:
-    tables = graded([expected()], "own", {task: {"dot": {"nDCG@10": 0.65}}})
+    tables = graded([expected()], {"own": OWN}, {task: {"dot": {"nDCG@10": 0.65}}})
     got = "got 0.650: -0.050, beyond 0.02" if task == "rerank" else "not measured"
     assert [*faults(tables)] == [f"nDCG@10 of re-ranking: test, dot: stated 0.700 (a paper, table 2), {got}"]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,9 @@ def test_a_model_is_measured_on_a_folder_and_on_an_entry_that_is_built(
     done = run_here(tmp_path, "distilrank", "evaluate", "--model", "trained", "--collection", "own", "--target", "out")
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in ("Re-ranking BM25's", "Searching the whole", "bm25", "trained"))
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == figures
+    of_folder = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for kind, ranker in product(("rerank", "retrieve"), ("bm25", "trained")):
+        assert of_folder[kind][ranker]["nDCG@10"] == figures[kind][ranker]["nDCG@10"]
     run = read_trec(tmp_path / "out" / "trained.retrieve.trec")
     assert means(measure(run, Collection.read(layout.places_of("other").collection).test_qrels()))["nDCG@10"] == (
         pytest.approx(figures["retrieve"]["trained"]["nDCG@10"])

@@ -12,12 +12,12 @@ def check_results() -> None:
 
     from distilrank.artifacts import layout
     from distilrank.artifacts.files import built
-    from distilrank.results.expected import faults, graded, refuse_none
+    from distilrank.results.expected import collections_named, faults, graded, refuse_none
     from distilrank.results.seeds import over_seeds
 
     params = read()
     metrics, _ = over_seeds(json.loads(built(layout.METRICS).read_text("utf-8")))
-    tables = graded(params.report.expected, params.collection.called, metrics)
+    tables = graded(params.report.expected, collections_named(params), metrics)
     refuse_none(tables, params.collection.called)
     wrong = [*faults(tables)]
     for line in wrong:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from distilrank.artifacts import layout
 from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_name, seeded_name
 from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
-from distilrank.evaluation.tasks import RERANK
+from distilrank.evaluation.tasks import RERANK, evaluation_of
 from distilrank.sections.data import BM25
 from distilrank.sections.labels import ScaleRule
 from distilrank.sections.measures import cutoff_of, tells_apart
@@ -53,6 +53,11 @@ def measured_on(params: "Entries", evaluation: str) -> MeasuredOn:
         return MeasuredOn(params.collection, params.candidates, params.evaluation.depth, False)
     one = params.evaluation_named(evaluation)
     return MeasuredOn(one.collection, one.candidates, one.depth or params.evaluation.depth, one.count_absent)
+
+
+def first_stage_of(params: "Entries", task: str) -> str:
+    """What finds the candidates of a task."""
+    return measured_on(params, evaluation_of(task, params.evaluations)).candidates.first_stage()
 
 
 def evaluated(params: "Entries") -> list[tuple[str, str]]:

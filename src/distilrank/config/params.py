@@ -5,12 +5,14 @@ from typing import Self
 
 from pydantic import model_validator
 
+from distilrank.artifacts.layout import OWN
 from distilrank.config.circles import circle_of
 from distilrank.config.derived import measured_names, measured_on, measures_of, ranker_names, ranker_of
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
 from distilrank.data.hub import BUNDLED
+from distilrank.evaluation.tasks import evaluation_of
 from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
 
@@ -169,13 +171,17 @@ class Params(Entries):
     @model_validator(mode="after")
     def named_measures_are_measured(self) -> Self:
         rule = self.no_worse()
+        if evaluation_of(rule.task, self.evaluations) != OWN:
+            raise ValueError(
+                f"promotion.no_worse.task is {rule.task}: name one of the collection that models learn from"
+            )
         named = [
             *(("promotion.floors", task, one) for task, one, _ in self.promotion.every_floor(self.evaluation.primary)),
             ("promotion.no_worse", rule.task, rule.measure),
             *(("report.expected", expected.task, expected.measure) for expected in self.report.expected),
         ]
         for where, task, measure in named:
-            known = measures_of(self, task.rpartition("/")[2])
+            known = measures_of(self, task.rpartition("/")[2], evaluation_of(task, self.evaluations))
             if measure not in known:
                 raise ValueError(
                     f"{where} may name the measures {known} of {task}, not {measure}: by evaluation.measures, and its "

@@ -1,6 +1,6 @@
 """What rankers are measured at: a test set, by re-ranking its candidates or by searching all passages."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from distilrank.artifacts.layout import OWN
 
@@ -26,6 +26,12 @@ def is_reranking(task: str) -> bool:
 def test_set_of(task: str) -> str:
     """With the name of its collection before it, or in its place, where models do not learn from that."""
     return task.rpartition("/")[0] or ONLY_SET
+
+
+def evaluation_of(task: str, evaluations: Container[str]) -> str:
+    """The collection of a task, of these or the one that models learn from."""
+    first = task.partition("/")[0]
+    return first if first in evaluations else OWN
 
 
 def title_of(task: str, first_stage: str) -> str:

@@ -1,11 +1,13 @@
 """Stated figures beside those of a run, graded."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from distilrank.artifacts.layout import OWN
+from distilrank.config.params import Params
 from distilrank.errors import ParamsError
-from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of, test_set_of
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, evaluation_of, task_of, test_set_of
 from distilrank.sections.measuring import ExpectedFigures
 
 Grade = Literal["within seed noise", "near", "off", "not measured"]
@@ -33,19 +35,26 @@ class GradedTable:
     rows: list[Graded]
 
 
-def graded(expected: Sequence[ExpectedFigures], collection: str, metrics: Metrics) -> list[GradedTable]:
-    """A table for each entry of `report.expected` that is for this collection."""
-    sets = sorted({test_set_of(task) for task in metrics})
-    own = [one for one in expected if one.collection == collection]
-    return [GradedTable(one, _title(one), list(_rows(one, metrics, sets))) for one in own]
+def collections_named(params: Params) -> dict[str, str]:
+    """What is measured on, by the names that `report.expected` has of it: of the collection that models learn from that
+    which its versions in the registry begin with, of others that of their entry."""
+    return {params.collection.called: OWN} | {name: name for name in params.evaluations}
 
 
-def not_graded(expected: Sequence[ExpectedFigures], collection: str) -> list[str]:
+def graded(expected: Sequence[ExpectedFigures], collections: Mapping[str, str], metrics: Metrics) -> list[GradedTable]:
+    """A table for each entry of `report.expected` that is for one of these collections."""
+    own = [one for one in expected if one.collection in collections]
+    return [GradedTable(one, _title(one), list(_rows(one, metrics, collections))) for one in own]
+
+
+def not_graded(expected: Sequence[ExpectedFigures], collections: Iterable[str]) -> list[str]:
     """A sentence for each entry of `report.expected` that is for another collection."""
-    others = [one for one in expected if one.collection != collection]
+    names = list(collections)
+    measured = f"this collection is {names[0]}" if len(names) == 1 else f"the collections are {', '.join(names)}"
     return [
-        f"Not graded, for this collection is {collection}: {_title(one)} on {one.collection} ({one.source})."
-        for one in others
+        f"Not graded, for {measured}: {_title(one)} on {one.collection} ({one.source})."
+        for one in expected
+        if one.collection not in names
     ]
 
 
@@ -76,8 +85,10 @@ def _title(expected: ExpectedFigures) -> str:
     return f"{expected.measure} of {how[expected.task]}: {expected.test_set}"
 
 
-def _rows(expected: ExpectedFigures, metrics: Metrics, sets: list[str]) -> Iterator[Graded]:
-    measured = metrics.get(task_of(expected.test_set, expected.task, sets), {})
+def _rows(expected: ExpectedFigures, metrics: Metrics, collections: Mapping[str, str]) -> Iterator[Graded]:
+    evaluation, others = collections[expected.collection], collections.values()
+    sets = sorted({test_set_of(task) for task in metrics if evaluation_of(task, others) == evaluation})
+    measured = metrics.get(task_of(expected.test_set, expected.task, sets, evaluation), {})
     for ranker, figure in expected.figures.items():
         got = measured.get(ranker, {}).get(expected.measure)
         yield Graded(ranker, figure, got, _grade(expected, figure, got))

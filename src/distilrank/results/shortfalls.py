@@ -8,7 +8,7 @@ from statistics import fmean
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
-from distilrank.config.derived import control_of, start_of, trained_names
+from distilrank.config.derived import control_of, first_stage_of, start_of, trained_names
 from distilrank.config.names import distilled_name
 from distilrank.config.params import Params
 from distilrank.evaluation.tasks import title_of
@@ -45,7 +45,7 @@ def read_histories(params: Params) -> dict[str, History]:
 def shortfalls(params: Params, metrics: Mapping[str, Means], histories: Mapping[str, History]) -> list[Shortfall]:
     """Of every task and taught student; by means over seeds where there are several. `histories` are by model."""
     found = (
-        _shortfall(params, title_of(task, params.candidates.first_stage()), scores, pair, histories)
+        _shortfall(params, task, scores, pair, histories)
         for task, scores in metrics.items()
         for pair in product(params.students, params.matrix.teachers)
         if distilled_name(*pair) in scores
@@ -54,23 +54,26 @@ def shortfalls(params: Params, metrics: Mapping[str, Means], histories: Mapping[
 
 
 def _shortfall(
-    params: Params, title: str, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]
+    params: Params, task: str, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]
 ) -> Shortfall:
     name = distilled_name(*pair)
     measure = params.evaluation.primary
-    value = scores[name][measure]
+    value, first_stage = scores[name][measure], first_stage_of(params, task)
     others = {
         "its control": control_of(params, *pair),
         "what it starts from,": start_of(params, *pair).name,
-        "what found its candidates,": params.candidates.first_stage(),
+        "what found its candidates,": first_stage,
     }
     known = {what: (other, scores[other][measure]) for what, other in others.items() if other and other in scores}
     # What is no less to the third decimal, as figures are shown, is not worth a word.
     below = {what: other for what, other in known.items() if round(value, 3) < round(other[1], 3)}
-    return Shortfall(title, name, value, below, list(_causes(params, scores, pair, histories)) if below else [])
+    causes = list(_causes(params, first_stage, scores, pair, histories)) if below else []
+    return Shortfall(title_of(task, first_stage), name, value, below, causes)
 
 
-def _causes(params: Params, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]) -> Iterator[str]:
+def _causes(
+    params: Params, first_stage: str, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]
+) -> Iterator[str]:
     """What the figures themselves tell of why."""
     (student, teacher), measure = pair, params.evaluation.primary
     control = control_of(params, student, teacher)
@@ -80,8 +83,8 @@ def _causes(params: Params, scores: Means, pair: tuple[str, str], histories: Map
         trained = params.trained_teachers().keys() >= set(members)
         remedy = "train the teacher longer" if trained else "name another teacher"
         yield f"its teacher {teacher} ({best:.3f}) is no better than the control, so {remedy}"
-    if best is not None and best <= scores[params.candidates.first_stage()][measure]:
-        yield f"its teacher {teacher} ({best:.3f}) is no better than {params.candidates.first_stage()}"
+    if best is not None and best <= scores[first_stage][measure]:
+        yield f"its teacher {teacher} ({best:.3f}) is no better than {first_stage}"
     history = histories.get(distilled_name(*pair))
     if history and _still_falling([loss for _, loss in history.loss]):
         yield "its loss was still falling when its training ended, so give it more steps"

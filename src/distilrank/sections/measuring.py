@@ -72,7 +72,8 @@ class ExpectedFigures(Section):
     """Stated means of one measure; a run's figures are within their seed noise, near them, or off."""
 
     collection: str = Field(min_length=1)
-    """The name that its versions in the registry begin with. A run on another is not graded."""
+    """The name that its versions in the registry begin with, or that of an entry of `evaluations`. A run on another is
+    not graded."""
 
     test_set: SplitName = "test"
     """Whose queries they are means over."""

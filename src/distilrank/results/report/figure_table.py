@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from distilrank.config.derived import first_stage_of
 from distilrank.evaluation.tasks import title_of
 from distilrank.results.report.gains import gains_in
 from distilrank.results.report.inputs import ReportInputs
@@ -45,4 +46,4 @@ def _table(inputs: ReportInputs, task: str) -> FigureTable:
         for ranker in inputs.rankers
         if ranker.name in means
     }
-    return FigureTable(task, title_of(task, inputs.params.candidates.first_stage()), measures, rows)
+    return FigureTable(task, title_of(task, first_stage_of(inputs.params, task)), measures, rows)

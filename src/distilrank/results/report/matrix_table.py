@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from distilrank.config.derived import first_stage_of
 from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.tasks import title_of
 from distilrank.results.report.gains import Gain, Gains
@@ -69,7 +70,7 @@ def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
     students = [_student(inputs, task, name, measured, gains) for name in names]
     return MatrixTable(
-        title_of(task, inputs.params.candidates.first_stage()),
+        title_of(task, first_stage_of(inputs.params, task)),
         bool(inputs.latency.medians(task, SINGLE)),
         references,
         students,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from distilrank.config.derived import first_stage_of
 from distilrank.data.collection import DEV, TRAIN
 from distilrank.evaluation.tasks import title_of
-from distilrank.results.expected import graded, not_graded
+from distilrank.results.expected import collections_named, graded, not_graded
 from distilrank.results.report.comparisons import uncompared, unequal
 from distilrank.results.report.configuration import configuration
 from distilrank.results.report.examples import choose_examples
@@ -50,7 +51,7 @@ def write_report(inputs: ReportInputs) -> str:
     environment.filters |= FILTERS
     gains = {task: gains_in(inputs, task) for task in inputs.metrics}
     table, by_teacher = results_table(inputs, gains), matrix_tables(inputs, gains)
-    collection, name = inputs.collection, inputs.params.collection.called
+    collection, named = inputs.collection, collections_named(inputs.params)
     return environment.get_template("template.html.jinja").render(
         inputs=inputs,
         params=inputs.params,
@@ -67,9 +68,9 @@ def write_report(inputs: ReportInputs) -> str:
         measures=inputs.compared_by,
         marks=MARKS,
         table=table,
-        titles={task: title_of(task, inputs.params.candidates.first_stage()) for task in inputs.metrics},
-        expected=graded(inputs.params.report.expected, name, inputs.metrics),
-        not_graded=not_graded(inputs.params.report.expected, name),
+        titles={task: title_of(task, first_stage_of(inputs.params, task)) for task in inputs.metrics},
+        expected=graded(inputs.params.report.expected, named, inputs.metrics),
+        not_graded=not_graded(inputs.params.report.expected, named),
         meanings=_meanings([measure for measures in table.tasks.values() for measure in measures]),
         training_curves=training_curves(inputs),
         score_distributions=score_distributions(inputs),
