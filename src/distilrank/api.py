@@ -8,7 +8,7 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, digest, read_manifest
-from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.runs import RUN_SCHEMA, as_given
 from distilrank.errors import InputError
 from distilrank.evaluation.measures import means, measure
 from distilrank.model import Model
@@ -34,13 +34,14 @@ def evaluate(
     minimum_relevance: int = 1,
     measures: Sequence[str] = DEFAULT_MEASURES,
 ) -> dict[str, float]:
-    """The mean of each measure over the queries of the qrels, by trec_eval. Names of measures are those of ir-measures.
+    """The mean of each measure over the queries of the qrels, as trec_eval has it, ties by passage id. Names of
+    measures are those of ir-measures.
 
     A run is a TREC file, scores by query and passage ({"q1": {"p7": 3.2}}), or a table (query_id, passage_id, score);
     qrels are the same with relevance in the place of score. `minimum_relevance` is for measures that name no `rel`.
     A query without results has 0. Raises ScoreError for a score that is not finite, InputError.
     """
-    return means(measure(_run(run), _qrels(qrels), minimum_relevance, [_standard(name) for name in measures]))
+    return means(measure(as_given(_run(run)), _qrels(qrels), minimum_relevance, [_standard(name) for name in measures]))
 
 
 def _standard(name: str) -> str:

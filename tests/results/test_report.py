@@ -211,18 +211,22 @@ def compared(matrix_project: tuple[Path, str]) -> dict[tuple[str, str], tuple[fl
     """By taught student and measure, its difference from its control, and the larger of both tests' p after Holm."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(matrix_project[0])
-        pairs = {
-            (f"{student}-{teacher}", name): (per_query(f"{student}-{teacher}", name), per_query(control, name))
-            for student, control in CONTROLS.items()
-            for teacher in ("T1", "T2")
-            for name in MATRIX
-        }
-    t_tests = by_holm([1.0 if a == b else float(ttest_rel(a, b).pvalue) for a, b in pairs.values()])
-    exchanges = by_holm([exchanged_p_value(a, b) for a, b in pairs.values()])
-    return {
-        pair: (float(np.mean(a) - np.mean(b)), max(both))
-        for (pair, (a, b)), *both in zip(pairs.items(), t_tests, exchanges, strict=True)
-    }
+        found = {}
+        for name in MATRIX:
+            # A table's comparisons are all that taught students have: with a control, teachers, BM25 and a start.
+            pairs = {
+                (f"{student}-{teacher}", other): (per_query(f"{student}-{teacher}", name), per_query(other, name))
+                for student in (*CONTROLS, "prettr")
+                for teacher, members in {"T1": ["T1"], "T2": ["T1", "T1b", "T1c"]}.items()
+                for control in [CONTROLS.get(student)]
+                for other in (*[control] * bool(control), *members, "bm25", f"{control or student}-start")
+            }
+            t_tests = by_holm([1.0 if a == b else float(ttest_rel(a, b).pvalue) for a, b in pairs.values()])
+            exchanges = by_holm([exchanged_p_value(a, b) for a, b in pairs.values()])
+            for ((taught, other), (a, b)), *both in zip(pairs.items(), t_tests, exchanges, strict=True):
+                if other == CONTROLS.get(taught.partition("-")[0]):
+                    found[taught, name] = float(np.mean(a) - np.mean(b)), max(both)
+    return found
 
 
 def exchanged_p_value(values: list[float], others: list[float]) -> float:
@@ -586,14 +590,17 @@ def test_over_seeds_a_figure_is_a_mean_and_its_test_compares_each_querys_mean(
     figure, *mark, sign, deviation, gain = next(cells(page, "matrix", "dot"))[2].split()
     assert (figure, sign, deviation) == (f"{np.mean(taught):.3f}", "±", f"{np.std(taught, ddof=1):.3f}")
     assert number(gain) == pytest.approx(np.mean(taught) - np.mean(control), abs=6e-4)
-    by_query = [
-        {
-            name: np.mean([per_query(seeded, name) for seeded in (own, f"{own}~2", f"{own}~3")], axis=0)
-            for name in MATRIX
-        }
-        for own in ("dot-T1", "dot")
-    ]
-    t_tests = by_holm([float(ttest_rel(by_query[0][name], by_query[1][name]).pvalue) for name in MATRIX])
+    seeds = {"dot-T1": 3, "dot": 3, "tk-T1": 3}
+    by_query = {
+        name: np.mean(
+            [per_query(f"{name}~{seed}" if seed > 1 else name, "nDCG@10") for seed in range(1, seeds.get(name, 1) + 1)],
+            axis=0,
+        )
+        for name in (*seeds, "T1", "bm25", "dot-start", "tk-start")
+    }
+    others = {"dot-T1": ["dot", "T1", "bm25", "dot-start"], "tk-T1": ["T1", "bm25", "tk-start"]}
+    pairs = [(by_query[taught], by_query[other]) for taught, those in others.items() for other in those]
+    t_tests = by_holm([float(ttest_rel(*both).pvalue) for both in pairs])
     told = "< 0.001" if t_tests[0] < 0.001 else f"= {t_tests[0]:.3f}"
     assert f"t-test p {unescape(told)}" in unescape(page)
     assert mark == ["▲"]

@@ -122,3 +122,17 @@ def test_an_approximate_index_that_finds_fewer_gives_those(tmp_path: Path) -> No
     run = DenseIndex.build(passages, ids, Hnsw(links=2)).search(pl.Series(["a", "b"]), queries, 10)
     assert set(run["passage_id"]) <= set(ids)
     assert not run.select("query_id", "passage_id").is_duplicated().any()
+
+
+def test_passages_that_tie_at_the_cut_are_drawn_from_all() -> None:
+    """One vector for all but three passages, one of which is better and two of which are worse."""
+    passages = np.tile(random_vectors(1, 1), (2000, 1))
+    passages[[7, 1500, 900]] *= [[2], [0.5], [-1]]
+    ids = pl.Series([f"p{number:04}" for number in range(2000)])
+    run = DenseIndex.build(passages, ids).search(pl.Series(["q", "r"]), np.tile(random_vectors(1, 1), (2, 1)), 201)
+    for (_,), found in run.group_by("query_id"):
+        best, *others = found.sort("score", descending=True)["passage_id"].str.slice(1).cast(pl.Int64)
+        assert best == 7
+        assert len(set(others) - {7, 1500, 900}) == 200
+        # Of 200 draws the mean has a standard error of 41.
+        assert abs(np.mean(others) - 999.5) < 3 * 41

@@ -1,7 +1,7 @@
 """Results as tables on a terminal."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from distilrank.registry.rollback import Rollback
 from distilrank.results.by_teacher import Means, by_teacher, figure, primary_measure
 from distilrank.results.expected import GradedTable, collections_named, graded, not_graded
 from distilrank.results.measured_times import MeasuredTimes
-from distilrank.results.seeds import over_seeds
+from distilrank.results.seeds import measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import read_histories, shortfalls
+from distilrank.results.statistics import statistics
 
 
 def show_results(params: Params) -> None:
-    """Tables of the primary measure by teacher, of every measure by ranker, and of what was expected, all over the
-    seeds of each model; of times, and which to measure again; and the report's path. Raises MissingInput.
+    """Tables of the primary measure by teacher, of every measure by ranker, of tests, and of what was expected, all
+    over the seeds of each model; of times, and which to measure again; and the report's path. Raises MissingInput.
     """
     (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), MeasuredTimes.read()
     console = Console()
@@ -35,6 +36,8 @@ def show_results(params: Params) -> None:
         console.print(_by_teacher(title, metrics[task], deviations[task]))
     for task, title in titles.items():
         console.print(_by_ranker(title, metrics[task], deviations[task]))
+    for tests in _tests(params, titles):
+        console.print(tests)
     console.print(_times(latency))
     expected, collections = params.report.expected, collections_named(params)
     for table in graded(expected, collections, metrics):
@@ -132,6 +135,22 @@ def _by_ranker(title: str, scores: Means, deviations: Means) -> Table:
         apart = deviations.get(ranker, {})
         table.add_row(ranker, *(figure(values[name], apart.get(name)) for name in measures))
     return table
+
+
+def _tests(params: Params, titles: Mapping[str, str]) -> Iterator[Table]:
+    """What each taught student is beside others in the primary measure, by task."""
+    values = pl.read_parquet(built(layout.MEASURES)).filter(pl.col("measure") == params.evaluation.primary)
+    rows = statistics(params, measures_over_seeds(values))
+    for task in dict.fromkeys(row.task for row in rows):
+        columns = ["against", "is", "difference", "95 %", "d", "p, t-test", "p, randomisation"]
+        table = _table(f"Tests in {params.evaluation.primary}: {titles[task]}", ["student", *columns])
+        for row in (row for row in rows if row.task == task):
+            tested = row.difference
+            between = f"{tested.low:+.3f} to {tested.high:+.3f}"
+            chance = [f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in (tested.t_test, tested.randomisation)]
+            difference = f"{tested.difference:+.3f}"
+            table.add_row(row.ranker, row.other, row.role, difference, between, f"{row.effect:+.2f}", *chance)
+        yield table
 
 
 def _times(latency: MeasuredTimes) -> Table:

@@ -6,7 +6,7 @@ import polars as pl
 
 from distilrank.data.collection import Collection
 from distilrank.data.files import text_of
-from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, SCORE, finite, others, ranked
+from distilrank.data.runs import HAS_RANK, RUN_SCHEMA, as_listed, finite, others, ranked
 from distilrank.data.sources.from_ir_datasets import rows_of
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.text import Text, columns_of, separated
@@ -29,7 +29,7 @@ def given_candidates(
     runs = [pl.DataFrame(schema=RUN_SCHEMA)]
     counts = {"given for other queries": 0, "given passages that are not there": 0} if files else {}
     for file in files:
-        run = _without_ties(read_given_run(file))
+        run = as_listed(read_given_run(file))
         of_queries = run.join(collection.queries, on="query_id", how="semi")
         apart = others(of_queries) if exclude_identical_ids else of_queries
         known = apart.lazy().join(collection.passages, on="passage_id", how="semi").collect()
@@ -66,14 +66,6 @@ def tells_scores(file: FileElsewhere) -> bool:
     """Whether a run has scores, and not its order alone. Raises CollectionError, DownloadError."""
     is_of_ir_datasets = file.location.startswith(IR_DATASETS)
     return is_of_ir_datasets or _is_trec(text_of(file.location, file.checksum, file.mirrors))
-
-
-def _without_ties(run: pl.DataFrame) -> pl.DataFrame:
-    """Where a query has passages of one score, their places, from the last up, stand for all its scores."""
-    tied = run.filter(~pl.struct("query_id", SCORE).is_first_distinct())["query_id"].unique()
-    ordered = run.sort(SCORE, descending=True, maintain_order=True)
-    place = pl.int_range(pl.len()).over("query_id").cast(pl.Float64)
-    return ordered.with_columns(score=pl.when(pl.col("query_id").is_in(tied.implode())).then(-place).otherwise("score"))
 
 
 def _is_trec(text: Text) -> bool:

@@ -6,21 +6,29 @@ from typing import BinaryIO, Literal
 
 import polars as pl
 
+from distilrank.data.ties import SCORE, apart, by_id, by_lot
 from distilrank.errors import ScoreError
 
 RUN_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "score": pl.Float64}
-# trec_eval holds scores as floats: what only doubles tell apart is a tie.
-SCORE = pl.col("score").cast(pl.Float32, strict=False)
 HAS_RANK = SCORE.is_finite().fill_null(False)
 
 
 def ranked(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
-    """Adds `rank`, from 1, by trec_eval's rule: score as a float32, then passage id, both descending.
+    """Adds `rank`, from 1, by score as a float32, best first; ties by lot. Raises ScoreError as `finite` does."""
+    return by_lot(finite(run, name)).with_columns(rank=pl.int_range(1, pl.len() + 1).over("query_id"))
+
+
+def as_given(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
+    """A run of others in the order that trec_eval gives it, which its scores then tell without ties.
 
     Raises ScoreError as `finite` does.
     """
-    ordered = finite(run, name).sort("query_id", SCORE, "passage_id", descending=[False, True, True])
-    return ordered.with_columns(rank=pl.int_range(1, pl.len() + 1).over("query_id"))
+    return apart(by_id(finite(run, name)))
+
+
+def as_listed(run: pl.DataFrame) -> pl.DataFrame:
+    """The same by score, but ties in the order of the table: where scores were rounded, the lines still tell it."""
+    return apart(run.sort("query_id", SCORE, descending=[False, True], maintain_order=True))
 
 
 def top(run: pl.DataFrame, depth: int) -> pl.DataFrame:
@@ -51,16 +59,21 @@ def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
     return run
 
 
-def write_trec(run: pl.DataFrame, path: Path, tag: str) -> None:
+def write_trec(run: pl.DataFrame, path: Path, tag: str, is_of_scores: bool = False) -> None:
     """Writes `query_id Q0 passage_id rank score tag` lines; scores keep every digit. A name that ends
-    in .gz is that of a compressed file. Raises ScoreError."""
+    in .gz is that of a compressed file. Raises ScoreError.
+
+    Scores fall from line to line, so that all who read the file see one order; where it is of the scores themselves
+    (`is_of_scores`) they stay as they are.
+    """
     with path.open("wb") as file:
-        add_trec(run, file, tag, is_gzipped=path.suffix == ".gz")
+        add_trec(run, file, tag, path.suffix == ".gz", is_of_scores)
 
 
-def add_trec(run: pl.DataFrame, file: BinaryIO, tag: str, is_gzipped: bool = False) -> None:
+def add_trec(run: pl.DataFrame, file: BinaryIO, tag: str, is_gzipped: bool = False, is_of_scores: bool = False) -> None:
     """Writes the same of some queries to an open file."""
-    rows = ranked(run, tag).select(
+    in_order = ranked(run, tag)
+    rows = (in_order if is_of_scores else apart(in_order)).select(
         "query_id", pl.lit("Q0").alias("q0"), "passage_id", "rank", "score", pl.lit(tag).alias("tag")
     )
     compression: Literal["gzip", "uncompressed"] = "gzip" if is_gzipped else "uncompressed"
@@ -70,6 +83,7 @@ def add_trec(run: pl.DataFrame, file: BinaryIO, tag: str, is_gzipped: bool = Fal
 
 
 def read_trec(path: Path) -> pl.DataFrame:
+    """(query_id, passage_id, score), in trec_eval's order. Raises ScoreError as `finite` does."""
     columns = {
         "query_id": pl.String,
         "q0": pl.String,
@@ -81,4 +95,4 @@ def read_trec(path: Path) -> pl.DataFrame:
     table = pl.read_csv(
         path, separator=" ", has_header=False, new_columns=list(columns), schema=columns, quote_char=None
     )
-    return table.select(list(RUN_SCHEMA))
+    return as_given(table.select(list(RUN_SCHEMA)), str(path))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap, ttest_1samp
+from scipy.stats import ttest_1samp
 
 Values = NDArray[np.float64]
 
@@ -22,47 +22,64 @@ def paired_p_value(values: Values, others: Values) -> float:
 
 
 def randomised_p_value(values: Values, others: Values, resamples: int = _RESAMPLES) -> float:
-    """Of a two-sided paired randomisation test of the mean (Fisher; for retrieval Smucker et al., CIKM 2007).
+    """Of one comparison, as `randomised_p_values` has it."""
+    return randomised_p_values((values - others)[:, None], resamples)[0]
 
-    If two rankers were alike, each query's two values might as well be exchanged: p is the share of all such exchanges
-    whose difference is at least as large. All are tried where they are at most `resamples`; else that many are
-    drawn, always the same, and what was observed counts as one of them.
+
+def randomised_p_values(differences: Values, resamples: int = _RESAMPLES) -> list[float]:
+    """Of two-sided paired randomisation tests of the mean (Fisher; for retrieval Smucker et al., CIKM 2007).
+
+    `differences` (queries, comparisons). If two rankers were alike, each query's two values might as well be exchanged:
+    p is the share of all such exchanges whose difference is at least as large. All are tried where they are at most
+    `resamples`; else that many are drawn, always the same, and what was observed counts as one of them.
     """
-    differences = values - others
+    queries, comparisons = differences.shape
     # So much may sums of the same numbers differ by rounding.
-    observed = abs(differences.sum()) - 1e-9 * np.abs(differences).sum()
-    is_exact = len(differences) < np.log2(resamples + 1)
-    drawn = 2 ** len(differences) if is_exact else resamples
-    rows, random = max(1, _AT_ONCE // max(1, len(differences))), np.random.default_rng(0)
-    as_large = 0
+    observed = np.abs(differences.sum(axis=0)) - 1e-9 * np.abs(differences).sum(axis=0)
+    is_exact = queries < np.log2(resamples + 1)
+    drawn = 2**queries if is_exact else resamples
+    rows, random = max(1, _AT_ONCE // max(1, queries)), np.random.default_rng(0)
+    as_large = np.zeros(comparisons, np.int64)
     for start in range(0, drawn, rows):
         number = min(rows, drawn - start)
         if is_exact:
-            exchanged = np.arange(start, start + number)[:, None] >> np.arange(len(differences)) & 1
+            exchanged = np.arange(start, start + number)[:, None] >> np.arange(queries) & 1
         else:
-            exchanged = random.integers(0, 2, (number, len(differences)), np.int8)
+            exchanged = random.integers(0, 2, (number, queries), np.int8)
         # An exchanged difference counts the other way: the sum lacks it, and lacks it once more.
-        sums = differences.sum() - 2 * (exchanged @ differences)
-        as_large += int((np.abs(sums) >= observed).sum())
-    return as_large / drawn if is_exact else (as_large + 1) / (drawn + 1)
+        sums = differences.sum(axis=0) - 2 * (exchanged.astype(np.float64) @ differences)
+        as_large += (np.abs(sums) >= observed).sum(axis=0)
+    return [float(p) for p in (as_large / drawn if is_exact else (as_large + 1) / (drawn + 1))]
 
 
 def confidence_interval(values: Values, others: Values) -> tuple[float, float]:
-    """What the mean difference lies within, at 95 %: the percentile bootstrap over queries; always the same draws."""
-    differences = values - others
+    """Of one comparison, as `confidence_intervals` has it."""
+    return confidence_intervals((values - others)[:, None])[0]
+
+
+def confidence_intervals(differences: Values) -> list[tuple[float, float]]:
+    """What the mean differences lie within, at 95 %: the percentile bootstrap over queries; always the same draws.
+
+    `differences` (queries, comparisons).
+    """
+    queries, random = len(differences), np.random.default_rng(0)
+    rows, drawn = max(1, _AT_ONCE // queries), []
+    for start in range(0, _RESAMPLES, rows):
+        number = min(rows, _RESAMPLES - start)
+        places = random.integers(0, queries, (number, queries)) + queries * np.arange(number)[:, None]
+        times = np.bincount(places.ravel(), minlength=number * queries).reshape(number, queries)
+        drawn.append(times.astype(np.float64) @ differences / queries)
+    low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975], axis=0)
+    return [(float(one), float(other)) for one, other in zip(low, high, strict=True)]
+
+
+def effect_size(differences: Values) -> float:
+    """Cohen's d of paired differences: their mean in their own standard deviations; infinite where all are the same."""
+    if not differences.any():
+        return 0.0
     if len(differences) < 2 or _are_the_same(differences):
-        return float(differences.mean()), float(differences.mean())
-    at_once = max(1, _AT_ONCE // len(differences))
-    drawn = bootstrap(
-        (differences,),
-        np.mean,
-        n_resamples=_RESAMPLES,
-        batch=at_once,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    low, high = drawn.confidence_interval
-    return float(low), float(high)
+        return float(np.copysign(np.inf, differences.mean()))
+    return float(differences.mean() / differences.std(ddof=1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

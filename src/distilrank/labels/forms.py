@@ -78,7 +78,7 @@ def _texts_of(ids: pl.Series, texts: pl.DataFrame) -> pl.Series:
 
 
 def _write_trec(rows: Path, text: Path) -> None:
-    write_trec(pl.read_parquet(rows).drop("rank"), text, "distilrank")
+    write_trec(pl.read_parquet(rows).drop("rank"), text, "distilrank", is_of_scores=True)
 
 
 def _write_json(rows: Path, text: Path) -> None:

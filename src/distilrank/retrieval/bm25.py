@@ -11,6 +11,7 @@ import Stemmer
 from bm25s.tokenization import Tokenizer
 
 from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.ties import scattered
 from distilrank.data.tokens import rows_of
 from distilrank.errors import CollectionError
 from distilrank.retrieval.postings import Postings, TermScores
@@ -81,7 +82,7 @@ class BM25:
         return terms
 
     def _best(self, terms: Sequence[int], depth: int) -> Found:
-        """Rows by score, then row, both descending."""
+        """Rows by score, descending; ties by lot."""
         sums = self._sums()
         self._postings.add(terms, sums)
         rows = np.flatnonzero(sums)
@@ -91,7 +92,7 @@ class BM25:
             # All that tie with the last one stay, so that the order decides which of them is in.
             among = scores >= np.partition(scores, len(scores) - depth)[len(scores) - depth]
             rows, scores = rows[among], scores[among]
-        order = np.lexsort((rows, scores))[::-1][:depth]
+        order = np.lexsort((scattered(rows), -scores))[:depth]
         return rows[order], scores[order]
 
     def _sums(self) -> TermScores:

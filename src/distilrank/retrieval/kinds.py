@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from distilrank.retrieval.drawn import drawn_at_the_cut
 from distilrank.sections.base import Section
 from distilrank.sections.tables import Table
 
@@ -46,8 +47,10 @@ class Flat(IndexKind):
     ) -> npt.NDArray[np.int64]:
         import faiss
 
-        found: npt.NDArray[np.int64] = faiss.knn(queries, vectors, depth, metric=faiss.METRIC_INNER_PRODUCT)[1]
-        return found
+        # One more than asked for shows whether the cut parts passages that tie.
+        deep = min(depth + 1, len(vectors))
+        scores, rows = faiss.knn(queries, vectors, deep, metric=faiss.METRIC_INNER_PRODUCT)
+        return drawn_at_the_cut(vectors, queries, rows, scores) if deep > depth else rows
 
 
 class Hnsw(IndexKind):

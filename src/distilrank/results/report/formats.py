@@ -17,6 +17,10 @@ def magnitude(value: float) -> str:
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
+def effect(value: float) -> str:
+    return f"{value:+.2f}".replace("-", MINUS).replace("inf", "∞")
+
+
 def percent(value: float) -> str:
     return f"{value:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
 
@@ -51,6 +55,7 @@ FILTERS = {
     "score": score,
     "signed": signed,
     "magnitude": magnitude,
+    "effect": effect,
     "percent": percent,
     "bare_p_value": bare_p_value,
     "p_value": p_value,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
 from distilrank.results.seeds import Figures, measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
+from distilrank.results.statistics import Compared, statistics
 from distilrank.training.history import History
 
 
@@ -59,6 +61,11 @@ class ReportInputs:
     def compared_by(self) -> list[str]:
         """The measures of the tables: the first two that tell apart whatever re-ranks."""
         return measures_of(self.params, RERANK)[:2]
+
+    @cached_property
+    def tests(self) -> list[Compared]:
+        """Each taught student beside others, in the measures of the tables."""
+        return statistics(self.params, self.measures.filter(pl.col("measure").is_in(self.compared_by)))
 
     @property
     def shortfalls(self) -> list[Shortfall]:

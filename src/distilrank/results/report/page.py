@@ -1,6 +1,7 @@
 """The page itself: what is on it."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -20,6 +21,7 @@ from distilrank.results.report.label_quality import label_quality
 from distilrank.results.report.matrix_table import matrix_tables
 from distilrank.results.report.results import results_table
 from distilrank.results.report.score_distributions import score_distributions
+from distilrank.results.report.test_tables import test_tables
 from distilrank.results.report.tradeoff import tradeoff
 from distilrank.results.report.training_curves import training_curves
 
@@ -59,7 +61,8 @@ def write_report(inputs: ReportInputs) -> str:
         test_queries={name: len(collection.queries_of(name)) for name in collection.test_sets()},
         headline=headline(inputs, gains, by_teacher[inputs.primary]),
         matrix_tables=by_teacher,
-        compared={task: len(found) for task, found in gains.items()},
+        compared={task: Counter(one.measure for one in inputs.tests if one.task == task) for task in gains},
+        tests=test_tables(inputs),
         uncompared=uncompared(inputs),
         unequal=unequal(inputs),
         measures=inputs.compared_by,

@@ -1,0 +1,24 @@
+"""The tests of each taught student, table by table."""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from distilrank.evaluation.tasks import title_of
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.statistics import Compared
+
+
+@dataclass(frozen=True)
+class TestTable:
+    """The comparisons in one measure at one task; Holm corrects the p of all of them together."""
+
+    title: str
+    measure: str
+    queries: int
+    rows: list[Compared]
+
+
+def test_tables(inputs: ReportInputs) -> list[TestTable]:
+    first_stage = inputs.params.candidates.first_stage()
+    tables = [(key, list(rows)) for key, rows in groupby(inputs.tests, lambda one: (one.task, one.measure))]
+    return [TestTable(title_of(task, first_stage), measure, rows[0].queries, rows) for (task, measure), rows in tables]

@@ -1,0 +1,123 @@
+"""What the tests say of each taught student: beside its control, its teachers, the first stage and its start."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, get_args
+
+import polars as pl
+
+from distilrank.config.derived import control_of, start_of
+from distilrank.config.names import distilled_name
+from distilrank.config.params import Params
+from distilrank.evaluation.significance import (
+    confidence_intervals,
+    effect_size,
+    holm,
+    paired_p_value,
+    randomised_p_values,
+)
+
+Role = Literal["control", "teacher", "first stage", "start"]
+ROLES: tuple[Role, ...] = get_args(Role)
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of one ranker less another's, what it lies between at 95 %, and the p of two paired tests.
+
+    The p-values are corrected by Holm for the number of comparisons in the same table.
+    """
+
+    difference: float
+    low: float
+    high: float
+    t_test: float
+    randomisation: float
+
+    @property
+    def p_value(self) -> float:
+        """The larger of both tests' p."""
+        return max(self.t_test, self.randomisation)
+
+    @property
+    def verdict(self) -> Literal["gain", "loss", "unclear"]:
+        if self.p_value >= SIGNIFICANT:
+            return "unclear"
+        return "gain" if self.difference > 0 else "loss"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A taught student with another ranker, by what that is to it; `effect` is Cohen's d of the paired differences."""
+
+    task: str
+    measure: str
+    ranker: str
+    role: Role
+    other: str
+    queries: int
+    value: float
+    other_value: float
+    effect: float
+    difference: Difference
+
+
+def statistics(params: Params, measures: pl.DataFrame) -> list[Compared]:
+    """Those of each table, which is of one task and one measure, in the order of `measures`.
+
+    `measures` (ranker, task, query_id, measure, value) has one value a query: of several seeds the mean.
+    """
+    named = list(_named(params))
+    return [
+        row
+        for (task, measure), values in measures.group_by("task", "measure", maintain_order=True)
+        for row in _in_table(str(task), str(measure), values, named)
+    ]
+
+
+def _named(params: Params) -> Iterator[tuple[str, Role, str]]:
+    """What is compared: a taught student, what the other is to it, and the other."""
+    for student, teacher in product(params.students, params.matrix.teachers):
+        taught, control = distilled_name(student, teacher), control_of(params, student, teacher)
+        if control:
+            yield taught, "control", control
+        # Of an ensemble each member: together they are no ranker that could be measured.
+        for member in params.members(teacher):
+            yield taught, "teacher", member
+        yield taught, "first stage", params.candidates.first_stage()
+        yield taught, "start", start_of(params, student, teacher).name
+
+
+def _in_table(task: str, measure: str, values: pl.DataFrame, named: list[tuple[str, Role, str]]) -> list[Compared]:
+    wide = values.pivot(on="ranker", index="query_id", values="value").sort("query_id")
+    known = [(ranker, role, other) for ranker, role, other in named if {ranker, other} <= set(wide.columns)]
+    if not known:
+        return []
+    taught, others = (wide.select(names).to_numpy() for names in (_columns(known, 0), _columns(known, 2)))
+    differences = taught - others
+    t_tests = holm([paired_p_value(one, other) for one, other in zip(taught.T, others.T, strict=True)])
+    randomisations = holm(randomised_p_values(differences))
+    return [
+        Compared(
+            task,
+            measure,
+            ranker,
+            role,
+            other,
+            len(wide),
+            float(taught[:, place].mean()),
+            float(others[:, place].mean()),
+            effect_size(differences[:, place]),
+            Difference(float(differences[:, place].mean()), *interval, t_tests[place], randomisations[place]),
+        )
+        for place, ((ranker, role, other), interval) in enumerate(
+            zip(known, confidence_intervals(differences), strict=True)
+        )
+    ]
+
+
+def _columns(known: list[tuple[str, Role, str]], place: int) -> list[pl.Expr]:
+    """Of a table, each comparison's, some of them more than once."""
+    return [pl.col(str(one[place])).alias(str(number)) for number, one in enumerate(known)]
