@@ -44,7 +44,7 @@ class TestCollection:
         qrels = {name: collection.qrels_of(name) for name in collection.test_sets()}
         if not qrels:
             raise CollectionError(
-                places.collection, got="no test queries", expected="some", remedy="name a test set in its splits"
+                places.collection, got="no test queries", expected="some", remedy="name a test set in collection.splits"
             )
         candidates, apart = built(places.candidates / "candidates.parquet"), on.collection.exclude_identical_ids
         return cls(params, evaluation, collection, qrels, candidates, on.depth, on.candidates.depth, apart)
