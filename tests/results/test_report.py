@@ -702,3 +702,33 @@ def test_the_tests_of_a_student_stand_beside_those_it_is_compared_with(
 
 def per_query_mean(ranker: str) -> str:
     return f"{np.mean(per_query(ranker, 'nDCG@10')):.3f}"
+
+
+def test_other_collections_and_baselines_stand_in_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On `other` a given run is re-ranked; `minilm` was trained elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    values = tiny_params.model_dump()
+    values["baselines"] = {"minilm": {"checkpoint": "minilm"}}
+    runs = {"candidates": {"runs": [{"location": "run.trec", "checksum": None}]}}
+    values["evaluations"] = {"other": {"source": "beir", "location": "other"} | runs}
+    params = Params.model_validate(values)
+    write_results(params, write_collection(lambda _: "test"))
+    own = pl.read_parquet(layout.MEASURES)
+    other = own.with_columns(task="other/" + pl.col("task"), ranker=pl.col("ranker").str.replace("^bm25$", "given"))
+    pl.concat([own, other]).write_parquet(layout.MEASURES)
+    metrics = json.loads(layout.METRICS.read_text())
+    renamed = {
+        f"other/{task}": {name.replace("bm25", "given"): means for name, means in scores.items()}
+        for task, scores in metrics.items()
+    }
+    write_json(layout.METRICS, metrics | renamed)
+    page = write_report(ReportInputs.read(params))
+    for told in ("Re-ranking BM25", "Re-ranking the given candidates: other", "Searching the whole collection: other"):
+        assert told in page
+    assert "given, minilm" in page
+    # What was given is of `other` alone: at re-ranking and at searching.
+    assert [row[1] for row in cells(page, "matrix", "given")] == [row[1] for row in cells(page, "matrix", "bm25")]
+    show_results(params)
+    assert "Re-ranking the given candidates: other" in capsys.readouterr().out

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from distilrank.config.derived import control_of, start_of
+from distilrank.config.derived import control_of, first_stage_of, start_of
 from distilrank.config.names import distilled_name
 from distilrank.config.params import Params
 from distilrank.evaluation.significance import (
@@ -69,15 +69,14 @@ def statistics(params: Params, measures: pl.DataFrame) -> list[Compared]:
 
     `measures` (ranker, task, query_id, measure, value) has one value a query: of several seeds the mean.
     """
-    named = list(_named(params))
     return [
         row
         for (task, measure), values in measures.group_by("task", "measure", maintain_order=True)
-        for row in _in_table(str(task), str(measure), values, named)
+        for row in _in_table(str(task), str(measure), values, list(_named(params, first_stage_of(params, str(task)))))
     ]
 
 
-def _named(params: Params) -> Iterator[tuple[str, Role, str]]:
+def _named(params: Params, first_stage: str) -> Iterator[tuple[str, Role, str]]:
     """What is compared: a taught student, what the other is to it, and the other."""
     for student, teacher in product(params.students, params.matrix.teachers):
         taught, control = distilled_name(student, teacher), control_of(params, student, teacher)
@@ -86,7 +85,7 @@ def _named(params: Params) -> Iterator[tuple[str, Role, str]]:
         # Of an ensemble each member: together they are no ranker that could be measured.
         for member in params.members(teacher):
             yield taught, "teacher", member
-        yield taught, "first stage", params.candidates.first_stage()
+        yield taught, "first stage", first_stage
         yield taught, "start", start_of(params, student, teacher).name
 
 

@@ -28,6 +28,7 @@ class TestCollection:
     called: str
     collection: Collection
     qrels: dict[str, pl.DataFrame]
+    relevance: dict[str, int]
     candidates: Path
     depth: int
     deepest: int
@@ -38,16 +39,18 @@ class TestCollection:
 
     @classmethod
     def read(cls, params: Params, evaluation: str) -> Self:
-        """Raises MissingInput, and CollectionError where there are no test queries."""
+        """Raises MissingInput, CollectionError where there are no test queries, ParamsError where a test set has no
+        relevance."""
         on, places = measured_on(params, evaluation), layout.places_of(evaluation)
         collection = Collection.read(places.collection)
         qrels = {name: collection.qrels_of(name) for name in collection.test_sets()}
         if not qrels:
             raise CollectionError(
-                places.collection, got="no test queries", expected="some", remedy="name a test set in its splits"
+                places.collection, got="no test queries", expected="some", remedy="name a test set in collection.splits"
             )
+        relevance = {name: params.minimum_relevance(name, evaluation) for name in qrels}
         candidates, apart = built(places.candidates / "candidates.parquet"), on.collection.exclude_identical_ids
-        return cls(params, evaluation, collection, qrels, candidates, on.depth, on.candidates.depth, apart)
+        return cls(params, evaluation, collection, qrels, relevance, candidates, on.depth, on.candidates.depth, apart)
 
     @property
     def query_ids(self) -> pl.Series:
@@ -83,7 +86,6 @@ class TestCollection:
         for name, qrels in self.qrels.items():
             judged = queries.of(qrels.lazy()).collect()
             own = run.join(judged, on="query_id", how="semi")
-            relevance = self.params.minimum_relevance(name, self.called)
-            values = measure(own, judged, relevance, measures_of(self.params, kind, self.called))
+            values = measure(own, judged, self.relevance[name], measures_of(self.params, kind, self.called))
             task = task_of(name, kind, list(self.qrels), self.called)
             yield values.select(pl.lit(task).alias("task"), pl.all())

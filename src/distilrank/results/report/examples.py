@@ -57,7 +57,7 @@ def _first_passages(inputs: ReportInputs) -> pl.DataFrame:
     return pl.concat(
         top(inputs.runs[ranker.name], 1).with_columns(ranker=pl.lit(ranker.number))
         for ranker in inputs.rankers
-        if ranker.role != "start"
+        if ranker.role != "start" and ranker.name in inputs.runs
     )
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import measures_of, trained_names
+from distilrank.config.derived import evaluated, measures_of, trained_names
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
@@ -89,7 +89,7 @@ class ReportInputs:
             collection,
             *over_seeds(_read_json(layout.METRICS)),
             measures_over_seeds(pl.read_parquet(built(layout.MEASURES))),
-            {ranker.name: _read_run(ranker.name, relevant) for ranker in rankers},
+            {one.name: _read_run(one.name, relevant) for one in rankers if (layout.OWN, one.name) in evaluated(params)},
             MeasuredTimes.read(),
             read_histories(params),
             {name: read_manifest(layout.MODELS / name).counts["triples"] for name in trained_names(params)},

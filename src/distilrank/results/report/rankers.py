@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distilrank.config.derived import control_of, ranker_names, start_of, starts
+from distilrank.artifacts.layout import OWN
+from distilrank.config.derived import control_of, evaluated, measured_on, start_of, starts
 from distilrank.config.names import BACKBONE, control_name, distilled_name
 from distilrank.config.params import Params
 from distilrank.config.starts import Source, own_backbone
+from distilrank.sections.data import BM25
 
 Role = Literal["baseline", "teacher", "start", "control", "taught"]
 # Distinct for the colour-blind (Okabe and Ito); the stylesheet holds the colours.
@@ -43,10 +45,8 @@ def reported_rankers(params: Params) -> list[ReportedRanker]:
 
     This is the order of every table and plot.
     """
-    first_stage = params.candidates.first_stage()
-    description = "lexical, not trained" if first_stage == "bm25" else "the run that was given"
     described = [
-        {"name": first_stage, "role": "baseline", "description": description, "colour": "var(--faint)"},
+        *_first_stages(params),
         {
             "name": BACKBONE,
             "role": "baseline",
@@ -57,9 +57,17 @@ def reported_rankers(params: Params) -> list[ReportedRanker]:
         *_teachers(params),
         *_students(params),
     ]
-    measured = [first_stage, *ranker_names(params)]
+    measured = {ranker for _, ranker in evaluated(params)}
     shown = [fields for fields in described if fields["name"] in measured]
     return [ReportedRanker(number, **fields) for number, fields in enumerate(shown)]
+
+
+def _first_stages(params: Params) -> Iterator[dict[str, Any]]:
+    """That of the collection that models learn from, then another if other collections have it."""
+    stages = [measured_on(params, name).candidates.first_stage() for name in (OWN, *params.evaluations)]
+    for name in dict.fromkeys(stages):
+        description = "lexical, not trained" if name == BM25 else "the run that was given"
+        yield {"name": name, "role": "baseline", "description": description, "colour": "var(--faint)"}
 
 
 def _baselines(params: Params) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import groupby
 
+from distilrank.config.derived import first_stage_of
 from distilrank.evaluation.tasks import title_of
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.statistics import Compared
@@ -19,6 +20,6 @@ class TestTable:
 
 
 def test_tables(inputs: ReportInputs) -> list[TestTable]:
-    first_stage = inputs.params.candidates.first_stage()
     tables = [(key, list(rows)) for key, rows in groupby(inputs.tests, lambda one: (one.task, one.measure))]
-    return [TestTable(title_of(task, first_stage), measure, rows[0].queries, rows) for (task, measure), rows in tables]
+    titles = {task: title_of(task, first_stage_of(inputs.params, task)) for (task, _), _ in tables}
+    return [TestTable(titles[task], measure, rows[0].queries, rows) for (task, measure), rows in tables]
