@@ -153,6 +153,7 @@ def write_results(params: Params, collection: Collection) -> None:
         name: {"single": times_of(time)["single"]} for name, time in by_ranker.items() if name.split("-")[0] == "dot"
     }
     told = {"machine": "a machine", "depth": 5, "top_k": 10, "queries": 12, "clients": 4, "measured": {}}
+    told |= {"bytes_per_passage": {name: storage_of(name) for name in timed[1:]}}
     write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
     tables = {"/".join(labels): labels_of(random, 5 + number) for number, labels in enumerate(labels_in(params))}
     write_json(layout.LABEL_QUALITY, quality(tables, combinations(tables, 2)))
@@ -167,6 +168,11 @@ def write_results(params: Params, collection: Collection) -> None:
         with whole_directory(layout.MODELS / name, "distilrank train", {}, []) as draft:
             write_json(draft.path / "history.json", asdict(history))
             draft.counts["triples"] = TRIPLES.get(name, 64)
+
+
+def storage_of(ranker: str) -> float:
+    """Bytes a passage; a cat stores nothing."""
+    return {"cat": 0.0, "colbert": 6144.0, "dot": 1536.0, "tk": 3072.0}.get(ranker.split("-", maxsplit=1)[0], 0.0)
 
 
 def labels_of(random: np.random.Generator, mean: float) -> pl.LazyFrame:

@@ -64,6 +64,11 @@ def write_trec(run: pl.DataFrame, path: Path, tag: str) -> None:
 
 
 def read_trec(path: Path) -> pl.DataFrame:
+    return scan_trec(path).select(list(RUN_SCHEMA)).collect()
+
+
+def scan_trec(path: Path) -> pl.LazyFrame:
+    """A run with the `rank` of each passage, as the file has it, to be read in part."""
     columns = {
         "query_id": pl.String,
         "q0": pl.String,
@@ -72,7 +77,5 @@ def read_trec(path: Path) -> pl.DataFrame:
         "score": pl.Float64,
         "tag": pl.String,
     }
-    table = pl.read_csv(
-        path, separator=" ", has_header=False, new_columns=list(columns), schema=columns, quote_char=None
-    )
-    return table.select(list(RUN_SCHEMA))
+    table = pl.scan_csv(path, separator=" ", has_header=False, schema=columns, quote_char=None)
+    return table.select(*RUN_SCHEMA, "rank")

@@ -37,6 +37,25 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def magnitude_of_bytes(value: float) -> str:
+    """As in 512 B, 1.5 kB: powers of 1,000, as discs are sold."""
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            break
+        value /= 1000
+    else:
+        unit = "GB"
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+
+
+def millions(value: int) -> str:
+    return f"{value / 1e6:,.1f}\N{NO-BREAK SPACE}M"
+
+
+def minutes(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
 def times(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
@@ -45,6 +64,10 @@ def listed(names: list[str]) -> str:
     """As in "a, b and c"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def lower_first(words: str) -> str:
+    return words[:1].lower() + words[1:]
 
 
 FILTERS = {
@@ -56,6 +79,10 @@ FILTERS = {
     "p_value": p_value,
     "milliseconds": milliseconds,
     "count": count,
+    "bytes": magnitude_of_bytes,
+    "millions": millions,
+    "minutes": minutes,
     "times": times,
     "listed": listed,
+    "lower_first": lower_first,
 }
