@@ -1,6 +1,7 @@
 """Where a taught student wins and loses, query by query: what it, its control and its teacher put first."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -12,7 +13,7 @@ from distilrank.results.report.texts import Shown, passages_shown, query_texts
 
 @dataclass(frozen=True)
 class Answer:
-    """A ranker's answer to a query: what it put first, whether that is relevant, and the first relevant rank, if any."""
+    """What a ranker put first, whether that is relevant, and the rank of the first relevant passage, if it has one."""
 
     value: float
     first: Shown
@@ -98,7 +99,7 @@ def _compared(inputs: ReportInputs, rankers: list[ReportedRanker], query_ids: li
     ]  # fmt: skip
 
 
-def _by_query(run: pl.DataFrame, asked: pl.DataFrame) -> dict[str, dict[str, object]]:
+def _by_query(run: pl.DataFrame, asked: pl.DataFrame) -> dict[str, dict[str, Any]]:
     """The first row of each query that is asked for."""
     first = run.join(asked, on="query_id", how="semi").unique("query_id", keep="first", maintain_order=True)
     return {row["query_id"]: row for row in first.iter_rows(named=True)}

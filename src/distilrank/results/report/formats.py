@@ -4,7 +4,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def score(value: float) -> str:
-    return f"{value:.3f}"
+    return f"{value:.3f}".replace("-", MINUS)
 
 
 def signed(value: float) -> str:
@@ -38,14 +38,12 @@ def count(value: int) -> str:
 
 
 def magnitude_of_bytes(value: float) -> str:
-    """As in 512 B, 1.5 kB: powers of 1,000, as discs are sold."""
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            break
-        value /= 1000
-    else:
-        unit = "GB"
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+    """As in 512 B and 1.5 kB: by powers of 1,000, as discs are sold."""
+    if not value:
+        return "nothing"
+    power = next((power for power in range(3) if value < 1000 ** (power + 1)), 3)
+    amount, unit = value / 1000**power, ("B", "kB", "MB", "GB")[power]
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
 
 
 def millions(value: int) -> str:

@@ -12,7 +12,7 @@ from distilrank.evaluation.measures import measure
 from distilrank.results.report.breakdown import label_ends
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
-from distilrank.results.report.results import PRIMARY
+from distilrank.results.report.results import PRIMARY, effectiveness
 from distilrank.results.report.svg import MUTED, PAPER, SMALL, as_svg, canvas, colour_of, plain
 
 WIDTH, HEIGHT = 290, 230
@@ -39,7 +39,7 @@ def depth_curves(inputs: ReportInputs) -> DepthCurves | None:
     shown = [ranker for ranker in inputs.rankers if ranker.role == "teacher" or ranker.is_student]
     curves = {ranker: _curve(inputs, ranker, depths) for ranker in shown}
     first = inputs.rankers[0]
-    below = float(inputs.values(first.name, PRIMARY)["value"].mean() or 0.0)
+    below = effectiveness(inputs, first)
     every = [*chain.from_iterable(curve.values() for curve in curves.values()), below]
     margin = 0.06 * (max(every) - min(every)) or 0.05
     limits = min(every) - margin, max(every) + margin
@@ -67,9 +67,8 @@ def cut(run: pl.DataFrame, first_stage: pl.DataFrame, depth: int) -> pl.DataFram
 def _curve(inputs: ReportInputs, ranker: ReportedRanker, depths: list[int]) -> Curve:
     judged = inputs.collection.qrels_of(inputs.primary_set)
     minimum = inputs.params.minimum_relevance(inputs.primary_set)
-    run, first = (
-        inputs.runs.of(name).join(judged, on="query_id", how="semi") for name in (ranker.name, _first(inputs))
-    )
+    names = (ranker.name, inputs.params.candidates.first_stage())
+    run, first = (inputs.runs.of(name).join(judged, on="query_id", how="semi") for name in names)
     # What stands below the measure's cut-off changes nothing.
     deepest = parse_measure(PRIMARY).params.get("cutoff")
     curve = {}
@@ -77,12 +76,8 @@ def _curve(inputs: ReportInputs, ranker: ReportedRanker, depths: list[int]) -> C
         shallow = cut(run, first, depth)
         kept = shallow.filter(pl.col("score") >= -deepest) if deepest else shallow
         values = measure(kept, judged, minimum).filter(pl.col("measure") == PRIMARY)["value"]
-        curve[depth] = float(values.mean() or 0.0)  # type: ignore[arg-type]  # polars: of any series
+        curve[depth] = float(values.to_numpy().mean())
     return curve
-
-
-def _first(inputs: ReportInputs) -> str:
-    return inputs.params.candidates.first_stage()
 
 
 def _draw(

@@ -47,12 +47,14 @@ def tradeoff(every: list[Costs], milliseconds: float | None) -> Markup:
         axes.plot(*zip(*line, strict=True), color=colour_of(ranker), linewidth=1.2, zorder=2)
     for one in costs.values():
         _mark(axes, one, points[one.ranker.name])
-    _label(axes, points, [line for _, line in taught], {name: _stored(one) for name, one in costs.items()})
+    _label(axes, points, [line for _, line in taught], {name: _words(one) for name, one in costs.items()})
     return as_svg(figure, f"{PRIMARY} of re-ranking against median milliseconds a query")
 
 
-def _stored(costs: Costs) -> str:
-    return magnitude_of_bytes(costs.bytes_per_passage) if costs.bytes_per_passage else ""
+def _words(costs: Costs) -> str:
+    """Its name, and what it stores."""
+    stored = [magnitude_of_bytes(costs.bytes_per_passage)] if costs.bytes_per_passage else []
+    return " · ".join([costs.ranker.name, *stored])
 
 
 def _draw_front(axes: Axes, front: list[Point]) -> None:
@@ -116,25 +118,19 @@ def _size(stored: float | None) -> float:
     return SMALLEST + 2.5 * math.log10(1 + (stored or 0) / 256)
 
 
-def _label(axes: Axes, points: dict[str, Point], lines: list[tuple[Point, Point]], stored: Mapping[str, str]) -> None:
-    """Writes each name, and what is stored, at the place beside its point that is free, or in the way of least."""
+def _label(axes: Axes, points: dict[str, Point], lines: list[tuple[Point, Point]], words: Mapping[str, str]) -> None:
+    """Writes the words on each point at the place beside it that is free, or else in the way of least."""
     pixels = {name: axes.transData.transform(point) for name, point in points.items()}
     drawn = [Path(axes.transData.transform(line)) for line in lines]
     taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in pixels.values()]
     for name, (x, y) in pixels.items():
-        words = f"{name}  {stored[name]}".rstrip()
-        boxes = [_box(words, x + right, y + up, side) for right, up, side in PLACES]
+        boxes = [_box(words[name], x + right, y + up, side) for right, up, side in PLACES]
         box = min(boxes, key=lambda box: _crowding(box, taken, drawn, axes.bbox))
         right, up, side = PLACES[boxes.index(box)]
         taken.append(box)
-        # Two texts in one place: the name in ink, then what is stored in grey and smaller.
-        width = 0.58 * LABEL_SIZE * len(name)
-        tail = 0.56 * SMALL * len(stored[name]) + (8 if stored[name] else 0)
-        left = right if side == "left" else right - (width + tail) * (1.0 if side == "right" else 0.5)
-        for text, shift, size, colour in ((name, 0, LABEL_SIZE, INK), (stored[name], width + 8, SMALL, MUTED)):
-            axes.annotate(
-                text, points[name], (left + shift, up), textcoords="offset pixels", fontsize=size, color=colour
-            )
+        axes.annotate(
+            words[name], points[name], (right, up), textcoords="offset pixels", ha=side, fontsize=LABEL_SIZE, color=INK
+        )
 
 
 def _crowding(box: Bbox, taken: list[Bbox], drawn: list[Path], page: Bbox) -> int:
