@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from scipy.optimize import isotonic_regression
 
 from distilrank.evaluation.significance import confidence_interval
 from distilrank.results.report.inputs import ReportInputs
@@ -124,15 +125,14 @@ def _draw(title: str, bins: list[Bin], rows: list[tuple[ReportedRanker, list[Mea
 
 
 def label_ends(axes: Axes, ends: list[tuple[str, float]]) -> None:
-    """Writes names at the right of the axes, at the height where their lines end, but not on each other."""
-    axes.figure.canvas.draw_idle()
-    step = (SMALL + 2.5) / (axes.bbox.height or 1)
+    """Writes names at the right of the axes, as near to where their lines end as they can stand without touching."""
+    step = (SMALL + 2.5) / axes.bbox.height
     low, high = axes.get_ylim()
-    placed: list[float] = []
-    for name, value in sorted(ends, key=lambda end: end[1]):
-        height = (value - low) / (high - low)
-        height = max(height, placed[-1] + step) if placed else height
-        placed.append(height)
+    ordered = sorted(ends, key=lambda end: end[1])
+    steps = step * np.arange(len(ordered))
+    wanted = np.array([(value - low) / (high - low) for _, value in ordered])
+    heights = isotonic_regression(wanted - steps).x + steps
+    for (name, _), height in zip(ordered, heights, strict=True):
         axes.annotate(
             name, (1, height), (6, 0), xycoords="axes fraction", textcoords="offset pixels", va="center",
             fontsize=SMALL, color=INK, annotation_clip=False,

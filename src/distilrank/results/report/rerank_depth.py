@@ -17,7 +17,6 @@ from distilrank.results.report.svg import MUTED, PAPER, SMALL, as_svg, canvas, c
 
 WIDTH, HEIGHT = 290, 230
 DEPTHS = (10, 20, 50, 100, 200, 500, 1000)
-_TICKS = (10, 50, 100, 500, 1000)
 Curve = dict[int, float]
 
 
@@ -101,7 +100,7 @@ def _draw(
     depths = list(next(iter(curves.values())))
     axes.set_xscale("log")
     axes.set(xlim=(depths[0] / 1.1, depths[-1] * 1.1), ylim=limits)
-    axes.set_xticks([depth for depth in depths if depth in _TICKS or depth == depths[-1]], minor=False)
+    axes.set_xticks([*(depth for depth in depths if depth < depths[-1] / 1.5), depths[-1]])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter("{x:g}")
