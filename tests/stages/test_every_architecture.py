@@ -159,7 +159,7 @@ def latencies_are_of_what_is_served(models: list[str]) -> None:
     stored = told["bytes_per_passage"]
     assert set(stored) == set(models)
     assert stored["cat-T2"] == 0, "it reads query and passage together"
-    assert stored["dot-T2"] == stored["dot"] == 4 * 384
+    assert stored["dot-T2"] == stored["dot"] == 4 * RANKERS["dot"]["dimension"]
     assert told["measured"]["models/dot-T2"] == digest(layout.MODELS / "dot-T2")
     assert told["measured"]["indexes/dot-T2"] == digest(layout.INDEXES / "dot-T2")
 

@@ -82,9 +82,8 @@ def _draw(ranker: ReportedRanker, teacher: Values, student: Values) -> Markup:
     axes.axhline(0, color=RULE, linewidth=0.75)
     axes.plot(ends, ends, color=MUTED, linewidth=0.9, dashes=(2, 2))
     axes.annotate(
-        "as its teacher", (ends[1], ends[1]), (-6, -2), textcoords="offset pixels", ha="right", va="top",
-        fontsize=SMALL, color=MUTED, annotation_clip=False,
-    )  # fmt: skip
+        "dotted: as its teacher", (0.99, 0.03), xycoords="axes fraction", ha="right", fontsize=SMALL, color=MUTED
+    )
     colour = colour_of(ranker)
     axes.plot(teacher, student, "-o", color=colour, markeredgecolor=PAPER, markersize=6, linewidth=1.3)
     axes.xaxis.set_major_locator(MaxNLocator(5))
