@@ -12,4 +12,6 @@ def write_latency(models: list[str], indexed: list[str], median: float = 5.0, ma
     searching = {name: {"single": times, "concurrent": times} for name in indexed}
     told = {"machine": machine, "depth": 3, "top_k": 10, "queries": 3, "clients": 4}
     told |= {"measured": {str(place): digest(place) for place in places}}
-    write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
+    write_json(
+        layout.LATENCY, told | {"bytes_per_passage": {}, "milliseconds": {"rerank": reranking, "retrieve": searching}}
+    )

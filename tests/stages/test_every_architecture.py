@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 from tests.measuring import measured
 
-from distilrank.artifacts import layout
+from distilrank.artifacts import costs, layout
 from distilrank.artifacts.manifest import digest, read_manifest
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
@@ -140,6 +140,7 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     latencies_are_of_what_is_served(trained)
     page = layout.REPORT.read_text()
     assert all(name in page for name in taught)
+    assert all(costs.Cost.of(layout.MODELS / name) for name in taught), "the report tells the training's minutes"
     assert "weighted-ranknet and listwise-kl (temperature 2.0) in batches by colbert_teacher" in page
     frozen = str(layout.MODELS / "colbert_teacher")
     assert read_manifest(layout.MODELS / "dot-T2").inputs[frozen] == digest(layout.MODELS / "colbert_teacher")
@@ -155,6 +156,10 @@ def latencies_are_of_what_is_served(models: list[str]) -> None:
     for name in models:
         assert list(times["rerank"][name]) == ["single", "concurrent", "encoded beforehand"]
     assert list(times["retrieve"]["dot"]) == ["single", "concurrent"]
+    stored = told["bytes_per_passage"]
+    assert set(stored) == set(models)
+    assert stored["cat-T2"] == 0, "it reads query and passage together"
+    assert stored["dot-T2"] == stored["dot"] == 4 * RANKERS["dot"]["dimension"]
     assert told["measured"]["models/dot-T2"] == digest(layout.MODELS / "dot-T2")
     assert told["measured"]["indexes/dot-T2"] == digest(layout.INDEXES / "dot-T2")
 

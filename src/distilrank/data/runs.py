@@ -84,6 +84,11 @@ def add_trec(run: pl.DataFrame, file: BinaryIO, tag: str, is_gzipped: bool = Fal
 
 def read_trec(path: Path) -> pl.DataFrame:
     """(query_id, passage_id, score), in trec_eval's order. Raises ScoreError as `finite` does."""
+    return as_given(scan_trec(path).select(list(RUN_SCHEMA)).collect(), str(path))
+
+
+def scan_trec(path: Path) -> pl.LazyFrame:
+    """A run with the `rank` of each passage, as the file has it, to be read in part."""
     columns = {
         "query_id": pl.String,
         "q0": pl.String,
@@ -92,7 +97,5 @@ def read_trec(path: Path) -> pl.DataFrame:
         "score": pl.Float64,
         "tag": pl.String,
     }
-    table = pl.read_csv(
-        path, separator=" ", has_header=False, new_columns=list(columns), schema=columns, quote_char=None
-    )
-    return as_given(table.select(list(RUN_SCHEMA)), str(path))
+    table = pl.scan_csv(path, separator=" ", has_header=False, schema=columns, quote_char=None)
+    return table.select(*RUN_SCHEMA, "rank")

@@ -46,6 +46,18 @@ class Encoded:
         """The rows at these places (rows,), each as often as it is named."""
         return type(self)(self.values[places], self.mask[places])
 
+    def stored_bytes(self) -> float:
+        """What a row takes where all of it is stored, on average: without padding, and without zeros where they are
+        most of it, as in sparse vectors, with four bytes for the place of each other value.
+
+        Token ids, which are what a text is and not computed of it, take nothing.
+        """
+        if not self.values.is_floating_point():
+            return 0.0
+        values = self.values[self.mask]
+        dense, sparse = values.numel() * values.itemsize, int(values.count_nonzero()) * (values.itemsize + 4)
+        return min(dense, sparse) / len(self.mask)
+
     @classmethod
     def joined(cls, some: Sequence[Self]) -> Self:
         """All rows, one batch after the other, filled up to the longest."""

@@ -17,7 +17,8 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE
 class MeasuredTimes:
     """Milliseconds, of re-ranking `depth` passages and of finding `top_k`, for one client and for `clients` at once.
 
-    `measured` are the digests of the models and indexes that were timed.
+    `measured` are the digests of the models and indexes that were timed; `bytes_per_passage` is by ranker what storing
+    all that it computes of a passage before a query takes.
     """
 
     machine: str
@@ -27,6 +28,7 @@ class MeasuredTimes:
     clients: int
     measured: Mapping[str, str]
     milliseconds: Mapping[str, Mapping[str, Mapping[str, Times]]]
+    bytes_per_passage: Mapping[str, float]
 
     @classmethod
     def read(cls) -> Self:

@@ -153,11 +153,27 @@ def relative_floor(floor: Floor) -> tuple[str, float] | None:
     return (told["ranker"], float(f"{told['sign'] or '+'}{told['amount'] or 0}")) if told else None
 
 
+class Budgets(Section):
+    """What a model that is shipped may take at most; null: as much as it likes."""
+
+    milliseconds: float | None = Field(gt=0, default=None)
+    """The median time of a request to re-rank the candidates of a query, as a server gets it."""
+
+    bytes_per_passage: float | None = Field(ge=0, default=None)
+    """What is stored of each passage before a query comes."""
+
+
 class Report(Section):
     """What the report shows besides the results."""
 
     examples: int = Field(ge=1, default=10)
     """Queries that are shown with what rankers found."""
+
+    queries: int = Field(ge=1, default=10)
+    """The largest wins of a taught student that are shown, the largest losses, and the queries that it lost."""
+
+    budgets: Budgets = Budgets()
+    """Within which the report says what to ship."""
 
     expected: list[ExpectedFigures] = Field(default=[])
     """Stated figures, by which a run is graded: `distilrank check-results` fails where one is off or not measured."""

@@ -1,10 +1,12 @@
 """latency: milliseconds a request, as a server gets them, for every ranker: texts in, scores or hits out.
 
-Beside it, under a name of its own, stands the time of re-ranking passages that were encoded before the query came.
+Beside it, under names of their own, stand the time of re-ranking passages that were encoded before the query came, and
+the bytes that storing a passage so takes.
 """
 
 from collections.abc import Callable
 from functools import partial
+from statistics import fmean
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_json
@@ -17,6 +19,7 @@ from distilrank.data.tokenizer import TextTokenizer
 from distilrank.evaluation.latency import BEFOREHAND, SINGLE, TOP_K, Times, machine, milliseconds, served
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.model import Model
+from distilrank.rankers.base import Encoded
 from distilrank.rankers.loading import load_ranker
 from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
@@ -30,6 +33,7 @@ ByTask = dict[str, dict[str, dict[str, Times]]]
 def latency(params: Params) -> None:
     queries = timed_queries(params)
     times: ByTask = {RERANK: {}, RETRIEVE: {}}
+    storage: dict[str, float] = {}
     if not params.candidates.runs:
         _time_bm25(params, queries, times)
     # A student's start takes the student's time; of the backbone, no student need have all layers.
@@ -38,7 +42,9 @@ def latency(params: Params) -> None:
     for name, load in (backbone | models).items():
         index = DenseIndex.read(layout.INDEXES / name) if name in index_names(params) else None
         model = Model(load(), TextTokenizer(tokens_of(params, name)), index)
-        answering, beforehand = Answering(model), milliseconds(_reranker(model, queries), len(queries))
+        encoded = [model.encode(query.passages) for query in queries]
+        answering, beforehand = Answering(model), milliseconds(_reranker(model, queries, encoded), len(queries))
+        storage[name] = round(fmean(passages.stored_bytes() for passages in encoded), 1)
         requests = [Request(query=query.text, passages=query.passages) for query in queries]
         times[RERANK][name] = _served(params, answering, requests) | {BEFOREHAND: beforehand}
         if index:
@@ -53,6 +59,7 @@ def latency(params: Params) -> None:
         "clients": params.latency.clients,
         "measured": {str(place): digest(place) for place in places},
         "milliseconds": times,
+        "bytes_per_passage": storage,
     }
     write_json(layout.LATENCY, told)
 
@@ -74,7 +81,6 @@ def _served(params: Params, answering: Answering, requests: list[Request]) -> di
     return served(lambda number: answering.answer([requests[number]]), len(requests), params.latency.clients)
 
 
-def _reranker(model: Model, queries: list[TimedQuery]) -> Callable[[int], object]:
-    """Re-ranks query i's candidates, whose passages are encoded here, before the clock runs."""
-    encoded = [model.encode(query.passages) for query in queries]
+def _reranker(model: Model, queries: list[TimedQuery], encoded: list[Encoded]) -> Callable[[int], object]:
+    """Re-ranks query i's candidates, whose passages were encoded before the clock runs."""
     return lambda number: model.score_encoded(queries[number].text, encoded[number]).tolist()

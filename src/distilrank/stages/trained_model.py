@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distilrank.artifacts import layout
+from distilrank.artifacts.costs import Meter
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
 from distilrank.artifacts.locks import alone_with
@@ -75,8 +76,14 @@ def _write_model(
         work_directory(f"train-{name}", stage, used, inputs) as work,
         track(name, used, work) as record,
     ):
+        meter = Meter(work)
+
+        def observe(step: int, figures: Mapping[str, float]) -> None:
+            record.log(step, figures)
+            meter.remember()
+
         with _saved_batch(name, lesson, work):
-            ranker, history = trained(work, record.log)
+            ranker, history = trained(work, observe)
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
             ranker.save_pretrained(draft.path)
             copy_tokenizer(store, draft.path)
@@ -86,6 +93,7 @@ def _write_model(
                 "triples": len(lesson.triples),
                 "best step": history.best_step,
             }
+        meter.read().keep(layout.MODELS / name)
         record.finish(layout.MODELS / name)
 
 

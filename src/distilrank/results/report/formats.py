@@ -4,7 +4,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def score(value: float) -> str:
-    return f"{value:.3f}"
+    return f"{value:.3f}".replace("-", MINUS)
 
 
 def signed(value: float) -> str:
@@ -41,6 +41,23 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def magnitude_of_bytes(value: float) -> str:
+    """As in 512 B and 1.5 kB: by powers of 1,000, as discs are sold."""
+    if not value:
+        return "nothing"
+    power = next((power for power in range(3) if value < 1000 ** (power + 1)), 3)
+    amount, unit = value / 1000**power, ("B", "kB", "MB", "GB")[power]
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+def millions(value: int) -> str:
+    return f"{value / 1e6:,.1f}\N{NO-BREAK SPACE}M"
+
+
+def minutes(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
 def times(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
@@ -49,6 +66,10 @@ def listed(names: list[str]) -> str:
     """As in "a, b and c"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def lower_first(words: str) -> str:
+    return words[:1].lower() + words[1:]
 
 
 FILTERS = {
@@ -61,6 +82,10 @@ FILTERS = {
     "p_value": p_value,
     "milliseconds": milliseconds,
     "count": count,
+    "bytes": magnitude_of_bytes,
+    "millions": millions,
+    "minutes": minutes,
     "times": times,
     "listed": listed,
+    "lower_first": lower_first,
 }

@@ -11,13 +11,13 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import evaluated, measures_of, trained_names
+from distilrank.config.derived import measures_of, trained_names
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
-from distilrank.data.runs import read_trec
-from distilrank.evaluation.tasks import RERANK, primary
+from distilrank.evaluation.tasks import RERANK, primary, test_set_of
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
+from distilrank.results.report.runs import Runs, drawn
 from distilrank.results.seeds import Figures, measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
 from distilrank.results.statistics import Compared, statistics
@@ -30,9 +30,9 @@ class ReportInputs:
 
     metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean, over the seeds of a ranker that has
     several, whose standard deviations are `deviations`; measures: the values per query, over seeds as well (ranker,
-    task, query_id, measure, value); runs: by ranker, the re-ranked candidates (query_id, passage_id, score, relevant)
-    of the test queries; triples: how many each model learned from; labels: as the stage `quality` writes them. Runs,
-    times and histories are by its own seed.
+    task, query_id, measure, value); runs: the re-ranked candidates of the test queries, read when asked for; triples:
+    how many each model learned from; labels: as the stage `quality` writes them. Runs, times and histories are by its
+    own seed.
     """
 
     params: Params
@@ -41,7 +41,7 @@ class ReportInputs:
     metrics: Figures
     deviations: Figures
     measures: pl.DataFrame
-    runs: dict[str, pl.DataFrame]
+    runs: Runs
     latency: MeasuredTimes
     histories: dict[str, History]
     triples: dict[str, int]
@@ -68,6 +68,18 @@ class ReportInputs:
         return statistics(self.params, self.measures.filter(pl.col("measure").is_in(self.compared_by)))
 
     @property
+    def primary_set(self) -> str:
+        """The test set of that task."""
+        return test_set_of(self.primary)
+
+    def values(self, ranker: str, measure: str) -> pl.DataFrame:
+        """A ranker's values of the primary task, query by query (query_id, value), sorted by query."""
+        chosen = self.measures.filter(
+            pl.col("task") == self.primary, pl.col("ranker") == ranker, pl.col("measure") == measure
+        )
+        return chosen.select("query_id", "value").sort("query_id")
+
+    @property
     def shortfalls(self) -> list[Shortfall]:
         """Taught students that are worse than what they should beat."""
         return shortfalls(self.params, self.metrics, self.histories)
@@ -82,14 +94,13 @@ class ReportInputs:
         """Reads the outputs of the stages from the working directory. Raises MissingInput."""
         rankers = reported_rankers(params)
         collection = Collection.read(layout.COLLECTION)
-        relevant = relevant_passages(collection, params)
         return cls(
             params,
             rankers,
             collection,
             *over_seeds(_read_json(layout.METRICS)),
             measures_over_seeds(pl.read_parquet(built(layout.MEASURES))),
-            {one.name: _read_run(one.name, relevant) for one in rankers if (layout.OWN, one.name) in evaluated(params)},
+            Runs(params, relevant_passages(collection, params), drawn(collection.test_qrels()["query_id"])),
             MeasuredTimes.read(),
             read_histories(params),
             {name: read_manifest(layout.MODELS / name).counts["triples"] for name in trained_names(params)},
@@ -102,12 +113,6 @@ def relevant_passages(collection: Collection, params: Params) -> pl.DataFrame:
     sets = [(collection.qrels_of(name), params.minimum_relevance(name)) for name in collection.test_sets()]
     relevant = [qrels.filter(pl.col("relevance") >= minimum) for qrels, minimum in sets]
     return pl.concat(relevant).select("query_id", "passage_id")
-
-
-def _read_run(ranker: str, relevant: pl.DataFrame) -> pl.DataFrame:
-    run = read_trec(built(layout.run_of(ranker, RERANK)))
-    judged = run.join(relevant.with_columns(relevant=True), on=["query_id", "passage_id"], how="left")
-    return judged.with_columns(pl.col("relevant").fill_null(False))
 
 
 def _read_json(path: Path) -> Any:

@@ -1,30 +1,42 @@
 """The page itself: what is on it."""
 
 import re
+from base64 import b64encode
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from distilrank.config.derived import first_stage_of
 from distilrank.data.collection import DEV, TRAIN
 from distilrank.evaluation.tasks import title_of
 from distilrank.results.expected import collections_named, graded, not_graded
+from distilrank.results.report.agreement import knowledge
+from distilrank.results.report.breakdown import breakdowns
+from distilrank.results.report.by_query import by_query
+from distilrank.results.report.calibration import calibrations
 from distilrank.results.report.comparisons import uncompared, unequal
 from distilrank.results.report.configuration import configuration
+from distilrank.results.report.cost import costs, dominating
 from distilrank.results.report.examples import choose_examples
 from distilrank.results.report.formats import FILTERS
 from distilrank.results.report.gains import gains_in
-from distilrank.results.report.headline import headline
+from distilrank.results.report.headline import Headline, headline
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.label_quality import label_quality
 from distilrank.results.report.matrix_table import matrix_tables
+from distilrank.results.report.rankers import ReportedRanker
+from distilrank.results.report.rerank_depth import depth_curves
 from distilrank.results.report.results import results_table
 from distilrank.results.report.score_distributions import score_distributions
+from distilrank.results.report.shipping import shipping
 from distilrank.results.report.test_tables import test_tables
 from distilrank.results.report.tradeoff import tradeoff
 from distilrank.results.report.training_curves import training_curves
 
+TEMPLATES = Path(__file__).parent
 MEANINGS = {
     "nDCG": "nDCG@k is 1 when the relevant passages stand first, less the lower they stand, 0 when none is in the k",
     "RR": "RR@k is one over the rank of the first relevant passage, 0 when none is in the k",
@@ -41,7 +53,7 @@ MARKS = {"gain": "▲", "loss": "▼", "unclear": ""}
 def write_report(inputs: ReportInputs) -> str:
     """The report as one HTML document that fetches nothing; the same inputs give the same bytes."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -49,9 +61,11 @@ def write_report(inputs: ReportInputs) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= FILTERS
+    script = (TEMPLATES / "sorting.js.jinja").read_text("utf-8")
     gains = {task: gains_in(inputs, task) for task in inputs.metrics}
     table, by_teacher = results_table(inputs, gains), matrix_tables(inputs, gains)
     collection, named = inputs.collection, collections_named(inputs.params)
+    head, every = headline(inputs, gains, by_teacher[inputs.primary]), costs(inputs)
     return environment.get_template("template.html.jinja").render(
         inputs=inputs,
         params=inputs.params,
@@ -59,7 +73,9 @@ def write_report(inputs: ReportInputs) -> str:
         passages=len(collection.passage_ids()),
         queries={split: len(collection.queries_of(split)) for split in (TRAIN, DEV)},
         test_queries={name: len(collection.queries_of(name)) for name in collection.test_sets()},
-        headline=headline(inputs, gains, by_teacher[inputs.primary]),
+        headline=head,
+        ship=shipping(inputs, every, head.yardstick),
+        primary=inputs.measure,
         matrix_tables=by_teacher,
         compared={task: Counter(one.measure for one in inputs.tests if one.task == task) for task in gains},
         tests=test_tables(inputs),
@@ -74,12 +90,27 @@ def write_report(inputs: ReportInputs) -> str:
         meanings=_meanings([measure for measures in table.tasks.values() for measure in measures]),
         training_curves=training_curves(inputs),
         score_distributions=score_distributions(inputs),
-        tradeoff=tradeoff(inputs),
+        costs=every,
+        front=dominating(every),
+        tradeoff=tradeoff(every, inputs.measure, inputs.params.report.budgets.milliseconds),
+        depth_curves=depth_curves(inputs),
+        by_query=by_query(inputs, head.student, head.yardstick),
+        breakdowns=breakdowns(inputs, _compared(inputs, head)),
+        knowledge=knowledge(inputs, head.student),
+        calibrations=calibrations(inputs),
         times=inputs.latency.by_title(),
         label_quality=label_quality(inputs),
         examples=choose_examples(inputs),
         configuration=configuration(inputs.params),
+        script=Markup(script),
+        script_digest=Markup(f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"),
     )
+
+
+def _compared(inputs: ReportInputs, head: Headline) -> list[ReportedRanker]:
+    """What found the candidates, the teacher, the control and the student of the headline."""
+    names = (inputs.rankers[0].name, head.yardstick.name, head.student.control, head.student.name)
+    return [ranker for ranker in inputs.rankers if ranker.name in names]
 
 
 def _meanings(measures: list[str]) -> list[str]:

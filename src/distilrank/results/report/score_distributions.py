@@ -4,7 +4,6 @@ As the figure of score distributions in arXiv 2010.02666.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -14,8 +13,6 @@ from distilrank.results.report.histograms import BINS, Limits, Values, axis, fil
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.svg import INK, MUTED, as_svg, colour_of
-
-KEY = ["query_id", "passage_id"]
 
 
 @dataclass(frozen=True)
@@ -71,23 +68,14 @@ def score_distributions(inputs: ReportInputs) -> ScoreDistributions:
 
 def _models(inputs: ReportInputs) -> dict[str, Distributions]:
     models = [
-        _scores(ranker.name, ranker, inputs.runs[ranker.name])
+        _scores(ranker.name, ranker, inputs.runs.of_drawn(ranker.name))
         for ranker in inputs.rankers
         if ranker.role not in ("baseline", "start")
     ]
     teachers = [model for model in models if model.ranker and model.ranker.role == "teacher"]
-    ensembles = [
-        _scores(name, None, _combined([inputs.runs[member] for member in ensemble.members], ensemble.combine))
-        for name, ensemble in inputs.params.ensembles.items()
-        # Scales are those of the training pairs' scores, which are not at hand; nor is BM25's score of each candidate.
-        if ensemble.scale == "none" and set(ensemble.members) <= set(inputs.params.teachers)
-    ]
+    combined = ((name, inputs.runs.of_teacher_drawn(name)) for name in inputs.params.ensembles)
+    ensembles = [_scores(name, None, run) for name, run in combined if run is not None]
     return {model.name: model for model in [*teachers, *ensembles, *models]}
-
-
-def _combined(runs: list[pl.DataFrame], how: Literal["mean", "median"]) -> pl.DataFrame:
-    score = pl.col("score").mean() if how == "mean" else pl.col("score").median()
-    return pl.concat(runs).group_by(*KEY, "relevant", maintain_order=True).agg(score)
 
 
 def _scores(name: str, ranker: ReportedRanker | None, run: pl.DataFrame) -> Distributions:

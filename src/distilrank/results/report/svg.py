@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from distilrank.results.report.rankers import ReportedRanker
 
 # Matplotlib wants colours, CSS decides on them: these stand for the variables that replace them in the SVG.
-INK, MUTED, RULE, PAPER = "#200000", "#200001", "#200002", "#200003"
-_VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"}
+INK, MUTED, RULE, PAPER, ACCENT = "#200000", "#200001", "#200002", "#200003", "#200004"
+_VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper", ACCENT: "--accent"}
 _RANKER = re.compile(r"#10([0-9a-f]{4})")
 _SIZE = re.compile(r'(width|height)="([\d.]+)pt"')
 _SETTINGS: dict[Any, str] = {"svg.fonttype": "none", "font.family": "DejaVu Sans"}

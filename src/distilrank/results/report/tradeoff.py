@@ -1,6 +1,7 @@
-"""What effectiveness costs: the primary measure of re-ranking against the time that it takes."""
+"""What effectiveness costs: that of re-ranking against the time that it takes, and what is stored for it."""
 
 import math
+from collections.abc import Mapping
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -8,15 +9,13 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from distilrank.evaluation.latency import SINGLE
-from distilrank.evaluation.tasks import RERANK
-from distilrank.results.report.inputs import ReportInputs
-from distilrank.results.report.rankers import ReportedRanker
-from distilrank.results.report.results import effectiveness
-from distilrank.results.report.svg import INK, MUTED, PAPER, RULE, SMALL, as_svg, canvas, colour_of, plain
+from distilrank.results.report.cost import Costs, dominating
+from distilrank.results.report.formats import magnitude_of_bytes
+from distilrank.results.report.svg import ACCENT, INK, MUTED, PAPER, RULE, SMALL, as_svg, canvas, colour_of, plain
 
 WIDTH, HEIGHT = 940, 430
 LABEL_SIZE = 12
+SMALLEST = 8
 MARKERS = {"baseline": "D", "teacher": "s", "control": "o", "taught": "o"}
 # Where a label may stand beside its point, best first: shift in pixels and alignment.
 PLACES = [
@@ -27,24 +26,58 @@ PLACES = [
 Point = tuple[float, float]
 
 
-def tradeoff(inputs: ReportInputs) -> Markup:
-    """A point a ranker, over milliseconds a query on a log axis; a line joins a taught student to its control."""
-    times = inputs.latency.medians(RERANK, SINGLE)
-    points = {
-        ranker.name: (times[ranker.name], effectiveness(inputs, ranker))
-        for ranker in inputs.rankers
-        if ranker.name in times
-    }
+def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Markup:
+    """A point a ranker, the larger the more it stores, over milliseconds a query on a log axis.
+
+    A line joins a taught student to its control. Steps join the Pareto front: nothing is both faster and better than
+    what stands on it. `milliseconds` is the budget, if there is one.
+    """
+    costs = {one.ranker.name: one for one in every if one.milliseconds is not None}
+    points = {name: (one.milliseconds or 0.0, one.effectiveness) for name, one in costs.items()}
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.05, 0.13, 0.93, 0.8))
-    _frame(axes, list(points.values()), inputs.measure)
-    taught = {ranker: (points[ranker.control], points[ranker.name]) for ranker in inputs.rankers if ranker.control}
-    for ranker, line in taught.items():
+    _frame(axes, list(points.values()), measure)
+    _draw_front(axes, [points[one.ranker.name] for one in dominating(every)])
+    if milliseconds:
+        _draw_budget(axes, milliseconds)
+    rankers = [one.ranker for one in costs.values()]
+    taught = [(ranker, (points[ranker.control], points[ranker.name])) for ranker in rankers if ranker.control in points]
+    for ranker, line in taught:
         axes.plot(*zip(*line, strict=True), color=colour_of(ranker), linewidth=1.2, zorder=2)
-    for ranker in (ranker for ranker in inputs.rankers if ranker.name in points):
-        _mark(axes, ranker, points[ranker.name])
-    _label(axes, points, list(taught.values()))
-    return as_svg(figure, f"{inputs.measure} of re-ranking against median milliseconds a query")
+    for one in costs.values():
+        _mark(axes, one, points[one.ranker.name])
+    _label(axes, points, [line for _, line in taught], {name: _words(one) for name, one in costs.items()})
+    return as_svg(figure, f"{measure} of re-ranking against median milliseconds a query")
+
+
+def _words(costs: Costs) -> str:
+    """Its name, and what it stores."""
+    stored = [magnitude_of_bytes(costs.bytes_per_passage)] if costs.bytes_per_passage else []
+    return " · ".join([costs.ranker.name, *stored])
+
+
+def _draw_front(axes: Axes, front: list[Point]) -> None:
+    """From left to right: the best that each time buys."""
+    times, values = zip(*front, strict=True)
+    most = axes.get_xlim()[1]
+    axes.step([*times, most], [*values, values[-1]], where="post", color=ACCENT, linewidth=5, alpha=0.16, zorder=1)
+    axes.annotate(
+        "Pareto front",
+        (most, values[-1]),
+        (-4, 8),
+        textcoords="offset pixels",
+        ha="right",
+        fontsize=SMALL,
+        color=ACCENT,
+    )
+
+
+def _draw_budget(axes: Axes, milliseconds: float) -> None:
+    axes.axvline(milliseconds, color=MUTED, linewidth=0.9, dashes=(3, 3), zorder=1)
+    axes.annotate(
+        f"budget: {milliseconds:g} ms", (milliseconds, 0), (5, 7), xycoords=("data", "axes fraction"),
+        textcoords="offset pixels", fontsize=SMALL, color=MUTED,
+    )  # fmt: skip
 
 
 def _frame(axes: Axes, points: list[Point], measure: str) -> None:
@@ -65,13 +98,13 @@ def _frame(axes: Axes, points: list[Point], measure: str) -> None:
     axes.set_xlabel("median milliseconds a query (log scale)", fontsize=SMALL, color=MUTED, loc="right", labelpad=6)
 
 
-def _mark(axes: Axes, ranker: ReportedRanker, point: Point) -> None:
-    colour = colour_of(ranker)
+def _mark(axes: Axes, costs: Costs, point: Point) -> None:
+    ranker, colour = costs.ranker, colour_of(costs.ranker)
     hollow = ranker.role == "control"
     axes.plot(
         *([value] for value in point),
         MARKERS[ranker.role],
-        markersize=8 if ranker.role == "baseline" else 10,
+        markersize=_size(costs.bytes_per_passage),
         markerfacecolor=PAPER if hollow else colour,
         markeredgecolor=colour if hollow else PAPER,
         markeredgewidth=2 if hollow else 1,
@@ -79,18 +112,23 @@ def _mark(axes: Axes, ranker: ReportedRanker, point: Point) -> None:
     )
 
 
-def _label(axes: Axes, points: dict[str, Point], lines: list[tuple[Point, Point]]) -> None:
-    """Writes each name at the place beside its point that is free, or else in the way of least."""
+def _size(stored: float | None) -> float:
+    """In pixels: by the logarithm of what is stored; the smallest where nothing is, or nobody knows."""
+    return SMALLEST + 2.5 * math.log10(1 + (stored or 0) / 256)
+
+
+def _label(axes: Axes, points: dict[str, Point], lines: list[tuple[Point, Point]], words: Mapping[str, str]) -> None:
+    """Writes the words on each point at the place beside it that is free, or else in the way of least."""
     pixels = {name: axes.transData.transform(point) for name, point in points.items()}
     drawn = [Path(axes.transData.transform(line)) for line in lines]
     taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in pixels.values()]
     for name, (x, y) in pixels.items():
-        boxes = [_box(name, x + right, y + up, side) for right, up, side in PLACES]
+        boxes = [_box(words[name], x + right, y + up, side) for right, up, side in PLACES]
         box = min(boxes, key=lambda box: _crowding(box, taken, drawn, axes.bbox))
         right, up, side = PLACES[boxes.index(box)]
         taken.append(box)
         axes.annotate(
-            name, points[name], (right, up), textcoords="offset pixels", ha=side, fontsize=LABEL_SIZE, color=INK
+            words[name], points[name], (right, up), textcoords="offset pixels", ha=side, fontsize=LABEL_SIZE, color=INK
         )
 
 

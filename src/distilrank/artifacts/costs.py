@@ -1,0 +1,49 @@
+"""What trainings took, kept beside the outputs: these are the same bytes on each run, and no two runs take as long.
+
+A cost is kept by the digest of the model that came of it, so that it is never another's.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from distilrank.artifacts.files import read_json, write_json
+from distilrank.artifacts.manifest import digest
+
+COSTS = Path(".store/costs")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a training, those of runs that were cut short included."""
+
+    seconds: float
+
+    @classmethod
+    def of(cls, model: Path) -> Self | None:
+        """None where nobody measured it: the model came from another machine, or from elsewhere."""
+        file = COSTS / f"{digest(model)}.json"
+        return cls(**read_json(file)) if file.is_file() else None
+
+    def keep(self, model: Path) -> None:
+        """As that of a finished model."""
+        COSTS.mkdir(parents=True, exist_ok=True)
+        write_json(COSTS / f"{digest(model)}.json", asdict(self))
+
+
+class Meter:
+    """Measures a training, and goes on from what its work directory remembers of one that was killed."""
+
+    def __init__(self, work: Path) -> None:
+        self._file = work / "cost.json"
+        self._before = float(read_json(self._file)["seconds"]) if self._file.is_file() else 0.0
+        self._began = time.monotonic()
+
+    def remember(self) -> None:
+        """Writes what it took so far, in the work directory."""
+        write_json(self._file, asdict(self.read()))
+
+    def read(self) -> Cost:
+        """What it took so far."""
+        return Cost(round(self._before + time.monotonic() - self._began, 3))

@@ -1,0 +1,57 @@
+"""What each ranker costs beside what it reaches: its training, its size, what it stores, and its time."""
+
+from dataclasses import dataclass
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.costs import Cost
+from distilrank.artifacts.manifest import read_manifest
+from distilrank.evaluation.latency import SINGLE
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.rankers import ReportedRanker
+from distilrank.results.report.results import effectiveness
+
+
+@dataclass(frozen=True)
+class Costs:
+    """None: not measured. parameters: those that it was trained with; milliseconds: of a request to re-rank."""
+
+    ranker: ReportedRanker
+    effectiveness: float
+    milliseconds: float | None
+    bytes_per_passage: float | None
+    parameters: int | None
+    training_minutes: float | None
+
+
+def costs(inputs: ReportInputs) -> list[Costs]:
+    """Of all that can be shipped: not of what is measured untrained."""
+    times = inputs.latency.medians(inputs.primary, SINGLE)
+    return [
+        Costs(
+            ranker,
+            effectiveness(inputs, ranker),
+            times.get(ranker.name),
+            inputs.latency.bytes_per_passage.get(ranker.name),
+            *_of_training(ranker),
+        )
+        for ranker in inputs.rankers
+        if ranker.role != "start"
+    ]
+
+
+def dominating(every: list[Costs]) -> list[Costs]:
+    """The Pareto front: those than which none is as fast and better, or as good and faster; the fastest first."""
+    timed = [one for one in every if one.milliseconds is not None]
+    front: list[Costs] = []
+    for one in sorted(timed, key=lambda one: (one.milliseconds or 0.0, -one.effectiveness)):
+        if not front or one.effectiveness > front[-1].effectiveness:
+            front.append(one)
+    return front
+
+
+def _of_training(ranker: ReportedRanker) -> tuple[int | None, float | None]:
+    model = layout.MODELS / ranker.name
+    if not model.is_dir():
+        return None, None
+    cost = Cost.of(model)
+    return read_manifest(model).counts.get("parameters"), cost.seconds / 60 if cost else None

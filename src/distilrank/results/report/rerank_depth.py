@@ -1,0 +1,112 @@
+"""How deep it pays to re-rank: effectiveness when only the first of the candidates are re-ranked."""
+
+from dataclasses import dataclass
+from itertools import chain
+
+import polars as pl
+from ir_measures import parse_measure
+from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+
+from distilrank.evaluation.measures import measure
+from distilrank.results.report.breakdown import label_ends
+from distilrank.results.report.inputs import ReportInputs
+from distilrank.results.report.rankers import ReportedRanker
+from distilrank.results.report.results import effectiveness
+from distilrank.results.report.svg import MUTED, PAPER, SMALL, as_svg, canvas, colour_of, plain
+
+WIDTH, HEIGHT = 290, 230
+DEPTHS = (10, 20, 50, 100, 200, 500, 1000)
+Curve = dict[int, float]
+
+
+@dataclass(frozen=True)
+class DepthCurves:
+    """By ranker its effectiveness at each depth; drawn a student each, beside its teachers."""
+
+    depths: list[int]
+    first_stage: tuple[ReportedRanker, float]
+    curves: list[tuple[ReportedRanker, Curve]]
+    drawn: list[Markup]
+
+
+def depth_curves(inputs: ReportInputs) -> DepthCurves | None:
+    """Of teachers and students by their own seed; None where the evaluation is no deeper than the first depth."""
+    depths = depths_up_to(inputs.params.evaluation.depth)
+    if len(depths) < 2:
+        return None
+    shown = [ranker for ranker in inputs.rankers if ranker.role == "teacher" or ranker.is_student]
+    curves = {ranker: _curve(inputs, ranker, depths) for ranker in shown}
+    first = inputs.rankers[0]
+    below = effectiveness(inputs, first)
+    every = [*chain.from_iterable(curve.values() for curve in curves.values()), below]
+    margin = 0.06 * (max(every) - min(every)) or 0.05
+    limits = min(every) - margin, max(every) + margin
+    students = dict.fromkeys(ranker.student for ranker in shown if ranker.student)
+    drawn = [_draw(student, inputs.measure, curves, (first, below), limits) for student in students if student]
+    return DepthCurves(depths, (first, below), list(curves.items()), drawn)
+
+
+def depths_up_to(deepest: int) -> list[int]:
+    """Those of the usual depths that are below the deepest, and that itself."""
+    return [*(depth for depth in DEPTHS if depth < deepest), deepest]
+
+
+def cut(run: pl.DataFrame, first_stage: pl.DataFrame, depth: int) -> pl.DataFrame:
+    """What comes of a run where only the first `depth` candidates are re-ranked: others keep their order behind them.
+
+    Both are (query_id, passage_id, rank), of the same passages. The scores of the result are the order alone.
+    """
+    both = run.join(first_stage.select("query_id", "passage_id", first="rank"), on=["query_id", "passage_id"])
+    beyond = pl.col("first") > depth
+    order = both.sort("query_id", beyond, pl.when(beyond).then("first").otherwise("rank"))
+    return order.with_columns(score=-pl.int_range(1, pl.len() + 1).over("query_id").cast(pl.Float64))
+
+
+def _curve(inputs: ReportInputs, ranker: ReportedRanker, depths: list[int]) -> Curve:
+    judged = inputs.collection.qrels_of(inputs.primary_set)
+    minimum = inputs.params.minimum_relevance(inputs.primary_set)
+    names = (ranker.name, inputs.params.candidates.first_stage())
+    run, first = (inputs.runs.of(name).join(judged, on="query_id", how="semi") for name in names)
+    # What stands below the measure's cut-off changes nothing.
+    deepest = parse_measure(inputs.measure).params.get("cutoff")
+    curve = {}
+    for depth in depths:
+        shallow = cut(run, first, depth)
+        kept = shallow.filter(pl.col("score") >= -deepest) if deepest else shallow
+        values = measure(kept, judged, minimum, [inputs.measure])["value"]
+        curve[depth] = float(values.to_numpy().mean())
+    return curve
+
+
+def _draw(
+    student: str,
+    measure: str,
+    curves: dict[ReportedRanker, Curve],
+    first: tuple[ReportedRanker, float],
+    limits: tuple[float, float],
+) -> Markup:
+    figure = canvas(WIDTH, HEIGHT)
+    axes = figure.add_axes((0.12, 0.17, 0.62, 0.72))
+    plain(axes)
+    ends = [(first[0].name, first[1])]
+    axes.axhline(first[1], color=colour_of(first[0]), linewidth=1, dashes=(2, 2))
+    for ranker, curve in curves.items():
+        if ranker.student in (student, None):
+            x, y = list(curve), list(curve.values())
+            colour, hollow = colour_of(ranker), ranker.role == "control"
+            axes.plot(x, y, "--" if hollow else "-", color=colour, linewidth=1.5)
+            axes.plot(x[-1:], y[-1:], "o", color=PAPER if hollow else colour, markeredgecolor=colour, markersize=5)
+            ends.append((ranker.name, y[-1]))
+    depths = list(next(iter(curves.values())))
+    axes.set_xscale("log")
+    axes.set(xlim=(depths[0] / 1.1, depths[-1] * 1.1), ylim=limits)
+    axes.set_xticks([*(depth for depth in depths if depth < depths[-1] / 1.5), depths[-1]])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.set_title(measure, loc="left", fontsize=SMALL, color=MUTED, pad=7)
+    axes.set_xlabel("candidates re-ranked (log scale)", fontsize=SMALL, color=MUTED, labelpad=4)
+    label_ends(axes, ends)
+    return as_svg(figure, f"{measure} of {student} by the number of candidates that are re-ranked")
