@@ -101,7 +101,7 @@ def _exponential(grade: int) -> int:
             expected=f"at most {_HIGHEST_GRADE} for an exponential gain",
             remedy="name a measure without dcg='exp-log2'",
         )
-    return 2**grade - 1
+    return (1 << grade) - 1
 
 
 def tells_apart(name: str, retrieved: int) -> bool:
