@@ -10,6 +10,7 @@ from tests.conftest import DATASETS
 
 from distilrank.data.given_runs import read_given_run
 from distilrank.data.runs import as_given, as_listed, ranked, read_trec, write_trec
+from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import means, measure
 from distilrank.sections.base import FileElsewhere
 from distilrank.sections.measures import standard
@@ -135,6 +136,13 @@ def test_exponential_gains_by_hand() -> None:
     assert means(measure(run, qrels, measures=["nDCG(dcg='exp-log2')@10"])) == {
         "nDCG(dcg='exp-log2')@10": pytest.approx(got / best)
     }
+
+
+def test_a_grade_beyond_exponential_gains_is_refused() -> None:
+    qrels, run = table([("q", "a", 40)], "relevance"), table([("q", "a", 1.0)], "score")
+    with pytest.raises(CollectionError, match="qrels: got the grade 40, expected at most 20 for an exponential gain"):
+        measure(run, qrels, measures=["nDCG(dcg='exp-log2')@10"])
+    assert means(measure(run, qrels, measures=["nDCG@10"])) == {"nDCG@10": 1}
 
 
 def test_judged_is_the_share_with_a_qrel_by_rank() -> None:

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from distilrank.errors import CollectionError
+
 if TYPE_CHECKING:
     import ir_measures
 
 EXAMPLES = "nDCG@10, nDCG(dcg='exp-log2')@10, RR@10, AP(rel=2)@1000, P@10, R@100, Success@5 or Judged@10"
 # The first of `evaluation.measures`.
 PRIMARY = "primary"
+# Of which trec_eval can hold the exponential gain.
+_HIGHEST_GRADE = 20
 # What all share who retrieve the same passages, in whatever order, as long as the cut-off cuts none off.
 _OF_SETS = ("R", "P", "Success", "Judged", "SetP", "SetR", "SetF", "SetAP")
 
@@ -74,7 +78,8 @@ def standard(name: str) -> str:
 def as_computed(measure: "ir_measures.Measure", minimum_relevance: int, grades: Iterable[int]) -> "ir_measures.Measure":
     """What has the same value, but is computed here: with a relevance, and in trec_eval's words.
 
-    An exponential gain is a gain for each of the `grades`. RR has no cut-off: the caller makes one.
+    An exponential gain is a gain for each of the `grades`. RR has no cut-off: the caller makes one. Raises
+    CollectionError for a grade whose exponential gain is too large.
     """
     params = dict(measure.params)
     if "rel" in measure.SUPPORTED_PARAMS:
@@ -83,8 +88,20 @@ def as_computed(measure: "ir_measures.Measure", minimum_relevance: int, grades: 
         params.pop("cutoff", None)
     if params.get("dcg") == "exp-log2" and "gains" not in params:
         del params["dcg"]
-        params["gains"] = {grade: 2**grade - 1 for grade in grades if grade > 0}
+        params["gains"] = {grade: _exponential(grade) for grade in grades if grade > 0}
     return type(measure)(**params)
+
+
+def _exponential(grade: int) -> int:
+    """trec_eval keeps a count for each gain up to the highest."""
+    if grade > _HIGHEST_GRADE:
+        raise CollectionError(
+            "qrels",
+            got=f"the grade {grade}",
+            expected=f"at most {_HIGHEST_GRADE} for an exponential gain",
+            remedy="name a measure without dcg='exp-log2'",
+        )
+    return (1 << grade) - 1
 
 
 def tells_apart(name: str, retrieved: int) -> bool:
