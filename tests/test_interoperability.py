@@ -57,7 +57,7 @@ def write_collection(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def params(tiny_params: Params) -> Params:
-    """Two students, whose texts none is cut."""
+    """Two students; no text is cut."""
     values = tiny_params.model_dump() | {"teachers": {}, "ensembles": {}}
     values["collection"] = {"source": "beir", "location": "animals", "splits": {name: name for name in RELEVANT}}
     values["tokens"] |= {"query_length": 16, "passage_length": 48}

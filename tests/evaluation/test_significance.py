@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm, permutation_test, ttest_rel
+from scipy.stats import bootstrap, norm, permutation_test, ttest_rel
 
 from distilrank.evaluation.significance import (
     Values,
     confidence_interval,
+    confidence_intervals,
     holm,
     non_inferior_p_value,
     paired_p_value,
     randomised_p_value,
+    randomised_p_values,
 )
 
 # Differences 0, 1, 2, 3, 4: mean 2, standard error sqrt(2.5 / 5) = .7071; four degrees of freedom.
@@ -110,3 +112,21 @@ def test_the_interval_of_many_queries_is_about_that_of_the_normal_distribution(m
     wanted = differences.mean() + norm.ppf([0.025, 0.975]) * error
     assert confidence_interval(*many) == pytest.approx(wanted, abs=0.05 * error)
     assert confidence_interval(*many) == confidence_interval(*many)
+
+
+def test_many_comparisons_at_once_are_as_one_by_one(many: tuple[Values, Values]) -> None:
+    """Few queries, exchanged in every way, and many, of which exchanges are drawn."""
+    columns = np.stack([many[0] - many[1], many[1], many[0] - many[0].mean()], axis=1)
+    for differences in (columns[:9], columns):
+        alone = [(randomised_p_value(one, one * 0), confidence_interval(one, one * 0)) for one in differences.T]
+        together = zip(randomised_p_values(differences), confidence_intervals(differences), strict=True)
+        for (p_value, interval), (p_together, interval_together) in zip(alone, together, strict=True):
+            assert p_together == p_value
+            assert interval_together == pytest.approx(interval)
+
+
+def test_intervals_are_scipys_percentile_bootstrap_but_for_the_draws(many: tuple[Values, Values]) -> None:
+    differences = many[0] - many[1]
+    theirs = bootstrap((differences,), np.mean, n_resamples=10_000, method="percentile", rng=1, batch=1000)
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    assert confidence_interval(*many) == pytest.approx(tuple(theirs.confidence_interval), abs=0.06 * error)

@@ -107,11 +107,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run(project, "git", "add", "--all")
         run(project, "git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--message", name)
         run(project, "git", "tag", name)
-    queries = {"query_id": [f"q{number}" for number in range(5)], "text": [f"how | many {n}" for n in range(5)]}
-    layout_of_collection = project / layout.COLLECTION
-    layout_of_collection.mkdir(parents=True)
-    for name in ("passages", "queries", "qrels"):
-        pl.DataFrame(queries | {"split": ["test"] * 5}).write_parquet(layout_of_collection / f"{name}.parquet")
+    for collection, text in {layout.OWN: "how | many", "scifact": "a claim"}.items():
+        folder = project / layout.places_of(collection).collection
+        folder.mkdir(parents=True)
+        queries = {"query_id": [f"q{number}" for number in range(5)], "text": [f"{text} {n}" for n in range(5)]}
+        for name in ("passages", "queries", "qrels"):
+            pl.DataFrame(queries | {"split": ["test"] * 5}).write_parquet(folder / f"{name}.parquet")
     return project
 
 
@@ -145,6 +146,15 @@ def test_a_folder_with_the_table_is_a_side(repository: Path, run_here: Command, 
     by_folder = run_here(repository, "distilrank", "compare", str(tmp_path), "after", "--markdown").stdout
     by_revision = run_here(repository, "distilrank", "compare", "before", "after", "--markdown").stdout
     assert by_folder.replace(str(tmp_path), "before") == by_revision
+
+
+def test_queries_of_another_collection_have_its_texts(repository: Path, run_here: Command, tmp_path: Path) -> None:
+    for name, values in {"before": BEFORE, "after": AFTER}.items():
+        (tmp_path / name).mkdir()
+        measures(values, "scifact/rerank").write_parquet(tmp_path / name / layout.MEASURES.name)
+    places = [str(tmp_path / name) for name in ("before", "after")]
+    done = run_here(repository, "distilrank", "compare", *places, "--by-query", "--markdown")
+    assert "| q1 | a claim 1 | 0.7000 | 0.9000 | +0.2000 |" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -608,6 +608,7 @@ def test_over_seeds_a_figure_is_a_mean_and_its_test_compares_each_querys_mean(
     printed = capsys.readouterr().out
     written = f"{np.mean(taught):.3f} ± {np.std(taught, ddof=1):.3f}"
     assert written in printed
+    assert "Tests in nDCG@10: Re-ranking BM25's candidates" in " ".join(printed.split())
     assert written in results_page(json.loads(layout.METRICS.read_text()))
     assert "~2" not in page + printed
 
@@ -683,6 +684,24 @@ def test_a_test_set_without_a_minimum_relevance_is_named(two_sets: Params) -> No
     assert lacking.minimum_relevance("dl19") == 2
     with pytest.raises(ParamsError, match=r"evaluation.minimum_relevance: got no entry 'dl20'"):
         lacking.minimum_relevance("dl20")
+
+
+def test_the_tests_of_a_student_stand_beside_those_it_is_compared_with(
+    matrix_page: str, compared: dict[tuple[str, str], tuple[float, float]]
+) -> None:
+    panel = matrix_page[matrix_page.index('<section id="tests">') :]
+    first = panel[: panel.index("</details>")]
+    # Ten taught students have a control, two have none; those of T2 have three teachers.
+    assert "Re-ranking BM25&#39;s candidates: nDCG@10, 12 queries, 58 comparisons" in first
+    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in first.split("<tr>")[2:]]
+    assert rows[0][:5] == ["cat-T1", per_query_mean("cat-T1"), "cat", "control,", per_query_mean("cat")]
+    assert number(rows[0][5].rstrip("▲▼")) == pytest.approx(compared["cat-T1", "nDCG@10"][0], abs=6e-4)
+    # The name stands once, before the first of its rows.
+    assert [row[0] for row in rows[1:4]] == ["T1", "bm25", "cat-start"]
+
+
+def per_query_mean(ranker: str) -> str:
+    return f"{np.mean(per_query(ranker, 'nDCG@10')):.3f}"
 
 
 def test_other_collections_and_baselines_stand_in_the_tables(

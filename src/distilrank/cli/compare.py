@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distilrank.artifacts import layout
 from distilrank.cli.app import RESULTS, app
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from distilrank.results.comparison import Comparison, Side
+    from distilrank.results.comparison import Side
     from distilrank.results.comparison_tables import Table
 
 Place = Annotated[
@@ -45,12 +44,13 @@ def compare(
     from distilrank.results.comparison import Wanted
     from distilrank.results.comparison import compare as difference
     from distilrank.results.comparison_tables import as_markdown, tables, tables_by_query
+    from distilrank.results.places import texts_of_queries
 
     if against and not ranker:
         raise InputError("compare", got="--against alone", expected="--ranker too", remedy="name both rankers")
     sides = _side(first), _side(second or (first if against else "."))
     found = difference(*sides, Wanted(measure or sides[0].measures["measure"][0], ranker, against, shared_queries))
-    shown = [*tables(found), *(tables_by_query(found, _texts(found)) if by_query else [])]
+    shown = [*tables(found), *(tables_by_query(found, texts_of_queries()) if by_query else [])]
     if markdown:
         typer.echo(as_markdown(shown), nl=False)
     else:
@@ -71,18 +71,6 @@ def _side(name: str) -> "Side":
     else:
         measures = measures_of_run(name) if RUN.fullmatch(name) else measures_at(name)
     return Side(name, measures_over_seeds(measures))
-
-
-def _texts(comparison: "Comparison") -> dict[str, dict[str, str]]:
-    """The texts of the queries, by task, where the collection is here and has its test set."""
-    from distilrank.data.collection import Collection
-    from distilrank.evaluation.tasks import test_set_of
-
-    if not (layout.COLLECTION / "queries.parquet").is_file():
-        return {}
-    collection = Collection.read(layout.COLLECTION)
-    texts = {task.task: collection.queries_of(test_set_of(task.task)) for task in comparison.tasks}
-    return {task: dict(queries.select("query_id", "text").iter_rows()) for task, queries in texts.items()}
 
 
 def _show(shown: "Iterable[Table]") -> None:

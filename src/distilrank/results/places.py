@@ -1,11 +1,13 @@
-"""Measures of other places than the working tree: a directory, or a revision of this project that DVC knows."""
+"""Measures of a directory, or of a revision of this project that DVC knows; the texts of the queries that are here."""
 
 from pathlib import Path
 
 import polars as pl
 
 from distilrank.artifacts import layout
+from distilrank.data.collection import Collection
 from distilrank.errors import InputError, MissingInput
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
 
 
 def measures_in(directory: Path) -> pl.DataFrame | None:
@@ -14,6 +16,22 @@ def measures_in(directory: Path) -> pl.DataFrame | None:
         if file.is_file():
             return pl.read_parquet(file)
     return None
+
+
+def texts_of_queries() -> dict[str, dict[str, str]]:
+    """By task and id the test queries of the collections that are here."""
+    others = sorted(place.name for place in layout.EVALUATIONS.glob("*"))
+    return {task: texts for name in (layout.OWN, *others) for task, texts in _texts_on(name).items()}
+
+
+def _texts_on(evaluation: str) -> dict[str, dict[str, str]]:
+    place = layout.places_of(evaluation).collection
+    if not (place / "queries.parquet").is_file():
+        return {}
+    collection = Collection.read(place)
+    sets = collection.test_sets()
+    texts = {name: dict(collection.queries_of(name).select("query_id", "text").iter_rows()) for name in sets}
+    return {task_of(name, kind, sets, evaluation): texts[name] for name in sets for kind in (RERANK, RETRIEVE)}
 
 
 def measures_at(revision: str) -> pl.DataFrame:

@@ -40,7 +40,7 @@ def plain(colour: str, variables: Mapping[str, str]) -> str:
         one, other = (_oklab(plain(mixed, variables)) for mixed in (found[1], found[3]))
         share = int(found[2]) / 100
         return _hex(share * one + (1 - share) * other)
-    return colour if len(colour) == 7 else "#" + "".join(2 * digit for digit in colour[1:])
+    return colour if len(colour) > 4 else "#" + "".join(2 * digit for digit in colour[1:])
 
 
 def _oklab(colour: str) -> Triple:

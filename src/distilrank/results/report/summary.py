@@ -10,7 +10,7 @@ from distilrank.results.report.formats import bare_p_value, score, signed
 from distilrank.results.report.gains import SIGNIFICANT, gains_in
 from distilrank.results.report.inputs import ReportInputs
 
-_LEAD = re.compile(r'<p class="lead">(.*?)</p>', re.DOTALL)
+_LEAD = re.compile(r'<p class="(?:lead|second)">(.*?)</p>', re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _MARKS = {"gain": " ▲", "loss": " ▼", "unclear": ""}
 
