@@ -69,6 +69,11 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "evaluations.scifact.depth is 200, beyond evaluations.scifact.candidates.depth, 100",
         ),
         (
+            "evaluations: {}",
+            "evaluations: {a-b: {source: beir, location: here}}",
+            "evaluations.a-b.*: got 'a-b', expected .*pattern",
+        ),
+        (
             "baselines: {}",
             "baselines: {T1: {checkpoint: minilm}}",
             r"imports, students and baselines must differ in name; more than one has \['T1'\]",

@@ -13,7 +13,7 @@ from tests.rankers.tiny import save_tiny_ranker
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import evaluated, measures_of, tokens_of
+from distilrank.config.derived import evaluated, measures_of, start_of, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import read_trec
@@ -21,6 +21,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, InputError
 from distilrank.evaluation.measures import means, measure
 from distilrank.measured_model import measure_model
+from distilrank.sections.data import Backbone
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.evaluate import evaluate
@@ -84,6 +85,22 @@ def test_every_model_is_measured_on_every_collection(written: Written) -> None:
     assert tokens_of(params, "minilm", "other") == Path("data/evaluations/other/own-tokens/minilm")
     assert tokens_of(params, "dot-T1", "other") == Path("data/evaluations/other/tokens")
     assert "R@20" in measures_of(params, "rerank", "other") and "R@20" not in measures_of(params, "rerank")
+
+
+def test_a_baseline_teaches_nobody(tiny_params: Params) -> None:
+    values = tiny_params.model_dump() | {"baselines": {name: {"checkpoint": "minilm"} for name in ("minilm", "E5")}}
+
+    def starting_from(name: str) -> Params:
+        student = values["students"]["dot"] | {"start": {"model": name}}
+        return Params.model_validate(values | {"students": values["students"] | {"dot": student}})
+
+    with pytest.raises(ValueError, match=r"students.dot.start may name the models \[.*'T1'.*\], not 'E5'"):
+        starting_from("E5")
+    # As a start, that is the bundled backbone.
+    assert start_of(starting_from("minilm"), "dot", "T1").source.pretrained == Backbone(model="minilm", sha256=None)
+    values["triples"]["few"] = {"from": ["E5"], "ranks": [1, 5]}
+    with pytest.raises(ValueError, match=r"triples.few.from may name bm25 and the dense models"):
+        Params.model_validate(values)
 
 
 def test_its_test_queries_alone_are_taken(written: Written) -> None:
