@@ -13,6 +13,8 @@ from tests.conftest import ROOT, Command
 from distilrank.data.collection import SCHEMAS
 
 TINY = (ROOT / "tests" / "params.tiny.yaml").read_text()
+# What a test replaces by another section.
+REPORT = next(line for line in TINY.splitlines() if line.startswith("report:"))
 
 
 @pytest.fixture
@@ -223,13 +225,13 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "join_layer must be below layers, 3",
         ),
         (
-            "report: {examples: 3}",
+            REPORT,
             "report: {examples: 3, expected: [{collection: x, task: rerank, measure: AP@1000, source: x, "
             "seed_noise: .2, near: .1, figures: {T1: .5}}]}",
             "near is 0.1, below seed_noise, 0.2",
         ),
         (
-            "report: {examples: 3}",
+            REPORT,
             "report: {examples: 3, expected: [{task: rerank, measure: AP@1000, source: x, seed_noise: .1, near: .2, "
             "figures: {T1: .5}}]}",
             "report.expected.0.collection: got nothing, expected this key",
@@ -239,10 +241,10 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "",
             "params.yaml: matrix: got nothing, expected this key",
         ),
-        ("report: {examples: 3}", "report: [", "got no YAML"),
+        (REPORT, "report: [", "got no YAML"),
         # As DVC refuses it.
         ("imports: {}", "imports: {T9: {location: x, mirrors: [https://y], checksum: null}}", "got no YAML"),
-        ("report: {examples: 3}", "reports: {}\nreport: {examples: 3}", "params.yaml: reports: got an unknown key"),
+        (REPORT, "reports: {}\nreport: {examples: 3}", "params.yaml: reports: got an unknown key"),
     ],
 )
 def test_params(refused: Callable[..., str], change: str, to: str, expected: str) -> None:

@@ -35,7 +35,7 @@ def costs(inputs: ReportInputs) -> list[Costs]:
             *_of_training(ranker),
         )
         for ranker in inputs.rankers
-        if ranker.role != "start"
+        if ranker.role != "start" and ranker.name in inputs.runs
     ]
 
 
