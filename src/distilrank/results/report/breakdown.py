@@ -90,7 +90,13 @@ def _breakdown(
     bins = binned(numbers, edges)
     values = {ranker: inputs.values(ranker.name, PRIMARY) for ranker in rankers}
     rows = [
-        (ranker, [_mean(table.join(queries, on="query_id", how="semi")["value"]) for _, queries in bins])
+        (
+            ranker,
+            [
+                _mean(table.join(queries, on="query_id", how="semi", maintain_order="left")["value"])
+                for _, queries in bins
+            ],
+        )
         for ranker, table in values.items()
     ]
     return Breakdown(title, [one for one, _ in bins], rows, _draw(title, [one for one, _ in bins], rows))
