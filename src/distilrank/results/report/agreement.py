@@ -64,7 +64,7 @@ def knowledge(inputs: ReportInputs, student: ReportedRanker) -> Knowledge:
 
 def mean_tau(one: pl.DataFrame, other: pl.DataFrame) -> float | None:
     """The mean over queries of Kendall's tau-b of two runs' scores; None where no query has one."""
-    both = one.select(*KEY, "score").join(other.select(*KEY, "score"), on=KEY)
+    both = one.select(*KEY, "score").join(other.select(*KEY, "score"), on=KEY, maintain_order="left")
     groups = both.group_by("query_id", maintain_order=True).agg("score", "score_right")
     taus = np.array([kendalltau(mine, theirs).statistic for _, mine, theirs in groups.iter_rows()], np.float64)
     known = taus[~np.isnan(taus)]

@@ -89,7 +89,13 @@ def _breakdown(
     bins = binned(numbers, edges)
     values = {ranker: inputs.values(ranker.name, inputs.measure) for ranker in rankers}
     rows = [
-        (ranker, [_mean(table.join(queries, on="query_id", how="semi")["value"]) for _, queries in bins])
+        (
+            ranker,
+            [
+                _mean(table.join(queries, on="query_id", how="semi", maintain_order="left")["value"])
+                for _, queries in bins
+            ],
+        )
         for ranker, table in values.items()
     ]
     return Breakdown(

@@ -45,9 +45,11 @@ def calibrations(inputs: ReportInputs) -> list[Calibration]:
 
 def margins_of_both(student: pl.DataFrame, teacher: pl.DataFrame) -> tuple[Values, Values]:
     """The margins of the teacher and of the student, pair by pair: of runs (query_id, passage_id, score, relevant)."""
-    both = student.select(*KEY, "score", "relevant").join(teacher.select(*KEY, theirs="score"), on=KEY)
+    both = student.select(*KEY, "score", "relevant").join(
+        teacher.select(*KEY, theirs="score"), on=KEY, maintain_order="left"
+    )
     relevant, others = both.filter(pl.col("relevant")), both.filter(~pl.col("relevant"))
-    pairs = relevant.join(others, on="query_id")
+    pairs = relevant.join(others, on="query_id", maintain_order="left_right")
     mine = (pairs["score"] - pairs["score_right"]).to_numpy()
     return (pairs["theirs"] - pairs["theirs_right"]).to_numpy(), mine
 

@@ -39,15 +39,15 @@ class Runs:
 
     def of_drawn(self, ranker: str) -> pl.DataFrame:
         """The same of the drawn queries."""
-        return self._lazily(ranker).join(self.drawn.lazy(), on="query_id", how="semi").collect(engine="streaming")
+        return _collected(self._lazily(ranker).join(self.drawn.lazy(), on="query_id", how="semi"))
 
     def firsts(self, ranker: str) -> pl.DataFrame:
         """The passage that a ranker put first, for each query."""
-        return self._lazily(ranker).filter(pl.col("rank") == 1).collect(engine="streaming")
+        return _collected(self._lazily(ranker).filter(pl.col("rank") == 1))
 
     def of_relevant(self, ranker: str) -> pl.DataFrame:
         """The relevant passages alone."""
-        return self._lazily(ranker).filter(pl.col("relevant")).collect(engine="streaming")
+        return _collected(self._lazily(ranker).filter(pl.col("relevant")))
 
     def of_teacher_drawn(self, teacher: str) -> pl.DataFrame | None:
         """The run of what students learned from, of the drawn queries; of an ensemble its members' combined.
@@ -66,6 +66,11 @@ class Runs:
         run = scan_trec(built(layout.run_of(ranker, RERANK)))
         judged = run.join(self.relevant.lazy().with_columns(relevant=True), on=KEY, how="left", maintain_order="left")
         return judged.with_columns(pl.col("relevant").fill_null(False))
+
+
+def _collected(run: pl.LazyFrame) -> pl.DataFrame:
+    """In the same order on each run, as streaming alone would not have it: sums of floats depend on it."""
+    return run.collect(engine="streaming").sort("query_id", "rank")
 
 
 def drawn(query_ids: pl.Series) -> pl.DataFrame:
