@@ -7,6 +7,7 @@ import pytest
 
 from distilrank.artifacts.costs import Cost, Meter
 from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.energy import EnergyMeter
 
 
 @pytest.fixture
@@ -35,3 +36,21 @@ def test_a_cost_is_that_of_the_same_model_alone(model: Path) -> None:
     Cost(90.0).keep(model)
     assert Cost.of(model) == Cost(90.0)
     assert Cost.of(trained("other weights")) is None
+
+
+def zone(root: Path, name: str, microjoules: int) -> None:
+    (root / name).mkdir(exist_ok=True)
+    (root / name / "energy_uj").write_text(f"{microjoules}\n")
+    (root / name / "max_energy_range_uj").write_text("1000000000\n")
+
+
+def test_energy_is_that_of_all_processors_though_counters_begin_again(tmp_path: Path) -> None:
+    for name, microjoules in {"intel-rapl:0": 990_000_000, "intel-rapl:0:0": 5, "intel-rapl:1": 0}.items():
+        zone(tmp_path, name, microjoules)
+    meter = EnergyMeter(tmp_path)
+    assert meter.joules() == 0
+    zone(tmp_path, "intel-rapl:0", 10_000_000)
+    zone(tmp_path, "intel-rapl:0:0", 9_000_000)
+    zone(tmp_path, "intel-rapl:1", 7_000_000)
+    assert meter.joules() == pytest.approx(27)
+    assert EnergyMeter(tmp_path / "none").joules() is None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from distilrank.artifacts.energy import EnergyMeter
 from distilrank.artifacts.files import read_json, write_json
 from distilrank.artifacts.manifest import digest
 
@@ -16,9 +17,10 @@ COSTS = Path(".store/costs")
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a training, those of runs that were cut short included."""
+    """Seconds of a training, those of runs that were cut short included; joules where the machine tells them."""
 
     seconds: float
+    joules: float | None = None
 
     @classmethod
     def of(cls, model: Path) -> Self | None:
@@ -37,8 +39,8 @@ class Meter:
 
     def __init__(self, work: Path) -> None:
         self._file = work / "cost.json"
-        self._before = float(read_json(self._file)["seconds"]) if self._file.is_file() else 0.0
-        self._began = time.monotonic()
+        self._before = Cost(**read_json(self._file)) if self._file.is_file() else Cost(0.0, 0.0)
+        self._began, self._energy = time.monotonic(), EnergyMeter()
 
     def remember(self) -> None:
         """Writes what it took so far, in the work directory."""
@@ -46,4 +48,6 @@ class Meter:
 
     def read(self) -> Cost:
         """What it took so far."""
-        return Cost(round(self._before + time.monotonic() - self._began, 3))
+        joules, before = self._energy.joules(), self._before.joules
+        told = None if joules is None or before is None else round(before + joules, 3)
+        return Cost(round(self._before.seconds + time.monotonic() - self._began, 3), told)

@@ -21,6 +21,7 @@ class Costs:
     bytes_per_passage: float | None
     parameters: int | None
     training_minutes: float | None
+    training_kilojoules: float | None = None
 
 
 def costs(inputs: ReportInputs) -> list[Costs]:
@@ -49,9 +50,11 @@ def dominating(every: list[Costs]) -> list[Costs]:
     return front
 
 
-def _of_training(ranker: ReportedRanker) -> tuple[int | None, float | None]:
+def _of_training(ranker: ReportedRanker) -> tuple[int | None, float | None, float | None]:
     model = layout.MODELS / ranker.name
     if not model.is_dir():
-        return None, None
+        return None, None, None
     cost = Cost.of(model)
-    return read_manifest(model).counts.get("parameters"), cost.seconds / 60 if cost else None
+    minutes = cost.seconds / 60 if cost else None
+    kilojoules = cost.joules / 1000 if cost and cost.joules is not None else None
+    return read_manifest(model).counts.get("parameters"), minutes, kilojoules
