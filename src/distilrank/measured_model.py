@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
+from pydantic import ValidationError
 
 from distilrank.artifacts.directories import Draft, new_directory
 from distilrank.artifacts.files import built, write_json
@@ -31,6 +32,7 @@ from distilrank.retrieval.vector_file import passage_vectors
 from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import Candidates, GivenTokens, Tokens
 from distilrank.sections.measures import DEFAULT_MEASURES, tells_apart
+from distilrank.sections.training import Precision
 from distilrank.stages.candidates import ranked_candidates
 from distilrank.stages.located import located
 from distilrank.stages.tokenized import write_token_store
@@ -51,7 +53,9 @@ def measure_model(model: str, collection: str, target: Path | None = None) -> Fi
     was built, or a folder in BEIR's layout, which needs no project. `target` gets the runs as TREC files. Raises
     InputError.
     """
-    section = GivenModel(checkpoint=model)
+    section = _given(model)
+    if target and target.exists():
+        raise InputError(target, got="an existing path", expected="a new directory", remedy="name another target")
     with TemporaryDirectory() as folder, located(section) as checkpoint:
         test = _test_of(collection, Path(folder))
         runs = _runs(model, checkpoint, test, Path(folder))
@@ -66,10 +70,21 @@ def measure_model(model: str, collection: str, target: Path | None = None) -> Fi
     return figures
 
 
+def _given(model: str) -> GivenModel:
+    try:
+        return GivenModel(checkpoint=model)
+    except ValidationError as error:
+        told = "; ".join(str(one["msg"]) for one in error.errors())
+        raise InputError(
+            "evaluate", got=f"--model {model} ({told})", expected="a model", remedy="name a directory or a checkpoint"
+        ) from error
+
+
 @dataclass(frozen=True)
 class _Test:
     """What is measured on: a collection with candidates of its test queries, from which grade on a passage of each test
-    set is relevant, the measures of each kind of task, and the lengths of texts where a checkpoint tells none."""
+    set is relevant, the measures of each kind of task, the lengths of texts where a checkpoint tells none, and the
+    precision of matrix products."""
 
     on: MeasuredOn
     collection: Collection
@@ -77,6 +92,7 @@ class _Test:
     relevance: dict[str, int]
     measures: dict[str, list[str]]
     usual: Tokens
+    precision: Precision = "float32"
 
 
 def _test_of(collection: str, folder: Path) -> _Test:
@@ -89,7 +105,8 @@ def _test_of(collection: str, folder: Path) -> _Test:
         relevance = {name: params.minimum_relevance(name, collection) for name in tables.test_sets()}
         candidates = found.join(tables.test_qrels().lazy(), on="query_id", how="semi").collect()
         measures = {kind: measures_of(params, kind, collection) for kind in (RERANK, RETRIEVE)}
-        return _Test(measured_on(params, collection), tables, candidates, relevance, measures, params.tokens)
+        on, precision = measured_on(params, collection), params.evaluation.precision
+        return _Test(on, tables, candidates, relevance, measures, params.tokens, precision)
     if not Path(collection).is_dir():
         known = [OWN, *params.evaluations] if params else []
         raise InputError(
@@ -121,7 +138,7 @@ def _runs(model: str, checkpoint: Path, test: _Test, folder: Path) -> Runs:
     runs = {(first, RERANK): best, (first, RETRIEVE): test.candidates}
     loaded, tokens = _loaded(name, checkpoint, test, folder)
     with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
-        runs[name, RERANK] = loaded.rerank(tokens, best, advance)
+        runs[name, RERANK] = loaded.rerank(tokens, best, advance, test.precision)
     if loaded.index:
         query_ids, on = test.collection.test_qrels()["query_id"].unique().sort(), test.on
         apart = on.collection.exclude_identical_ids
@@ -143,7 +160,7 @@ def _loaded(name: str, checkpoint: Path, test: _Test, folder: Path) -> tuple[Mod
     tokens = TokenStore.open(draft.path)
     if model.ranker.params.one_vector:
         rows = tokens.passage_rows(tokens.passage_ids)
-        vectors = passage_vectors(model.ranker, tokens.texts, rows, folder / "vectors", name)
+        vectors = passage_vectors(model.ranker, tokens.texts, rows, folder / "vectors", name, test.precision)
         model.index = DenseIndex.build(vectors, tokens.passage_ids)
     return model, tokens
 

@@ -283,6 +283,19 @@ def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> N
     assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
 
 
+@pytest.mark.parametrize(
+    ("words", "got"),
+    [
+        ("evaluate", "neither"),
+        ("evaluate T1 --model elsewhere", "both"),
+        ("evaluate T1 --collection other", "--collection or --target without --model"),
+        ("evaluate --model models:/no-version", "--model models:/no-version .*"),
+    ],
+)
+def test_what_is_measured_is_named_once(refused: Callable[..., str], words: str, got: str) -> None:
+    assert re.search(f"evaluate: got {got}, expected a", refused(TINY, *words.split()))
+
+
 def without(split: str, collection: Path) -> None:
     """Takes the queries of a split out of a collection."""
     for name in ("queries", "qrels"):
