@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distilrank.artifacts.layout import OWN
-from distilrank.config.params import Params
 from distilrank.errors import ParamsError
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, evaluation_of, task_of, test_set_of
 from distilrank.sections.measuring import ExpectedFigures
@@ -33,12 +31,6 @@ class GradedTable:
     figures: ExpectedFigures
     title: str
     rows: list[Graded]
-
-
-def collections_named(params: Params) -> dict[str, str]:
-    """What is measured on, by the names that `report.expected` has of it: of the collection that models learn from that
-    which its versions in the registry begin with, of others that of their entry."""
-    return {params.collection.called: OWN} | {name: name for name in params.evaluations}
 
 
 def graded(expected: Sequence[ExpectedFigures], collections: Mapping[str, str], metrics: Metrics) -> list[GradedTable]:
