@@ -61,12 +61,12 @@ def faults(tables: Sequence[GradedTable]) -> Iterator[str]:
                 yield f"{told}, got {row.got:.3f}: {row.difference:+.3f}, beyond {table.figures.near}"
 
 
-def refuse_none(tables: Sequence[GradedTable], collection: str) -> None:
+def refuse_none(tables: Sequence[GradedTable], collections: Iterable[str]) -> None:
     """Raises ParamsError where there is nothing that a run could be held to."""
     if not tables:
         raise ParamsError(
             "params.yaml: report.expected",
-            got=f"no figures for the collection {collection}",
+            got=f"no figures for the collection {' or '.join(collections)}",
             expected="some, which a run can be held to",
             remedy="state those of a run that you trust",
         )
