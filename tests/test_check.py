@@ -292,12 +292,15 @@ def test_what_is_elsewhere_is_not_asked_for(changed: Changed, location: str) -> 
 
 
 def test_word_vectors_that_are_not_there(changed: Changed) -> None:
-    ranker = {"architecture": "tk", "glove": {"location": "glove.txt", "checksum": None}}
+    glove = {"location": "glove.txt", "checksum": f"md5:{'0' * 32}"}
+    ranker = {"architecture": "tk", "glove": glove}
     params = changed(**with_ranker(changed(), "students", "tk", ranker))
     with pytest.raises(NotThere, match=r"students.tk.ranker.glove.location: got 'glove.txt', which is not there"):
         check(params)
     Path("glove.txt").touch()  # not read: that takes minutes
     check(params)
+    with pytest.raises(ValueError, match=r"checksum is null, and glove.txt is a path"):
+        changed(**with_ranker(changed(), "students", "tk", ranker | {"glove": glove | {"checksum": None}}))
 
 
 @pytest.mark.parametrize("words", ["check", "teach T1", "distil dot", "distil dot --teacher T1"])
