@@ -102,9 +102,14 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         (
             "examples: 3",
-            "examples: 3, expected: [{collection: x, task: retrieve, measure: R@100, source: x, seed_noise: .1, "
-            "near: .1, figures: {bm25: 1}}]",
+            "examples: 3, expected: [{collection: aws-api-docs, task: retrieve, measure: R@100, source: x, "
+            "seed_noise: .1, near: .1, figures: {bm25: 1}}]",
             "report.expected may name the measures .*'R@20'] of retrieve, not R@100: by evaluation.measures",
+        ),
+        (
+            "{queries: 10, depth: 5,",
+            "{measure: R@10, queries: 10, depth: 5,",
+            "validation.*measure is R@10, which is the same for every order of the 5 passages that are re-ranked",
         ),
         (
             "validate_every: 3, patience: null",

@@ -235,4 +235,4 @@ def report(
 
     params = read_for("report")
     stage(params)
-    log_report(params.collection.called)
+    log_report(params.collections_named())

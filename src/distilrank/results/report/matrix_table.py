@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from distilrank.config.derived import first_stage_of
 from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.tasks import title_of
-from distilrank.results.report.gains import Gain, Gains
+from distilrank.results.differences import Difference
+from distilrank.results.report.gains import Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.sections.starting import BACKBONE, TEACHER
@@ -26,7 +27,7 @@ class Cell:
 
     value: float
     deviation: float | None
-    gain: Gain | None
+    gain: Difference | None
     is_best: bool
     borrowed_from: str | None
 

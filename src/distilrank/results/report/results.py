@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from distilrank.evaluation.latency import SINGLE
-from distilrank.results.report.gains import Gain, Gains
+from distilrank.results.differences import Difference
+from distilrank.results.report.gains import Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 
@@ -14,7 +15,7 @@ class Row:
 
     ranker: ReportedRanker
     values: dict[str, list[float]]
-    gains: dict[str, Gain]
+    gains: dict[str, Difference]
     milliseconds: dict[str, float]
 
 

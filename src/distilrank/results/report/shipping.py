@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from distilrank.evaluation.significance import confidence_interval, paired_p_value, randomised_p_value
 from distilrank.evaluation.tasks import RERANK
+from distilrank.results.differences import Difference
 from distilrank.results.report.cost import Costs
-from distilrank.results.report.gains import Gain
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.results import effectiveness
@@ -29,7 +29,7 @@ class Shipping:
     excess: float
     teacher: ReportedRanker
     teacher_value: float
-    against: Gain | None
+    against: Difference | None
     better: ReportedRanker | None
 
     @property
@@ -75,9 +75,9 @@ def _on_dev(inputs: ReportInputs, ranker: ReportedRanker) -> float:
     return inputs.histories[ranker.name].at_best(RERANK)
 
 
-def _difference(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Gain:
+def _difference(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Difference:
     one, other = (inputs.values(each.name, inputs.measure)["value"].to_numpy() for each in (ranker, teacher))
-    return Gain(
+    return Difference(
         float((one - other).mean()), *confidence_interval(one, other), paired_p_value(one, other),
         randomised_p_value(one, other),
     )  # fmt: skip
