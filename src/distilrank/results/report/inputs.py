@@ -57,15 +57,16 @@ class ReportInputs:
         """The measure that rankers are compared by where one must do."""
         return self.params.evaluation.primary
 
-    @property
-    def compared_by(self) -> list[str]:
-        """The measures of the tables: the first two that tell apart whatever re-ranks."""
-        return measures_of(self.params, RERANK)[:2]
+    def compared_by(self, task: str) -> list[str]:
+        """The measures of a task's tables: of those measured, the first two that tell apart whatever re-ranks."""
+        measured = next(iter(self.metrics[task].values()))
+        return [name for name in measures_of(self.params, RERANK) if name in measured][:2]
 
     @cached_property
     def tests(self) -> list[Compared]:
         """Each taught student beside others, in the measures of the tables."""
-        return statistics(self.params, self.measures.filter(pl.col("measure").is_in(self.compared_by)))
+        shown = ((pl.col("task") == task) & pl.col("measure").is_in(self.compared_by(task)) for task in self.metrics)
+        return statistics(self.params, self.measures.filter(pl.any_horizontal(*shown)))
 
     @property
     def primary_set(self) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from distilrank.evaluation.latency import SINGLE
 from distilrank.results.report.gains import Gain, Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
@@ -28,7 +27,7 @@ class Table:
 
 def results_table(inputs: ReportInputs, gains: dict[str, Gains]) -> Table:
     tasks = {task: _measures_of(by_ranker) for task, by_ranker in inputs.metrics.items()}
-    times = {task: inputs.latency.medians(task, SINGLE) for task in tasks}
+    times = {task: inputs.latency.served(inputs.params, task) for task in tasks}
     rows = [
         Row(
             ranker,
