@@ -104,10 +104,10 @@ def test_an_ensembles_student_is_compared_with_its_members_mean(inputs: ReportIn
 
 
 def test_beyond_the_depth_the_first_stages_order_stays() -> None:
-    first = run_of([("q", name, -place, False) for place, name in enumerate("abcde")])
-    run = run_of([("q", name, place, False) for place, name in enumerate("abcde")])  # the other way round
+    run = run_of([("q", name, place, False) for place, name in enumerate("abcde")])
+    run = run.with_columns(first=6 - pl.col("rank"))  # the other way round
     for depth, order in ((1, "abcde"), (2, "bacde"), (3, "cbade"), (5, "edcba"), (9, "edcba")):
-        assert "".join(ranked(cut(run, first, depth).drop("rank"))["passage_id"]) == order
+        assert "".join(ranked(cut(run, depth).drop("rank"))["passage_id"]) == order
 
 
 def test_depths_end_with_the_evaluations() -> None:

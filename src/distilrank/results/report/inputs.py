@@ -17,7 +17,7 @@ from distilrank.data.collection import Collection
 from distilrank.evaluation.tasks import RERANK, primary, test_set_of
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
-from distilrank.results.report.runs import Runs, drawn
+from distilrank.results.report.runs import Runs
 from distilrank.results.seeds import Figures, measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
 from distilrank.results.statistics import Compared, statistics
@@ -95,13 +95,15 @@ class ReportInputs:
         """Reads the outputs of the stages from the working directory. Raises MissingInput."""
         rankers = reported_rankers(params)
         collection = Collection.read(layout.COLLECTION)
+        metrics, deviations = over_seeds(_read_json(layout.METRICS))
         return cls(
             params,
             rankers,
             collection,
-            *over_seeds(_read_json(layout.METRICS)),
+            metrics,
+            deviations,
             measures_over_seeds(pl.read_parquet(built(layout.MEASURES))),
-            Runs(params, relevant_passages(collection, params), drawn(collection.test_qrels()["query_id"])),
+            _runs(params, collection, test_set_of(primary(metrics))),
             MeasuredTimes.read(),
             read_histories(params),
             {name: read_manifest(layout.MODELS / name).counts["triples"] for name in trained_names(params)},
@@ -109,11 +111,10 @@ class ReportInputs:
         )
 
 
-def relevant_passages(collection: Collection, params: Params) -> pl.DataFrame:
-    """The pairs (query_id, passage_id) of test queries that count as relevant."""
-    sets = [(collection.qrels_of(name), params.minimum_relevance(name)) for name in collection.test_sets()]
-    relevant = [qrels.filter(pl.col("relevance") >= minimum) for qrels, minimum in sets]
-    return pl.concat(relevant).select("query_id", "passage_id")
+def _runs(params: Params, collection: Collection, test_set: str) -> Runs:
+    qrels = collection.qrels_of(test_set)
+    relevant = qrels.filter(pl.col("relevance") >= params.minimum_relevance(test_set))
+    return Runs(params, relevant.select("query_id", "passage_id"), qrels.select("query_id").unique().sort("query_id"))
 
 
 def _read_json(path: Path) -> Any:
