@@ -71,6 +71,14 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "evaluations.scifact.depth is 200, beyond evaluations.scifact.candidates.depth, 100",
         ),
         (
+            "evaluation: {depth: 10, measures: [nDCG@10, RR@10, AP@1000, R@20, R@100], minimum_relevance: 1}\n"
+            "evaluations: {}",
+            "evaluation: {depth: 20, measures: [R@12, nDCG@10]}\n"
+            "evaluations: {scifact: {source: beir, location: here, depth: 12}}",
+            "evaluations.scifact re-ranks 12 passages, and R@12, the first of evaluation.measures, is the same for "
+            "every order of these: name another first, or re-rank more",
+        ),
+        (
             "evaluations: {}",
             "evaluations: {a-b: {source: beir, location: here}}",
             "evaluations.a-b.*: got 'a-b', expected .*pattern",

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import kendalltau, linregress
-from tests.results.test_report import cells, lead, number, per_query, write_collection, write_results
+from tests.results.test_report import cells, lead, number, per_query, times_of, write_collection, write_results
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.costs import Cost
@@ -22,7 +22,7 @@ from distilrank.results.report.agreement import knowledge, mean_tau
 from distilrank.results.report.breakdown import Bin, binned, breakdowns, even_edges
 from distilrank.results.report.by_query import by_query, largest
 from distilrank.results.report.calibration import calibrations, in_bins, margins_of_both, slope_of
-from distilrank.results.report.cost import Costs, costs, dominating
+from distilrank.results.report.cost import Costs, Way, costs, dominating
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.rerank_depth import cut, depth_curves, depths_up_to
 from distilrank.results.report.shipping import choose, excess
@@ -104,10 +104,10 @@ def test_an_ensembles_student_is_compared_with_its_members_mean(inputs: ReportIn
 
 
 def test_beyond_the_depth_the_first_stages_order_stays() -> None:
-    first = run_of([("q", name, -place, False) for place, name in enumerate("abcde")])
-    run = run_of([("q", name, place, False) for place, name in enumerate("abcde")])  # the other way round
+    run = run_of([("q", name, place, False) for place, name in enumerate("abcde")])
+    run = run.with_columns(first=6 - pl.col("rank"))  # the other way round
     for depth, order in ((1, "abcde"), (2, "bacde"), (3, "cbade"), (5, "edcba"), (9, "edcba")):
-        assert "".join(ranked(cut(run, first, depth).drop("rank"))["passage_id"]) == order
+        assert "".join(ranked(cut(run, depth).drop("rank"))["passage_id"]) == order
 
 
 def test_depths_end_with_the_evaluations() -> None:
@@ -222,8 +222,10 @@ def test_bins_hold_the_means_of_their_queries(inputs: ReportInputs) -> None:
 
 @pytest.fixture
 def cost(inputs: ReportInputs) -> Callable[..., Costs]:
-    def of(name: str, value: float, milliseconds: float | None, stored: float | None = 0.0) -> Costs:
-        return Costs(ranker(inputs, name), value, milliseconds, stored, None, None)
+    def of(
+        name: str, value: float, served: float | None, stored: float | None = 0.0, beforehand: float | None = None
+    ) -> Costs:
+        return Costs(ranker(inputs, name), value, served, beforehand, stored, None, None)
 
     return of
 
@@ -234,13 +236,23 @@ def test_nothing_is_faster_and_better_than_the_pareto_front(cost: Callable[..., 
 
 
 def test_the_best_within_the_budgets_is_chosen_on_the_development_queries(cost: Callable[..., Costs]) -> None:
-    small, good, slow = cost("dot", 0.5, 1, 100), cost("dot-T1", 0.4, 5, 900), cost("T1", 0.9, 50, 0)
+    small, good, slow = cost("dot", 0.5, 20, 100, 1), cost("dot-T1", 0.4, 20, 900, 5), cost("T1", 0.9, 50)
     every, on_dev = [small, good, slow], {"dot": 0.3, "dot-T1": 0.6, "T1": 0.9}
-    assert choose(every, {"milliseconds": 10}, on_dev) == good
-    assert choose(every, {"milliseconds": 10, "bytes_per_passage": 100}, on_dev) == small
-    assert choose(every, {"bytes_per_passage": 0}, on_dev) == slow
-    assert choose(every, {"milliseconds": 0.8}, on_dev) == small, "the nearest"
-    assert excess(small, {"milliseconds": 0.8, "bytes_per_passage": 200}) == pytest.approx(1.25)
+    stored, of_good = Way(True, 1, 100), Way(True, 5, 900)
+    assert choose(every, {"milliseconds": 10}, on_dev) == (good, of_good)
+    assert choose(every, {"milliseconds": 10, "bytes_per_passage": 100}, on_dev) == (small, stored)
+    assert choose(every, {"bytes_per_passage": 0}, on_dev) == (slow, Way(False, 50, 0))
+    assert choose(every, {"milliseconds": 0.8}, on_dev) == (small, stored), "the nearest"
+    assert excess(stored, {"milliseconds": 0.8, "bytes_per_passage": 200}) == pytest.approx(1.25)
+
+
+def test_a_time_is_charged_with_what_is_stored_for_it(cost: Callable[..., Costs]) -> None:
+    """What is served stores nothing; vectors that are stored make it fast."""
+    dense, on_dev = cost("dot", 0.5, 300, 3000, 3), {"dot": 0.5}
+    assert choose([dense], {"milliseconds": 50, "bytes_per_passage": 4000}, on_dev) == (dense, Way(True, 3, 3000))
+    assert choose([dense], {"milliseconds": 500, "bytes_per_passage": 4000}, on_dev) == (dense, Way(False, 300, 0))
+    _, nearest = choose([dense], {"milliseconds": 50, "bytes_per_passage": 100}, on_dev)
+    assert (nearest.beforehand, excess(nearest, {"milliseconds": 50, "bytes_per_passage": 100})) == (False, 6)
 
 
 def with_budgets(inputs: ReportInputs, **budgets: float) -> str:
@@ -252,24 +264,58 @@ def with_budgets(inputs: ReportInputs, **budgets: float) -> str:
 def test_the_report_begins_with_what_to_ship(inputs: ReportInputs) -> None:
     times = json.loads(layout.LATENCY.read_text())["milliseconds"]["rerank"]
     slowest = max(times["tk-T1"]["single"]["median"], times["tk-T2"]["single"]["median"])
-    words = with_budgets(inputs, milliseconds=slowest + 0.001)
+    words = with_budgets(inputs, milliseconds=slowest + 0.001, bytes_per_passage=0)
     values, teacher = (np.array(per_query(name, "nDCG@10")) for name in ("tk-T1", "T1"))
-    assert re.match(rf"Within [\d.]+ ms a query, ship tk-T1 : it reaches {values.mean():.3f} nDCG@10", words)
+    wanted = (
+        r"Within [\d.]+ ms a query and nothing a passage, of the models trained here ship tk-T1 , as it is served: "
+    )
+    assert re.match(rf"{wanted}it reaches {values.mean():.3f} nDCG@10", words)
     difference = (values - teacher).mean()
     told = f"{abs(difference):.3f} {'more' if difference > 0 else 'less'} than T1 (95"
     assert told in words or f"{difference:+.3f} against T1, which may be chance (95".replace("-", "−") in words
-    assert "budgets" not in with_budgets(inputs)
+    [row] = [
+        one
+        for one in inputs.tests
+        if (one.task, one.measure) == ("rerank", "nDCG@10")
+        if one.ranker == "tk-T1"
+        if one.role == "teacher"
+    ]
+    corrected = row.difference.p_value
+    assert f"; {'p < 0.001' if corrected < 0.001 else f'p = {corrected:.3f}'})" in words, "as among the tests"
+    assert "trained here" not in with_budgets(inputs)
     assert with_budgets(inputs).startswith("tk-T1, the taught student that the development queries chose")
 
 
 def test_where_nothing_fits_the_nearest_is_named(inputs: ReportInputs) -> None:
     times = json.loads(layout.LATENCY.read_text())["milliseconds"]["rerank"]
     trained = [name for name in times if name not in ("bm25", "backbone")]
-    nearest = min(trained, key=lambda name: times[name]["single"]["median"])
-    most = times[nearest]["single"]["median"] / 2
+    nearest = min(trained, key=lambda name: times[name]["encoded beforehand"]["median"])
+    took = times[nearest]["encoded beforehand"]["median"]
+    most = took / 2
     words = with_budgets(inputs, milliseconds=most)
-    said = f"No model fits within {most:g} ms a query: {nearest} comes nearest, with 2 times its tightest budget"
+    said = f"No model trained here fits within {most:g} ms a query: {nearest} comes nearest, with passages encoded "
     assert words.replace("\N{NO-BREAK SPACE}", " ").startswith(said)
+    assert f"with {took:g} ms a query. It reaches" in words.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_ranker_that_was_not_trained_here_is_named_where_it_fits_and_is_better(inputs: ReportInputs) -> None:
+    better = {name: values | {"nDCG@10": 0.99} for name, values in inputs.metrics["rerank"].items() if name == "bm25"}
+    metrics = inputs.metrics | {"rerank": inputs.metrics["rerank"] | better}
+    told = "bm25, which was not trained here, fits too, and reaches 0.990."
+    assert told in with_budgets(replace(inputs, metrics=metrics), milliseconds=1000.0)
+    assert "which was not trained here" not in with_budgets(inputs, milliseconds=1000.0)
+    # What BM25 stores was not measured.
+    stored = with_budgets(replace(inputs, metrics=metrics), milliseconds=1000.0, bytes_per_passage=0)
+    assert "which was not trained here" not in stored
+
+
+def test_a_choice_by_times_that_cannot_be_trusted_says_so(inputs: ReportInputs) -> None:
+    told = "rests on times that cannot be trusted"
+    assert told not in with_budgets(inputs, milliseconds=1000.0)
+    rerank = dict(inputs.latency.milliseconds["rerank"]) | {"tk-T1": times_of(900)}
+    latency = replace(inputs.latency, milliseconds={**inputs.latency.milliseconds, "rerank": rerank})
+    assert told in with_budgets(replace(inputs, latency=latency), milliseconds=1000.0)
+    assert told not in with_budgets(replace(inputs, latency=latency), bytes_per_passage=1e6)
 
 
 def test_what_nobody_measured_is_said(inputs: ReportInputs) -> None:
@@ -277,8 +323,8 @@ def test_what_nobody_measured_is_said(inputs: ReportInputs) -> None:
     page = write_report(inputs)
     assert next(cells(page, "sortable costs", "dot-T1"))[-1] == "2.5"
     assert next(cells(page, "sortable costs", "tk-T1"))[-1] == "not measured"
-    assert next(cells(page, "sortable costs", "dot-T1"))[2] == "1.5 kB"
-    assert next(cells(page, "sortable costs", "bm25"))[2] == "not measured"
+    assert next(cells(page, "sortable costs", "dot-T1"))[3] == "1.5 kB"
+    assert next(cells(page, "sortable costs", "bm25"))[3] == "not measured"
     assert {one.ranker.role for one in costs(inputs)} == {"baseline", "teacher", "control", "taught"}
 
 

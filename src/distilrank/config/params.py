@@ -12,7 +12,7 @@ from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
 from distilrank.data.hub import BUNDLED
-from distilrank.evaluation.tasks import evaluation_of, task_of
+from distilrank.evaluation.tasks import RERANK, evaluation_of, kind_of, task_of
 from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
 
@@ -169,6 +169,17 @@ class Params(Entries):
         return self
 
     @model_validator(mode="after")
+    def every_collection_has_the_primary_measure(self) -> Self:
+        primary = self.evaluation.primary
+        for name in self.evaluations:
+            if primary not in measures_of(self, RERANK, name):
+                raise ValueError(
+                    f"evaluations.{name} re-ranks {measured_on(self, name).depth} passages, and {primary}, the first "
+                    "of evaluation.measures, is the same for every order of these: name another first, or re-rank more"
+                )
+        return self
+
+    @model_validator(mode="after")
     def named_measures_are_measured(self) -> Self:
         rule = self.no_worse()
         if evaluation_of(rule.task, self.evaluations) != OWN:
@@ -187,7 +198,7 @@ class Params(Entries):
             ),
         ]
         for where, task, evaluation, measure in named:
-            known = measures_of(self, task.rpartition("/")[2], evaluation)
+            known = measures_of(self, kind_of(task), evaluation)
             if measure not in known:
                 raise ValueError(
                     f"{where} may name the measures {known} of {task}, not {measure}: by evaluation.measures, and its "

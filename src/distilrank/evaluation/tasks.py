@@ -19,8 +19,12 @@ def task_of(test_set: str, kind: str, test_sets: Sequence[str], evaluation: str 
     return kind if [test_set] == list(test_sets) == [ONLY_SET] else f"{test_set}/{kind}"
 
 
+def kind_of(task: str) -> str:
+    return task.rpartition("/")[2]
+
+
 def is_reranking(task: str) -> bool:
-    return task.rpartition("/")[2] == RERANK
+    return kind_of(task) == RERANK
 
 
 def test_set_of(task: str) -> str:

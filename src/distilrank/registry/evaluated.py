@@ -12,7 +12,7 @@ from distilrank.artifacts.manifest import digest
 from distilrank.config.params import Params
 from distilrank.errors import MissingInput
 from distilrank.evaluation.measures import Means, means_by_task
-from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, kind_of
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.names import Tag
 from distilrank.registry.times import PREFIX, tags_of_times
@@ -76,4 +76,4 @@ def asked(params: Params, dvc: BuiltByDvc) -> str:
 def is_figure(tag: str) -> bool:
     """Whether a version's tag is one of a measure or a time."""
     task = tag.rpartition("/")[0]
-    return tag.startswith(f"{PREFIX}/") or task.rpartition("/")[2] in (RERANK, RETRIEVE)
+    return tag.startswith(f"{PREFIX}/") or kind_of(task) in (RERANK, RETRIEVE)

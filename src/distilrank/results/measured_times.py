@@ -10,7 +10,7 @@ from distilrank.config.derived import built_alike
 from distilrank.config.params import Params
 from distilrank.errors import MissingInput
 from distilrank.evaluation.latency import BEFOREHAND, CONCURRENT, SINGLE, Times, uneven_times
-from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, evaluation_of, kind_of
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,27 @@ class MeasuredTimes:
                 layout.LATENCY, got="times of another form", expected="those of requests", remedy="run `dvc repro`"
             ) from error
 
-    def medians(self, task: str, how: str) -> dict[str, float]:
-        """By ranker; none for candidates that were given, since nobody knows what they took."""
-        ways = self.milliseconds[task.rpartition("/")[2]]
-        return {ranker: times[how]["median"] for ranker, times in ways.items() if how in times}
+    def medians(self, kind: str, how: str) -> dict[str, float]:
+        """By ranker, of re-ranking or of searching; none for candidates that were given, since nobody knows what they
+        took.
+        """
+        return {ranker: times[how]["median"] for ranker, times in self.milliseconds[kind].items() if how in times}
+
+    def served(self, params: Params, task: str) -> dict[str, float]:
+        """The medians of one client, by ranker; none on a collection that models do not learn from: nobody timed it."""
+        own = evaluation_of(task, params.evaluations) == layout.OWN
+        return self.medians(kind_of(task), SINGLE) if own else {}
 
     def by_title(self) -> dict[str, dict[str, dict[str, float]]]:
         """Medians by what was asked for, how, and ranker: the columns of a table."""
         kinds = {f"re-rank {self.depth}": RERANK, f"find {self.top_k}": RETRIEVE}
         ways = {SINGLE: "one at a time", CONCURRENT: f"{self.clients} at once", BEFOREHAND: BEFOREHAND}
         every = {
-            kind: {way: medians for how, way in ways.items() if (medians := self.medians(task, how))}
-            for kind, task in kinds.items()
+            title: {way: medians for how, way in ways.items() if (medians := self.medians(kind, how))}
+            for title, kind in kinds.items()
         }
-        return {kind: columns for kind, columns in every.items() if columns}
+        return {title: columns for title, columns in every.items() if columns}
 
     def uneven(self, params: Params, task: str = RERANK) -> list[dict[str, float]]:
         """The times by model of models built alike that differ too much to be true."""
-        return uneven_times(self.medians(task, SINGLE), built_alike(params))
+        return uneven_times(self.served(params, task), built_alike(params))

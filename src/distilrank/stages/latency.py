@@ -4,7 +4,6 @@ Beside it, under names of their own, stand the time of re-ranking passages that 
 the bytes that storing a passage so takes.
 """
 
-from collections.abc import Callable
 from functools import partial
 from statistics import fmean
 
@@ -19,7 +18,6 @@ from distilrank.data.tokenizer import TextTokenizer
 from distilrank.evaluation.latency import BEFOREHAND, SINGLE, TOP_K, Times, machine, milliseconds, served
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.model import Model
-from distilrank.rankers.base import Encoded
 from distilrank.rankers.loading import load_ranker
 from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
@@ -37,14 +35,15 @@ def latency(params: Params) -> None:
     if not params.candidates.runs:
         _time_bm25(params, queries, times)
     # A student's start takes the student's time; of the backbone, no student need have all layers.
-    backbone = {BACKBONE: partial(untrained(params)[BACKBONE], layout.TOKENS)} if BACKBONE in ranker_names(params) else {}
+    backbone = (
+        {BACKBONE: partial(untrained(params)[BACKBONE], layout.TOKENS)} if BACKBONE in ranker_names(params) else {}
+    )
     models = {name: partial(load_ranker, layout.MODELS / name) for name in model_names(params)}
     for name, load in (backbone | models).items():
         index = DenseIndex.read(layout.INDEXES / name) if name in index_names(params) else None
         model = Model(load(), TextTokenizer(tokens_of(params, name)), index)
-        encoded = [model.encode(query.passages) for query in queries]
-        answering, beforehand = Answering(model), milliseconds(_reranker(model, queries, encoded), len(queries))
-        storage[name] = round(fmean(passages.stored_bytes() for passages in encoded), 1)
+        beforehand, storage[name] = _beforehand(model, queries)
+        answering = Answering(model)
         requests = [Request(query=query.text, passages=query.passages) for query in queries]
         times[RERANK][name] = _served(params, answering, requests) | {BEFOREHAND: beforehand}
         if index:
@@ -81,6 +80,13 @@ def _served(params: Params, answering: Answering, requests: list[Request]) -> di
     return served(lambda number: answering.answer([requests[number]]), len(requests), params.latency.clients)
 
 
-def _reranker(model: Model, queries: list[TimedQuery], encoded: list[Encoded]) -> Callable[[int], object]:
-    """Re-ranks query i's candidates, whose passages were encoded before the clock runs."""
-    return lambda number: model.score_encoded(queries[number].text, encoded[number]).tolist()
+def _beforehand(model: Model, queries: list[TimedQuery]) -> tuple[Times, float]:
+    """The times of re-ranking passages that were encoded before the clock runs, and the bytes that storing one takes.
+
+    The encodings of all queries go before the model is timed as a server: theirs is the memory of many requests.
+    """
+    encoded = [model.encode(query.passages) for query in queries]
+    times = milliseconds(
+        lambda number: model.score_encoded(queries[number].text, encoded[number]).tolist(), len(queries)
+    )
+    return times, round(fmean(passages.stored_bytes() for passages in encoded), 1)

@@ -12,6 +12,7 @@ from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.runs import KEY
 from distilrank.results.report.svg import MUTED, PAPER, RULE, SMALL, as_svg, canvas, colour_of, plain
+from distilrank.sections.labels import ScaleRule
 
 WIDTH, HEIGHT = 290, 250
 BINS = 12
@@ -21,11 +22,14 @@ BINS = 12
 class Calibration:
     """A taught student's margins against its teacher's, in bins of as many pairs each, and the line through all.
 
-    slope: by how much the student's margin grows as the teacher's grows by 1; 1 is what Margin-MSE asks for.
+    slope: by how much the student's margin grows as the teacher's grows by 1; 1 is what Margin-MSE asks for, of labels
+    that are the teacher's scores. It is the correlation times `spread`, the student's standard deviation over the
+    teacher's.
     """
 
     ranker: ReportedRanker
     slope: float
+    spread: float
     correlation: float
     pairs: int
     drawn: Markup
@@ -48,7 +52,8 @@ def margins_of_both(student: pl.DataFrame, teacher: pl.DataFrame) -> tuple[Value
     both = student.select(*KEY, "score", "relevant").join(
         teacher.select(*KEY, theirs="score"), on=KEY, maintain_order="left"
     )
-    relevant, others = both.filter(pl.col("relevant")), both.filter(~pl.col("relevant"))
+    scores = ("query_id", "score", "theirs")
+    relevant, others = both.filter(pl.col("relevant")).select(scores), both.filter(~pl.col("relevant")).select(scores)
     pairs = relevant.join(others, on="query_id", maintain_order="left_right")
     mine = (pairs["score"] - pairs["score_right"]).to_numpy()
     return (pairs["theirs"] - pairs["theirs_right"]).to_numpy(), mine
@@ -72,20 +77,23 @@ def _calibration(inputs: ReportInputs, ranker: ReportedRanker, teacher_run: pl.D
     if not len(teacher) or not np.ptp(teacher) or not np.ptp(student):
         return None
     correlation = float(np.corrcoef(teacher, student)[0, 1])
-    drawn = _draw(ranker, *in_bins(teacher, student))
-    return Calibration(ranker, slope_of(teacher, student), correlation, len(teacher), drawn)
+    drawn = _draw(ranker, *in_bins(teacher, student), inputs.params.labels.scale)
+    spread = float(student.std() / teacher.std())
+    return Calibration(ranker, slope_of(teacher, student), spread, correlation, len(teacher), drawn)
 
 
-def _draw(ranker: ReportedRanker, teacher: Values, student: Values) -> Markup:
+def _draw(ranker: ReportedRanker, teacher: Values, student: Values, scale: ScaleRule) -> Markup:
+    """Labels on a scale of their own ask for no margin as large as the teacher's."""
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.12, 0.17, 0.84, 0.74))
     plain(axes)
-    ends = np.array([min(teacher.min(), student.min()), max(teacher.max(), student.max())])
     axes.axhline(0, color=RULE, linewidth=0.75)
-    axes.plot(ends, ends, color=MUTED, linewidth=0.9, dashes=(2, 2))
-    axes.annotate(
-        "dotted: as its teacher", (0.99, 0.03), xycoords="axes fraction", ha="right", fontsize=SMALL, color=MUTED
-    )
+    if scale == "none":
+        ends = np.array([min(teacher.min(), student.min()), max(teacher.max(), student.max())])
+        axes.plot(ends, ends, color=MUTED, linewidth=0.9, dashes=(2, 2))
+        axes.annotate(
+            "dotted: as its teacher", (0.99, 0.03), xycoords="axes fraction", ha="right", fontsize=SMALL, color=MUTED
+        )
     colour = colour_of(ranker)
     axes.plot(teacher, student, "-o", color=colour, markeredgecolor=PAPER, markersize=6, linewidth=1.3)
     axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -5,33 +5,57 @@ from dataclasses import dataclass
 from distilrank.artifacts import layout
 from distilrank.artifacts.costs import Cost
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.evaluation.latency import SINGLE
+from distilrank.evaluation.latency import BEFOREHAND, SINGLE
+from distilrank.evaluation.tasks import RERANK
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.results import effectiveness
 
 
 @dataclass(frozen=True)
+class Way:
+    """A way to re-rank, and what it takes: encoding passages as a request brings them, or beforehand. None: not
+    measured.
+    """
+
+    beforehand: bool
+    milliseconds: float | None
+    bytes_per_passage: float | None
+
+
+@dataclass(frozen=True)
 class Costs:
-    """None: not measured. parameters: those that it was trained with; milliseconds: of a request to re-rank."""
+    """None: not measured. parameters: those that it was trained with.
+
+    milliseconds: of a request to re-rank as a server gets it, which stores nothing; beforehand: of one whose passages
+    were encoded before, which stores bytes_per_passage.
+    """
 
     ranker: ReportedRanker
     effectiveness: float
     milliseconds: float | None
+    beforehand: float | None
     bytes_per_passage: float | None
     parameters: int | None
     training_minutes: float | None
     training_kilojoules: float | None = None
 
+    @property
+    def ways(self) -> list[Way]:
+        """As it is served; with passages encoded beforehand, where something of them can be."""
+        served = Way(False, self.milliseconds, None if self.bytes_per_passage is None else 0.0)
+        return [served, *([Way(True, self.beforehand, self.bytes_per_passage)] if self.bytes_per_passage else [])]
+
 
 def costs(inputs: ReportInputs) -> list[Costs]:
     """Of all that can be shipped: not of what is measured untrained."""
-    times = inputs.latency.medians(inputs.primary, SINGLE)
+    served, beforehand = (inputs.latency.medians(RERANK, how) for how in (SINGLE, BEFOREHAND))
     return [
         Costs(
             ranker,
             effectiveness(inputs, ranker),
-            times.get(ranker.name),
+            served.get(ranker.name),
+            beforehand.get(ranker.name),
             inputs.latency.bytes_per_passage.get(ranker.name),
             *_of_training(ranker),
         )
@@ -41,7 +65,9 @@ def costs(inputs: ReportInputs) -> list[Costs]:
 
 
 def dominating(every: list[Costs]) -> list[Costs]:
-    """The Pareto front: those than which none is as fast and better, or as good and faster; the fastest first."""
+    """The Pareto front of what is served: those than which none is as fast and better, or as good and faster; the
+    fastest first.
+    """
     timed = [one for one in every if one.milliseconds is not None]
     front: list[Costs] = []
     for one in sorted(timed, key=lambda one: (one.milliseconds or 0.0, -one.effectiveness)):

@@ -40,7 +40,7 @@ def headline(inputs: ReportInputs, gains: Mapping[str, Gains], table: MatrixTabl
     """`table` is that of re-ranking the first test set."""
     taught = [ranker for ranker in inputs.rankers if ranker.role == "taught"]
     student = max(taught, key=lambda ranker: _on_dev(inputs, ranker))
-    yardstick = _yardstick(inputs, student)
+    yardstick = yardstick_of(inputs, student)
     search = inputs.primary.removesuffix(RERANK) + RETRIEVE
     return Headline(
         yardstick,
@@ -60,9 +60,10 @@ def _on_dev(inputs: ReportInputs, ranker: ReportedRanker) -> float:
     return inputs.histories[ranker.name].at_best(RERANK)
 
 
-def _yardstick(inputs: ReportInputs, student: ReportedRanker) -> ReportedRanker:
+def yardstick_of(inputs: ReportInputs, student: ReportedRanker) -> ReportedRanker:
+    """The teacher that stands for a student's; of one without a teacher, what found the candidates."""
     by_name = {ranker.name: ranker for ranker in inputs.rankers}
-    members = [by_name[name] for name in inputs.params.members(student.teacher or "")]
+    members = [by_name[name] for name in inputs.params.members(student.teacher)] if student.teacher else []
     if not members:
         return by_name[inputs.params.candidates.first_stage()]
     # A given teacher was not validated: beside one, the ensemble's first member stands for all.

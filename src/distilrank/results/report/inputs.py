@@ -17,7 +17,7 @@ from distilrank.data.collection import Collection
 from distilrank.evaluation.tasks import RERANK, primary, test_set_of
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
-from distilrank.results.report.runs import Runs, drawn
+from distilrank.results.report.runs import Runs
 from distilrank.results.seeds import Figures, measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import Shortfall, read_histories, shortfalls
 from distilrank.results.statistics import Compared, statistics
@@ -57,15 +57,16 @@ class ReportInputs:
         """The measure that rankers are compared by where one must do."""
         return self.params.evaluation.primary
 
-    @property
-    def compared_by(self) -> list[str]:
-        """The measures of the tables: the first two that tell apart whatever re-ranks."""
-        return measures_of(self.params, RERANK)[:2]
+    def compared_by(self, task: str) -> list[str]:
+        """The measures of a task's tables: of those measured, the first two that tell apart whatever re-ranks."""
+        measured = next(iter(self.metrics[task].values()))
+        return [name for name in measures_of(self.params, RERANK) if name in measured][:2]
 
     @cached_property
     def tests(self) -> list[Compared]:
         """Each taught student beside others, in the measures of the tables."""
-        return statistics(self.params, self.measures.filter(pl.col("measure").is_in(self.compared_by)))
+        shown = ((pl.col("task") == task) & pl.col("measure").is_in(self.compared_by(task)) for task in self.metrics)
+        return statistics(self.params, self.measures.filter(pl.any_horizontal(*shown)))
 
     @property
     def primary_set(self) -> str:
@@ -94,13 +95,15 @@ class ReportInputs:
         """Reads the outputs of the stages from the working directory. Raises MissingInput."""
         rankers = reported_rankers(params)
         collection = Collection.read(layout.COLLECTION)
+        metrics, deviations = over_seeds(_read_json(layout.METRICS))
         return cls(
             params,
             rankers,
             collection,
-            *over_seeds(_read_json(layout.METRICS)),
+            metrics,
+            deviations,
             measures_over_seeds(pl.read_parquet(built(layout.MEASURES))),
-            Runs(params, relevant_passages(collection, params), drawn(collection.test_qrels()["query_id"])),
+            _runs(params, collection, test_set_of(primary(metrics))),
             MeasuredTimes.read(),
             read_histories(params),
             {name: read_manifest(layout.MODELS / name).counts["triples"] for name in trained_names(params)},
@@ -108,11 +111,10 @@ class ReportInputs:
         )
 
 
-def relevant_passages(collection: Collection, params: Params) -> pl.DataFrame:
-    """The pairs (query_id, passage_id) of test queries that count as relevant."""
-    sets = [(collection.qrels_of(name), params.minimum_relevance(name)) for name in collection.test_sets()]
-    relevant = [qrels.filter(pl.col("relevance") >= minimum) for qrels, minimum in sets]
-    return pl.concat(relevant).select("query_id", "passage_id")
+def _runs(params: Params, collection: Collection, test_set: str) -> Runs:
+    qrels = collection.qrels_of(test_set)
+    relevant = qrels.filter(pl.col("relevance") >= params.minimum_relevance(test_set))
+    return Runs(params, relevant.select("query_id", "passage_id"), qrels.select("query_id").unique().sort("query_id"))
 
 
 def _read_json(path: Path) -> Any:

@@ -9,7 +9,6 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from distilrank.config.derived import first_stage_of
-from distilrank.evaluation.latency import SINGLE
 from distilrank.evaluation.tasks import title_of
 from distilrank.results.differences import Difference
 from distilrank.results.report.gains import Gains
@@ -52,6 +51,7 @@ class Row:
 @dataclass(frozen=True)
 class MatrixTable:
     title: str
+    measures: list[str]
     is_timed: bool
     references: list[Row]
     students: list[Row]
@@ -72,7 +72,8 @@ def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     students = [_student(inputs, task, name, measured, gains) for name in names]
     return MatrixTable(
         title_of(task, first_stage_of(inputs.params, task)),
-        bool(inputs.latency.medians(task, SINGLE)),
+        inputs.compared_by(task),
+        bool(inputs.latency.served(inputs.params, task)),
         references,
         students,
     )
@@ -82,7 +83,7 @@ def _reference(inputs: ReportInputs, task: str, ranker: ReportedRanker) -> Row:
     empty: list[list[Cell]] = [[] for _ in inputs.params.matrix.teachers]
     cells = {
         name: [[], [Cell(inputs.metrics[task][ranker.name][name], None, None, False, None)], *empty]
-        for name in inputs.compared_by
+        for name in inputs.compared_by(task)
     }
     return Row(ranker.name, ranker.description, ranker, cells, *_time(inputs, task, [ranker]))
 
@@ -102,7 +103,7 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
         student,
         _described(inputs.params, student),
         next(iter(taught), own[0]),
-        {measure: _cells(inputs, task, measure, student, columns, gains) for measure in inputs.compared_by},
+        {measure: _cells(inputs, task, measure, student, columns, gains) for measure in inputs.compared_by(task)},
         *_time(inputs, task, own),
     )
 
@@ -150,7 +151,7 @@ def _time(inputs: ReportInputs, task: str, rankers: list[ReportedRanker]) -> tup
 
     No time for candidates that were given: nobody knows what they took.
     """
-    medians = inputs.latency.medians(task, SINGLE)
+    medians = inputs.latency.served(inputs.params, task)
     times = [medians[ranker.name] for ranker in rankers if ranker.name in medians]
     uneven = {name for models in inputs.latency.uneven(inputs.params, task) for name in models}
     return median(times) if times else None, any(ranker.name in uneven for ranker in rankers)

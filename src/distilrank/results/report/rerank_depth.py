@@ -12,7 +12,7 @@ from distilrank.evaluation.measures import measure
 from distilrank.results.report.breakdown import label_ends
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
-from distilrank.results.report.results import effectiveness
+from distilrank.results.report.runs import KEY
 from distilrank.results.report.svg import MUTED, PAPER, SMALL, as_svg, canvas, colour_of, plain
 
 WIDTH, HEIGHT = 290, 230
@@ -31,14 +31,15 @@ class DepthCurves:
 
 
 def depth_curves(inputs: ReportInputs) -> DepthCurves | None:
-    """Of teachers and students by their own seed; None where the evaluation is no deeper than the first depth."""
+    """Of teachers and students on the drawn queries; None where the evaluation is no deeper than the first depth."""
     depths = depths_up_to(inputs.params.evaluation.depth)
     if len(depths) < 2:
         return None
     shown = [ranker for ranker in inputs.rankers if ranker.role == "teacher" or ranker.is_student]
-    curves = {ranker: _curve(inputs, ranker, depths) for ranker in shown}
     first = inputs.rankers[0]
-    below = effectiveness(inputs, first)
+    order = inputs.runs.of_drawn(first.name).select(*KEY, first="rank")
+    below = _mean(inputs, order.with_columns(score=-pl.col("first").cast(pl.Float64)))
+    curves = {ranker: _curve(inputs, ranker, order, depths) for ranker in shown}
     every = [*chain.from_iterable(curve.values() for curve in curves.values()), below]
     margin = 0.06 * (max(every) - min(every)) or 0.05
     limits = min(every) - margin, max(every) + margin
@@ -52,31 +53,31 @@ def depths_up_to(deepest: int) -> list[int]:
     return [*(depth for depth in DEPTHS if depth < deepest), deepest]
 
 
-def cut(run: pl.DataFrame, first_stage: pl.DataFrame, depth: int) -> pl.DataFrame:
+def cut(run: pl.DataFrame, depth: int) -> pl.DataFrame:
     """What comes of a run where only the first `depth` candidates are re-ranked: others keep their order behind them.
 
-    Both are (query_id, passage_id, rank), of the same passages. The scores of the result are the order alone.
+    `run` is (query_id, passage_id, rank, first), the last the rank by what found it. The scores of the result are the
+    order alone.
     """
-    both = run.join(first_stage.select("query_id", "passage_id", first="rank"), on=["query_id", "passage_id"])
     beyond = pl.col("first") > depth
-    order = both.sort("query_id", beyond, pl.when(beyond).then("first").otherwise("rank"))
+    order = run.sort("query_id", beyond, pl.when(beyond).then("first").otherwise("rank"))
     return order.with_columns(score=-pl.int_range(1, pl.len() + 1).over("query_id").cast(pl.Float64))
 
 
-def _curve(inputs: ReportInputs, ranker: ReportedRanker, depths: list[int]) -> Curve:
-    judged = inputs.collection.qrels_of(inputs.primary_set)
-    minimum = inputs.params.minimum_relevance(inputs.primary_set)
-    names = (ranker.name, inputs.params.candidates.first_stage())
-    run, first = (inputs.runs.of(name).join(judged, on="query_id", how="semi") for name in names)
+def _curve(inputs: ReportInputs, ranker: ReportedRanker, order: pl.DataFrame, depths: list[int]) -> Curve:
+    """`order` is that of what found the candidates (query_id, passage_id, first)."""
+    run = inputs.runs.of_drawn(ranker.name).select(*KEY, "rank").join(order, on=KEY)
+    return {depth: _mean(inputs, cut(run, depth)) for depth in depths}
+
+
+def _mean(inputs: ReportInputs, run: pl.DataFrame) -> float:
+    """Of the primary measure over the drawn queries; the scores of the run are the order alone."""
+    judged = inputs.collection.qrels_of(inputs.primary_set).join(inputs.runs.drawn, on="query_id", how="semi")
     # What stands below the measure's cut-off changes nothing.
     deepest = parse_measure(inputs.measure).params.get("cutoff")
-    curve = {}
-    for depth in depths:
-        shallow = cut(run, first, depth)
-        kept = shallow.filter(pl.col("score") >= -deepest) if deepest else shallow
-        values = measure(kept, judged, minimum, [inputs.measure])["value"]
-        curve[depth] = float(values.to_numpy().mean())
-    return curve
+    kept = run.filter(pl.col("score") >= -deepest) if deepest else run
+    values = measure(kept, judged, inputs.params.minimum_relevance(inputs.primary_set), [inputs.measure])["value"]
+    return float(values.to_numpy().mean())
 
 
 def _draw(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from distilrank.evaluation.latency import SINGLE
 from distilrank.results.differences import Difference
 from distilrank.results.report.gains import Gains
 from distilrank.results.report.inputs import ReportInputs
@@ -29,7 +28,7 @@ class Table:
 
 def results_table(inputs: ReportInputs, gains: dict[str, Gains]) -> Table:
     tasks = {task: _measures_of(by_ranker) for task, by_ranker in inputs.metrics.items()}
-    times = {task: inputs.latency.medians(task, SINGLE) for task in tasks}
+    times = {task: inputs.latency.served(inputs.params, task) for task in tasks}
     rows = [
         Row(
             ranker,

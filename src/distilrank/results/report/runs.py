@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import polars as pl
@@ -12,6 +13,7 @@ from distilrank.config.derived import evaluated
 from distilrank.config.params import Params
 from distilrank.data.runs import ranked, scan_trec
 from distilrank.evaluation.tasks import RERANK
+from distilrank.sections.data import BM25
 
 KEY = ["query_id", "passage_id"]
 # Queries whose scores are drawn and whose orders are compared; more would not move the second decimal.
@@ -20,25 +22,27 @@ DRAWN = 1_000
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of models by their own seed, as tables (query_id, passage_id, score, rank, relevant).
+    """Runs of models by their own seed on the primary task, as tables (query_id, passage_id, score, rank, relevant).
 
-    relevant: the pairs (query_id, passage_id) that are; drawn: up to `DRAWN` of the test queries (query_id).
+    relevant: the pairs (query_id, passage_id) that are; queries: those of the test set (query_id).
     """
 
     params: Params
     relevant: pl.DataFrame
-    drawn: pl.DataFrame
+    queries: pl.DataFrame
+
+    @cached_property
+    def drawn(self) -> pl.DataFrame:
+        """Up to `DRAWN` of the queries: as good as at random, and always the same."""
+        chosen = sorted(sorted(self.queries["query_id"], key=lot)[:DRAWN])
+        return pl.DataFrame({"query_id": chosen}, schema={"query_id": pl.String})
 
     def __contains__(self, ranker: object) -> bool:
         """Whether it ranks on the collection that models learn from: what finds candidates elsewhere does not."""
         return (layout.OWN, ranker) in evaluated(self.params)
 
-    def of(self, ranker: str) -> pl.DataFrame:
-        """All that a ranker re-ranked."""
-        return self._lazily(ranker).collect()
-
     def of_drawn(self, ranker: str) -> pl.DataFrame:
-        """The same of the drawn queries."""
+        """All that a ranker re-ranked for the drawn queries."""
         return _collected(self._lazily(ranker).join(self.drawn.lazy(), on="query_id", how="semi"))
 
     def firsts(self, ranker: str) -> pl.DataFrame:
@@ -55,28 +59,24 @@ class Runs:
         None where there is no run: the scales of ensembles that have one are those of the training pairs' scores,
         which are not at hand; nor are other candidates' scores of a teacher whose scores were imported.
         """
-        if teacher in self.params.teachers:
+        known = {*self.params.teachers, *({self.params.candidates.first_stage()} & {BM25})}
+        if teacher in known:
             return self.of_drawn(teacher)
         ensemble = self.params.ensembles.get(teacher)
-        if ensemble is None or ensemble.scale != "none" or not set(ensemble.members) <= set(self.params.teachers):
+        if ensemble is None or ensemble.scale != "none" or not set(ensemble.members) <= known:
             return None
         return _combined([self.of_drawn(member) for member in ensemble.members], ensemble.combine)
 
     def _lazily(self, ranker: str) -> pl.LazyFrame:
         run = scan_trec(built(layout.run_of(ranker, RERANK)))
-        judged = run.join(self.relevant.lazy().with_columns(relevant=True), on=KEY, how="left", maintain_order="left")
+        asked = run.join(self.queries.lazy(), on="query_id", how="semi", maintain_order="left")
+        judged = asked.join(self.relevant.lazy().with_columns(relevant=True), on=KEY, how="left", maintain_order="left")
         return judged.with_columns(pl.col("relevant").fill_null(False))
 
 
 def _collected(run: pl.LazyFrame) -> pl.DataFrame:
     """In the same order on each run, as streaming alone would not have it: sums of floats depend on it."""
     return run.collect(engine="streaming").sort("query_id", "rank")
-
-
-def drawn(query_ids: pl.Series) -> pl.DataFrame:
-    """Up to `DRAWN` queries: as good as at random, and always the same."""
-    chosen = sorted(sorted(query_ids.unique(), key=lot)[:DRAWN])
-    return pl.DataFrame({"query_id": chosen}, schema={"query_id": pl.String})
 
 
 def lot(query_id: str) -> str:

@@ -79,7 +79,8 @@ def _models(inputs: ReportInputs) -> dict[str, Distributions]:
 
 
 def _scores(name: str, ranker: ReportedRanker | None, run: pl.DataFrame) -> Distributions:
-    positives, negatives = run.filter(pl.col("relevant")), run.filter(~pl.col("relevant"))
+    scores = run.select("query_id", "score", "relevant")
+    positives, negatives = scores.filter(pl.col("relevant")), scores.filter(~pl.col("relevant"))
     pairs = positives.join(negatives, on="query_id", maintain_order="left_right")
     margins = pairs["score"] - pairs["score_right"]
     return Distributions(name, ranker, positives["score"].to_numpy(), negatives["score"].to_numpy(), margins.to_numpy())

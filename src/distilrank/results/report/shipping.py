@@ -9,70 +9,99 @@ from dataclasses import dataclass
 from distilrank.evaluation.significance import confidence_interval, paired_p_value, randomised_p_value
 from distilrank.evaluation.tasks import RERANK
 from distilrank.results.differences import Difference
-from distilrank.results.report.cost import Costs
+from distilrank.results.report.cost import Costs, Way
+from distilrank.results.report.headline import yardstick_of
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
-from distilrank.results.report.results import effectiveness
 
 
 @dataclass(frozen=True)
 class Shipping:
-    """A model to ship, or where none fits the budgets the one that comes nearest.
+    """Of the models trained here the one to ship and the way to, or where none fits the budgets what comes nearest.
 
-    budgets: what each is, by what it bounds; excess: by how many times it breaks the one that it breaks most, 1 or less
-    if it fits. against: its difference from `teacher`, None if it is the teacher. better: what found the candidates, if
-    that alone is better.
+    budgets: what each is, by what it bounds. against: its difference from its `teacher`, None if it is a teacher;
+    `is_corrected`: by Holm, as a row of the tests. elsewhere: the best within the budgets that was not trained here,
+    where it is better, or alone fits. is_timed_unevenly: times of the models to choose from cannot be trusted.
     """
 
     budgets: dict[str, float]
     costs: Costs
-    excess: float
+    way: Way
+    fits: bool
     teacher: ReportedRanker
-    teacher_value: float
     against: Difference | None
-    better: ReportedRanker | None
+    is_corrected: bool
+    elsewhere: Costs | None
+    is_timed_unevenly: bool
 
     @property
-    def fits(self) -> bool:
-        return self.excess <= 1
+    def taken(self) -> dict[str, float]:
+        """What it takes of what the budgets bound."""
+        return {what: getattr(self.way, what) for what in self.budgets}
 
 
-def shipping(inputs: ReportInputs, every: list[Costs], teacher: ReportedRanker) -> Shipping | None:
+def shipping(inputs: ReportInputs, every: list[Costs]) -> Shipping | None:
     """None without budgets, or where no model's costs are known."""
     budgets = {what: most for what, most in inputs.params.report.budgets if most is not None}
-    known = [one for one in every if one.ranker.name in inputs.histories and _is_known(one, budgets)]
-    if not budgets or not known:
+    known = [one for one in every if _known_ways(one, budgets)]
+    models = [one for one in known if one.ranker.name in inputs.histories]
+    if not budgets or not models:
         return None
-    chosen = choose(known, budgets, {one.ranker.name: _on_dev(inputs, one.ranker) for one in known})
-    first = inputs.rankers[0]
+    on_dev = {one.ranker.name: inputs.histories[one.ranker.name].at_best(RERANK) for one in models}
+    chosen, way = choose(models, budgets, on_dev)
+    fits, ranker = excess(way, budgets) <= 1, chosen.ranker
+    teacher = ranker if ranker.role == "teacher" else yardstick_of(inputs, ranker)
+    tested = _tested(inputs, ranker, teacher)
+    uneven = {name for times in inputs.uneven_times for name in times} & {one.ranker.name for one in models}
     return Shipping(
         budgets,
         chosen,
-        excess(chosen, budgets),
+        way,
+        fits,
         teacher,
-        effectiveness(inputs, teacher),
-        _difference(inputs, chosen.ranker, teacher) if chosen.ranker != teacher else None,
-        first if effectiveness(inputs, first) > chosen.effectiveness else None,
+        None if ranker == teacher else tested or _difference(inputs, ranker, teacher),
+        tested is not None,
+        _elsewhere([one for one in known if one not in models], budgets, chosen.effectiveness if fits else 0.0),
+        "milliseconds" in budgets and bool(uneven),
     )
 
 
-def choose(known: Iterable[Costs], budgets: Mapping[str, float], on_dev: Mapping[str, float]) -> Costs:
-    """The best within the budgets; if none is within them, the one that exceeds them by the least."""
-    return min(known, key=lambda one: (max(excess(one, budgets), 1.0), -on_dev[one.ranker.name]))
+def choose(known: Iterable[Costs], budgets: Mapping[str, float], on_dev: Mapping[str, float]) -> tuple[Costs, Way]:
+    """The best within the budgets; if none is within them, what exceeds them by the least. Nothing is stored without
+    need.
+    """
+    offers = [(one, way) for one in known for way in _known_ways(one, budgets)]
+    return min(
+        offers,
+        key=lambda offer: (max(excess(offer[1], budgets), 1.0), -on_dev[offer[0].ranker.name], offer[1].beforehand),
+    )
 
 
-def excess(costs: Costs, budgets: Mapping[str, float]) -> float:
-    """How many times the budget that it comes nearest to, or exceeds most, goes into its cost."""
-    shares = [(getattr(costs, what) or 0.0, most) for what, most in budgets.items()]
-    return max(cost / most if most else float("inf") if cost else 0.0 for cost, most in shares)
+def excess(way: Way, budgets: Mapping[str, float]) -> float:
+    """How many times the budget that it comes nearest to, or exceeds most, goes into what it takes."""
+    shares = [(getattr(way, what), most) for what, most in budgets.items()]
+    return max(taken / most if most else float("inf") if taken else 0.0 for taken, most in shares)
 
 
-def _is_known(costs: Costs, budgets: Mapping[str, float]) -> bool:
-    return all(getattr(costs, what) is not None for what in budgets)
+def _known_ways(costs: Costs, budgets: Mapping[str, float]) -> list[Way]:
+    return [way for way in costs.ways if all(getattr(way, what) is not None for what in budgets)]
 
 
-def _on_dev(inputs: ReportInputs, ranker: ReportedRanker) -> float:
-    return inputs.histories[ranker.name].at_best(RERANK)
+def _elsewhere(others: list[Costs], budgets: Mapping[str, float], least: float) -> Costs | None:
+    """The best of others within the budgets, if it is better than `least`."""
+    better = [
+        one
+        for one in others
+        if one.effectiveness > least and any(excess(way, budgets) <= 1 for way in _known_ways(one, budgets))
+    ]
+    return max(better, key=lambda one: one.effectiveness, default=None)
+
+
+def _tested(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Difference | None:
+    """Their row of the tests, which are of taught students alone."""
+    wanted = (inputs.primary, inputs.measure, ranker.name, teacher.name)
+    rows = (one for one in inputs.tests if (one.task, one.measure, one.ranker, one.other) == wanted)
+    return next((row.difference for row in rows), None)
 
 
 def _difference(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Difference:

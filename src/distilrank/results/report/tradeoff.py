@@ -27,7 +27,8 @@ Point = tuple[float, float]
 
 
 def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Markup:
-    """A point a ranker, the larger the more it stores, over milliseconds a query on a log axis.
+    """A point a ranker, over the milliseconds of a query as served on a log axis; the larger, the more encoding
+    passages beforehand would store.
 
     A line joins a taught student to its control. Steps join the Pareto front: nothing is both faster and better than
     what stands on it. `milliseconds` is the budget, if there is one.
@@ -36,7 +37,7 @@ def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Ma
     points = {name: (one.milliseconds or 0.0, one.effectiveness) for name, one in costs.items()}
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.05, 0.13, 0.93, 0.8))
-    _frame(axes, list(points.values()), measure)
+    _frame(axes, list(points.values()), measure, milliseconds)
     _draw_front(axes, [points[one.ranker.name] for one in dominating(every)])
     if milliseconds:
         _draw_budget(axes, milliseconds)
@@ -51,7 +52,7 @@ def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Ma
 
 
 def _words(costs: Costs) -> str:
-    """Its name, and what it stores."""
+    """Its name, and what it would store."""
     stored = [magnitude_of_bytes(costs.bytes_per_passage)] if costs.bytes_per_passage else []
     return " · ".join([costs.ranker.name, *stored])
 
@@ -80,13 +81,14 @@ def _draw_budget(axes: Axes, milliseconds: float) -> None:
     )  # fmt: skip
 
 
-def _frame(axes: Axes, points: list[Point], measure: str) -> None:
+def _frame(axes: Axes, points: list[Point], measure: str, budget: float | None) -> None:
     plain(axes)
     times, values = zip(*points, strict=True)
     margin = 0.1 * (max(values) - min(values)) or 0.05
+    shown = [*times, *([budget] if budget else [])]
     axes.set_xscale("log")
     axes.set(
-        xlim=(10 ** math.floor(math.log10(min(times) / 1.3)), 10 ** math.ceil(math.log10(max(times) * 1.3))),
+        xlim=(10 ** math.floor(math.log10(min(shown) / 1.3)), 10 ** math.ceil(math.log10(max(shown) * 1.3))),
         ylim=(min(values) - 1.5 * margin, max(values) + margin),
     )
     axes.xaxis.set_major_locator(LogLocator())
