@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from distilrank.artifacts.directories import Draft, new_directory
 from distilrank.artifacts.files import built, write_json
-from distilrank.artifacts.layout import OWN, places_of
+from distilrank.artifacts.layout import MEASURES, METRICS, OWN, places_of
 from distilrank.config.derived import MeasuredOn, measured_on, measures_of
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.params_file import read_params
@@ -17,13 +17,14 @@ from distilrank.conversion.forms import WEIGHTS, transformer_folder
 from distilrank.conversion.given import save_given
 from distilrank.data.collection import Collection
 from distilrank.data.intake import take_in
+from distilrank.data.qrels import write_qrels
 from distilrank.data.runs import RUN_SCHEMA, top, write_trec
 from distilrank.data.sources.beir import Beir
 from distilrank.data.sources.only_tests import OnlyTestQueries
 from distilrank.data.tokenizer import copy_tokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
-from distilrank.evaluation.measures import means, measure
+from distilrank.evaluation.measures import Means, means_by_task, measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
 from distilrank.model import Model
 from distilrank.progress import progress
@@ -37,7 +38,6 @@ from distilrank.stages.candidates import ranked_candidates
 from distilrank.stages.located import located
 from distilrank.stages.tokenized import write_token_store
 
-Figures = dict[str, dict[str, dict[str, float]]]
 Runs = dict[tuple[str, str], pl.DataFrame]
 # Of a checkpoint that tells no lengths, where no params do: as the authors of Margin-MSE read MS MARCO.
 _USUAL = Tokens(query_length=28, passage_length=198)
@@ -45,13 +45,13 @@ _FOLDERS_CANDIDATES = Candidates(depth=1000)
 _FOLDERS_DEPTH = 100
 
 
-def measure_model(model: str, collection: str, target: Path | None = None) -> Figures:
+def measure_model(model: str, collection: str, target: Path | None = None) -> Means:
     """Means by task, ranker and measure of what finds the candidates and of the model, which goes by the last part of
     its name. Those of a checkpoint that makes one vector per text search all passages as well.
 
     `model` is what `checkpoint` of a baseline takes. `collection` is an entry of `evaluations` or `collection`, as it
-    was built, or a folder in BEIR's layout, which needs no project. `target` gets the runs as TREC files. Raises
-    InputError.
+    was built, or a folder in BEIR's layout, which needs no project. `target` gets runs and qrels as TREC files, and
+    what `compare` reads. Raises InputError.
     """
     section = _given(model)
     if target and target.exists():
@@ -59,14 +59,17 @@ def measure_model(model: str, collection: str, target: Path | None = None) -> Fi
     with TemporaryDirectory() as folder, located(section) as checkpoint:
         test = _test_of(collection, Path(folder))
         runs = _runs(model, checkpoint, test, Path(folder))
-        figures = _figures(runs, test)
+        measures = _measures(runs, test)
+        figures = means_by_task(measures)
         if target:
             used = {"model": model, "collection": collection}
             weights = transformer_folder(checkpoint) / WEIGHTS
             with new_directory(target, "distilrank evaluate", used, weights) as draft:
                 for (ranker, kind), run in runs.items():
                     write_trec(run, draft / f"{ranker}.{kind}.trec", ranker)
-                write_json(draft / "metrics.json", figures)
+                write_qrels(test.collection, draft)
+                measures.write_parquet(draft / MEASURES.name)
+                write_json(draft / METRICS.name, figures)
     return figures
 
 
@@ -165,13 +168,15 @@ def _loaded(name: str, checkpoint: Path, test: _Test, folder: Path) -> tuple[Mod
     return model, tokens
 
 
-def _figures(runs: Runs, test: _Test) -> Figures:
-    figures: Figures = {}
+def _measures(runs: Runs, test: _Test) -> pl.DataFrame:
+    """(ranker, task, query_id, measure, value)."""
     sets = test.collection.test_sets()
+    tables = []
     for (ranker, kind), run in runs.items():
         for name in sets:
             judged = test.collection.qrels_of(name)
             own = run.join(judged, on="query_id", how="semi")
             values = measure(own, judged, test.relevance[name], test.measures[kind])
-            figures.setdefault(task_of(name, kind, sets), {})[ranker] = means(values)
-    return figures
+            task = task_of(name, kind, sets)
+            tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
+    return pl.concat(tables)

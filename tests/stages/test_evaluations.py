@@ -165,6 +165,12 @@ def test_a_model_is_measured_on_a_folder_and_on_an_entry_that_is_built(
     of_folder = json.loads((tmp_path / "out" / "metrics.json").read_text())
     for kind, ranker in product(("rerank", "retrieve"), ("bm25", "trained")):
         assert of_folder[kind][ranker]["nDCG@10"] == figures[kind][ranker]["nDCG@10"]
+    assert (tmp_path / "out" / "test.qrels").is_file()
+    words = ["compare", "out", "--ranker", "trained", "--against", "bm25", "--markdown"]
+    compared = run_here(tmp_path, "distilrank", *words).stdout
+    for kind in ("rerank", "retrieve"):
+        bm25, trained = (of_folder[kind][one]["nDCG@10"] for one in ("bm25", "trained"))
+        assert f"| trained against bm25 | {bm25:.4f} | {trained:.4f} |" in compared
     run = read_trec(tmp_path / "out" / "trained.retrieve.trec")
     assert means(measure(run, Collection.read(layout.places_of("other").collection).test_qrels()))["nDCG@10"] == (
         pytest.approx(figures["retrieve"]["trained"]["nDCG@10"])
