@@ -346,6 +346,7 @@ def test_what_nobody_measured_is_said(inputs: ReportInputs) -> None:
     assert next(cells(page, "sortable costs", "tk-T1"))[-1] == "not measured"
     assert next(cells(page, "sortable costs", "dot-T1"))[3] == "1.5 kB"
     assert next(cells(page, "sortable costs", "bm25"))[3] == "not measured"
+    assert re.search(r'<td data-value=""><small>not measured', page), "the script puts it last"
     assert {one.ranker.role for one in costs(inputs)} == {"baseline", "teacher", "control", "taught"}
 
 
