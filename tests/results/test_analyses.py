@@ -155,6 +155,27 @@ def test_each_taught_student_has_its_slope_on_the_page(inputs: ReportInputs) -> 
     assert [one.ranker.name for one in found] == ["dot-T1", "dot-T2", "tk-T1", "tk-T2"]
     assert all(f"Margins of {one.ranker.name} against those of {one.ranker.teacher}" in page for one in found)
     assert found[0].pairs == 12 * 4
+    assert all(one.slope == pytest.approx(one.correlation * one.spread) for one in found)
+    assert "dotted: as its teacher" in page
+
+
+def test_labels_on_a_scale_ask_for_no_margins_as_large_as_the_teachers(inputs: ReportInputs) -> None:
+    labels = inputs.params.labels.model_copy(update={"scale": "z"})
+    page = write_report(replace(inputs, params=inputs.params.model_copy(update={"labels": labels})))
+    assert "Labels were brought to the scale z" in page
+    assert "dotted: as its teacher" not in page
+    assert "Margin-MSE asks for the dotted line" not in page
+
+
+def test_bm25_as_a_teacher_has_an_order_and_margins_to_compare_with(inputs: ReportInputs) -> None:
+    matrix = inputs.params.matrix.model_copy(update={"teachers": ["bm25"]})
+    params = inputs.params.model_copy(update={"matrix": matrix})
+    taught = [replace(one, teacher="bm25") for one in inputs.rankers if one.name == "dot-T1"]
+    inputs = replace(inputs, rankers=taught, runs=replace(inputs.runs, params=params))
+    [row], [calibration] = knowledge(inputs, taught[0]).rows, calibrations(inputs)
+    student, bm25 = (read_trec(layout.run_of(name, "rerank")) for name in ("dot-T1", "bm25"))
+    assert row.tau == pytest.approx(mean_tau(student, bm25))
+    assert calibration.pairs == 12 * 4
 
 
 # Query by query.
@@ -325,6 +346,7 @@ def test_what_nobody_measured_is_said(inputs: ReportInputs) -> None:
     assert next(cells(page, "sortable costs", "tk-T1"))[-1] == "not measured"
     assert next(cells(page, "sortable costs", "dot-T1"))[3] == "1.5 kB"
     assert next(cells(page, "sortable costs", "bm25"))[3] == "not measured"
+    assert re.search(r'<td data-value=""><small>not measured', page), "the script puts it last"
     assert {one.ranker.role for one in costs(inputs)} == {"baseline", "teacher", "control", "taught"}
 
 

@@ -32,6 +32,8 @@ from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import task_of
 from distilrank.labels.quality import quality
 from distilrank.results.report import ReportInputs, write_report
+from distilrank.results.report.latex import latex_tables
+from distilrank.results.report.summary import write_summary
 from distilrank.training.history import History
 
 MATRIX = ["nDCG@10", "RR@10"]
@@ -620,6 +622,10 @@ def test_over_seeds_a_figure_is_a_mean_and_its_test_compares_each_querys_mean(
     written = f"{np.mean(taught):.3f} ± {np.std(taught, ddof=1):.3f}"
     assert written in printed
     assert "Tests in nDCG@10: Re-ranking BM25's candidates" in " ".join(printed.split())
+    inputs = ReportInputs.read(params)
+    assert written in write_summary(inputs, page).replace("**", "")
+    assert written.replace("±", r"$\pm$") in re.sub(r"\\textbf\{([^}]*)\}", r"\1", latex_tables(inputs))
+    assert page.count(f"<small>±&nbsp;{np.std(taught, ddof=1):.3f}</small>") == 2, "in both tables of the page"
     assert written in results_page(json.loads(layout.METRICS.read_text()))
     assert "~2" not in page + printed
 

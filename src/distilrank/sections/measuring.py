@@ -157,10 +157,11 @@ class Budgets(Section):
     """What a model that is shipped may take at most; null: as much as it likes."""
 
     milliseconds: float | None = Field(gt=0, default=None)
-    """The median time of a request to re-rank the candidates of a query, as a server gets it."""
+    """The median time of re-ranking the candidates of a query: of a request as a server gets it, which stores nothing,
+    or with passages encoded beforehand."""
 
     bytes_per_passage: float | None = Field(ge=0, default=None)
-    """What is stored of each passage before a query comes."""
+    """What is stored of each passage, where they are encoded beforehand."""
 
 
 class Report(Section):

@@ -11,9 +11,12 @@ from distilrank.results.report.inputs import ReportInputs
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean, the best unless all are alike; `verdict` is of its difference from the student's control, if any."""
+    """A mean, over seeds with its deviation, the best unless all are alike; `verdict` is of its difference from the
+    student's control, if any.
+    """
 
     value: float
+    deviation: float | None
     is_best: bool
     verdict: Literal["gain", "loss", "unclear"]
 
@@ -39,7 +42,8 @@ def _table(inputs: ReportInputs, task: str) -> FigureTable:
     def cell(ranker: str, measure: str) -> Cell:
         value, gain = means[ranker][measure], gains.get((ranker, measure))
         is_best = min(known[measure]) < value == max(known[measure])
-        return Cell(value, is_best, gain.verdict if gain else "unclear")
+        deviation = inputs.deviations[task].get(ranker, {}).get(measure)
+        return Cell(value, deviation, is_best, gain.verdict if gain else "unclear")
 
     rows = {
         ranker.name: [cell(ranker.name, measure) for measure in measures]

@@ -46,7 +46,8 @@ def _table(inputs: ReportInputs, table: FigureTable) -> str:
 
 def _figure(cell: Cell) -> str:
     value = rf"\textbf{{{score(cell.value)}}}" if cell.is_best else score(cell.value)
-    return value + _MARKS[cell.verdict]
+    deviation = "" if cell.deviation is None else rf" $\pm$ {score(cell.deviation)}"
+    return value + deviation + _MARKS[cell.verdict]
 
 
 def _escaped(text: str) -> str:

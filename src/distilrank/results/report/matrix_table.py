@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from distilrank.config.derived import first_stage_of
-from distilrank.evaluation.tasks import title_of
+import polars as pl
+
+from distilrank.config.derived import first_stage_of, measured_on
+from distilrank.evaluation.tasks import evaluation_of, is_reranking, title_of
 from distilrank.results.differences import Difference
 from distilrank.results.report.gains import Gains
 from distilrank.results.report.inputs import ReportInputs
@@ -50,7 +52,11 @@ class Row:
 
 @dataclass(frozen=True)
 class MatrixTable:
+    """`depth`: how many candidates of each query are re-ranked, None of a search."""
+
     title: str
+    queries: int
+    depth: int | None
     measures: list[str]
     is_timed: bool
     references: list[Row]
@@ -70,8 +76,11 @@ def _table(inputs: ReportInputs, task: str, gains: Gains) -> MatrixTable:
     references = [_reference(inputs, task, ranker) for ranker in measured.values() if ranker.student is None]
     names = dict.fromkeys(ranker.student for ranker in measured.values() if ranker.student)
     students = [_student(inputs, task, name, measured, gains) for name in names]
+    on = measured_on(inputs.params, evaluation_of(task, inputs.params.evaluations))
     return MatrixTable(
         title_of(task, first_stage_of(inputs.params, task)),
+        inputs.measures.filter(pl.col("task") == task)["query_id"].n_unique(),
+        on.depth if is_reranking(task) else None,
         inputs.compared_by(task),
         bool(inputs.latency.served(inputs.params, task)),
         references,

@@ -10,10 +10,12 @@ from distilrank.results.report.rankers import ReportedRanker
 
 @dataclass(frozen=True)
 class Row:
-    """One ranker's line of the tables: values, gain and time by task, none where there are none."""
+    """One ranker's line of the tables: means, over seeds with their deviations, gain and time by task, none where there
+    are none.
+    """
 
     ranker: ReportedRanker
-    values: dict[str, list[float]]
+    values: dict[str, list[tuple[float, float | None]]]
     gains: dict[str, Difference]
     milliseconds: dict[str, float]
 
@@ -46,9 +48,11 @@ def effectiveness(inputs: ReportInputs, ranker: ReportedRanker) -> float:
     return inputs.metrics[inputs.primary][ranker.name][inputs.measure]
 
 
-def _values(inputs: ReportInputs, task: str, ranker: ReportedRanker, measures: list[str]) -> list[float]:
-    known = inputs.metrics[task].get(ranker.name)
-    return [known[measure] for measure in measures] if known else []
+def _values(
+    inputs: ReportInputs, task: str, ranker: ReportedRanker, measures: list[str]
+) -> list[tuple[float, float | None]]:
+    known, deviations = (figures[task].get(ranker.name, {}) for figures in (inputs.metrics, inputs.deviations))
+    return [(known[measure], deviations.get(measure)) for measure in measures] if known else []
 
 
 def _measures_of(by_ranker: dict[str, dict[str, float]]) -> list[str]:

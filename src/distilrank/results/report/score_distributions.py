@@ -53,7 +53,7 @@ class ScoreDistributions:
 
 
 def score_distributions(inputs: ReportInputs) -> ScoreDistributions:
-    """Of the re-ranked candidates: teachers, ensembles of them, students; a taught one with its teacher's margins."""
+    """Of the re-ranked candidates: what teaches, ensembles, students; a taught one with its teacher's margins."""
     models = _models(inputs)
     score_limits = limits_of([side for model in models.values() for side in (model.positives, model.negatives)])
     # Controls, which no teacher holds to a scale, may reach beyond.
@@ -70,7 +70,7 @@ def _models(inputs: ReportInputs) -> dict[str, Distributions]:
     models = [
         _scores(ranker.name, ranker, inputs.runs.of_drawn(ranker.name))
         for ranker in inputs.rankers
-        if ranker.role not in ("baseline", "start")
+        if ranker.role not in ("baseline", "start") or ranker.name in inputs.params.matrix.teachers
     ]
     teachers = [model for model in models if model.ranker and model.ranker.role == "teacher"]
     combined = ((name, inputs.runs.of_teacher_drawn(name)) for name in inputs.params.ensembles)

@@ -58,4 +58,5 @@ def _gains(inputs: ReportInputs, table: FigureTable) -> Iterator[str]:
 
 def _figure(cell: Cell) -> str:
     value = f"**{score(cell.value)}**" if cell.is_best else score(cell.value)
-    return value + _MARKS[cell.verdict]
+    deviation = "" if cell.deviation is None else f" ± {score(cell.deviation)}"
+    return value + deviation + _MARKS[cell.verdict]
