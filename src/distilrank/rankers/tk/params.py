@@ -17,7 +17,7 @@ class Glove(FileElsewhere):
 
     @model_validator(mode="after")
     def has_a_checksum_if_it_is_here(self) -> Self:
-        from distilrank.data.downloads import is_remote  # it brings rich, which the GPU check does without
+        from distilrank.data.downloads import is_remote  # for params.yaml alone
 
         if self.checksum is None and not is_remote(self.location):
             raise ValueError(f"checksum is null, and {self.location} is a path: give the file's, or DVC sees no change")
