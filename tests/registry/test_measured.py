@@ -34,6 +34,8 @@ def test_versions_and_runs_are_compared_by_the_measures_of_their_evaluations(
     by_alias = run_here(Path.cwd(), "distilrank", "compare", f"models:/{name_of('dot')}@challenger", ".", "--markdown")
     assert "| dot | 0.6000 | 0.6000 | +0.0000 |" in by_alias.stdout, by_alias.stderr
     assert "Only in B: bm25, T1, dot-T1." in by_alias.stdout
+    client.set_registered_model_alias(name_of("dot"), "as-shipped", "1")
+    assert measures_of_version(f"models:/{name_of('dot')}@as-shipped").equals(measures_of_version(first))
     assert measures_of_run(run_of_first).equals(measures_of_version(first))
 
     built.collect({"00": "b"})

@@ -5,7 +5,6 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from distilrank.data.downloads import is_remote
 from distilrank.rankers.params import RankerParams
 from distilrank.sections.base import FileElsewhere
 
@@ -18,6 +17,8 @@ class Glove(FileElsewhere):
 
     @model_validator(mode="after")
     def has_a_checksum_if_it_is_here(self) -> Self:
+        from distilrank.data.downloads import is_remote  # for params.yaml alone
+
         if self.checksum is None and not is_remote(self.location):
             raise ValueError(f"checksum is null, and {self.location} is a path: give the file's, or DVC sees no change")
         return self
