@@ -4,8 +4,8 @@
 
 The texts are random words, the candidates are drawn by lot, and each ranker has one layer of the backbone: what is
 measured is the evaluation. Once half of the pairs are in the score store, the process is killed (SIGKILL) and started
-again. A dense ranker scores no pairs: it is killed after a few seconds. Prints seconds and the most memory of both
-processes.
+again. A dense ranker scores no pairs: it is killed once it has encoded a block of passages, and goes on behind that.
+Prints seconds and the most memory of both processes.
 """
 
 import argparse
@@ -43,9 +43,8 @@ RANKERS: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
 }
 BACKBONE = Backbone(model=BUNDLED, sha256=None)
-DENSE = ("dot",)
-# Seconds until a dense ranker is killed.
-PATIENCE = 8
+# What tells that a dense ranker has encoded a block.
+ENCODED = "evaluate-*/*/vectors/done.json"
 console = Console(width=110)
 
 
@@ -79,8 +78,6 @@ def prepare(asked: argparse.Namespace) -> None:
         with whole_directory(layout.MODELS / name, "benchmarks/evaluation.py", {}, []) as draft:
             ranker.save_pretrained(draft.path)
             copy_tokenizer(layout.TOKENS, draft.path)
-    if "dot" in asked.rankers:
-        run("index", "dot")
 
 
 def params_of(asked: argparse.Namespace) -> dict[str, Any]:
@@ -93,12 +90,14 @@ def params_of(asked: argparse.Namespace) -> dict[str, Any]:
         "candidates": {"depth": asked.depth, "train_depth": 50, "runs": [{"location": "run.trec", "checksum": None}]},
         "triples": {"bm25": {"negatives_from": 10}},
         "imports": {"T": {"location": "scores.tsv", "checksum": None}},
-        "students": {name: {**student, "ranker": ranker} for name, ranker in RANKERS.items()},
+        "students": {
+            name: {**student, "ranker": ranker} for name, ranker in {**RANKERS, "indexed": RANKERS["dot"]}.items()
+        },
         "matrix": {
             "teachers": ["T"],
-            "controls": [*RANKERS],
+            "controls": [*RANKERS, "indexed"],
             "controls_per_teacher": [],
-            "indexes": ["dot"],
+            "indexes": ["indexed"],
             "seeds": [],
         },
         "validation": {"depth": 10},
@@ -127,7 +126,7 @@ def write_collection(folder: Path, asked: argparse.Namespace) -> None:
 def measured(ranker: str, pairs: int) -> dict[str, float]:
     shutil.rmtree(STORE, ignore_errors=True)
     began, first = time.perf_counter(), start(ranker)
-    while stored() < pairs / 2 and not (ranker in DENSE and time.perf_counter() - began > PATIENCE):
+    while first.poll() is None and stored() < pairs / 2 and not any(Path(".work").glob(ENCODED)):
         time.sleep(0.1)
     first.send_signal(signal.SIGKILL)
     _, _, usage = os.wait4(first.pid, 0)

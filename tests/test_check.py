@@ -17,6 +17,7 @@ from distilrank.check import check
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.config.presets import use_preset
+from distilrank.config.unmeasured import unmeasured
 from distilrank.config.validation_cost import costly_validations
 from distilrank.errors import BackboneError, CollectionError, InputError, NotThere, ParamsError
 from distilrank.stages.collect import collect
@@ -105,6 +106,31 @@ def test_what_else_is_measured_on_is_checked(changed: Changed, entry: dict[str, 
     ((name, keys),) = entry.items()
     with pytest.raises(InputError, match=f"params.yaml: {refusal}"):
         check(changed(collection=own, evaluations={name: own | keys}))
+
+
+def stated(**keys: Any) -> dict[str, Any]:
+    """A report that states a figure on the collection `other`."""
+    figures = {"collection": "other", "task": "rerank", "measure": "nDCG@10", "source": "a paper", "seed_noise": 0.01,
+               "near": 0.02, "figures": {"bm25": 0.5}}  # fmt: skip
+    return {"expected": [figures | keys]}
+
+
+def test_stated_figures_are_of_a_test_set_that_is_there(changed: Changed) -> None:
+    """A collection with one test set has tasks without its name: those of dl20 must not be held to another's."""
+    own = in_beirs_layout(*EVERYWHERE)
+    sections = {"collection": own, "evaluations": {"other": own}}
+    check(changed(**sections, report=stated(test_set="test")))
+    with pytest.raises(ParamsError, match=r"figures of other for the test set dl20, expected for one of \['test'\]"):
+        check(changed(**sections, report=stated(test_set="dl20")))
+
+
+def test_stated_figures_are_of_what_their_own_collection_is_measured_by(changed: Changed) -> None:
+    own = in_beirs_layout(*EVERYWHERE)
+    deep = {"evaluations": {"other": own | {"depth": 200, "candidates": {"depth": 200}}}}
+    changed(**deep, report=stated(measure="R@100"))
+    with pytest.raises(ValueError, match=r"of rerank, not R@100"):
+        changed(**deep, report=stated(collection="aws-api-docs", measure="R@100"))
+    changed(report=stated(measure="R@100"))
 
 
 def test_a_baselines_checkpoint_is_looked_at(changed: Changed) -> None:
@@ -266,12 +292,15 @@ def test_what_is_elsewhere_is_not_asked_for(changed: Changed, location: str) -> 
 
 
 def test_word_vectors_that_are_not_there(changed: Changed) -> None:
-    ranker = {"architecture": "tk", "glove": {"location": "glove.txt", "checksum": None}}
+    glove = {"location": "glove.txt", "checksum": f"md5:{'0' * 32}"}
+    ranker = {"architecture": "tk", "glove": glove}
     params = changed(**with_ranker(changed(), "students", "tk", ranker))
     with pytest.raises(NotThere, match=r"students.tk.ranker.glove.location: got 'glove.txt', which is not there"):
         check(params)
     Path("glove.txt").touch()  # not read: that takes minutes
     check(params)
+    with pytest.raises(ValueError, match=r"checksum is null, and glove.txt is a path"):
+        changed(**with_ranker(changed(), "students", "tk", ranker | {"glove": glove | {"checksum": None}}))
 
 
 @pytest.mark.parametrize("words", ["check", "teach T1", "distil dot", "distil dot --teacher T1"])
@@ -328,6 +357,12 @@ def test_a_stale_graph_yaml_is_refused_by_check_and_by_each_stage(tmp_path: Path
     assert run_here(tmp_path, "distilrank", "lock").returncode == 0
     assert run_here(tmp_path, "distilrank", "check").returncode == 0
     assert '"dot-T1~7"' in (tmp_path / "graph.yaml").read_text()
+
+
+def test_a_measure_beyond_every_depth_is_told(changed: Changed) -> None:
+    assert [*unmeasured(changed())] == ["R@100 is measured nowhere: candidates.depth is 20"]
+    deep = {"source": "beir", "location": "there", "candidates": {"depth": 100}}
+    assert [*unmeasured(changed(evaluations={"other": deep}))] == []
 
 
 def test_what_validating_costs_is_told(changed: Changed) -> None:

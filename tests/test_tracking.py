@@ -137,8 +137,9 @@ def test_a_finished_training_leaves_its_model_and_what_it_came_from() -> None:
 
 
 def test_a_report_is_a_run_with_its_figures_and_what_compare_reads() -> None:
-    with whole_directory(layout.COLLECTION, "distilrank collect", {}, []) as draft:
-        draft.counts["passages"] = 5
+    for evaluation, passages in {layout.OWN: 5, "scifact": 7}.items():
+        with whole_directory(layout.places_of(evaluation).collection, "distilrank collect", {}, []) as draft:
+            draft.counts["passages"] = passages
     measures = pl.DataFrame(
         {"ranker": ["dot"], "task": ["rerank"], "query_id": ["q"], "measure": ["nDCG@10"], "value": [0.5]}
     )
@@ -148,7 +149,7 @@ def test_a_report_is_a_run_with_its_figures_and_what_compare_reads() -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("a report")
 
-    log_report("fiqa")
+    log_report({"fiqa": layout.OWN, "scifact": "scifact"})
 
     client, run = only_run()
     assert (run.info.run_name, run.info.status) == ("report", "FINISHED")
@@ -161,9 +162,17 @@ def test_a_report_is_a_run_with_its_figures_and_what_compare_reads() -> None:
         "figures/training.svg",
         "figures/training.png",
     }
-    (tested,) = run.inputs.dataset_inputs
-    assert (tested.dataset.name, json.loads(tested.dataset.profile)) == ("fiqa", {"passages": 5})
+    tested = {one.dataset.name: json.loads(one.dataset.profile) for one in run.inputs.dataset_inputs}
+    assert tested == {"fiqa": {"passages": 5}, "scifact": {"passages": 7}}
     assert measures_of_run(run.info.run_id).equals(measures)
+
+
+def test_a_report_that_is_not_all_there_is_a_run_that_failed(caplog: pytest.LogCaptureFixture) -> None:
+    log_report({"fiqa": layout.OWN})
+
+    _, run = only_run()
+    assert run.info.status == "FAILED"
+    assert "not recorded all of the report" in caplog.text
 
 
 def test_test_metrics_land_on_the_run_that_trained_the_model(caplog: pytest.LogCaptureFixture) -> None:

@@ -145,8 +145,8 @@ def _check_splits(params: Params, splits: set[str]) -> None:
 
 
 def _check_evaluation(params: Params, name: str, trained_on: set[str]) -> None:
-    """Raises ParamsError for a name that is a test set's of the collection that models learn from, or a test set that
-    has no relevance, CollectionError where there are no test queries."""
+    """Raises ParamsError for a name that is a test set's of the collection that models learn from, a test set that has
+    no relevance, or stated figures of one that is not there; CollectionError where there are no test queries."""
     entry = f"{PARAMS_FILE}: evaluations.{name}"
     if name in trained_on:
         raise ParamsError(
@@ -162,6 +162,14 @@ def _check_evaluation(params: Params, name: str, trained_on: set[str]) -> None:
         )
     for test_set in test_sets:
         params.minimum_relevance(test_set, name)
+    for figures in params.report.expected:
+        if figures.collection == name and figures.test_set not in test_sets:
+            raise ParamsError(
+                f"{PARAMS_FILE}: report.expected",
+                got=f"figures of {name} for the test set {figures.test_set}",
+                expected=f"for one of {test_sets}",
+                remedy="set its test_set",
+            )
 
 
 @dataclass(frozen=True)

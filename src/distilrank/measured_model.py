@@ -5,10 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
+from pydantic import ValidationError
 
 from distilrank.artifacts.directories import Draft, new_directory
 from distilrank.artifacts.files import built, write_json
-from distilrank.artifacts.layout import OWN, places_of
+from distilrank.artifacts.layout import MEASURES, METRICS, OWN, places_of
 from distilrank.config.derived import MeasuredOn, measured_on, measures_of
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.params_file import read_params
@@ -16,13 +17,14 @@ from distilrank.conversion.forms import WEIGHTS, transformer_folder
 from distilrank.conversion.given import save_given
 from distilrank.data.collection import Collection
 from distilrank.data.intake import take_in
+from distilrank.data.qrels import write_qrels
 from distilrank.data.runs import RUN_SCHEMA, top, write_trec
 from distilrank.data.sources.beir import Beir
 from distilrank.data.sources.only_tests import OnlyTestQueries
 from distilrank.data.tokenizer import copy_tokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
-from distilrank.evaluation.measures import means, measure
+from distilrank.evaluation.measures import Means, means_by_task, measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
 from distilrank.model import Model
 from distilrank.progress import progress
@@ -31,11 +33,11 @@ from distilrank.retrieval.vector_file import passage_vectors
 from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import Candidates, GivenTokens, Tokens
 from distilrank.sections.measures import DEFAULT_MEASURES, tells_apart
+from distilrank.sections.training import Precision
 from distilrank.stages.candidates import ranked_candidates
 from distilrank.stages.located import located
 from distilrank.stages.tokenized import write_token_store
 
-Figures = dict[str, dict[str, dict[str, float]]]
 Runs = dict[tuple[str, str], pl.DataFrame]
 # Of a checkpoint that tells no lengths, where no params do: as the authors of Margin-MSE read MS MARCO.
 _USUAL = Tokens(query_length=28, passage_length=198)
@@ -43,33 +45,49 @@ _FOLDERS_CANDIDATES = Candidates(depth=1000)
 _FOLDERS_DEPTH = 100
 
 
-def measure_model(model: str, collection: str, target: Path | None = None) -> Figures:
+def measure_model(model: str, collection: str, target: Path | None = None) -> Means:
     """Means by task, ranker and measure of what finds the candidates and of the model, which goes by the last part of
     its name. Those of a checkpoint that makes one vector per text search all passages as well.
 
     `model` is what `checkpoint` of a baseline takes. `collection` is an entry of `evaluations` or `collection`, as it
-    was built, or a folder in BEIR's layout, which needs no project. `target` gets the runs as TREC files. Raises
-    InputError.
+    was built, or a folder in BEIR's layout, which needs no project. `target` gets runs and qrels as TREC files, and
+    what `compare` reads. Raises InputError.
     """
-    section = GivenModel(checkpoint=model)
+    section = _given(model)
+    if target and target.exists():
+        raise InputError(target, got="an existing path", expected="a new directory", remedy="name another target")
     with TemporaryDirectory() as folder, located(section) as checkpoint:
         test = _test_of(collection, Path(folder))
         runs = _runs(model, checkpoint, test, Path(folder))
-        figures = _figures(runs, test)
+        measures = _measures(runs, test)
+        figures = means_by_task(measures)
         if target:
             used = {"model": model, "collection": collection}
             weights = transformer_folder(checkpoint) / WEIGHTS
             with new_directory(target, "distilrank evaluate", used, weights) as draft:
                 for (ranker, kind), run in runs.items():
                     write_trec(run, draft / f"{ranker}.{kind}.trec", ranker)
-                write_json(draft / "metrics.json", figures)
+                write_qrels(test.collection, draft)
+                measures.write_parquet(draft / MEASURES.name)
+                write_json(draft / METRICS.name, figures)
     return figures
+
+
+def _given(model: str) -> GivenModel:
+    try:
+        return GivenModel(checkpoint=model)
+    except ValidationError as error:
+        told = "; ".join(str(one["msg"]) for one in error.errors())
+        raise InputError(
+            "evaluate", got=f"--model {model} ({told})", expected="a model", remedy="name a directory or a checkpoint"
+        ) from error
 
 
 @dataclass(frozen=True)
 class _Test:
     """What is measured on: a collection with candidates of its test queries, from which grade on a passage of each test
-    set is relevant, the measures of each kind of task, and the lengths of texts where a checkpoint tells none."""
+    set is relevant, the measures of each kind of task, the lengths of texts where a checkpoint tells none, and the
+    precision of matrix products."""
 
     on: MeasuredOn
     collection: Collection
@@ -77,6 +95,7 @@ class _Test:
     relevance: dict[str, int]
     measures: dict[str, list[str]]
     usual: Tokens
+    precision: Precision = "float32"
 
 
 def _test_of(collection: str, folder: Path) -> _Test:
@@ -89,7 +108,8 @@ def _test_of(collection: str, folder: Path) -> _Test:
         relevance = {name: params.minimum_relevance(name, collection) for name in tables.test_sets()}
         candidates = found.join(tables.test_qrels().lazy(), on="query_id", how="semi").collect()
         measures = {kind: measures_of(params, kind, collection) for kind in (RERANK, RETRIEVE)}
-        return _Test(measured_on(params, collection), tables, candidates, relevance, measures, params.tokens)
+        on, precision = measured_on(params, collection), params.evaluation.precision
+        return _Test(on, tables, candidates, relevance, measures, params.tokens, precision)
     if not Path(collection).is_dir():
         known = [OWN, *params.evaluations] if params else []
         raise InputError(
@@ -121,7 +141,7 @@ def _runs(model: str, checkpoint: Path, test: _Test, folder: Path) -> Runs:
     runs = {(first, RERANK): best, (first, RETRIEVE): test.candidates}
     loaded, tokens = _loaded(name, checkpoint, test, folder)
     with progress(f"test pairs re-ranked by {name}", len(best)) as advance:
-        runs[name, RERANK] = loaded.rerank(tokens, best, advance)
+        runs[name, RERANK] = loaded.rerank(tokens, best, advance, test.precision)
     if loaded.index:
         query_ids, on = test.collection.test_qrels()["query_id"].unique().sort(), test.on
         apart = on.collection.exclude_identical_ids
@@ -143,18 +163,20 @@ def _loaded(name: str, checkpoint: Path, test: _Test, folder: Path) -> tuple[Mod
     tokens = TokenStore.open(draft.path)
     if model.ranker.params.one_vector:
         rows = tokens.passage_rows(tokens.passage_ids)
-        vectors = passage_vectors(model.ranker, tokens.texts, rows, folder / "vectors", name)
+        vectors = passage_vectors(model.ranker, tokens.texts, rows, folder / "vectors", name, test.precision)
         model.index = DenseIndex.build(vectors, tokens.passage_ids)
     return model, tokens
 
 
-def _figures(runs: Runs, test: _Test) -> Figures:
-    figures: Figures = {}
+def _measures(runs: Runs, test: _Test) -> pl.DataFrame:
+    """(ranker, task, query_id, measure, value)."""
     sets = test.collection.test_sets()
+    tables = []
     for (ranker, kind), run in runs.items():
         for name in sets:
             judged = test.collection.qrels_of(name)
             own = run.join(judged, on="query_id", how="semi")
             values = measure(own, judged, test.relevance[name], test.measures[kind])
-            figures.setdefault(task_of(name, kind, sets), {})[ranker] = means(values)
-    return figures
+            task = task_of(name, kind, sets)
+            tables.append(values.select(pl.lit(ranker).alias("ranker"), pl.lit(task).alias("task"), pl.all()))
+    return pl.concat(tables)

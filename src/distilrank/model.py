@@ -25,6 +25,7 @@ from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors, one_vector
 from distilrank.scoring.pairs import rerank
+from distilrank.sections.training import Precision
 
 if TYPE_CHECKING:
     from distilrank.retrieval.dense import DenseIndex
@@ -95,10 +96,19 @@ class Model:
         best = self._indexed().best(one_vector(encoded), k)
         return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
 
-    def rerank(self, tokens: TokenStore, candidates: pl.DataFrame, advance: Advance = lambda _: None) -> pl.DataFrame:
-        """A run: the candidates (query_id, passage_id) of stored texts, scored from the index where there is one."""
+    def rerank(
+        self,
+        tokens: TokenStore,
+        candidates: pl.DataFrame,
+        advance: Advance = lambda _: None,
+        precision: Precision = "float32",
+    ) -> pl.DataFrame:
+        """A run: the candidates (query_id, passage_id) of stored texts, scored from the index where there is one.
+
+        `precision` is that of the matrix products of pairs that are scored anew.
+        """
         if self.index is None:
-            return rerank(self.ranker, tokens, candidates, advance=advance)
+            return rerank(self.ranker, tokens, candidates, precision, advance)
         query_ids = candidates["query_id"].unique().sort()
         vectors = self._stored_queries(tokens, query_ids)
         run = rerank_stored(self.ranker, query_ids, vectors, self.index, candidates)

@@ -92,9 +92,12 @@ def log_test_metrics(models: Mapping[str, Path], metrics: Mapping[str, Mapping[s
     _Background(partial(_record_test_metrics, models, metrics), "the test metrics").wait()
 
 
-def log_report(collection: str) -> None:
-    """A run of the report here, with its figures and what `compare` reads; never raises."""
-    _Background(partial(_record_report, collection), "the report").wait()
+def log_report(collections: Mapping[str, str]) -> None:
+    """A run of the report here, with its figures and what `compare` reads; never raises.
+
+    `collections` are those that were measured on: what each is called, and how `places_of` knows it.
+    """
+    _Background(partial(_record_report, collections), "the report").wait()
 
 
 def find_run(client: "MlflowClient", experiment_id: str, directory: Path) -> "Run | None":
@@ -179,7 +182,7 @@ def _record_stage(
         for event in waiting:
             if isinstance(event, Path):
                 _log_model(client, run, name, event)
-                _log_data_sets(client, run, collection, read_manifest(event).inputs, "training")
+                _log_data_sets(client, run, _learned_from(collection, read_manifest(event).inputs), "training")
             elif isinstance(event, str):
                 return client.set_terminated(run.info.run_id, event)
 
@@ -257,39 +260,60 @@ def _log_model(client: "MlflowClient", run: "Run", name: str, directory: Path) -
     log_ranker(client, run, name, directory, None, tags)
 
 
-def _log_data_sets(
-    client: "MlflowClient", run: "Run", collection: str, inputs: Mapping[str, str], context: str
-) -> None:
-    """The collection and its triples and labels among `inputs`, which have digests; with what their manifests count."""
+@dataclass(frozen=True)
+class _DataSet:
+    name: str
+    place: Path
+    digest: str
+
+
+def _learned_from(collection: str, inputs: Mapping[str, str]) -> list[_DataSet]:
+    """The collection and its triples and labels among `inputs`, which have digests."""
+    places = (layout.COLLECTION, layout.TRIPLES, layout.LABELS)
+    found = {Path(source): one for source, one in inputs.items() if any(map(Path(source).is_relative_to, places))}
+    return [
+        _DataSet(collection if place == layout.COLLECTION else f"{collection}/{place}", place, sha256)
+        for place, sha256 in found.items()
+    ]
+
+
+def _measured_on(collections: Mapping[str, str]) -> list[_DataSet]:
+    places = {name: layout.places_of(evaluation).collection for name, evaluation in collections.items()}
+    return [_DataSet(name, place, digest(place)) for name, place in places.items()]
+
+
+def _log_data_sets(client: "MlflowClient", run: "Run", data_sets: Sequence[_DataSet], context: str) -> None:
+    """With what their manifests count."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 
-    places = (layout.COLLECTION, layout.TRIPLES, layout.LABELS)
-    found = {source: one for source, one in inputs.items() if any(map(Path(source).is_relative_to, places))}
     entries = [
         DatasetInput(
             Dataset(
-                collection if Path(source) == layout.COLLECTION else f"{collection}/{source}",
-                sha256[:MAX_DATASET_DIGEST_SIZE],
+                one.name,
+                one.digest[:MAX_DATASET_DIGEST_SIZE],
                 "local",
-                json.dumps({"uri": source}),
-                profile=json.dumps(read_manifest(Path(source)).counts),
+                json.dumps({"uri": str(one.place)}),
+                profile=json.dumps(read_manifest(one.place).counts),
             ),
             [InputTag("mlflow.data.context", context)],
         )
-        for source, sha256 in found.items()
+        for one in data_sets
     ]
     client.log_inputs(run.info.run_id, entries)
 
 
-def _record_report(collection: str) -> None:
+def _record_report(collections: Mapping[str, str]) -> None:
     client, experiment_id = connect(in_background=True)
     run = client.create_run(experiment_id, run_name="report", tags=origin())
-    for file in (layout.REPORT, layout.SUMMARY, layout.MEASURES):
-        client.log_artifact(run.info.run_id, str(file))
-    client.log_artifacts(run.info.run_id, str(layout.FIGURES), layout.FIGURES.name)
-    inputs = {str(layout.COLLECTION): digest(layout.COLLECTION)}
-    _log_data_sets(client, run, collection, inputs, "evaluation")
+    try:
+        for file in (layout.REPORT, layout.SUMMARY, layout.MEASURES):
+            client.log_artifact(run.info.run_id, str(file))
+        client.log_artifacts(run.info.run_id, str(layout.FIGURES), layout.FIGURES.name)
+        _log_data_sets(client, run, _measured_on(collections), "evaluation")
+    except Exception:
+        client.set_terminated(run.info.run_id, "FAILED")
+        raise
     client.set_terminated(run.info.run_id)
 
 

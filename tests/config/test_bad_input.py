@@ -110,9 +110,14 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         (
             "examples: 3",
-            "examples: 3, expected: [{collection: x, task: retrieve, measure: R@100, source: x, seed_noise: .1, "
-            "near: .1, figures: {bm25: 1}}]",
+            "examples: 3, expected: [{collection: aws-api-docs, task: retrieve, measure: R@100, source: x, "
+            "seed_noise: .1, near: .1, figures: {bm25: 1}}]",
             "report.expected may name the measures .*'R@20'] of retrieve, not R@100: by evaluation.measures",
+        ),
+        (
+            "{queries: 10, depth: 5,",
+            "{measure: R@10, queries: 10, depth: 5,",
+            "validation.*measure is R@10, which is the same for every order of the 5 passages that are re-ranked",
         ),
         (
             "validate_every: 3, patience: null",
@@ -289,6 +294,19 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:
     assert re.search(r"got no.*expected.*dvc repro", refused(TINY, *words.split()))
+
+
+@pytest.mark.parametrize(
+    ("words", "got"),
+    [
+        ("evaluate", "neither"),
+        ("evaluate T1 --model elsewhere", "both"),
+        ("evaluate T1 --collection other", "--collection or --target without --model"),
+        ("evaluate --model models:/no-version", "--model models:/no-version .*"),
+    ],
+)
+def test_what_is_measured_is_named_once(refused: Callable[..., str], words: str, got: str) -> None:
+    assert re.search(f"evaluate: got {got}, expected a", refused(TINY, *words.split()))
 
 
 def without(split: str, collection: Path) -> None:

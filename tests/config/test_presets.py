@@ -170,6 +170,7 @@ def test_ms_marcos_preset_has_the_papers_settings() -> None:
     ]
     assert set(table.figures) == {"bm25", *model_names(params)}
     assert all(control_of(params, student, "T1") == student for student in params.students)
+    assert params.evaluation.precision == params.scoring.precision == "bfloat16"
     # Its triples are a file of their own.
     assert all(control_of(params, student, "T2") is None for student in params.students)
 

@@ -21,10 +21,14 @@ def _in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def glove(file: Path, member: str = "") -> Glove:
+    return Glove(location=f"{file}{member}", checksum=f"sha256:{sha256_of(file)}")
+
+
 def table_of(lines: list[str], vocabulary: list[str] = VOCABULARY) -> Table:
     file = Path("collections/glove.txt")
     file.write_text("\n".join(lines) + "\n", "utf-8")
-    return glove_table(Glove(location=str(file), checksum=f"sha256:{sha256_of(file)}"), vocabulary)
+    return glove_table(glove(file), vocabulary)
 
 
 def test_known_words_have_their_vectors_within_words_too() -> None:
@@ -68,12 +72,12 @@ def test_an_empty_file_is_refused() -> None:
     file = Path("collections/glove.txt")
     file.touch()
     with pytest.raises(CollectionError, match=r"glove.txt: got an empty file"):
-        glove_table(Glove(location=str(file), checksum=None), VOCABULARY)
+        glove_table(glove(file), VOCABULARY)
 
 
 def test_a_file_that_is_absent_is_refused() -> None:
     with pytest.raises(NotThere, match=r"collections/absent.txt: got no such file"):
-        glove_table(Glove(location="collections/absent.txt", checksum=None), VOCABULARY)
+        glove_table(Glove(location="collections/absent.txt", checksum=f"md5:{'0' * 32}"), VOCABULARY)
 
 
 def test_another_file_than_the_one_named_is_refused() -> None:
@@ -84,7 +88,8 @@ def test_another_file_than_the_one_named_is_refused() -> None:
 
 
 def test_vectors_are_read_from_an_archive_as_stanford_publishes_them() -> None:
-    with ZipFile("collections/glove.zip", "w") as archive:
+    file = Path("collections/glove.zip")
+    with ZipFile(file, "w") as archive:
         archive.writestr("glove.txt", "\n".join(LINES))
-    table = glove_table(Glove(location="collections/glove.zip#glove.txt", checksum=None), VOCABULARY)
+    table = glove_table(glove(file, "#glove.txt"), VOCABULARY)
     np.testing.assert_array_equal(table, table_of(LINES))

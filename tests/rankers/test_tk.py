@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.rankers.examples import LENGTHS, begun, rows, saved_backbone
 
+from distilrank.artifacts.files import sha256_of
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
@@ -127,7 +128,7 @@ def test_words_begin_as_those_of_a_glove_file_which_a_trained_ranker_needs_no_mo
     file = Path("collections/glove.txt")
     file.parent.mkdir()
     file.write_text("queue 1 2 3 4 5\nbucket -1 -2 0 0 1\n", "utf-8")
-    params = TkParams(architecture="tk", glove=Glove(location=str(file), checksum=None))
+    params = TkParams(architecture="tk", glove=Glove(location=str(file), checksum=f"sha256:{sha256_of(file)}"))
     tokenizer = TextTokenizer(backbone)
     ranker = begun(params, pretrained(saved_backbone("bert", tmp_path / "bert")), tokenizer)
     [[number]] = tokenizer.ids(["queue"])

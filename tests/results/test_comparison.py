@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.conftest import Command
 
 from distilrank.artifacts import layout
+from distilrank.config.params import Params
 from distilrank.errors import InputError
 from distilrank.results.comparison import Side, Wanted, compare
+from distilrank.results.statistics import statistics
 
 pytestmark = pytest.mark.slow(20)
 
@@ -39,14 +42,25 @@ def sides(before: pl.DataFrame, after: pl.DataFrame) -> tuple[Side, Side]:
 def test_means_differences_and_p_are_those_of_the_table() -> None:
     (task,) = compare(*sides(measures(BEFORE), measures(AFTER)), Wanted(MEASURE)).tasks
     bm25, dot, teacher = task.rows
-    assert (bm25.first, bm25.second, bm25.difference, bm25.p_value) == (0.5, 0.5, 0, 1)
-    assert (dot.first, dot.second, dot.difference) == pytest.approx((0.3, 0.4, 0.1))
-    assert (dot.low, dot.high) == pytest.approx((0.1, 0.1))
+    assert (bm25.first, bm25.second, bm25.difference.difference, bm25.difference.p_value) == (0.5, 0.5, 0, 1)
+    assert (dot.first, dot.second, dot.difference.difference) == pytest.approx((0.3, 0.4, 0.1))
+    assert (dot.difference.low, dot.difference.high) == pytest.approx((0.1, 0.1))
     # Of the 32 ways to exchange five equal differences two are as large: p is 1/16, of three tests the smallest.
-    assert dot.p_value == pytest.approx(3 / 16)
-    assert (teacher.difference, teacher.p_value) == (pytest.approx(0), 1)
+    assert (dot.difference.t_test, dot.difference.p_value) == (0, pytest.approx(3 / 16))
+    assert (teacher.difference.difference, teacher.difference.p_value) == (pytest.approx(0), 1)
     assert teacher.queries["query_id"].to_list()[:2] == ["q0", "q1"]
     assert teacher.queries["difference"].to_list()[:2] == pytest.approx([-0.2, 0.2])
+
+
+def test_a_place_compares_as_the_tests_of_its_report_do(tiny_params: Params) -> None:
+    """Of many queries, whose exchanges are drawn: by the same draws, whatever order the queries stand in."""
+    random = np.random.default_rng(0)
+    values = {name: random.random(200).tolist() for name in ("dot", "dot-T1")}
+    table = measures(values)
+    (reported,) = (row for row in statistics(tiny_params, table) if row.role == "control")
+    side = Side("here", table.sample(fraction=1, shuffle=True, seed=1))
+    (task,) = compare(side, side, Wanted(MEASURE, ranker="dot-T1", against="dot")).tasks
+    assert task.rows[0].difference == reported.difference
 
 
 def test_rankers_and_tasks_of_one_side_are_told_and_not_compared() -> None:
@@ -55,13 +69,13 @@ def test_rankers_and_tasks_of_one_side_are_told_and_not_compared() -> None:
     (task,) = compare(*sides(before, after), Wanted(MEASURE)).tasks
     assert [row.ranker for row in task.rows] == ["dot"]
     assert (task.only_first, task.only_second) == (["bm25", "T1"], ["tk"])
-    assert task.rows[0].p_value == pytest.approx(1 / 16)
+    assert task.rows[0].difference.p_value == pytest.approx(1 / 16)
 
 
 def test_one_ranker_is_compared_with_another() -> None:
     here = sides(measures(BEFORE), measures(AFTER))
     (task,) = compare(*here, Wanted(MEASURE, ranker="dot", against="bm25")).tasks
-    assert [(row.ranker, round(row.difference, 6)) for row in task.rows] == [("dot against bm25", -0.1)]
+    assert [(row.ranker, round(row.difference.difference, 6)) for row in task.rows] == [("dot against bm25", -0.1)]
     with pytest.raises(InputError, match=r"got bm25, dot, T1 in rerank.*--ranker and --against"):
         compare(*here, Wanted(MEASURE, ranker="tk"))
 
@@ -122,7 +136,7 @@ def run(project: Path, *words: str) -> None:
 
 
 def test_a_revision_is_compared_with_what_is_here(repository: Path, run_here: Command) -> None:
-    done = run_here(repository, "distilrank", "compare", "before", "--markdown")
+    done = run_here(repository, "distilrank", "compare", "before", "--markdown", "--measure", "NDCG@10")
     assert done.returncode == 0, done.stderr
     assert "| ranker | A: before | B: . | B − A | 95 % | p |" in done.stdout
     assert "| dot | 0.3000 | 0.4000 | +0.1000 | +0.1000 to +0.1000 | 0.188 |" in done.stdout
@@ -162,6 +176,8 @@ def test_queries_of_another_collection_have_its_texts(repository: Path, run_here
     [
         (["nonsense"], "'nonsense' .*expected a revision of git, a directory with measures"),
         (["after", "--against", "dot"], "--against alone"),
+        (["after", "--measure", "nDCG@x"], "--measure nDCG@x .*such as nDCG@10"),
+        (["before", "data"], "data: got no measures, expected .*`dvc repro`"),
     ],
 )
 def test_mistakes_are_told_in_one_line(repository: Path, run_here: Command, words: list[str], said: str) -> None:

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from ruamel.yaml import YAML
 from tests.conftest import ROOT, Command
 
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.layout import OWN
 from distilrank.results.expected import faults, graded, not_graded
 from distilrank.sections.measuring import ExpectedFigures
@@ -86,14 +89,27 @@ def test_a_fault_names_the_figure_and_how_far_off_it_is(task: str) -> None:
 
 
 @pytest.fixture
-def measured(tmp_path: Path) -> Path:
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that states two figures, of a ranker by two seeds and of one that is no longer trained."""
     params = YAML(typ="safe", pure=True).load(ROOT / "tests" / "params.tiny.yaml")
     stated = expected().model_dump() | {"collection": "aws-api-docs", "figures": {"dot": 0.7, "bm25": 0.5}}
     params["report"] = {"expected": [stated]}
     (tmp_path / "params.yaml").write_text(json.dumps(params))
-    (tmp_path / "evaluation").mkdir()
+    monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def measure(values: dict[str, float]) -> None:
+    """A run of each ranker, and the measures of all."""
+    runs = [layout.runs_of(ranker) for ranker in values]
+    for run in runs:
+        with whole_directory(run, "distilrank evaluate", {}, []) as draft:
+            (draft.path / "rerank.trec").write_text("a run")
+    with whole_directory(layout.MEASURES.parent, "distilrank metrics", {}, runs) as draft:
+        table = pl.DataFrame({"ranker": list(values), "value": list(values.values())}).with_columns(
+            task=pl.lit("rerank"), query_id=pl.lit("q"), measure=pl.lit("nDCG@10")
+        )
+        table.write_parquet(draft.path / layout.MEASURES.name)
 
 
 @pytest.mark.parametrize(
@@ -110,18 +126,35 @@ def measured(tmp_path: Path) -> Path:
 def test_the_check_fails_by_the_mean_over_seeds(
     dot: float, code: int, out: str, measured: Path, run_here: Command
 ) -> None:
-    scores = {"dot": dot, "dot~2": 0.71, "bm25": 0.5}
-    metrics = {"rerank": {name: {"nDCG@10": value} for name, value in scores.items()}}
-    (measured / "evaluation" / "metrics.json").write_text(json.dumps(metrics))
+    measure({"dot": dot, "dot~2": 0.71, "bm25": 0.5})
     done = run_here(measured, "distilrank", "check-results")
     assert (done.returncode, done.stdout) == (code, out)
+
+
+def test_the_check_refuses_figures_of_another_run_and_tells_those_that_it_leaves_out(
+    measured: Path, run_here: Command
+) -> None:
+    params = json.loads((measured / "params.yaml").read_text())
+    params["report"]["expected"].append(expected().model_dump())
+    (measured / "params.yaml").write_text(json.dumps(params))
+    measure({"dot": 0.7, "bm25": 0.5})
+    done = run_here(measured, "distilrank", "check-results")
+    left_out = "Not graded, for this collection is aws-api-docs: nDCG@10 of re-ranking: test on own (a paper, table 2)."
+    assert done.stdout == f"{left_out}\n2 figures are as stated\n"
+    with whole_directory(layout.runs_of("dot"), "distilrank evaluate", {}, []) as draft:
+        (draft.path / "rerank.trec").write_text("another run")
+    done = run_here(measured, "distilrank", "check-results")
+    assert done.returncode == 2
+    assert (
+        "dot: got the figures of another evaluation/runs/collection/dot, expected those of what is here" in done.stderr
+    )
 
 
 def test_the_check_refuses_to_pass_where_nothing_is_stated(measured: Path, run_here: Command) -> None:
     params = json.loads((measured / "params.yaml").read_text())
     params["report"]["expected"][0]["collection"] = "another"
     (measured / "params.yaml").write_text(json.dumps(params))
-    (measured / "evaluation" / "metrics.json").write_text('{"rerank": {}}')
+    measure({"dot": 0.7, "bm25": 0.5})
     done = run_here(measured, "distilrank", "check-results")
     assert done.returncode == 2
     assert "report.expected: got no figures for the collection aws-api-docs" in done.stderr

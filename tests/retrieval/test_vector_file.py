@@ -49,3 +49,8 @@ def test_it_goes_on_with_the_blocks_that_are_not_there(dot: Ranker, tmp_path: Pa
     # Of the 50 passages, the first two blocks stand already.
     assert encoded == 0
     np.testing.assert_allclose(whole, expected, rtol=1e-5, atol=1e-6)
+    # Other passages are encoded anew.
+    encoded = -50
+    others = passage_vectors(dot, texts, rows + 1, tmp_path, "dot", at_once=10)
+    assert encoded == 0
+    assert not np.allclose(others, expected)

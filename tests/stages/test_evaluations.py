@@ -12,6 +12,7 @@ from tests.conftest import DATASETS, Command, write_graph_of
 from tests.rankers.tiny import save_tiny_ranker
 
 from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.manifest import read_manifest
 from distilrank.config.derived import evaluated, measures_of, start_of, tokens_of
 from distilrank.config.params import Params
@@ -26,6 +27,7 @@ from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.evaluate import evaluate
 from distilrank.stages.import_model import import_model
+from distilrank.stages.metrics import metrics
 from distilrank.stages.tokenize import tokenize, tokenize_other
 
 DEEP_LEARNING = DATASETS / "msmarco-dl19-dl20"
@@ -163,6 +165,12 @@ def test_a_model_is_measured_on_a_folder_and_on_an_entry_that_is_built(
     of_folder = json.loads((tmp_path / "out" / "metrics.json").read_text())
     for kind, ranker in product(("rerank", "retrieve"), ("bm25", "trained")):
         assert of_folder[kind][ranker]["nDCG@10"] == figures[kind][ranker]["nDCG@10"]
+    assert (tmp_path / "out" / "test.qrels").is_file()
+    words = ["compare", "out", "--ranker", "trained", "--against", "bm25", "--markdown"]
+    compared = run_here(tmp_path, "distilrank", *words).stdout
+    for kind in ("rerank", "retrieve"):
+        bm25, trained = (of_folder[kind][one]["nDCG@10"] for one in ("bm25", "trained"))
+        assert f"| trained against bm25 | {bm25:.4f} | {trained:.4f} |" in compared
     run = read_trec(tmp_path / "out" / "trained.retrieve.trec")
     assert means(measure(run, Collection.read(layout.places_of("other").collection).test_qrels()))["nDCG@10"] == (
         pytest.approx(figures["retrieve"]["trained"]["nDCG@10"])
@@ -238,3 +246,15 @@ def test_official_runs_and_qrels_measure_as_published(
             measure(run.join(judged, on="query_id", how="semi"), judged, params.minimum_relevance(year, "pool"))
         )
         assert figures["nDCG@10"] == pytest.approx(published, abs=5e-5)
+
+
+def test_two_collections_have_no_task_of_one_name(written: Written) -> None:
+    """`other` could be a test set of the collection that models learn from: its figures would be mixed."""
+    params = written()
+    for on, ranker in evaluated(params):
+        with whole_directory(layout.runs_of(ranker, on), "a test", {}, []) as draft:
+            row = {"task": "other/rerank", "query_id": f"{on} 1", "measure": "nDCG@10", "value": 0.5}
+            pl.DataFrame([row]).write_parquet(draft.path / layout.MEASURES.name)
+    with pytest.raises(CollectionError, match=r"evaluations.other: got the name of a test set of the collection"):
+        metrics(params)
+    assert not layout.METRICS.exists()

@@ -256,7 +256,7 @@ def test_a_start_is_what_the_training_begins_with(params: Params, student: str) 
     still["students"][student]["training"] |= {"learning_rate": 1e-30, "part_learning_rates": {}}
     params = Params.model_validate(still)
     distil(params, student, None, track)
-    begun = untrained(params)[f"{student}-start"]().state_dict()
+    begun = untrained(params)[f"{student}-start"](layout.TOKENS).state_dict()
     trained = load_file(layout.MODELS / student / "model.safetensors")
     assert trained.keys() == begun.keys()
     for name, weight in trained.items():

@@ -8,17 +8,18 @@ from distilrank.cli.app import RESULTS, app, read
 @app.command(rich_help_panel=RESULTS)
 def check_results() -> None:
     """Hold the last evaluation to the figures of report.expected: a line for each that is off, and exit code 1."""
-    import json
-
-    from distilrank.artifacts import layout
-    from distilrank.artifacts.files import built
-    from distilrank.results.expected import collections_named, faults, graded, refuse_none
+    from distilrank.evaluation.measures import means_by_task
+    from distilrank.results.expected import faults, graded, not_graded, refuse_none
+    from distilrank.results.measured_here import measures_here
     from distilrank.results.seeds import over_seeds
 
     params = read()
-    metrics, _ = over_seeds(json.loads(built(layout.METRICS).read_text("utf-8")))
-    tables = graded(params.report.expected, collections_named(params), metrics)
-    refuse_none(tables, params.collection.called)
+    expected, collections = params.report.expected, params.collections_named()
+    metrics, _ = over_seeds(means_by_task(measures_here()))
+    tables = graded(expected, collections, metrics)
+    refuse_none(tables, collections)
+    for sentence in not_graded(expected, collections):
+        typer.echo(sentence)
     wrong = [*faults(tables)]
     for line in wrong:
         typer.echo(line)

@@ -49,12 +49,26 @@ def compare(
     if against and not ranker:
         raise InputError("compare", got="--against alone", expected="--ranker too", remedy="name both rankers")
     sides = _side(first), _side(second or (first if against else "."))
-    found = difference(*sides, Wanted(measure or sides[0].measures["measure"][0], ranker, against, shared_queries))
+    wanted = _standard(measure) if measure else sides[0].measures["measure"][0]
+    found = difference(*sides, Wanted(wanted, ranker, against, shared_queries))
     shown = [*tables(found), *(tables_by_query(found, texts_of_queries()) if by_query else [])]
     if markdown:
         typer.echo(as_markdown(shown), nl=False)
     else:
         _show(shown)
+
+
+def _standard(measure: str) -> str:
+    """The name by which it is measured: RR@10 of MRR@10. Raises InputError."""
+    from distilrank.errors import InputError
+    from distilrank.sections.measures import EXAMPLES, standard
+
+    try:
+        return standard(measure)
+    except ValueError as error:
+        raise InputError(
+            "compare", got=f"--measure {measure} ({error})", expected=f"such as {EXAMPLES}", remedy="name a measure"
+        ) from error
 
 
 def _side(name: str) -> "Side":

@@ -60,6 +60,7 @@ def check() -> None:
     from distilrank.check import check as check_all
     from distilrank.config.graph import refuse_stale_graph
     from distilrank.config.named_by_dvc import refuse_absent_keys
+    from distilrank.config.unmeasured import unmeasured
     from distilrank.config.validation_cost import costly_validations
 
     mend(typer.echo)
@@ -68,5 +69,5 @@ def check() -> None:
     refuse_absent_keys()
     refuse_stale_graph(params)
     check_all(params, asks_registry=True)
-    for note in costly_validations(params):
+    for note in (*costly_validations(params), *unmeasured(params)):
         typer.echo(f"note: {note}", err=True)

@@ -177,22 +177,24 @@ def evaluate(
     on: Evaluation = layout.OWN,
     model: Annotated[str | None, typer.Option(help="In its place: a model's directory, or a checkpoint.")] = None,
     collection: Annotated[
-        str, typer.Option(help="With --model: an entry of evaluations, or a folder in BEIR's layout.")
-    ] = layout.OWN,
+        str | None, typer.Option(help="With --model: an entry of evaluations, or a folder in BEIR's layout.")
+    ] = None,
     target: Annotated[Path | None, typer.Option(help="With --model: the directory to write its runs to.")] = None,
 ) -> None:
     """Measure a ranker on a collection; or with --model, outside of the pipeline, any model."""
+    if bool(model) == bool(ranker) or (ranker and (collection or target)):
+        got = "both" if model and ranker else "--collection or --target without --model" if ranker else "neither"
+        expected = "a ranker of the results, or --model, with --collection and --target if wanted"
+        raise InputError("evaluate", got=got, expected=expected, remedy="name what is measured")
     if model:
         from distilrank.cli.tables import show_figures
         from distilrank.measured_model import measure_model
 
-        show_figures(measure_model(model, collection, target))
+        show_figures(measure_model(model, collection or layout.OWN, target))
         return
-    if not ranker:
-        raise InputError("evaluate", got="nothing to measure", expected="a ranker, or --model", remedy="name one")
     from distilrank.stages.evaluate import evaluate as stage
 
-    stage(read_for("evaluate"), ranker, on)
+    stage(read_for("evaluate"), ranker or "", on)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -233,4 +235,4 @@ def report(
 
     params = read_for("report")
     stage(params)
-    log_report(params.collection.called)
+    log_report(params.collections_named())

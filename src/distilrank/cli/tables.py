@@ -18,7 +18,7 @@ from distilrank.registry.gates import Gate
 from distilrank.registry.promotion import Decision
 from distilrank.registry.rollback import Rollback
 from distilrank.results.by_teacher import Means, by_teacher, figure, primary_measure
-from distilrank.results.expected import GradedTable, collections_named, graded, not_graded
+from distilrank.results.expected import GradedTable, graded, not_graded
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.seeds import measures_over_seeds, over_seeds
 from distilrank.results.shortfalls import read_histories, shortfalls
@@ -39,7 +39,7 @@ def show_results(params: Params) -> None:
     for tests in _tests(params, titles):
         console.print(tests)
     console.print(_times(latency))
-    expected, collections = params.report.expected, collections_named(params)
+    expected, collections = params.report.expected, params.collections_named()
     for table in graded(expected, collections, metrics):
         console.print(_graded(table))
     for sentence in not_graded(expected, collections):

@@ -228,14 +228,22 @@ def searched_by_index(params: "Entries", evaluation: str) -> list[str]:
     return index_names(params) if evaluation == layout.OWN else []
 
 
-def searched_without_index(params: "Entries") -> list[str]:
-    """What is to be compared with those that have an index, and has none: starts, the backbone, other controls, and
-    baselines, of which those alone can search that make one vector per text: their checkpoints tell."""
+def searching(params: "Entries", evaluation: str) -> list[str]:
+    """All that searches a collection, if it makes one vector per text: of a given model its checkpoint tells.
+
+    The collection that models learn from is searched by those that have an index, and by what is compared with them:
+    starts, the backbone, other controls, baselines. Others are searched by every ranker.
+    """
+    untrained = "retrieve" in params.evaluation.untrained
+    if evaluation != layout.OWN:
+        rankers = ranker_names(params) if untrained else model_names(params)
+        return [*rankers, *seeded_names(params)]
     indexed = params.matrix.indexes
-    untrained = [BACKBONE, *(start.name for start in starts(params) if start.student in indexed)]
+    begun_from = [BACKBONE, *(start.name for start in starts(params) if start.student in indexed)]
     controls = [name for name in params.matrix.controls_per_teacher if name in indexed]
     return [
-        *(untrained if "retrieve" in params.evaluation.untrained else []),
+        *index_names(params),
+        *(begun_from if untrained else []),
         *(control_name(*pair) for pair in product(controls, params.matrix.teachers)),
         *params.baselines,
     ]

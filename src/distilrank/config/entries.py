@@ -124,6 +124,11 @@ class Entries(Section):
         section = f"evaluations.{evaluation}" if is_other else "evaluation"
         return entry_named(minimum, f"{section}.minimum_relevance", test_set)
 
+    def collections_named(self) -> dict[str, str]:
+        """What is measured on, by the names that `report.expected` has of it: of the collection that models learn from
+        that which its versions in the registry begin with, of others that of their entry."""
+        return {self.collection.called: OWN} | {name: name for name in self.evaluations}
+
     def evaluation_named(self, name: str) -> OtherCollection:
         return entry_named(self.evaluations, "evaluations", name)
 

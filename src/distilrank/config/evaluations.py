@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_serializer, model_validator
 from distilrank.artifacts.layout import OWN
 from distilrank.data.sources.section import CollectionSection
 from distilrank.data.sources.table import SOURCES, table_name
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.sections.base import ModelName, Section
 from distilrank.sections.data import Candidates
 from distilrank.sections.measuring import Relevances, RerankedDepth
@@ -23,6 +24,8 @@ else:
 def _other_name(name: str) -> str:
     if name == OWN:
         raise ValueError(f"another name: {name} is the one that models learn from")
+    if name in (RERANK, RETRIEVE):
+        raise ValueError(f"another name: {name} is a task")
     return name
 
 

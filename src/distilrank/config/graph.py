@@ -111,6 +111,8 @@ def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, str]:
     collection = places.collection.as_posix()
     is_first = ranker == measured_on(params, on).candidates.first_stage()
     model = start.source.model if start else ranker if ranker in measured_names(params) else None
+    # Of the params of another collection all is in its entry; it is searched by every ranker that can.
+    asked = None if on == layout.OWN else f"evaluations.{on}"
     return {
         "on": on,
         "ranker": ranker,
@@ -121,7 +123,9 @@ def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, str]:
         "index": (layout.INDEXES / ranker).as_posix() if ranker in searched_by_index(params, on) else collection,
         "entry": f"students.{start.student}" if start else "evaluation",
         "backbone": "backbone" if start or ranker == BACKBONE else "evaluation",
-        "asked": "evaluation" if on == layout.OWN else f"evaluations.{on}",
+        "collection_asked": asked or "collection",
+        "candidates_asked": asked or "candidates.depth",
+        "searching": asked or "matrix.indexes",
     }
 
 

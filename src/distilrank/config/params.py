@@ -12,7 +12,7 @@ from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
 from distilrank.data.hub import BUNDLED
-from distilrank.evaluation.tasks import RERANK, evaluation_of, kind_of
+from distilrank.evaluation.tasks import RERANK, evaluation_of, kind_of, task_of
 from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
 
@@ -186,13 +186,19 @@ class Params(Entries):
             raise ValueError(
                 f"promotion.no_worse.task is {rule.task}: name one of the collection that models learn from"
             )
+        collections = self.collections_named()
+        floors = self.promotion.every_floor(self.evaluation.primary)
         named = [
-            *(("promotion.floors", task, one) for task, one, _ in self.promotion.every_floor(self.evaluation.primary)),
-            ("promotion.no_worse", rule.task, rule.measure),
-            *(("report.expected", expected.task, expected.measure) for expected in self.report.expected),
+            *(("promotion.floors", task, evaluation_of(task, self.evaluations), one) for task, one, _ in floors),
+            ("promotion.no_worse", rule.task, OWN, rule.measure),
+            *(
+                ("report.expected", task_of(one.test_set, one.task, [one.test_set], on), on, one.measure)
+                for one in self.report.expected
+                if (on := collections.get(one.collection))
+            ),
         ]
-        for where, task, measure in named:
-            known = measures_of(self, kind_of(task), evaluation_of(task, self.evaluations))
+        for where, task, evaluation, measure in named:
+            known = measures_of(self, kind_of(task), evaluation)
             if measure not in known:
                 raise ValueError(
                     f"{where} may name the measures {known} of {task}, not {measure}: by evaluation.measures, and its "

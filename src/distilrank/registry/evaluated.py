@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Self
 
 import polars as pl
 
 from distilrank.artifacts import layout
-from distilrank.artifacts.manifest import digest, read_manifest, unchanged
+from distilrank.artifacts.manifest import digest
 from distilrank.config.params import Params
 from distilrank.errors import MissingInput
 from distilrank.evaluation.measures import Means, means_by_task
@@ -17,6 +16,7 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE, kind_of
 from distilrank.registry.built_by_dvc import BuiltByDvc
 from distilrank.registry.names import Tag
 from distilrank.registry.times import PREFIX, tags_of_times
+from distilrank.results.measured_here import measures_here
 from distilrank.tracking import metric_key
 
 
@@ -36,8 +36,7 @@ class Evaluated:
     @classmethod
     def read(cls, params: Params, dvc: BuiltByDvc) -> Self:
         """Raises MissingInput, also where something else than what is here was measured."""
-        _check_measured(unchanged(layout.MEASURES.parent))
-        measures = pl.read_parquet(layout.MEASURES)
+        measures = measures_here()
         return cls(
             asked(params, dvc),
             digest(layout.MEASURES.parent),
@@ -78,16 +77,3 @@ def is_figure(tag: str) -> bool:
     """Whether a version's tag is one of a measure or a time."""
     task = tag.rpartition("/")[0]
     return tag.startswith(f"{PREFIX}/") or kind_of(task) in (RERANK, RETRIEVE)
-
-
-def _check_measured(measures: Path) -> None:
-    """What was measured must be what is here: the runs, and the models and texts that they were made of."""
-    for place, then in read_manifest(measures).inputs.items():
-        for source, digest_then in {place: then, **read_manifest(Path(place)).inputs}.items():
-            if digest(Path(source)) != digest_then:
-                raise MissingInput(
-                    place,
-                    got=f"the figures of another {source}",
-                    expected="those of what is here",
-                    remedy="measure it with `dvc repro`",
-                )

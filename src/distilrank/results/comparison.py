@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
 import polars as pl
 
 from distilrank.errors import InputError
-from distilrank.evaluation.significance import confidence_interval, holm, randomised_p_value
+from distilrank.results.differences import Difference, differences_of
 
 
 @dataclass(frozen=True)
@@ -27,24 +28,17 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A ranker's means on both sides, what the second less the first lies between at 95 %, and p.
+class ComparedRanker:
+    """A ranker's means on both sides, and the second less the first, tested among the rankers of the same task.
 
-    p is of the randomisation test, corrected by Holm for the number of rankers in the same task. `queries` has the
-    values themselves (query_id, first, second, difference), the largest differences first.
+    `queries` has the values themselves (query_id, first, second, difference), the largest differences first.
     """
 
     ranker: str
     first: float
     second: float
-    low: float
-    high: float
-    p_value: float
+    difference: Difference
     queries: pl.DataFrame
-
-    @property
-    def difference(self) -> float:
-        return self.second - self.first
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class ComparedTask:
     """Rankers of both sides, those of one side alone, and how many queries each side has and both have."""
 
     task: str
-    rows: list[Difference]
+    rows: list[ComparedRanker]
     only_first: list[str]
     only_second: list[str]
     queries: tuple[int, int, int]
@@ -134,11 +128,12 @@ def _compare(first: Side, second: Side, task: str, pairs: list[tuple[str, str]],
             remedy="compare by those alone with --shared-queries" if both else "measure both on the same",
         )
     joined = [_joined(one, other, both) for one, other in zip(*sides, strict=True)]
-    columns = [(values["second"].to_numpy(), values["first"].to_numpy()) for values in joined]
-    p_values = holm([randomised_p_value(*column) for column in columns])
+    old, new = (np.column_stack([values[side].to_numpy() for values in joined]) for side in ("first", "second"))
     rows = [
-        Difference(_title(*pair), float(old.mean()), float(new.mean()), *confidence_interval(new, old), p_value, values)
-        for pair, (new, old), p_value, values in zip(pairs, columns, p_values, joined, strict=True)
+        ComparedRanker(_title(*pair), float(before), float(after), difference, _largest_first(values))
+        for pair, before, after, difference, values in zip(
+            pairs, old.mean(axis=0), new.mean(axis=0), differences_of(new, old), joined, strict=True
+        )
     ]
     only_first, only_second = ([], []) if wanted.ranker else _alone(first.rankers(task), second.rankers(task), pairs)
     return ComparedTask(task, rows, only_first, only_second, (len(of_first), len(of_second), len(both)))
@@ -149,10 +144,13 @@ def _every(values: Sequence[pl.DataFrame]) -> set[str]:
 
 
 def _joined(first: pl.DataFrame, second: pl.DataFrame, queries: set[str]) -> pl.DataFrame:
-    """(query_id, first, second, difference) of these queries, the largest differences first."""
+    """(query_id, first, second) of these queries, by their ids."""
     table = first.rename({"value": "first"}).join(second.rename({"value": "second"}), on="query_id", validate="1:1")
-    kept = table.filter(pl.col("query_id").is_in(list(queries)))
-    differences = kept.with_columns(difference=pl.col("second") - pl.col("first"))
+    return table.filter(pl.col("query_id").is_in(list(queries))).sort("query_id")
+
+
+def _largest_first(joined: pl.DataFrame) -> pl.DataFrame:
+    differences = joined.with_columns(difference=pl.col("second") - pl.col("first"))
     return differences.sort(-pl.col("difference").abs(), "query_id")
 
 

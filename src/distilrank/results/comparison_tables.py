@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from distilrank.results.comparison import ComparedTask, Comparison, Difference
+from distilrank.results.comparison import ComparedRanker, ComparedTask, Comparison
+from distilrank.results.differences import SIGNIFICANT, Difference
 from distilrank.results.markdown import markdown_table
 from distilrank.results.report.formats import MINUS, bare_p_value
-from distilrank.results.report.gains import SIGNIFICANT
 
 # Of a ranker's queries, so many with the largest differences.
 QUERIES = 10
@@ -54,9 +54,9 @@ def _of_task(comparison: Comparison, task: ComparedTask) -> Table:
             row.ranker,
             _figure(row.first),
             _figure(row.second),
-            f"{_signed(row.difference)}{_mark(row)}",
-            f"{_signed(row.low)} to {_signed(row.high)}",
-            bare_p_value(row.p_value),
+            f"{_signed(row.difference.difference)}{_mark(row.difference)}",
+            f"{_signed(row.difference.low)} to {_signed(row.difference.high)}",
+            bare_p_value(row.difference.p_value),
         ]
         for row in task.rows
     ]
@@ -64,7 +64,7 @@ def _of_task(comparison: Comparison, task: ComparedTask) -> Table:
     return Table(f"{task.task}, {comparison.measure}", columns, rows, list(_notes(task)))
 
 
-def _of_queries(comparison: Comparison, task: str, row: Difference, texts: Texts) -> Table:
+def _of_queries(comparison: Comparison, task: str, row: ComparedRanker, texts: Texts) -> Table:
     changed = row.queries.filter(pl.col("difference") != 0)
     rows = [
         [query_id, *([texts.get(query_id, "")] if texts else []), *_values(first, second)]
@@ -95,10 +95,8 @@ def _signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", MINUS)
 
 
-def _mark(row: Difference) -> str:
-    if row.p_value >= SIGNIFICANT:
-        return ""
-    return " ▲" if row.difference > 0 else " ▼"
+def _mark(difference: Difference) -> str:
+    return {"gain": " ▲", "loss": " ▼", "unclear": ""}[difference.verdict]
 
 
 def _notes(task: ComparedTask) -> Iterator[str]:
@@ -107,7 +105,8 @@ def _notes(task: ComparedTask) -> Iterator[str]:
     by = f"{both:,} queries" if whole else f"The {both:,} queries that both have, of {of_first:,} and {of_second:,}"
     tests = f"of {len(task.rows)} tests, " if len(task.rows) > 1 else ""
     yield (
-        f"{by}. 95 %: bootstrapped over queries. p: paired randomisation test, {tests}corrected by Holm; "
+        f"{by}. 95 %: bootstrapped over queries. p: the larger of a paired t-test's and a paired randomisation "
+        f"test's, {tests}corrected by Holm; "
         f"▲ and ▼ mark p < {SIGNIFICANT}."
     )
     for side, names in (("A", task.only_first), ("B", task.only_second)):

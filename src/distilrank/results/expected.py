@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distilrank.artifacts.layout import OWN
-from distilrank.config.params import Params
 from distilrank.errors import ParamsError
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, evaluation_of, task_of, test_set_of
 from distilrank.sections.measuring import ExpectedFigures
@@ -33,12 +31,6 @@ class GradedTable:
     figures: ExpectedFigures
     title: str
     rows: list[Graded]
-
-
-def collections_named(params: Params) -> dict[str, str]:
-    """What is measured on, by the names that `report.expected` has of it: of the collection that models learn from that
-    which its versions in the registry begin with, of others that of their entry."""
-    return {params.collection.called: OWN} | {name: name for name in params.evaluations}
 
 
 def graded(expected: Sequence[ExpectedFigures], collections: Mapping[str, str], metrics: Metrics) -> list[GradedTable]:
@@ -69,12 +61,12 @@ def faults(tables: Sequence[GradedTable]) -> Iterator[str]:
                 yield f"{told}, got {row.got:.3f}: {row.difference:+.3f}, beyond {table.figures.near}"
 
 
-def refuse_none(tables: Sequence[GradedTable], collection: str) -> None:
+def refuse_none(tables: Sequence[GradedTable], collections: Iterable[str]) -> None:
     """Raises ParamsError where there is nothing that a run could be held to."""
     if not tables:
         raise ParamsError(
             "params.yaml: report.expected",
-            got=f"no figures for the collection {collection}",
+            got=f"no figures for the collection {' or '.join(collections)}",
             expected="some, which a run can be held to",
             remedy="state those of a run that you trust",
         )

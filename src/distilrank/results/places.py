@@ -11,10 +11,17 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
 
 
 def measures_in(directory: Path) -> pl.DataFrame | None:
-    """Those of a working tree, or of a folder that holds the file itself; None where neither is there."""
+    """Those of a working tree, or of a folder that holds the file itself; None where there is no such directory.
+
+    Raises MissingInput for one without measures.
+    """
     for file in (directory / layout.MEASURES, directory / layout.MEASURES.name):
         if file.is_file():
             return pl.read_parquet(file)
+    if directory.is_dir():
+        raise MissingInput(
+            directory, got="no measures", expected=f"{layout.MEASURES}", remedy="measure there with `dvc repro`"
+        )
     return None
 
 
@@ -59,6 +66,6 @@ def measures_at(revision: str) -> pl.DataFrame:
         raise MissingInput(
             f"{layout.MEASURES} at {revision}",
             got=f"nothing ({error})",
-            expected="what `evaluate` wrote, in dvc.lock and in DVC's cache or remote",
+            expected="what `metrics` wrote, in dvc.lock and in DVC's cache or remote",
             remedy=f"get it with `dvc fetch --all-commits {layout.MEASURES}`, or build it there with `dvc repro`",
         ) from error

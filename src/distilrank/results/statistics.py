@@ -10,42 +10,11 @@ import polars as pl
 from distilrank.config.derived import control_of, first_stage_of, start_of
 from distilrank.config.names import distilled_name
 from distilrank.config.params import Params
-from distilrank.evaluation.significance import (
-    confidence_intervals,
-    effect_size,
-    holm,
-    paired_p_value,
-    randomised_p_values,
-)
+from distilrank.evaluation.significance import effect_size
+from distilrank.results.differences import Difference, differences_of
 
 Role = Literal["control", "teacher", "first stage", "start"]
 ROLES: tuple[Role, ...] = get_args(Role)
-SIGNIFICANT = 0.05
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The mean of one ranker less another's, what it lies between at 95 %, and the p of two paired tests.
-
-    The p-values are corrected by Holm for the number of comparisons in the same table.
-    """
-
-    difference: float
-    low: float
-    high: float
-    t_test: float
-    randomisation: float
-
-    @property
-    def p_value(self) -> float:
-        """The larger of both tests' p."""
-        return max(self.t_test, self.randomisation)
-
-    @property
-    def verdict(self) -> Literal["gain", "loss", "unclear"]:
-        if self.p_value >= SIGNIFICANT:
-            return "unclear"
-        return "gain" if self.difference > 0 else "loss"
 
 
 @dataclass(frozen=True)
@@ -95,9 +64,6 @@ def _in_table(task: str, measure: str, values: pl.DataFrame, named: list[tuple[s
     if not known:
         return []
     taught, others = (wide.select(names).to_numpy() for names in (_columns(known, 0), _columns(known, 2)))
-    differences = taught - others
-    t_tests = holm([paired_p_value(one, other) for one, other in zip(taught.T, others.T, strict=True)])
-    randomisations = holm(randomised_p_values(differences))
     return [
         Compared(
             task,
@@ -108,11 +74,11 @@ def _in_table(task: str, measure: str, values: pl.DataFrame, named: list[tuple[s
             len(wide),
             float(taught[:, place].mean()),
             float(others[:, place].mean()),
-            effect_size(differences[:, place]),
-            Difference(float(differences[:, place].mean()), *interval, t_tests[place], randomisations[place]),
+            effect_size(taught[:, place] - others[:, place]),
+            difference,
         )
-        for place, ((ranker, role, other), interval) in enumerate(
-            zip(known, confidence_intervals(differences), strict=True)
+        for place, ((ranker, role, other), difference) in enumerate(
+            zip(known, differences_of(taught, others), strict=True)
         )
     ]
 

@@ -1,5 +1,6 @@
 """Passage vectors in a file, block by block: in memory stands one block, and a killed encoding goes on where it was."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ def passage_vectors(
 ) -> Vectors:
     """A dense ranker's vectors (rows, width) of the passages in `rows`, in their order, mapped from `directory`.
 
-    What stands there is of the same call, killed: it is gone on with. `whose` they are is shown.
+    What stands there of the same rows is gone on with. `whose` they are is shown.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    file, done = directory / VECTORS, directory / DONE
-    first: int = read_json(done)["rows"] if done.is_file() else 0
+    file, done, of = directory / VECTORS, directory / DONE, sha256(rows.tobytes()).hexdigest()
+    before = read_json(done) if done.is_file() else {}
+    first: int = before["rows"] if before.get("of") == of else 0
     vectors: np.memmap[Any, np.dtype[np.float32]] | None = None
     if first:
         vectors = np.load(file, mmap_mode="r+", allow_pickle=False)
@@ -47,5 +49,5 @@ def passage_vectors(
                 vectors = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
             vectors[start : start + len(block)] = encoded
             vectors.flush()
-            write_json(done, {"rows": start + len(block)})
+            write_json(done, {"rows": start + len(block), "of": of})
     return np.empty((0, 0), np.float32) if vectors is None else vectors

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section
-from distilrank.sections.measures import Measure
+from distilrank.sections.measures import Measure, tells_apart
 
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
@@ -146,7 +146,8 @@ class Validation(Section):
     """What chooses the step that is kept: a measure on dev queries, the mean of re-ranking and, if dense, searching."""
 
     measure: Measure = "nDCG@10"
-    """By its name in ir-measures; relevant is what has a grade of 1 or more."""
+    """By its name in ir-measures; relevant is what has a grade of 1 or more. Searching goes as deep as its
+    cut-off, or, where it has none, as `depth`."""
 
     queries: int = Field(ge=1, default=100)
     """Dev queries, drawn; all where there are fewer."""
@@ -156,6 +157,15 @@ class Validation(Section):
 
     passages: Annotated[int, Field(ge=1)] | None = 400
     """Passages drawn for dense rankers, which search these and the relevant ones. null: they re-rank only."""
+
+    @model_validator(mode="after")
+    def tells_rankers_apart(self) -> Self:
+        if not tells_apart(self.measure, self.depth):
+            raise ValueError(
+                f"measure is {self.measure}, which is the same for every order of the {self.depth} passages that are "
+                "re-ranked: name another"
+            )
+        return self
 
 
 class Scoring(Section):

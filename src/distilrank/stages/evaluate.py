@@ -6,6 +6,7 @@ Whatever its score store holds is not scored again. In memory stands one range o
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -13,7 +14,16 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.directories import Draft, whole_directory
 from distilrank.artifacts.manifest import digest, read_manifest
 from distilrank.artifacts.work import work_directory
-from distilrank.config.derived import evaluated, measured_names, measured_on, searched_by_index, tokens_of
+from distilrank.config.derived import (
+    evaluated,
+    measured_names,
+    measured_on,
+    searched_by_index,
+    searching,
+    starts,
+    tokens_of,
+)
+from distilrank.config.names import BACKBONE
 from distilrank.config.params import Params
 from distilrank.data.qrels import write_qrels
 from distilrank.data.query_ranges import QueryRange
@@ -33,19 +43,34 @@ def evaluate(params: Params, ranker: str, on: str) -> None:
     if (on, ranker) not in (known := evaluated(params)):
         names = ", ".join(name for place, name in known if place == on) or f"on {layout.OWN}"
         raise InputError("evaluate", got=f"{ranker} on {on}", expected=f"one of {names}", remedy="name one of these")
-    test, used = TestCollection.read(params, on), params.evaluation.model_dump()
-    ranges = test.ranges(params.scoring.pairs_at_once)
-    inputs = _inputs(params, ranker, on)
+    test, inputs = TestCollection.read(params, on), _inputs(params, ranker, on)
+    ranges, used = test.ranges(params.scoring.pairs_at_once), _used(params, ranker, test)
     with (
         work_directory(f"evaluate-{on}-{ranker}", "evaluate", used, inputs) as work,
         whole_directory(layout.runs_of(ranker, on), f"distilrank evaluate {ranker} {on}", used, inputs) as draft,
         closing(Rankings(params, ranker, test, ranges, work).runs()) as runs,
     ):
         tables = [table for kind, run_of in runs for table in _written(draft, ranker, kind, run_of, test, ranges)]
-        pl.concat(tables).write_parquet(draft.path / layout.MEASURES.name)
+        # In an order that no range decides.
+        measures = pl.concat(tables).sort("task", "query_id", maintain_order=True)
+        measures.write_parquet(draft.path / layout.MEASURES.name)
         draft.counts["queries"] = len(test.query_ids)
         if ranker == measured_on(params, on).candidates.first_stage():
             write_qrels(test.collection, draft.path)
+
+
+def _used(params: Params, ranker: str, test: TestCollection) -> dict[str, Any]:
+    """What decides on the runs beside the inputs: a killed evaluation is gone on with by the same alone."""
+    start = next((one for one in starts(params) if one.name == ranker), None)
+    untrained = params.student(start.student).model_dump() | {"from": start.source.told()} if start else None
+    return {
+        "evaluation": params.evaluation.model_dump(),
+        "depth": test.depth,
+        "deepest": test.deepest,
+        "searches": ranker in searching(params, test.called),
+        "untrained": untrained,
+        "backbone": params.backbone.model_dump() if start or ranker == BACKBONE else None,
+    }
 
 
 def _inputs(params: Params, ranker: str, on: str) -> list[Path]:
@@ -53,7 +78,9 @@ def _inputs(params: Params, ranker: str, on: str) -> list[Path]:
     own = [places.collection, places.candidates]
     if ranker == measured_on(params, on).candidates.first_stage():
         return own
-    model = [layout.MODELS / ranker] if ranker in measured_names(params) else []
+    begun_from = next((one.source.model for one in starts(params) if one.name == ranker), None)
+    models = [begun_from] if begun_from else [ranker] if ranker in measured_names(params) else []
+    model = [layout.MODELS / name for name in models]
     index = [_index_of(layout.MODELS / ranker)] if ranker in searched_by_index(params, on) else []
     return [*own, tokens_of(params, ranker, on), *model, *index]
 

@@ -35,7 +35,9 @@ def latency(params: Params) -> None:
     if not params.candidates.runs:
         _time_bm25(params, queries, times)
     # A student's start takes the student's time; of the backbone, no student need have all layers.
-    backbone = {BACKBONE: untrained(params)[BACKBONE]} if BACKBONE in ranker_names(params) else {}
+    backbone = (
+        {BACKBONE: partial(untrained(params)[BACKBONE], layout.TOKENS)} if BACKBONE in ranker_names(params) else {}
+    )
     models = {name: partial(load_ranker, layout.MODELS / name) for name in model_names(params)}
     for name, load in (backbone | models).items():
         index = DenseIndex.read(layout.INDEXES / name) if name in index_names(params) else None

@@ -8,13 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from distilrank.artifacts import layout
-from distilrank.config.derived import (
-    index_names,
-    measured_on,
-    searched_by_index,
-    searched_without_index,
-    tokens_of,
-)
+from distilrank.config.derived import measured_on, searched_by_index, searching, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.query_ranges import QueryRange
 from distilrank.data.tokenizer import copy_tokenizer
@@ -67,7 +61,7 @@ class Rankings:
         directory, draft = self.work / "model", self.work / "model.draft"
         if not directory.is_dir():
             shutil.rmtree(draft, ignore_errors=True)
-            begun[self.ranker]().save_pretrained(draft)
+            begun[self.ranker](self._tokens()).save_pretrained(draft)
             copy_tokenizer(self._tokens(), draft)
             draft.rename(directory)
         return directory
@@ -80,9 +74,9 @@ class Rankings:
         params, name, test = self.params, self.ranker, self.test
         has_index = name in searched_by_index(params, test.called)
         model = Model.load(directory, layout.INDEXES / name if has_index else None)
-        searches = name in (*index_names(params), *searched_without_index(params))
+        searches = name in searching(params, test.called)
         if model.index is None:
-            passages = tokens.passage_ids if searches else test.re_ranked(self.ranges)
+            passages = tokens.passage_ids if searches else test.re_ranked()
             rows, precision = tokens.passage_rows(passages), params.evaluation.precision
             vectors = passage_vectors(model.ranker, tokens.texts, rows, self.work / "vectors", name, precision)
             model.index = DenseIndex.build(vectors, passages)

@@ -13,7 +13,7 @@ from distilrank.config.derived import measured_on, measures_of
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.query_ranges import QueryRange
-from distilrank.data.runs import top
+from distilrank.data.runs import RUN_SCHEMA
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import measure
 from distilrank.evaluation.tasks import task_of
@@ -68,18 +68,19 @@ class TestCollection:
 
     def found(self, queries: QueryRange) -> pl.DataFrame:
         """The run of whatever found the candidates: as many as a search finds."""
-        every = queries.of(pl.scan_parquet(self.candidates)).filter(pl.col("rank") <= self.deepest)
-        some = every.join(self.query_ids.to_frame().lazy(), on="query_id", how="semi")
-        return some.select("query_id", "passage_id", "score").collect()
+        return queries.of(self._first(self.deepest)).select(list(RUN_SCHEMA)).collect()
 
     def best(self, queries: QueryRange) -> pl.DataFrame:
         """The candidates (query_id, passage_id, score) that are re-ranked."""
-        return top(self.found(queries), self.depth).drop("rank")
+        return queries.of(self._first(self.depth)).select(list(RUN_SCHEMA)).collect()
 
-    def re_ranked(self, ranges: list[QueryRange]) -> pl.Series:
+    def re_ranked(self) -> pl.Series:
         """The ids of all passages that are re-ranked, ascending."""
-        some = pl.concat(self.best(queries)["passage_id"].unique() for queries in ranges)
-        return some.unique().sort()
+        return self._first(self.depth).select("passage_id").unique().collect(engine="streaming").to_series().sort()
+
+    def _first(self, depth: int) -> pl.LazyFrame:
+        every = pl.scan_parquet(self.candidates).filter(pl.col("rank") <= depth)
+        return every.join(self.query_ids.to_frame().lazy(), on="query_id", how="semi", maintain_order="left")
 
     def measured(self, kind: str, run: pl.DataFrame, queries: QueryRange) -> Iterator[pl.DataFrame]:
         """By test set, what a run of a range is worth: (task, query_id, measure, value)."""

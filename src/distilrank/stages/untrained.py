@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 # That of transformers imports peft, where it is installed.
 from accelerate.utils import set_seed  # type: ignore[import-untyped]  # untyped in accelerate
 
-from distilrank.artifacts import layout
-from distilrank.config.derived import starts, tokens_of
+from distilrank.config.derived import starts
 from distilrank.config.names import BACKBONE
 from distilrank.config.params import Params
 from distilrank.config.starts import Start
@@ -17,22 +17,24 @@ from distilrank.stages.begun import begun, origin_of
 from distilrank.stages.whole_backbone import whole_backbone
 
 
-def untrained(params: Params) -> Mapping[str, Callable[[], Ranker]]:
-    """By their names in the results, what makes each ranker that was not trained, ready to score."""
+def untrained(params: Params) -> Mapping[str, Callable[[Path], Ranker]]:
+    """By their names in the results, what makes each ranker that was not trained, ready to score.
+
+    It is given a token store, whose tokenizer the ranker has.
+    """
     return {BACKBONE: partial(_backbone, params)} | {
         start.name: partial(_start, params, start) for start in starts(params)
     }
 
 
-def _start(params: Params, start: Start) -> Ranker:
+def _start(params: Params, start: Start, tokens: Path) -> Ranker:
     student = params.student(start.student)
     # As the training begins, so that a head is the one that it begins with.
     set_seed(student.training.seed)
-    tokens = tokens_of(params, start.name)
     ranker = begun(params, student, origin_of(params, start.source, tokens), tokens)
     ranker.train(False)
     return ranker.on(chosen_device())
 
 
-def _backbone(params: Params) -> Ranker:
-    return whole_backbone(params, params.backbone, layout.TOKENS)
+def _backbone(params: Params, tokens: Path) -> Ranker:
+    return whole_backbone(params, params.backbone, tokens)

@@ -1,16 +1,26 @@
 """TK's entry in params.yaml."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from distilrank.data.downloads import is_remote
 from distilrank.rankers.params import RankerParams
 from distilrank.sections.base import FileElsewhere
 
 
 class Glove(FileElsewhere):
-    """A text file of word vectors: a word and its numbers per line."""
+    """A text file of word vectors: a word and its numbers per line.
+
+    Its path is no dependency of a training, so that one that is here needs its checksum.
+    """
+
+    @model_validator(mode="after")
+    def has_a_checksum_if_it_is_here(self) -> Self:
+        if self.checksum is None and not is_remote(self.location):
+            raise ValueError(f"checksum is null, and {self.location} is a path: give the file's, or DVC sees no change")
+        return self
 
 
 class TkParams(RankerParams):

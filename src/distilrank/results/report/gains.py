@@ -1,13 +1,10 @@
 """What teaching gained or cost each student: its difference from its control."""
 
+from distilrank.results.differences import Difference
 from distilrank.results.report.inputs import ReportInputs
-from distilrank.results.statistics import SIGNIFICANT
-from distilrank.results.statistics import Difference as Gain
-
-__all__ = ["SIGNIFICANT", "Gain", "Gains", "gains_in"]
 
 # By ranker and measure.
-Gains = dict[tuple[str, str], Gain]
+Gains = dict[tuple[str, str], Difference]
 
 
 def gains_in(inputs: ReportInputs, task: str) -> Gains:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
-from distilrank.results.report.gains import Gain, Gains
+from distilrank.results.differences import Difference
+from distilrank.results.report.gains import Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.matrix_table import MatrixTable
 from distilrank.results.report.rankers import ReportedRanker
@@ -28,8 +29,8 @@ class Headline:
     student: ReportedRanker
     student_value: float
     dev_value: float
-    gain: Gain | None
-    gain_in_search: Gain | None
+    gain: Difference | None
+    gain_in_search: Difference | None
     times_as_fast: float | None
     # Of all taught students, by the primary measure of their re-ranking: gain, loss, unclear, or without a control.
     verdicts: dict[str, list[str]]

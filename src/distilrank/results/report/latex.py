@@ -2,9 +2,9 @@
 
 import re
 
+from distilrank.results.differences import SIGNIFICANT
 from distilrank.results.report.figure_table import Cell, FigureTable, figure_tables
 from distilrank.results.report.formats import score
-from distilrank.results.report.gains import SIGNIFICANT
 from distilrank.results.report.inputs import ReportInputs
 
 _MARKS = {"gain": r"$^{\dagger}$", "loss": r"$^{\ddagger}$", "unclear": ""}

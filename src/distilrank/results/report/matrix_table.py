@@ -12,7 +12,8 @@ import polars as pl
 
 from distilrank.config.derived import first_stage_of, measured_on
 from distilrank.evaluation.tasks import evaluation_of, is_reranking, title_of
-from distilrank.results.report.gains import Gain, Gains
+from distilrank.results.differences import Difference
+from distilrank.results.report.gains import Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 from distilrank.sections.starting import BACKBONE, TEACHER
@@ -27,7 +28,7 @@ class Cell:
 
     value: float
     deviation: float | None
-    gain: Gain | None
+    gain: Difference | None
     is_best: bool
     borrowed_from: str | None
 

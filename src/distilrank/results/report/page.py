@@ -12,7 +12,7 @@ from markupsafe import Markup
 from distilrank.config.derived import first_stage_of
 from distilrank.data.collection import DEV, TRAIN
 from distilrank.evaluation.tasks import title_of
-from distilrank.results.expected import collections_named, graded, not_graded
+from distilrank.results.expected import graded, not_graded
 from distilrank.results.report.agreement import knowledge
 from distilrank.results.report.breakdown import breakdowns
 from distilrank.results.report.by_query import by_query
@@ -64,7 +64,7 @@ def write_report(inputs: ReportInputs) -> str:
     script = (TEMPLATES / "sorting.js.jinja").read_text("utf-8")
     gains = {task: gains_in(inputs, task) for task in inputs.metrics}
     table, by_teacher = results_table(inputs, gains), matrix_tables(inputs, gains)
-    collection, named = inputs.collection, collections_named(inputs.params)
+    collection, named = inputs.collection, inputs.params.collections_named()
     head, every = headline(inputs, gains, by_teacher[inputs.primary]), costs(inputs)
     return environment.get_template("template.html.jinja").render(
         inputs=inputs,

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from distilrank.results.report.gains import Gain, Gains
+from distilrank.results.differences import Difference
+from distilrank.results.report.gains import Gains
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
 
@@ -15,7 +16,7 @@ class Row:
 
     ranker: ReportedRanker
     values: dict[str, list[tuple[float, float | None]]]
-    gains: dict[str, Gain]
+    gains: dict[str, Difference]
     milliseconds: dict[str, float]
 
 

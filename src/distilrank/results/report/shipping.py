@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from distilrank.evaluation.significance import confidence_interval, paired_p_value, randomised_p_value
 from distilrank.evaluation.tasks import RERANK
+from distilrank.results.differences import Difference
 from distilrank.results.report.cost import Costs, Way
-from distilrank.results.report.gains import Gain
 from distilrank.results.report.headline import yardstick_of
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
@@ -29,7 +29,7 @@ class Shipping:
     way: Way
     fits: bool
     teacher: ReportedRanker
-    against: Gain | None
+    against: Difference | None
     is_corrected: bool
     elsewhere: Costs | None
     is_timed_unevenly: bool
@@ -97,16 +97,16 @@ def _elsewhere(others: list[Costs], budgets: Mapping[str, float], least: float) 
     return max(better, key=lambda one: one.effectiveness, default=None)
 
 
-def _tested(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Gain | None:
+def _tested(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Difference | None:
     """Their row of the tests, which are of taught students alone."""
     wanted = (inputs.primary, inputs.measure, ranker.name, teacher.name)
     rows = (one for one in inputs.tests if (one.task, one.measure, one.ranker, one.other) == wanted)
     return next((row.difference for row in rows), None)
 
 
-def _difference(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Gain:
+def _difference(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Difference:
     one, other = (inputs.values(each.name, inputs.measure)["value"].to_numpy() for each in (ranker, teacher))
-    return Gain(
+    return Difference(
         float((one - other).mean()), *confidence_interval(one, other), paired_p_value(one, other),
         randomised_p_value(one, other),
     )  # fmt: skip

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
+from distilrank.results.differences import SIGNIFICANT
 from distilrank.results.markdown import markdown_table
 from distilrank.results.report.figure_table import Cell, FigureTable, figure_tables
 from distilrank.results.report.formats import bare_p_value, score, signed
-from distilrank.results.report.gains import SIGNIFICANT, gains_in
+from distilrank.results.report.gains import gains_in
 from distilrank.results.report.inputs import ReportInputs
 
 _LEAD = re.compile(r'<p class="(?:lead|second)">(.*?)</p>', re.DOTALL)

@@ -1,0 +1,28 @@
+"""The measures of this project, as long as they are of what is here."""
+
+from pathlib import Path
+
+import polars as pl
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import digest, read_manifest, unchanged
+from distilrank.errors import MissingInput
+
+
+def measures_here() -> pl.DataFrame:
+    """Every ranker's, query by query. Raises MissingInput, also where something else than what is here was measured."""
+    _refuse_others(unchanged(layout.MEASURES.parent))
+    return pl.read_parquet(layout.MEASURES)
+
+
+def _refuse_others(measures: Path) -> None:
+    """What was measured must be what is here: the runs, and the models and texts that they were made of."""
+    for place, then in read_manifest(measures).inputs.items():
+        for source, digest_then in {place: then, **read_manifest(Path(place)).inputs}.items():
+            if digest(Path(source)) != digest_then:
+                raise MissingInput(
+                    place,
+                    got=f"the figures of another {source}",
+                    expected="those of what is here",
+                    remedy="measure it with `dvc repro`",
+                )
