@@ -162,6 +162,7 @@ def test_nothing_is_pickled(by_flow: Path) -> None:
     kept_by_digest = [file for file in made if ".dvc" in file.parts]
     assert {file.suffix for file in set(made) - set(kept_by_digest)} <= {
         ".faiss", ".json", ".npy", ".parquet", ".safetensors", ".trec", ".tsv", ".py", ".txt", ".yaml", ".html", "",
+        ".md", ".svg", ".png", ".qrels",
     }  # fmt: skip
     assert len(made) > 100
     for file in made:
