@@ -20,7 +20,6 @@ from distilrank.workers.work import Each, Work, Workplace
 
 if TYPE_CHECKING:
     from distilrank.data.tokens import TokenStore
-from distilrank.data.triples import pairs_by_range
 
 GROUP = "scoring"
 _QUERIES, _NEGATIVES, _PAIRS_PER_PART = 40, 15, 32
@@ -47,6 +46,7 @@ def _score(
         if find_spec(module) is None:
             raise NotChecked(f"{module} is not installed")
     from distilrank.data.query_ranges import query_ranges
+    from distilrank.data.triples import pairs_by_range
     from distilrank.scoring.missing import score_missing
     from distilrank.scoring.pairs import score_pairs
     from distilrank.scoring.parts import begin_scoring
