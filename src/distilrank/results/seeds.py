@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from statistics import fmean, stdev
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from distilrank.config.names import without_seed
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> measure -> mean
 Figures = dict[str, dict[str, dict[str, float]]]
@@ -29,8 +31,10 @@ def over_seeds(metrics: Metrics) -> tuple[Figures, Figures]:
     return means, deviations
 
 
-def measures_over_seeds(measures: pl.DataFrame) -> pl.DataFrame:
+def measures_over_seeds(measures: "pl.DataFrame") -> "pl.DataFrame":
     """The mean over the seeds of each ranker's values, query by query: (ranker, task, query_id, measure, value)."""
+    import polars as pl  # whose handler of SIGINT would take Ctrl-C from the flow, which imports this module
+
     of_ranker = measures.with_columns(pl.col("ranker").map_elements(without_seed, pl.String))
     keys = ["ranker", "task", "query_id", "measure"]
     return of_ranker.group_by(keys, maintain_order=True).agg(pl.col("value").mean())
