@@ -22,6 +22,7 @@ from distilrank.rankers.table import ARCHITECTURES
 from distilrank.scoring.scores import scan_scores
 from distilrank.stages.distil import distil
 from distilrank.stages.ensemble import ensemble
+from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
 from distilrank.stages.latency import latency
 from distilrank.stages.quality import quality
@@ -190,7 +191,7 @@ def test_the_vectors_of_another_model_are_not_evaluated(params: Params) -> None:
     with pytest.raises(
         MissingInput, match="indexes/dot: got the vectors of another model, expected those of models/dot"
     ):
-        measured(params)
+        evaluate(params, "dot", layout.OWN)
 
 
 def test_a_student_starts_from_its_teachers_layers(params: Params) -> None:
