@@ -13,7 +13,18 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow(40)
 
 # Wheels that are small. What needs torch, MLflow or Prefect is checked by its types alone.
-INSTALLED = ("numpy", "polars", "pyarrow", "pydantic", "rich", "typer", "ruamel-yaml", "requests", "tokenizers")
+INSTALLED = (
+    "numpy",
+    "polars",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "typer",
+    "ruamel-yaml",
+    "requests",
+    "tokenizers",
+    "ir-measures",
+)
 # What is not installed there has no types: what is made of it may be anything.
 LENIENT = [
     "--ignore-missing-imports",
