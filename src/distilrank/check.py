@@ -17,13 +17,12 @@ from distilrank.config.params import Params
 from distilrank.config.starts import Source, source_of
 from distilrank.data.backbone import locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
-from distilrank.data.downloads import is_remote
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.tokenizer import TOKENIZER_FILES, TextTokenizer, refuse_other_vocabulary
 from distilrank.errors import CollectionError, InputError, NotThere, ParamsError
 from distilrank.rankers.table import trained_params
 from distilrank.redaction import without_secrets
-from distilrank.sections.base import FileElsewhere, Section
+from distilrank.sections.base import FileElsewhere, Section, is_remote
 from distilrank.sections.checkpoints import REGISTERED, GivenModel
 from distilrank.sections.data import Backbone
 

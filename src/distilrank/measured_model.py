@@ -33,7 +33,7 @@ from distilrank.retrieval.vector_file import passage_vectors
 from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import Candidates, GivenTokens, Tokens
 from distilrank.sections.measures import DEFAULT_MEASURES, tells_apart
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 from distilrank.stages.candidates import ranked_candidates
 from distilrank.stages.located import located
 from distilrank.stages.tokenized import write_token_store

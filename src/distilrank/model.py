@@ -25,7 +25,7 @@ from distilrank.rankers.loading import load_ranker
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors, one_vector
 from distilrank.scoring.pairs import rerank
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 if TYPE_CHECKING:
     from distilrank.retrieval.dense import DenseIndex

@@ -16,7 +16,7 @@ from distilrank.gpu_check.findings import Finding, Outcome
 from distilrank.gpu_check.shapes import MINILM, TINY, random_ranker, random_texts
 from distilrank.gpu_check.tables import markdown
 from distilrank.gpu_check.trainings import fallen, same_curve
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 TEXTS = random_texts(TINY, 12, 12, shortest=0.2)
 RANKERS = TINY.rankers()

@@ -16,14 +16,10 @@ from distilrank.data.remote import Interrupted, opened
 from distilrank.errors import DownloadError, NotThere, Unreachable
 from distilrank.progress import progress
 from distilrank.redaction import redacted
+from distilrank.sections.base import is_remote
 
 # Pauses, in seconds, before one location is tried again; a try that brought bytes starts them anew.
 PAUSES = (1.0, 2.0, 5.0, 10.0)
-
-
-def is_remote(location: str) -> bool:
-    """Whether a location is a URL, not a path."""
-    return "://" in location
 
 
 def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] = ()) -> Path:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from distilrank.data.archives import BROKEN, is_archive, opened
-from distilrank.data.downloads import fetched, is_remote
+from distilrank.data.downloads import fetched
 from distilrank.data.text import Text
 from distilrank.errors import CollectionError, DownloadError, NotThere
+from distilrank.sections.base import is_remote
 
 
 @dataclass(frozen=True)

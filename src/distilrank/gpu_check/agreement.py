@@ -15,7 +15,7 @@ from distilrank.rankers.inputs import stored_batch
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.precision import autocast, float32_products
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 GROUP = "agreement"
 

@@ -10,7 +10,7 @@ import torch
 
 from distilrank.gpu_check.findings import Finding, Outcome, Verdict
 from distilrank.gpu_check.shapes import BERT_BASE, MINILM, SMALL, TINY, Shape
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 
 class NotChecked(Exception):

@@ -24,7 +24,7 @@ from distilrank.rankers.inputs import stored_batch
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.pair_scores import StoredPairs, pair_scores
 from distilrank.rankers.token_budget import fastest_budget
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 GROUP, USUAL = "choices", "as usual"
 Values = npt.NDArray[np.float32]

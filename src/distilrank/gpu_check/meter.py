@@ -9,7 +9,7 @@ import torch
 from distilrank.gpu_check.bench import Bench
 from distilrank.gpu_check.shapes import Shape
 from distilrank.rankers.precision import float32_products
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 
 def repeated_rate(bench: Bench, work: Callable[[], int]) -> float:

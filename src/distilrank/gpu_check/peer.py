@@ -21,7 +21,7 @@ from distilrank.gpu_check.speed import (
 )
 from distilrank.gpu_check.timed_training import peer_trainer
 from distilrank.rankers.precision import float32_products
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 GROUP = "peer"
 # Its default, and what fills a card.

@@ -20,7 +20,8 @@ from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.pair_scores import StoredPairs, pair_scores
 from distilrank.rankers.precision import autocast, float32_products
 from distilrank.retrieval.vectors import encode_vectors
-from distilrank.sections.training import Precision, Training
+from distilrank.sections.precision import Precision
+from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
 from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 

@@ -15,7 +15,8 @@ from distilrank.gpu_check.bench import Bench, Differs
 from distilrank.gpu_check.shapes import Shape, random_ranker, random_texts
 from distilrank.losses import MarginMSE
 from distilrank.rankers.params import RankerParams
-from distilrank.sections.training import Precision, Training
+from distilrank.sections.precision import Precision
+from distilrank.sections.training import Training
 from distilrank.training.batches import TripleDataset
 from distilrank.training.train import train
 from distilrank.training.trainer import Observer, TrainingTask

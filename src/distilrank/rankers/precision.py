@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 
 @contextmanager

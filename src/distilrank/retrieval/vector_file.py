@@ -11,7 +11,7 @@ from distilrank.data.ragged import Rows, StoredTexts
 from distilrank.progress import progress
 from distilrank.rankers.base import Ranker
 from distilrank.retrieval.vectors import Vectors, encode_vectors
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 VECTORS, DONE = "vectors.npy", "done.json"
 # Passages of a block.

@@ -13,7 +13,7 @@ from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
 from distilrank.rankers.inference import copies_pinned, each_batch
 from distilrank.rankers.inputs import stored_batch
 from distilrank.rankers.precision import autocast, float32_products
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 Vectors = npt.NDArray[np.float32]
 Encode = Callable[[TokenBatch], Encoded]

@@ -5,7 +5,7 @@ import polars as pl
 from distilrank.data.tokens import TokenStore
 from distilrank.rankers.token_budget import fastest_budget
 from distilrank.scoring.parts import PairsToScore, ScoredPairs
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 from distilrank.workers.work import Each
 
 # Below, a measurement takes longer than it saves.

@@ -16,7 +16,7 @@ from distilrank.scoring.plan import Plan
 from distilrank.scoring.scores import KEY
 from distilrank.scoring.speed import Speed
 from distilrank.scoring.store import ScoreStore
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 from distilrank.workers.work import Each
 
 # How far a score may move between batches, kernels and machines, as a share of 1 + its size.

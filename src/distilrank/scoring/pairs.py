@@ -7,7 +7,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.progress import Advance
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.pair_scores import PairScores, StoredPairs, pair_scores
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 
 def score_pairs(

@@ -11,7 +11,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.rankers.loading import load_ranker
 from distilrank.scoring.pairs import score_pairs
 from distilrank.scoring.scores import Scores
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
+def is_remote(location: str) -> bool:
+    """Whether a location is a URL, not a path."""
+    return "://" in location
+
+
 class FileElsewhere(Section):
     """A file, by its path or URL."""
 

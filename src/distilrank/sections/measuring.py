@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section, SplitName
 from distilrank.sections.measures import DEFAULT_MEASURES, PRIMARY, Measure, PrimaryOrMeasure, tells_apart
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 
 Relevance = Annotated[int, Field(ge=1)]
 Relevances = Relevance | dict[SplitName, Relevance]

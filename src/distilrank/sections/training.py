@@ -6,10 +6,9 @@ from pydantic import Field, model_validator
 
 from distilrank.sections.base import Section
 from distilrank.sections.measures import Measure, tells_apart
+from distilrank.sections.precision import Precision
 
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
-# Of matrix products: tf32 is float32 in memory, multiplied with ten bits of mantissa, on cards that can.
-Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Schedule = Literal["linear", "cosine", "constant", "plateau"]
 
 

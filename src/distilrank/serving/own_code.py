@@ -18,6 +18,8 @@ CODE_TAG = "distilrank.code"
 PACKAGE_TAG = "distilrank.package"
 # What that code imports, and what reads its weights, by the names under which it is installed; Faiss with an index.
 REQUIRED = ["mlflow", "numpy", "polars", "pydantic", "rich", "safetensors", "tokenizers", "torch", "transformers"]
+# What opens files from anywhere, as a training that begins on word vectors does, and nothing that serves.
+_OF_TRAINING = PACKAGE / "data" / "files.py"
 _IMPORT = re.compile(rf"^(\s*(?:from|import)\s+){PACKAGE.name}\b", re.MULTILINE)
 
 
@@ -59,7 +61,7 @@ def package_digest(folder: Path) -> str:
 @cache
 def serving_files() -> tuple[Path, ...]:
     """What the served model imports of the package, as it was when a process first asked."""
-    return tuple(sorted(reached_from([SERVED_RANKER], lambda file: imported_files(running(file)))))
+    return tuple(sorted(reached_from([SERVED_RANKER], lambda file: imported_files(running(file)), [_OF_TRAINING])))
 
 
 @cache

@@ -27,7 +27,7 @@ from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.origin import Origin
 from distilrank.retrieval.vectors import Vectors, encode_vectors
 from distilrank.sections.data import Backbone
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 from distilrank.stages.begun import begun
 from distilrank.stages.whole_backbone import whole_backbone
 from distilrank.training.batches import TripleDataset

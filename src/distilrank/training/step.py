@@ -16,7 +16,7 @@ from torch import Tensor
 
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
 from distilrank.rankers.precision import autocast
-from distilrank.sections.training import Precision
+from distilrank.sections.precision import Precision
 from distilrank.training.processes import ALONE, Processes, card_in_use
 
 

@@ -16,7 +16,8 @@ from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors
 from distilrank.scoring.pairs import rerank
 from distilrank.sections.measures import cutoff_of
-from distilrank.sections.training import Precision, Validation
+from distilrank.sections.precision import Precision
+from distilrank.sections.training import Validation
 from distilrank.training.processes import ALONE, Processes
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from distilrank.rankers.params import RankerParams
-from distilrank.sections.base import FileElsewhere
+from distilrank.sections.base import FileElsewhere, is_remote
 
 
 class Glove(FileElsewhere):
@@ -17,7 +17,6 @@ class Glove(FileElsewhere):
 
     @model_validator(mode="after")
     def has_a_checksum_if_it_is_here(self) -> Self:
-        from distilrank.data.downloads import is_remote  # for params.yaml alone
 
         if self.checksum is None and not is_remote(self.location):
             raise ValueError(f"checksum is null, and {self.location} is a path: give the file's, or DVC sees no change")
