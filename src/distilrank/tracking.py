@@ -311,7 +311,7 @@ def _record_report(collections: Mapping[str, str]) -> None:
             client.log_artifact(run.info.run_id, str(file))
         client.log_artifacts(run.info.run_id, str(layout.FIGURES), layout.FIGURES.name)
         _log_data_sets(client, run, _measured_on(collections), "evaluation")
-    except Exception:
+    except Exception:  # whatever it was: a run that is not ended looks as if it went on
         client.set_terminated(run.info.run_id, "FAILED")
         raise
     client.set_terminated(run.info.run_id)

@@ -27,7 +27,9 @@ def dot(project: Path, backbone: Path, tiny_params: Params) -> Iterator[Ranker]:
     yield begin_ranker(params, pretrained(backbone), tiny_params.tokens, TextTokenizer(layout.TOKENS)).eval()
 
 
-def test_it_goes_on_with_the_blocks_that_are_not_there(dot: Ranker, tmp_path: Path) -> None:
+def test_it_goes_on_with_the_blocks_that_are_not_there(
+    dot: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     texts = TokenStore.open(layout.TOKENS).texts
     rows, encode = np.arange(0, 100, 2), dot.encode_passages
     expected = encode_vectors(encode, texts.passages, rows, texts.pad, dot.device)
@@ -40,7 +42,7 @@ def test_it_goes_on_with_the_blocks_that_are_not_there(dot: Ranker, tmp_path: Pa
         encoded += len(batch.ids)
         return encode(batch)
 
-    dot.encode_passages = counted  # type: ignore[method-assign]  # a ranker that ends in the midst
+    monkeypatch.setattr(dot, "encode_passages", counted)
     with pytest.raises(Stopped):
         passage_vectors(dot, texts, rows, tmp_path, "dot", at_once=10)
     assert 20 <= encoded < 50
