@@ -113,7 +113,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return kept | {"PATH": path, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
 
 
-@pytest.fixture(scope="session")
+# Of each module: a folder's conftest may give its tests another environment.
+@pytest.fixture(scope="module")
 def command(environment: dict[str, str]) -> Command:
     """Runs a command in a directory and gives back what it printed."""
 
@@ -133,7 +134,7 @@ def _mlflow_forgets() -> Iterator[None]:
         sys.modules["mlflow"].set_tracking_uri(None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def run_here(environment: dict[str, str]) -> Command:
     """The same for `distilrank`, in this process: one of its own spends five seconds on its start."""
 

@@ -28,6 +28,10 @@ def work_directory(name: str, stage: str, params: Mapping[str, Any], inputs: Ite
     }
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     directory = WORK / name / fingerprint
+    done = directory.with_suffix(".done")
+    shutil.rmtree(done, ignore_errors=True)  # left by a kill in the midst of its removal
     directory.mkdir(parents=True, exist_ok=True)
     yield directory
-    shutil.rmtree(directory)
+    # At once by its name, else a kill here would leave half of it to go on with.
+    directory.rename(done)
+    shutil.rmtree(done)

@@ -18,7 +18,7 @@ from distilrank.losses import MarginMSE
 from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.pair_scores import StoredPairs, pair_scores
-from distilrank.rankers.precision import autocast, float32_products
+from distilrank.rankers.precision import float32_products
 from distilrank.retrieval.vectors import encode_vectors
 from distilrank.sections.precision import Precision
 from distilrank.sections.training import Training
@@ -97,15 +97,11 @@ def _encoding(bench: Bench, shape: Shape, model: Path, precision: Precision) -> 
     ranker, texts, memory = load_ranker(model), full_texts(bench, shape), Memory(bench)
     rows = np.arange(len(texts.passages))
 
-    def encode_passages(batch: Any) -> Any:
-        with autocast(precision, bench.device):
-            return ranker.encode_passages(batch)
-
     def encode() -> int:
-        return len(encode_vectors(encode_passages, texts.passages, rows, texts.pad, bench.device))
+        stored = texts.passages, rows, texts.pad, bench.device
+        return len(encode_vectors(ranker.encode_passages, *stored, precision=precision))
 
-    with float32_products(precision, bench.device):
-        per_second = repeated_rate(bench, encode)
+    per_second = repeated_rate(bench, encode)
     rate = Rate("encoding", shape.name, precision, OURS, per_second, "passages", memory.gib())
     return rate, operations(shape, shape.lengths.passage_length + SPECIAL_TOKENS - 1)
 

@@ -63,6 +63,7 @@ class Plan:
         """Reads the plan that a killed scoring left, if the store changed by its scores alone, else makes one."""
         if (directory / PLAN).is_file() and (left := cls._read(directory))._holds_for(store):
             return left
+        (directory / PLAN).unlink(missing_ok=True)  # first, so that a kill leaves no plan without its parts
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         pairs = held = parts = 0
