@@ -20,6 +20,10 @@ def chosen_device() -> torch.device:
             expected="cpu, or cuda where torch reaches a card",
             remedy="set it to cpu, or unset it",
         )
+    if name == "cpu":
+        return torch.device(name)
+    # For each shape of a batch, and in each thread, cuDNN first builds a plan, for up to a second: texts have many.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     # One worker process of several on this machine takes a card of its own.
     worker = int(os.environ.get("DISTILRANK_WORKER") or 0)
-    return torch.device(name, worker % torch.cuda.device_count()) if name == "cuda" else torch.device(name)
+    return torch.device(name, worker % torch.cuda.device_count())
