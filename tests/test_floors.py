@@ -19,7 +19,7 @@ FLOORS = [
     {"results"},
     {"model"},
     {"config"},
-    {"training", "conversion", "labels"},
+    {"training", "conversion", "labels", "generation"},
     {"scoring"},
     {"retrieval"},
     {"evaluation"},

@@ -17,6 +17,7 @@ from distilrank.config.params import Params
 from distilrank.config.starts import Source, source_of
 from distilrank.data.backbone import locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
+from distilrank.data.pseudo_queries import PSEUDO
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.tokenizer import TOKENIZER_FILES, TextTokenizer, refuse_other_vocabulary
 from distilrank.errors import CollectionError, InputError, NotThere, ParamsError
@@ -29,7 +30,7 @@ from distilrank.sections.data import Backbone
 _TEST = "test"
 # What the queries of a split are for, and how to come by some.
 _NEEDED = {
-    TRAIN: ("to learn from", "name training queries in collection.splits"),
+    TRAIN: ("to learn from", "name training queries in collection.splits, or have some made: pseudo_queries"),
     DEV: ("to validate on while training", "set collection.dev_share to take some of the training queries"),
     _TEST: ("to measure by", "name a test set in collection.splits, or, of aws-api-docs, raise test_share"),
 }
@@ -125,6 +126,9 @@ def _known_splits(params: Params, evaluation: str) -> set[str] | None:
     if _is_made(output, _dumped(section)):
         return set(Collection.read(output).queries["split"])
     splits = section.splits_to_come()
+    if splits is not None and evaluation == layout.OWN and params.pseudo_queries:
+        has_tests = splits - {TRAIN, DEV, UNLABELLED}
+        return splits | {TRAIN, DEV} | (set() if has_tests else {PSEUDO})
     if splits and section.dev_share and TRAIN in splits:
         return splits | {DEV}
     return splits

@@ -27,6 +27,7 @@ from distilrank.sections.labels import Labels
 from distilrank.sections.measures import PRIMARY
 from distilrank.sections.measuring import Evaluation, Latency, NoWorse, Promotion, Report
 from distilrank.sections.mining import MinedTriples
+from distilrank.sections.pseudo import MAKERS, PseudoQueries
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Scoring, Validation
 
@@ -34,9 +35,11 @@ from distilrank.sections.training import Scoring, Validation
 if TYPE_CHECKING:
     AnyImport = Import
     AnyIndex = IndexKind
+    AnyPseudoQueries = PseudoQueries
 else:
     AnyImport = one_of("form", IMPORTS, default="scores")
     AnyIndex = one_of("kind", INDEX_KINDS)
+    AnyPseudoQueries = one_of("by", MAKERS)
 
 
 def _kind_of_triples(triples: Any) -> str:
@@ -66,6 +69,9 @@ class Entries(Section):
 
     collection: Collection
     """Which passages, queries and qrels."""
+
+    pseudo_queries: AnyPseudoQueries | None = None
+    """Queries that are made of passages, where people asked few or none. null: none."""
 
     backbone: Backbone
 

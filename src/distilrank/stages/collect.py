@@ -3,24 +3,37 @@
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
 from distilrank.artifacts.layout import OWN, places_of
+from distilrank.artifacts.work import work_directory
 from distilrank.config.derived import measured_on
 from distilrank.config.params import Params
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
-from distilrank.data.findings import DROPPED
+from distilrank.data.findings import DROPPED, Findings
 from distilrank.data.intake import take_in
 from distilrank.data.sources.only_tests import OnlyTestQueries
+from distilrank.data.sources.source import Source
+from distilrank.stages.pseudo import WithPseudoQueries
 
 
 def collect(params: Params, evaluation: str = OWN) -> None:
     """The one that models learn from, or the test queries of one that they are measured on besides."""
     on, is_other = measured_on(params, evaluation), evaluation != OWN
     section, target = on.collection, places_of(evaluation).collection
+    asked = None if is_other else params.pseudo_queries
     used, made_by = section.model_dump(), "distilrank collect"
     if is_other:
         used, made_by = used | {"count_absent": on.count_absent}, f"{made_by} {evaluation}"
-    with whole_directory(target, made_by, used, []) as draft:
-        source = OnlyTestQueries(section.opened()) if is_other else section.opened()
+    if asked:
+        used |= {"pseudo_queries": asked.model_dump()}
+    with (
+        work_directory("collect", "collect", used, []) as work,
+        whole_directory(target, made_by, used, []) as draft,
+    ):
+        source: Source = OnlyTestQueries(section.opened()) if is_other else section.opened()
+        pseudo = Findings()
+        if asked:
+            source = WithPseudoQueries(source, asked, work, pseudo)
         findings = take_in(source, draft.path, *section.dev_from_train, section.exclude_identical_ids, on.count_absent)
+        findings.found += pseudo.found
         if section.on_error == "fail":
             findings.refuse_errors()
         write_json(draft.path / "findings.json", findings.summary())

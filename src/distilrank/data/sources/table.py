@@ -5,6 +5,7 @@ from distilrank.data.sources.beir import Beir
 from distilrank.data.sources.from_ir_datasets import IrDataset
 from distilrank.data.sources.msmarco_passage import MsMarcoPassage
 from distilrank.data.sources.parquet import ParquetTables
+from distilrank.data.sources.passages import Passages
 from distilrank.data.sources.section import IR_DATASETS, CollectionSection
 from distilrank.data.sources.separated import SeparatedFiles
 from distilrank.data.sources.trec import TrecFiles
@@ -19,6 +20,7 @@ SOURCES: Table[type[CollectionSection]] = Table(
         "msmarco-passage": MsMarcoPassage,
         "tsv": SeparatedFiles,
         "trec": TrecFiles,
+        "passages": Passages,
         IR_DATASETS: IrDataset,
     },
 )

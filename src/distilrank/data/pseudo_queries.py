@@ -1,0 +1,82 @@
+"""Queries made of passages without a model: their titles, sentences of theirs, or the words that tell them apart.
+
+Each maker takes passages (passage_id, title, text) and gives the queries of each, none where there is nothing to ask.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from itertools import islice
+
+import polars as pl
+
+from distilrank.sections.pseudo import Phrases, PseudoQueries, Sentences, Titles
+
+Make = Callable[[pl.DataFrame], list[list[str]]]
+PSEUDO = "pseudo"  # the test set of those that are held out
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n+")
+_WORD = re.compile(r"[^\W_]+")
+_SHORTEST_WORD = 3
+
+
+def maker(section: PseudoQueries, passages: Callable[[], Iterable[pl.DataFrame]]) -> Make:
+    """What makes queries without a model; `passages` gives all of the collection, to count their words."""
+    if isinstance(section, Titles):
+        return titles
+    if isinstance(section, Sentences):
+        return lambda some: sentences(some, section)
+    assert isinstance(section, Phrases)
+    return phrases(section, passages())
+
+
+def titles(passages: pl.DataFrame) -> list[list[str]]:
+    return [[title] if title else [] for title in (_line(one) for one in passages["title"])]
+
+
+def sentences(passages: pl.DataFrame, section: Sentences) -> list[list[str]]:
+    """`per_passage` of each, drawn: a passage's draw depends on its id and the seed alone."""
+    made = []
+    for passage_id, text in passages.select("passage_id", "text").iter_rows():
+        every = {_line(one) for one in _SENTENCE_ENDS.split(text or "")}
+        fitting = [one for one in every if section.minimum_words <= len(one.split()) <= section.maximum_words]
+        lots = {one: lot(f"{section.seed} {passage_id} {one}") for one in fitting}
+        made.append(sorted(fitting, key=lots.__getitem__)[: section.per_passage])
+    return made
+
+
+def phrases(section: Phrases, passages: Iterable[pl.DataFrame]) -> Make:
+    """By the words of all passages: each counts once per passage."""
+    counts: Counter[str] = Counter()
+    number = 0
+    for some in passages:
+        for words in _words(some):
+            counts.update(set(words))
+        number += len(some)
+
+    def telling(words: list[str]) -> Iterable[str]:
+        """Queries from the best words down; of words alike the first goes first."""
+        often = Counter(words)
+        weights = {word: often[word] * math.log((1 + number) / counts[word]) for word in often}
+        best = sorted(weights, key=lambda word: -weights[word])
+        first = {word: place for place, word in reversed([*enumerate(words)])}
+        for start in range(0, len(best) - section.words + 1, section.words):
+            yield " ".join(sorted(best[start : start + section.words], key=lambda word: first[word]))
+
+    return lambda some: [list(islice(telling(words), section.per_passage)) for words in _words(some)]
+
+
+def lot(text: str) -> float:
+    """A number from 0 to 1 that stays when other texts come or go."""
+    return int.from_bytes(sha256(text.encode()).digest()[:8]) / 2**64
+
+
+def _words(passages: pl.DataFrame) -> Iterable[list[str]]:
+    for title, text in passages.select(pl.col("title", "text").fill_null("")).iter_rows():
+        yield [word for word in _WORD.findall(f"{title} {text}".lower()) if len(word) >= _SHORTEST_WORD]
+
+
+def _line(text: str | None) -> str:
+    """Without line breaks and white space around it."""
+    return " ".join((text or "").split())
