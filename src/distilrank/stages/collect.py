@@ -1,5 +1,8 @@
 """collect: a collection as tables of passages, queries and qrels, checked; what was dropped is listed."""
 
+from contextlib import nullcontext
+from pathlib import Path
+
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
 from distilrank.artifacts.layout import OWN, places_of
@@ -11,6 +14,7 @@ from distilrank.data.findings import DROPPED, Findings
 from distilrank.data.intake import take_in
 from distilrank.data.sources.only_tests import OnlyTestQueries
 from distilrank.data.sources.source import Source
+from distilrank.sections.pseudo import Generated
 from distilrank.stages.pseudo import WithPseudoQueries
 
 
@@ -24,10 +28,9 @@ def collect(params: Params, evaluation: str = OWN) -> None:
         used, made_by = used | {"count_absent": on.count_absent}, f"{made_by} {evaluation}"
     if asked:
         used |= {"pseudo_queries": asked.model_dump()}
-    with (
-        work_directory("collect", "collect", used, []) as work,
-        whole_directory(target, made_by, used, []) as draft,
-    ):
+    # What a model writes outlives a kill; all else is read again in no time.
+    kept = work_directory("collect", "collect", used, []) if isinstance(asked, Generated) else nullcontext(Path())
+    with kept as work, whole_directory(target, made_by, used, []) as draft:
         source: Source = OnlyTestQueries(section.opened()) if is_other else section.opened()
         pseudo = Findings()
         if asked:
