@@ -10,7 +10,7 @@ export DO_NOT_TRACK = 1
 # Bytecode is what makes torch and transformers start quickly.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo check-results stack stack-down paper ablation test test-fast lint lock gpu-check gpu-bundle constraints clean
+.PHONY: help setup demo check-results stack stack-down paper ablation test test-fast lint lock gpu-check gpu-bundle constraints audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -68,6 +68,9 @@ gpu-bundle: setup  ## write the archive that brings this check to a machine with
 constraints:  ## compile constraints.txt from pyproject.toml, all upgraded
 	uv pip compile pyproject.toml --universal --extra cpu --extra dev --python-version 3.11 --upgrade --quiet \
 		--no-annotate --no-header | grep -vE '^(nvidia-|cuda-|triton)' > constraints.txt
+
+audit: setup  ## look for known vulnerabilities of what constraints.txt pins
+	uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 clean:  ## remove what the pipeline made; DVC's cache and .venv stay
 	rm -rf .work data models scores labels indexes evaluation report dvc.lock mlflow.db mlruns
