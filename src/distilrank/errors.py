@@ -1,9 +1,11 @@
 """Errors that a user can mend: one line each, and the command ends with exit code 2."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Self, TypeVar
 
 from distilrank.redaction import redacted
+
+Kind = TypeVar("Kind", bound="InputError")
 
 
 class InputError(Exception):
@@ -15,6 +17,11 @@ class InputError(Exception):
         line = f"{where}: got {got}, expected {expected}; {remedy}"
         super().__init__(redacted(" ".join(line.split())))
 
+    @classmethod
+    def of_lines(cls, lines: list[str]) -> Self:
+        """Several of its kind, a line each."""
+        return _as_it_was(cls, "\n".join(lines))
+
     def within(self, where: object) -> "InputError":
         """The same error, said of an entry that it came from."""
         return _as_it_was(type(self), f"{where}: {self}")
@@ -24,7 +31,7 @@ class InputError(Exception):
         return _as_it_was, (type(self), str(self))
 
 
-def _as_it_was(kind: type[InputError], line: str) -> InputError:
+def _as_it_was(kind: type[Kind], line: str) -> Kind:
     error = kind.__new__(kind)
     error.args = (redacted(line),)
     return error

@@ -19,7 +19,7 @@ REPORT = next(line for line in TINY.splitlines() if line.startswith("report:"))
 
 @pytest.fixture
 def refused(tmp_path: Path, run_here: Command) -> Callable[..., str]:
-    """Runs a command in a project with these params and gives back the one line of its refusal."""
+    """Runs a command in a project with these params and gives back its refusal: of params a line per fault, else one."""
 
     def run(params: str | None, *words: str) -> str:
         if params is not None:
@@ -27,11 +27,29 @@ def refused(tmp_path: Path, run_here: Command) -> Callable[..., str]:
         before = sorted(tmp_path.rglob("*"))
         done = run_here(tmp_path, "distilrank", *words)
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
-        assert len(done.stderr.splitlines()) == 1, done.stderr
+        first, *others = done.stderr.splitlines()
+        assert first.startswith("distilrank: "), done.stderr
+        assert all(line.startswith("params.yaml: ") for line in others), done.stderr
         assert sorted(tmp_path.rglob("*")) == before
         return done.stderr
 
     return run
+
+
+def test_all_that_is_wrong_is_told_at_once_by_the_keys_of_the_file_with_the_nearest_known_ones(
+    refused: Callable[..., str],
+) -> None:
+    wrong = TINY.replace("passage_length:", "pasage_length:").replace("minimum_words: 12", "minimum_words: twelve")
+    wrong = wrong.replace("loss: {name: weighted-ranknet}", "loss: {name: listwise-kl, temprature: 2}")
+    lines = refused(wrong, "collect").removeprefix("distilrank: ").splitlines()
+    assert [line.partition(", expected")[0] for line in lines] == [
+        "params.yaml: collection.minimum_words: got 'twelve'",
+        "params.yaml: tokens.pasage_length: got an unknown key",
+        "params.yaml: students.tk.loss.temprature: got an unknown key",
+    ]
+    assert [line.rpartition("; ")[2] for line in lines[1:]] == [
+        "did you mean passage_length?", "did you mean temperature?"
+    ]  # fmt: skip
 
 
 def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path, command: Command) -> None:
@@ -45,7 +63,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
 @pytest.mark.parametrize(
     ("change", "to", "expected"),
     [
-        ("minimum_words: 12", "minimum_word: 12", r"collection.aws-api-docs.minimum_word: got an unknown key"),
+        ("minimum_words: 12", "minimum_word: 12", r"collection.minimum_word: got an unknown key"),
         ("depth: 20", "depth: many", "params.yaml: candidates.depth: got 'many'.*valid integer"),
         ("depth: 20", "depth: 0", "params.yaml: candidates.depth: got 0.*greater than or equal to 1"),
         ("evaluation: {depth: 10", "evaluation: {depth: 9", "evaluation.depth: got 9.*greater than or equal to 10"),
@@ -169,17 +187,17 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "loss: {name: weighted-ranknet}",
             "loss: {name: listwise-kl}",
-            "students.tk.loss.listwise-kl.temperature: got nothing",
+            "students.tk.loss.temperature: got nothing",
         ),
         (
             "control_loss: {name: ranknet}",
             "control_loss: {name: infonce}",
-            "students.dot.control_loss.infonce.temperature: got nothing",
+            "students.dot.control_loss.temperature: got nothing",
         ),
         (
             "control_loss: {name: ranknet}",
             "control_loss: {name: infonce, temperature: 0}",
-            "students.dot.control_loss.infonce.temperature: got 0, expected .*greater than 0",
+            "students.dot.control_loss.temperature: got 0, expected .*greater than 0",
         ),
         (
             "control_loss: {name: ranknet}",
@@ -197,12 +215,12 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "pooling: mean}\n    start: backbone",
             "pooling: mean, scale: 0}\n    start: backbone",
-            "students.dot.ranker.dot.scale: got 0.*greater than 0",
+            "students.dot.ranker.scale: got 0.*greater than 0",
         ),
         (
             "loss: {name: weighted-ranknet}",
             "loss: {name: mse, temperature: 2.0}",
-            "students.tk.loss.mse.temperature: got an unknown key",
+            "students.tk.loss.temperature: got an unknown key",
         ),
         (
             "loss: {name: weighted-ranknet}",
@@ -515,7 +533,7 @@ def test_s3_without_credentials(
         ),
         ("{location: x}", "collection.source: got nothing, expected one of"),
         ("{source: beir, location: x, splits: {unlabelled: x}}", "unlabelled queries have no qrels"),
-        ("{source: beir, location: x, splits: {DL19: x}}", "collection.beir.splits.DL19"),
+        ("{source: beir, location: x, splits: {DL19: x}}", "collection.splits.DL19"),
         (
             "{source: msmarco-passage, location: x, splits: {dl19: trec-dl-2018}}",
             "expected 'train', 'dev', 'dev.small'",

@@ -1,6 +1,7 @@
-"""Reading params.yaml: what is wrong with it in one line."""
+"""Reading params.yaml: what is wrong with it, a line each, by the keys that stand in the file."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,11 @@ from pydantic import ValidationError
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.params import Params
 from distilrank.errors import ParamsError
+
+# Keys from the top of the file.
+Place = tuple[str, ...]
+# Faults of one file.
+_MOST_SHOWN = 20
 
 
 def read_params(path: Path = PARAMS_FILE) -> Params:
@@ -28,38 +34,73 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise _as_params_error(path, error) from error
+        raise _as_params_error(path, values, error) from error
 
 
-def _as_params_error(path: Path, error: ValidationError) -> ParamsError:
-    errors: list[Any] = error.errors(include_url=False)
-    # A misspelt key is unknown and, under its right name, missing: the first says more.
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    where = [str(part) for part in _keys_of(first["loc"])]
-    got, expected = _fault(first)
-    if first["type"] == "union_tag_invalid":
-        where.append(first["ctx"]["discriminator"].removesuffix("()"))
-    if len(got) > 80 and first["type"] != "value_error":
+def _as_params_error(path: Path, values: Any, error: ValidationError) -> ParamsError:
+    """All that is wrong, a line each."""
+    faults: list[Any] = error.errors(include_url=False)
+    places = [_place_in(values, fault) for fault in faults]
+    meant = {place: _meant(place) for place, fault in zip(places, faults, strict=True) if _is_unknown(fault)}
+    # A misspelt key is unknown and, under its right name, missing: one line says both.
+    said = {(*place[:-1], key) for place, key in meant.items()}
+    lines = [
+        _line(path, place, fault, meant.get(place))
+        for place, fault in zip(places, faults, strict=True)
+        if not (_is_absent(fault) and place in said)
+    ]
+    shown = lines[:_MOST_SHOWN] + ([f"and {len(lines) - _MOST_SHOWN} more"] if len(lines) > _MOST_SHOWN else [])
+    return ParamsError.of_lines(list(dict.fromkeys(shown)))
+
+
+def _line(path: Path, place: Place, fault: Mapping[str, Any], meant: str | None) -> str:
+    got, expected = _fault(fault)
+    if len(got) > 80 and fault["type"] != "value_error":
         got = got[:77] + "..."
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    known = f"mend the file: `distilrank params {where[0]}` tells its keys" if where else "mend the file"
-    return ParamsError(f"{path}: {'.'.join(where) or 'top level'}", got=got, expected=f"{expected}{more}", remedy=known)
+    remedy = f"mend the file: `distilrank params {place[0]}` tells its keys" if place else "mend the file"
+    if meant:
+        remedy = f"did you mean {meant}?"
+    return str(ParamsError(f"{path}: {'.'.join(place) or 'top level'}", got=got, expected=expected, remedy=remedy))
 
 
-def _keys_of(place: tuple[str | int, ...]) -> list[str | int]:
-    """Without the names of choices that the params do not have to name."""
-    match place:
-        case ("triples", name, "drawn" | "given" | "lists" | "mined", *keys) | ("imports", name, _, *keys):
-            return [place[0], name, *keys]
-        case ("evaluations", name, "collection", *keys):
-            return ["evaluations", name, *keys[1:]]
-        case ("teachers", name, "trained" | "given", *keys):
-            return [place[0], name, *keys]
-        case ("students", name, "start", "word" | "model", *keys):
-            return ["students", name, "start", *keys]
-        case (*keys, "[key]"):  # what is wrong is the key itself
-            return keys
-    return [*place]
+def _place_in(values: Any, fault: Mapping[str, Any]) -> Place:
+    """The keys as they stand in the file, without the names of choices that the params do not have to name."""
+    keys: list[str] = []
+    *above, last = [part for part in fault["loc"] if part != "[key]"] or [""]
+    here = values
+    for part in above:
+        inside = here.get(part) if isinstance(here, Mapping) else here[part] if _is_index(here, part) else None
+        if inside is not None or (isinstance(here, Mapping) and part in here):
+            keys.append(str(part))
+            here = inside
+    if last != "" and (_is_absent(fault) or _stands(here, last)):
+        keys.append(str(last))
+    if fault["type"] == "union_tag_invalid":
+        keys.append(fault["ctx"]["discriminator"].removesuffix("()"))
+    return tuple(keys)
+
+
+def _stands(here: Any, part: str | int) -> bool:
+    return part in here if isinstance(here, Mapping) else _is_index(here, part)
+
+
+def _is_index(here: Any, part: str | int) -> bool:
+    return isinstance(here, list) and isinstance(part, int)
+
+
+def _is_absent(fault: Mapping[str, Any]) -> bool:
+    return bool(fault["type"] == "missing")
+
+
+def _is_unknown(fault: Mapping[str, Any]) -> bool:
+    return bool(fault["type"] == "extra_forbidden")
+
+
+def _meant(place: Place) -> str | None:
+    """The known key that is most like an unknown one."""
+    from distilrank.config.reference import keys_at  # all sections, looked through where one is misspelt alone
+
+    return next(iter(get_close_matches(place[-1], keys_at(place[:-1]), 1)), None)
 
 
 def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
@@ -69,7 +110,7 @@ def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
         case "missing":
             return "nothing", "this key"
         case "extra_forbidden":
-            return "an unknown key", "a key that is known here"
+            return "an unknown key", "a known one"
         case "union_tag_invalid":
             tag, section = error["ctx"]["tag"], error["input"]
             got = "nothing" if isinstance(section, Mapping) else f"{section!r} without a key"

@@ -1,6 +1,6 @@
 """What each key of params.yaml takes and means, as the types of the sections tell it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import get_annotations
 from typing import Any, get_args, get_origin
@@ -61,6 +61,21 @@ def reference(section: str | None = None) -> list[Entry]:
     told: dict[type[Section], str] = {}
     fields = {name: field for name, field in Params.model_fields.items() if section in (None, name)}
     return [entry for name, field in fields.items() for entry in _entries(name, field, told)]
+
+
+def keys_at(place: Sequence[str]) -> list[str]:
+    """The keys that are known at a place in the file, such as students, dot, training; all where none is told of it."""
+    if not place:
+        return [*Params.model_fields]
+    entries = {entry.path: entry for entry in reference()}
+    at = next((entry for path, entry in entries.items() if _is_at(path, place)), None)
+    told = entries.values() if at is None else [entries[at.see] if at.see else at]
+    return [key.name for entry in told for part in entry.parts for key in part.keys]
+
+
+def _is_at(path: str, place: Sequence[str]) -> bool:
+    parts = path.split(".")
+    return len(parts) == len(place) and all(one in ("NAME", "N", key) for one, key in zip(parts, place, strict=True))
 
 
 def _entries(path: str, field: FieldInfo, told: dict[type[Section], str]) -> Iterator[Entry]:
