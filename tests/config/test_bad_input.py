@@ -19,7 +19,7 @@ REPORT = next(line for line in TINY.splitlines() if line.startswith("report:"))
 
 @pytest.fixture
 def refused(tmp_path: Path, run_here: Command) -> Callable[..., str]:
-    """Runs a command in a project with these params and gives back its refusal: of params a line per fault, else one."""
+    """Runs a command in a project with these params and gives back its refusal: a line, or of params one per fault."""
 
     def run(params: str | None, *words: str) -> str:
         if params is not None:
