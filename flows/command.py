@@ -20,6 +20,8 @@ Tell = Callable[[str], object]
 NOTHING: Mapping[str, str] = {}
 
 _LAST_LINES = 20
+# What a refusal of ours begins with.
+_OURS = "distilrank: "
 # A lock that somebody else holds, such as a `dvc repro` by hand, is asked for again soon, for a while.
 _SECONDS_BETWEEN, _SECONDS_IN_ALL = 2, 600
 # What DVC advises after every stage, and nobody wants to read a dozen times.
@@ -102,7 +104,9 @@ def _printed(output: Iterable[bytes]) -> Iterator[str]:
 
 
 def _message(kind: Kind, last: list[str]) -> str:
-    """Return what a user needs of the last lines: of a mistake that is theirs, the one line before DVC's own."""
-    if kind in (Kind.MISTAKE, Kind.UNREACHABLE) and len(last) > 1 and "exited with" in last[-1]:
-        return last[-2]
-    return "\n".join(last)
+    """Return what a user needs of the last lines: of a mistake that is theirs, what our command said of it."""
+    if kind not in (Kind.MISTAKE, Kind.UNREACHABLE) or not last:
+        return "\n".join(last)
+    said = last[:-1] if len(last) > 1 and "exited with" in last[-1] else last  # without DVC's own last line
+    begins = [number for number, line in enumerate(said) if line.startswith(_OURS)]
+    return "\n".join(said[begins[-1] if begins else -1 :])

@@ -25,8 +25,9 @@ def promote(model: str) -> State[None]:
         with Leash() as leash:
             said = run(["distilrank", "promote", model], leash, get_run_logger().info)
     except CommandFailed as failure:
-        if failure.kind == Kind.FAULT:  # of gates that refuse; all else has one line to say
-            show(failure.last)
+        if failure.kind != Kind.FAULT:
+            return Failed(message=str(failure))
+        show(failure.last)  # of gates that refuse
         return Failed(message=failure.last[-1] if failure.last else str(failure))
     show(said)
     return Completed()

@@ -39,7 +39,8 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
 
 def _as_params_error(path: Path, values: Any, error: ValidationError) -> ParamsError:
     """All that is wrong, a line each."""
-    faults: list[Any] = error.errors(include_url=False)
+    # Unknown keys first: one that is misspelt may be why others are missing.
+    faults: list[Any] = sorted(error.errors(include_url=False), key=lambda fault: not _is_unknown(fault))
     places = [_place_in(values, fault) for fault in faults]
     meant = {place: _meant(place) for place, fault in zip(places, faults, strict=True) if _is_unknown(fault)}
     # A misspelt key is unknown and, under its right name, missing: one line says both.
@@ -58,6 +59,8 @@ def _line(path: Path, place: Place, fault: Mapping[str, Any], meant: str | None)
     if len(got) > 80 and fault["type"] != "value_error":
         got = got[:77] + "..."
     remedy = f"mend the file: `distilrank params {place[0]}` tells its keys" if place else "mend the file"
+    if _is_unknown(fault) and len(place) == 1:
+        remedy = "mend the file: `distilrank params` tells all keys"
     if meant:
         remedy = f"did you mean {meant}?"
     return str(ParamsError(f"{path}: {'.'.join(place) or 'top level'}", got=got, expected=expected, remedy=remedy))
