@@ -197,7 +197,7 @@ def test_no_training_outlives_the_flow(
 def test_a_mistake_in_a_promotion_is_told_whole_and_no_table(built: SimpleNamespace, server: Server) -> None:
     code = "from flows.promote import promote; print(promote('dot-T1', return_state=True).message)"
     run = built.project.run(sys.executable, "-c", code, server=server.address)
-    told = run.stdout[run.stdout.index("distilrank: ") :].splitlines()
+    told = run.stdout[run.stdout.rindex("distilrank: ") :].splitlines()
     assert told[0].startswith("distilrank: params.yaml: n: got an unknown key"), run.stdout
     assert [line.partition(": got nothing")[0] for line in told[1:]] == [
         "params.yaml: collection", "params.yaml: backbone", "params.yaml: students", "params.yaml: matrix"
