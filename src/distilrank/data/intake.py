@@ -73,7 +73,7 @@ def _checked_queries(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
 
 def _without_leaks(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Without those to learn from, or to choose models by, whose text a later test would ask again."""
-    queries = queries.with_columns(same=_normal(pl.col("text")))
+    queries = queries.with_columns(same=normal(pl.col("text")))
     first = queries.group_by("same").agg(earliest=pl.col("order").min())
     queries = queries.join(first, on="same", maintain_order="left")
     asked = pl.col("order") > pl.col("earliest")
@@ -89,7 +89,7 @@ def _with_dev(queries: pl.DataFrame, share: float | None, most: int | None, find
     By a digest of their texts: a query stays where it is when others come or go, and the same one asked twice goes
     together.
     """
-    lot, is_dev = _normal(pl.col("text")).map_elements(_lot, pl.Float64), pl.col("split") == DEV
+    lot, is_dev = normal(pl.col("text")).map_elements(lot_of, pl.Float64), pl.col("split") == DEV
     if share is not None and queries.filter(is_dev).is_empty():
         moved = (pl.col("split") == TRAIN) & (lot < share)
         queries = queries.with_columns(split=pl.when(moved).then(pl.lit(DEV)).otherwise("split"))
@@ -127,11 +127,13 @@ def _with_a_positive(queries: pl.DataFrame, qrels: pl.DataFrame, findings: Findi
     return findings.without(queries, lacking, "queries without a relevant passage", "left out")
 
 
-def _normal(text: pl.Expr) -> pl.Expr:
+def normal(text: pl.Expr) -> pl.Expr:
+    """By which two texts ask the same."""
     return text.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
 
 
-def _lot(text: str) -> float:
+def lot_of(text: str) -> float:
+    """A number from 0 to 1 that stays when other texts come or go."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 

@@ -7,11 +7,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 from itertools import islice
 
 import polars as pl
 
+from distilrank.data.intake import lot_of
 from distilrank.sections.pseudo import Phrases, PseudoQueries, Sentences, Titles
 
 Make = Callable[[pl.DataFrame], list[list[str]]]
@@ -41,7 +41,7 @@ def sentences(passages: pl.DataFrame, section: Sentences) -> list[list[str]]:
     for passage_id, text in passages.select("passage_id", "text").iter_rows():
         every = {_line(one) for one in _SENTENCE_ENDS.split(text or "")}
         fitting = [one for one in every if section.minimum_words <= len(one.split()) <= section.maximum_words]
-        lots = {one: lot(f"{section.seed} {passage_id} {one}") for one in fitting}
+        lots = {one: lot_of(f"{section.seed} {passage_id} {one}") for one in fitting}
         made.append(sorted(fitting, key=lots.__getitem__)[: section.per_passage])
     return made
 
@@ -65,11 +65,6 @@ def phrases(section: Phrases, passages: Iterable[pl.DataFrame]) -> Make:
             yield " ".join(sorted(best[start : start + section.words], key=lambda word: first[word]))
 
     return lambda some: [list(islice(telling(words), section.per_passage)) for words in _words(some)]
-
-
-def lot(text: str) -> float:
-    """A number from 0 to 1 that stays when other texts come or go."""
-    return int.from_bytes(sha256(text.encode()).digest()[:8]) / 2**64
 
 
 def _words(passages: pl.DataFrame) -> Iterable[list[str]]:

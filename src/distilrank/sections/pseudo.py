@@ -1,11 +1,11 @@
 """The section on queries that are made of passages, where people asked few or none."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from distilrank.sections.base import Section, Sha256, Share
-from distilrank.sections.tables import Table
 
 
 class PseudoQueries(Section):
@@ -91,7 +91,6 @@ class Generated(PseudoQueries):
     """Passages at once."""
 
 
-MAKERS: Table[type[PseudoQueries]] = Table(
-    "distilrank.pseudo_queries",
-    {"titles": Titles, "sentences": Sentences, "phrases": Phrases, "model": Generated},
-)
+MAKERS: Mapping[str, type[PseudoQueries]] = {
+    "titles": Titles, "sentences": Sentences, "phrases": Phrases, "model": Generated
+}  # fmt: skip

@@ -9,7 +9,8 @@ import polars as pl
 
 from distilrank.data.collection import DEV, SCHEMAS, TRAIN, UNLABELLED, WHOLE_TEXT
 from distilrank.data.findings import Findings
-from distilrank.data.pseudo_queries import PSEUDO, Make, lot, maker
+from distilrank.data.intake import lot_of, normal
+from distilrank.data.pseudo_queries import PSEUDO, Make, maker
 from distilrank.data.sources.source import Source
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
@@ -48,7 +49,7 @@ class WithPseudoQueries:
     def _made(self) -> pl.DataFrame:
         """(query_id, text, passage_id, split)."""
         queries = pl.concat([pl.DataFrame(schema=_MADE), *self._of_passages()])
-        twice = ~pl.col("text").str.to_lowercase().is_first_distinct()
+        twice = ~normal(pl.col("text")).is_first_distinct()
         queries = self._findings.without(queries, twice, "pseudo-queries with the text of another", "left out")
         if self._section.found_within:
             queries = self._found(queries, self._section.found_within)
@@ -68,7 +69,7 @@ class WithPseudoQueries:
         chosen, section = None, self._section
         if section.passages:
             ids = pl.concat(some["passage_id"] for some in self._sound())
-            lots = ids.map_elements(lambda one: lot(f"{section.seed} {one}"), pl.Float64)
+            lots = ids.map_elements(lambda one: lot_of(f"{section.seed} {one}"), pl.Float64)
             chosen = ids.to_frame().sort(lots).head(section.passages)
         for some in self._sound():
             left = some if chosen is None else some.join(chosen, on="passage_id", how="semi", maintain_order="left")
@@ -115,7 +116,7 @@ class WithPseudoQueries:
 
     def _split_of(self, passage_id: str, own: set[str]) -> str:
         section = self._section
-        drawn, held_out = lot(f"{section.seed} split {passage_id}"), 0.0
+        drawn, held_out = lot_of(f"{section.seed} split {passage_id}"), 0.0
         if not own - {TRAIN, DEV, UNLABELLED}:
             held_out = section.test_share
             if drawn < held_out:
