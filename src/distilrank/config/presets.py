@@ -13,6 +13,7 @@ from distilrank.sections.base import is_remote
 PRESETS = Path("presets")
 # The preset that is whole.
 DEFAULT = "aws-api-docs"
+_LOCATION = re.compile(r"(^collection:\n  source: passages\n  location: ).*", re.MULTILINE)
 
 
 def use_preset(name: str = DEFAULT, passages: str | None = None) -> None:
@@ -37,9 +38,7 @@ def use_preset(name: str = DEFAULT, passages: str | None = None) -> None:
 
 def _of_passages(name: str, text: str, passages: str) -> str:
     """A preset's text with its passages at another location."""
-    section, found = re.subn(
-        r"(^collection:\n  source: passages\n  location: ).*", lambda line: line[1] + json.dumps(passages), text, flags=re.M
-    )
+    moved, found = _LOCATION.subn(lambda line: line[1] + json.dumps(passages), text)
     if not found:
         raise InputError(
             "--passages",
@@ -54,7 +53,7 @@ def _of_passages(name: str, text: str, passages: str) -> str:
             expected="a folder of .txt and .md files, or a .tsv or .jsonl file",
             remedy="correct the path",
         )
-    return section
+    return moved
 
 
 def preset_texts(folder: Path = PRESETS) -> dict[str, str]:

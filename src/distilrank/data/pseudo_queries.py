@@ -36,9 +36,7 @@ def maker(section: PseudoQueries, passages: Callable[[], Iterable[pl.DataFrame]]
 def mixed(section: Mixed, passages: Iterable[pl.DataFrame]) -> Make:
     """Titles first, then sentences, then phrases."""
     makers = [titles, lambda some: sentences(some, section), phrases(section, passages)]
-    return lambda some: [
-        list(chain.from_iterable(made)) for made in zip(*(make(some) for make in makers), strict=True)
-    ]
+    return lambda some: [list(chain.from_iterable(made)) for made in zip(*(make(some) for make in makers), strict=True)]
 
 
 def titles(passages: pl.DataFrame) -> list[list[str]]:
