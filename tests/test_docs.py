@@ -83,7 +83,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
         for _, language, block in BLOCK.findall(page.read_text("utf-8")):
             for line in re.findall(r"^ *\$ (.*)$", block.replace("\\\n", " "), re.MULTILINE):
                 if language == "console":
-                    for words in simple(line.partition("  #")[0]):
+                    for words in simple(re.split(r"\s# ", line)[0]):
                         yield str(page.relative_to(ROOT)), words
 
 
