@@ -13,15 +13,24 @@ def init(
         str | None, typer.Option(help="A file of presets/, without .yaml, such as paper; else the defaults.")
     ] = None,
 ) -> None:
-    """Write params.yaml, the defaults, or those with what a preset changes, and the graph.yaml that follows from it.
+    """Write params.yaml: the defaults, or those with what a preset changes.
 
-    Params of your own are not overwritten.
+    Params of your own are not overwritten. Where there is no dvc.yaml, this makes a new project of the directory: the
+    pipeline, its flows and presets, in a git repository.
     """
+    from distilrank.artifacts.code_file import CODE_FILE, renew_code_file
     from distilrank.config.graph import write_graph
     from distilrank.config.presets import DEFAULT, use_preset
+    from distilrank.config.project_files import PIPELINE, new_project
 
+    is_new = not PIPELINE.is_file()
+    if is_new:
+        typer.echo(f"a new project of {len(new_project())} files; put them and {CODE_FILE} under git")
     use_preset(preset or DEFAULT)
+    if is_new:
+        renew_code_file()
     write_graph(read())
+    typer.echo("next: set your collection in params.yaml, then run `distilrank check` and `dvc repro collect`")
 
 
 @app.command()
