@@ -46,5 +46,6 @@ def _run() -> None:
 
 def _extra_that_brings(error: Exception) -> str | None:
     """Where a library is not installed that an extra brings."""
-    is_absent = isinstance(error, ModuleNotFoundError) and error.name
-    return _EXTRAS.get(error.name.partition(".")[0]) if is_absent else None
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return None
+    return _EXTRAS.get(error.name.partition(".")[0])

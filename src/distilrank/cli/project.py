@@ -15,15 +15,16 @@ def init(
 ) -> None:
     """Write params.yaml: the defaults, or those with what a preset changes.
 
-    Params of your own are not overwritten. Where there is no dvc.yaml, this makes a new project of the directory: the
-    pipeline, its flows and presets, in a git repository.
+    Params of your own are not overwritten. Where there is neither params.yaml nor dvc.yaml, this makes a new project
+    of the directory: the pipeline, its flows and presets, in a git repository.
     """
     from distilrank.artifacts.code_file import CODE_FILE, renew_code_file
+    from distilrank.config.entries import PARAMS_FILE
     from distilrank.config.graph import write_graph
     from distilrank.config.presets import DEFAULT, use_preset
     from distilrank.config.project_files import PIPELINE, new_project
 
-    is_new = not PIPELINE.is_file()
+    is_new = not (PIPELINE.is_file() or PARAMS_FILE.is_file())
     if is_new:
         typer.echo(f"a new project of {len(new_project())} files; put them and {CODE_FILE} under git")
     use_preset(preset or DEFAULT)

@@ -25,9 +25,8 @@ def show_state(context: typer.Context) -> None:
     refuse_stale_graph(params)
     now = state()
     built = now.stages - len(now.absent) - len(now.stale)
-    typer.echo(
-        f"{params.collection.called} · teachers: {_named(params.matrix.teachers)} · students: {_named([*params.students])}"
-    )
+    teachers, students = _named(params.matrix.teachers), _named([*params.students])
+    typer.echo(f"{params.collection.called} · teachers: {teachers} · students: {students}")
     typer.echo(f"{built} of {now.stages} stages are built and up to date")
     for stage, changed in list(now.stale.items())[:_MOST_NAMED]:
         typer.echo(f"  out of date: {stage} ({_named(changed)} changed)")
