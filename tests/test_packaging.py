@@ -77,6 +77,8 @@ def test_init_makes_a_project_of_an_empty_directory(installed: Path, command_of:
 
 
 def test_init_overwrites_nothing(run_here: Command, tmp_path: Path) -> None:
+    assert "preset: got 'papers'" in run_here(tmp_path, "distilrank", "init", "--preset", "papers").stderr
+    assert not any(tmp_path.iterdir())
     (tmp_path / "prefect.yaml").write_text("mine")
     refused = run_here(tmp_path, "distilrank", "init")
     assert refused.returncode == 2

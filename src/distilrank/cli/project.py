@@ -12,6 +12,9 @@ def init(
     preset: Annotated[
         str | None, typer.Option(help="A file of presets/, without .yaml, such as paper; else the defaults.")
     ] = None,
+    passages: Annotated[
+        str | None, typer.Option(help="With --preset corpus: a folder of texts, or a .tsv or .jsonl file of passages.")
+    ] = None,
 ) -> None:
     """Write params.yaml: the defaults, or those with what a preset changes.
 
@@ -21,16 +24,19 @@ def init(
     from distilrank.artifacts.code_file import CODE_FILE, renew_code_file
     from distilrank.config.entries import PARAMS_FILE
     from distilrank.config.graph import write_graph
-    from distilrank.config.presets import DEFAULT, use_preset
-    from distilrank.config.project_files import PIPELINE, new_project
+    from distilrank.config.presets import DEFAULT, PRESETS, preset_params, unseen_by_dvc, use_preset
+    from distilrank.config.project_files import PIPELINE, new_project, origin
 
-    is_new = not (PIPELINE.is_file() or PARAMS_FILE.is_file())
+    name, is_new = preset or DEFAULT, not (PIPELINE.is_file() or PARAMS_FILE.is_file())
     if is_new:
+        preset_params(name, passages, origin() / PRESETS)  # refused before anything is written
         typer.echo(f"a new project of {len(new_project())} files; put them and {CODE_FILE} under git")
-    use_preset(preset or DEFAULT)
+    use_preset(name, passages)
     if is_new:
         renew_code_file()
     write_graph(read())
+    if passages and unseen_by_dvc(passages):
+        typer.echo(f"note: DVC does not see {passages} change: put or link it below collections/, and name it there")
     typer.echo("next: set your collection in params.yaml, then run `distilrank check` and `dvc repro collect`")
 
 
