@@ -22,7 +22,8 @@ def best(rows: Rows, scores: Floats, depth: int) -> tuple[Rows, Floats]:
     keys = _keys(rows, scores)
     if keys.shape[-1] > depth:
         some = np.argpartition(keys, depth - 1)[..., :depth]
-        rows, scores, keys = (np.take_along_axis(one, some, -1) for one in (rows, scores, keys))
+        rows, scores = np.take_along_axis(rows, some, -1), np.take_along_axis(scores, some, -1)
+        keys = np.take_along_axis(keys, some, -1)
     order = np.argsort(keys)
     return np.take_along_axis(rows, order, -1), np.take_along_axis(scores, order, -1)
 

@@ -114,8 +114,8 @@ def _centroids(store: PassageStore, number: int) -> Floats:
     # Fewer than 39 vectors per centroid are no matter for a warning.
     kmeans = faiss.Kmeans(vectors.shape[1], number, niter=_ROUNDS, seed=1, min_points_per_centroid=1)
     kmeans.train(vectors)
-    centroids: Floats = kmeans.centroids
-    return centroids
+    assert kmeans.centroids is not None
+    return kmeans.centroids
 
 
 def _write_codes(store: PassageStore, centroids: Floats, directory: Path, whose: str) -> None:
