@@ -50,11 +50,21 @@ class Plateau(Section):
     """What the rate is multiplied by."""
 
 
+class Budget(Section):
+    """How long a training may take, in the place of a number of steps."""
+
+    minutes: float = Field(gt=0)
+    """Of its steps and validations. How many fit is measured on this machine before the first."""
+
+
 class Training(Section):
     """A training by AdamW."""
 
-    steps: int = Field(ge=1)
-    """Times that the weights are moved: a multiple of `validate_every`."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Times that the weights are moved: a multiple of `validate_every`. null: as many as `budget` holds."""
+
+    budget: Budget | None = None
+    """A time, in the place of `steps`: the result then depends on the machine. null: none."""
 
     batch_size: int = Field(ge=1, default=16)
     """Triples per batch."""
@@ -117,9 +127,22 @@ class Training(Section):
     seed: int = Field(ge=0, default=1)
     """Of new weights, dropout and the order of triples."""
 
+    @property
+    def all_steps(self) -> int:
+        """How many there are: of a training with a budget, once they are chosen."""
+        assert self.steps is not None, "the steps of a budget are chosen when the training begins"
+        return self.steps
+
+    @model_validator(mode="after")
+    def has_steps_or_a_budget(self) -> Self:
+        if (self.steps is None) == (self.budget is None):
+            got = "neither steps nor budget" if self.steps is None else "both steps and budget"
+            raise ValueError(f"there are {got}: name one of them")
+        return self
+
     @model_validator(mode="after")
     def ends_on_a_validation(self) -> Self:
-        if self.steps % self.validate_every:
+        if self.steps is not None and self.steps % self.validate_every:
             raise ValueError(f"steps must be a multiple of validate_every, {self.validate_every}")
         return self
 
@@ -131,6 +154,8 @@ class Training(Section):
 
     @model_validator(mode="after")
     def patience_can_run_out(self) -> Self:
+        if self.steps is None:
+            return self
         validations = self.steps // self.validate_every
         # The first validation is the best so far, and after the last there is nothing to end.
         if self.patience is not None and self.patience > validations - 2:
