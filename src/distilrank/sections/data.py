@@ -156,3 +156,7 @@ class Unlabelled(Section):
 
     seed: int = Field(ge=0)
     """Of the draw."""
+
+    clicks: FileElsewhere | None = None
+    """What users clicked, in the form of qrels: of a query with clicks these passages alone are relevant, each unless
+    the teacher scores it as what is not. null: nothing is known of clicks."""
