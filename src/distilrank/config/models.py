@@ -118,6 +118,12 @@ class InBatch(Section):
     scale: float = Field(gt=0, default=1.0)
     """The factor of its scores. It brings a cosine to the range of the other teacher's labels."""
 
+    @model_validator(mode="after")
+    def has_a_scale_of_its_own(self) -> Self:
+        if self.loss.fits_scale:
+            raise ValueError("in_batch.loss.scale is fitted, to triples: set in_batch.scale to a number instead")
+        return self
+
     def __str__(self) -> str:
         """As the report has it."""
         return f"{self.loss} in batches by {self.teacher}"
