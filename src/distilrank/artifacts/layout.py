@@ -20,6 +20,8 @@ EVALUATIONS = Path("data/evaluations")
 TRIPLES = Path("data/triples")
 MODELS = Path("models")
 SCORES = Path("scores")
+# Of the members of ensembles whose weights are tuned.
+DEV_SCORES = SCORES / "dev-candidates"
 LABELS = Path("labels")
 # The exact vectors of passages, and the approximate indexes that are built of them.
 VECTORS = Path("vectors")
