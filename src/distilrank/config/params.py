@@ -72,9 +72,8 @@ class Params(Entries):
             if kind.is_exact and name != student:
                 raise ValueError(f"indexes.{name} is {kind.kind}, which is no index besides: call it {student}")
             if not kind.is_exact and student not in flat_students(self):
-                add = f"{student}: {{kind: flat}}"
                 raise ValueError(
-                    f"indexes.{name} is of {student}, whose passages are not encoded: add {add} to indexes"
+                    f"indexes.{name} is of {student}, which has no flat entry: add {student}: {{kind: flat}}"
                 )
         taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
         if taken:
