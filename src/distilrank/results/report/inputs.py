@@ -32,8 +32,8 @@ class ReportInputs:
     metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean, over the seeds of a ranker that has
     several, whose standard deviations are `deviations`; measures: the values per query, over seeds as well (ranker,
     task, query_id, measure, value); runs: the re-ranked candidates of the test queries, read when asked for; triples:
-    how many each model learned from; labels: as the stage `quality` writes them; audit: approximate indexes beside exact
-    search. Runs, times and histories are by its own seed.
+    how many each model learned from; labels: as the stage `quality` writes them; audit: approximate indexes beside
+    exact search. Runs, times and histories are by its own seed.
     """
 
     params: Params
