@@ -197,9 +197,6 @@ class Matrix(Section):
     of their triples.
     """
 
-    indexes: Annotated[list[ModelName], Field(min_length=1)]
-    """Dense students, with a control, that search all passages."""
-
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
     """More seeds by which every student and control is trained, for means and deviations."""
 
@@ -209,7 +206,6 @@ class Matrix(Section):
             self.teachers,
             self.controls,
             self.controls_per_teacher,
-            self.indexes,
             self.seeds,
         )
         for entries in every:

@@ -128,7 +128,7 @@ class Promotion(Section):
         default={"rerank": {PRIMARY: ["bm25", "control"]}, "retrieve": {PRIMARY: ["bm25", "control"]}}
     )
     """By task and measure, the least that it must reach: a number, or a ranker's figure (`bm25`, `bm25 + .02`);
-    `control` is the model's own control. Floors for searching hold for models that have an index.
+    `control` is the model's own control. Floors for searching hold for models that search.
     """
 
     no_worse: NoWorse = NoWorse()
@@ -138,7 +138,7 @@ class Promotion(Section):
     """The longest median time to re-rank the candidates of a query."""
 
     megabytes: float = Field(gt=0, default=200)
-    """The largest size of model and index together."""
+    """The largest size of a model and its exact vectors together."""
 
     def every_floor(self, primary: str) -> list[tuple[str, str, Floor]]:
         """By task and measure."""
