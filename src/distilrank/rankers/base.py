@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError
 from distilrank.rankers.params import RankerParams
+
+if TYPE_CHECKING:
+    from distilrank.rankers.matches import Match
 
 # [CLS] and [SEP] come on top of the stored tokens of a query and a passage.
 SPECIAL_TOKENS = 3
@@ -156,6 +159,10 @@ class Ranker(PreTrainedModel):
         `done` is the share of the training's steps that are done with this one.
         """
         return queries.values.new_zeros(())
+
+    def matches(self, query: TokenBatch, passages: TokenBatch) -> "list[list[Match]]":
+        """What made up the score of each passage for one query; an architecture that cannot tell gives none."""
+        return [[] for _ in passages.ids]
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """What may learn at a rate of its own, by the name that params.yaml gives it."""
