@@ -20,6 +20,8 @@ EVALUATIONS = Path("data/evaluations")
 TRIPLES = Path("data/triples")
 MODELS = Path("models")
 SCORES = Path("scores")
+# Of the members of ensembles whose weights are tuned.
+DEV_SCORES = SCORES / "dev-candidates"
 LABELS = Path("labels")
 INDEXES = Path("indexes")
 # A folder per test collection, in it one per ranker.
