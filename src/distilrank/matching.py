@@ -2,11 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from distilrank.data.tokenizer import Span
-from distilrank.model import Model
 from distilrank.rankers.matches import Match, TermMatch, TokenMatch
+
+if TYPE_CHECKING:
+    from distilrank.model import Model
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,11 @@ class Term:
 class Matched:
     """Words in their order; terms by weight. Both are empty where an architecture does not tell."""
 
-    words: list[Word]
-    terms: list[Term]
+    words: list[Word] = field(default_factory=list)
+    terms: list[Term] = field(default_factory=list)
 
 
-def matched(model: Model, query: str, passages: Sequence[str]) -> list[Matched]:
+def matched(model: "Model", query: str, passages: Sequence[str]) -> list[Matched]:
     """What a ranker matched in each passage."""
     if not passages:
         return []
@@ -47,7 +50,7 @@ def matched(model: Model, query: str, passages: Sequence[str]) -> list[Matched]:
 class _Texts:
     """A query, and what a ranker reads of texts."""
 
-    def __init__(self, model: Model, query: str) -> None:
+    def __init__(self, model: "Model", query: str) -> None:
         self._tokenizer, self._config = model.tokenizer, model.ranker.config
         self._query = query
         self._places = self._tokenizer.words(query, self._config.query_prefix)[: self._config.query_length]
@@ -56,7 +59,7 @@ class _Texts:
 
     def matched(self, passage: str, matches: Sequence[Match]) -> Matched:
         if not matches:
-            return Matched([], [])
+            return Matched()
         length, prefix = self._config.passage_length, self._config.passage_prefix
         places = self._tokenizer.words(passage, prefix)[:length]
         [ids] = self._tokenizer.ids([passage], prefix)

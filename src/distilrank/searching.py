@@ -1,9 +1,11 @@
 """Any system of the project in the working directory, by its name: a query in, hits out."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -13,6 +15,7 @@ from distilrank.data.collection import Collection
 from distilrank.data.runs import Hit, hits
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
+from distilrank.matching import Matched, matched
 from distilrank.retrieval.bm25 import BM25
 from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.sections.data import Candidates
@@ -26,15 +29,20 @@ if TYPE_CHECKING:
 LONGEST_QUERY = 2_000
 
 
-class Searcher(Protocol):
+class Searcher(ABC):
     """Answers a query."""
 
+    @abstractmethod
     def search(self, query: str, depth: int) -> list[Hit]:
         """The best `depth` passages, best first, or fewer where it finds fewer."""
 
+    def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
+        """What matched in passages that it found; one that cannot tell gives nothing of each."""
+        return [Matched() for _ in passages]
+
 
 @dataclass(frozen=True)
-class Lexical:
+class Lexical(Searcher):
     """BM25."""
 
     bm25: BM25
@@ -44,7 +52,7 @@ class Lexical:
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Searcher):
     """A ranker that searches its index."""
 
     model: "Model"
@@ -52,9 +60,12 @@ class Dense:
     def search(self, query: str, depth: int) -> list[Hit]:
         return self.model.search(query, depth)
 
+    def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
+        return matched(self.model, query, passages)
+
 
 @dataclass(frozen=True)
-class Reranking:
+class Reranking(Searcher):
     """A ranker that re-ranks what another system finds: its best `depth`, or as many as are asked for if these are
     more. `tokens` is the store that it reads."""
 
@@ -70,6 +81,9 @@ class Reranking:
         scores = pl.Series(self.model.score_stored(query, self.tokens.passages, rows), dtype=pl.Float64)
         run = pl.DataFrame({"query_id": "query", "passage_id": candidates, "score": scores})
         return hits(run)[:depth]
+
+    def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
+        return matched(self.model, query, passages)
 
 
 class Searchers:
@@ -89,6 +103,22 @@ class Searchers:
     def usual(self) -> str:
         """The one to ask where none is named: the first indexed student as first taught, else BM25."""
         return next(iter(self._indexed()[1:]), LEXICAL)  # its control is the first
+
+    def compared(self) -> list[str]:
+        """What people compare unless they name others: BM25, the usual system, and the first teacher."""
+        teachers = [name for name in self.names() if name in self._params.teachers]
+        return list(dict.fromkeys([LEXICAL, self.usual(), *teachers[:1]]))
+
+    def how(self, name: str) -> str:
+        """How a system answers, in a few words."""
+        if name == LEXICAL:
+            return "finds by terms"
+        if name in self._indexed():
+            return "searches its index"
+        return f"re-ranks {LEXICAL}'s best {self._params.evaluation.depth}"
+
+    def is_loaded(self, name: str) -> bool:
+        return name in self._loaded
 
     def load(self, name: str) -> Searcher:
         """The system by this name. Raises InputError for a name that no system here has, MissingInput."""

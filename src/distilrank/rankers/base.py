@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError
+from distilrank.rankers.matches import Match
 from distilrank.rankers.params import RankerParams
-
-if TYPE_CHECKING:
-    from distilrank.rankers.matches import Match
 
 # [CLS] and [SEP] come on top of the stored tokens of a query and a passage.
 SPECIAL_TOKENS = 3
@@ -160,7 +158,7 @@ class Ranker(PreTrainedModel):
         """
         return queries.values.new_zeros(())
 
-    def matches(self, query: TokenBatch, passages: TokenBatch) -> "list[list[Match]]":
+    def matches(self, query: TokenBatch, passages: TokenBatch) -> list[list[Match]]:
         """What made up the score of each passage for one query; an architecture that cannot tell gives none."""
         return [[] for _ in passages.ids]
 

@@ -1,10 +1,9 @@
 """What of a query and a passage made up a score, for the architectures that can tell."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-
-from distilrank.rankers.base import Encoded, TokenBatch
+if TYPE_CHECKING:
+    from distilrank.rankers.base import Encoded, TokenBatch
 
 
 class TokenMatch(NamedTuple):
@@ -26,7 +25,7 @@ Match = TokenMatch | TermMatch
 
 
 def most_similar(
-    query: Encoded, passages: Encoded, texts: tuple[TokenBatch, TokenBatch], begin: int
+    query: "Encoded", passages: "Encoded", texts: "tuple[TokenBatch, TokenBatch]", begin: int
 ) -> list[list[Match]]:
     """By passage, for each token of one query the token of the passage with the highest product.
 
@@ -34,7 +33,7 @@ def most_similar(
     similar to a special token matches nothing.
     """
     products = query.values.float() @ passages.values.float().transpose(1, 2)
-    best = products.masked_fill(~passages.mask.unsqueeze(1), torch.finfo(products.dtype).min).max(2)
+    best = products.masked_fill(~passages.mask.unsqueeze(1), float("-inf")).max(2)
     asked, lengths = slice(begin, begin + int(texts[0].mask.sum())), texts[1].mask.sum(1).tolist()
     rows = zip(best.values[:, asked].tolist(), (best.indices[:, asked] - begin).tolist(), lengths, strict=True)
     return [
@@ -47,7 +46,7 @@ def most_similar(
     ]
 
 
-def largest_products(query: Encoded, passages: Encoded, most: int) -> list[list[Match]]:
+def largest_products(query: "Encoded", passages: "Encoded", most: int) -> list[list[Match]]:
     """By passage, the at most `most` entries of the vocabulary that add most to the score for one query."""
     products = (query.values.float() * passages.values.float()).squeeze(1)
     top = products.topk(min(most, products.shape[1]))
