@@ -1,7 +1,10 @@
 """Untrained rankers in a prepared project, so that it can be searched: in seconds, where trainings take minutes."""
 
+import shutil
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
@@ -12,6 +15,13 @@ from distilrank.rankers.loading import begin_ranker, pretrained
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.sections.data import Tokens
+
+
+def copy_of(prepared: Path, folders: pytest.TempPathFactory) -> Path:
+    """A copy of the prepared project, to be changed."""
+    directory = folders.mktemp("searchable") / "project"
+    shutil.copytree(prepared, directory)
+    return directory
 
 
 def write_ranker(name: str, entry: dict[str, Any], backbone: Path, lengths: Tokens) -> None:

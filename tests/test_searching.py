@@ -1,6 +1,5 @@
 """Systems by their names, on a built project: BM25, a dense model's index, and a re-ranker over BM25."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.conftest import Command
-from tests.searchable import write_index, write_ranker
+from tests.searchable import copy_of, write_index, write_ranker
 
 from distilrank.artifacts import layout
 from distilrank.config.params import Params
@@ -26,10 +25,8 @@ def built(
     prepared: Path, backbone: Path, tiny_params: Params, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
     """A project, and the working directory, with a dense student, its index, and a cross-encoder."""
-    directory = tmp_path_factory.mktemp("built") / "project"
-    shutil.copytree(prepared, directory)
     with pytest.MonkeyPatch.context() as here:
-        here.chdir(directory)
+        here.chdir(copy_of(prepared, tmp_path_factory))
         write_ranker("dot-T1", {"architecture": "dot", "layers": 1, "pooling": "mean"}, backbone, tiny_params.tokens)
         write_ranker("T1", {"architecture": "cat", "layers": 1}, backbone, tiny_params.tokens)
         write_index("dot-T1")

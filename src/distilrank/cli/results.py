@@ -46,6 +46,19 @@ def search(
     show_hits(query, name, with_texts(hits, layout.COLLECTION))
 
 
+@app.command("serve-search", rich_help_panel=RESULTS)
+def serve_search(
+    host: Annotated[
+        str | None, typer.Option(help="An address of this machine that others reach; else they cannot.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8088,
+) -> None:
+    """Serve a page on which people search, and compare what systems find."""
+    from distilrank.serving.search.serve import serve_search as serve
+
+    serve(host, port)
+
+
 @app.command(rich_help_panel=CHECKPOINTS)
 def retrieve(
     model: Dense,

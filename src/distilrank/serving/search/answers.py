@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from threading import Lock
@@ -15,7 +16,8 @@ from distilrank.data.collection import WHOLE_TEXT, Collection
 from distilrank.errors import InputError
 from distilrank.matching import Matched, Word
 from distilrank.results.search import with_texts
-from distilrank.searching import LEXICAL, Searchers, refuse_query
+from distilrank.searching import Searchers, refuse_query
+from distilrank.sections.data import BM25 as LEXICAL
 
 MOST_SYSTEMS, MOST_HITS = 3, 50
 _EXAMPLES = 8
@@ -91,9 +93,10 @@ class SearchAnswers:
 
     def prepare(self) -> None:
         """Loads BM25, by which the page answers at once, then what is compared unless others are named."""
-        self._searchers.load(LEXICAL)
-        for name in self._searchers.compared():
-            self._searchers.load(name)
+        with suppress(InputError):  # told to whoever asks
+            self._searchers.load(LEXICAL)
+            for name in self._searchers.compared():
+                self._searchers.load(name)
 
     def systems(self) -> Systems:
         searchers = self._searchers
