@@ -1,10 +1,11 @@
 """What the search page is told: systems, example queries, and the answers of a system to a query."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
+from itertools import chain
 from threading import Lock
 from typing import Any
 
@@ -93,10 +94,14 @@ class SearchAnswers:
 
     def prepare(self) -> None:
         """Loads BM25, by which the page answers at once, then what is compared unless others are named."""
-        with suppress(InputError):  # told to whoever asks
-            self._searchers.load(LEXICAL)
-            for name in self._searchers.compared():
+        for name in chain([LEXICAL], self._compared()):
+            with suppress(InputError):  # told to whoever asks it
                 self._searchers.load(name)
+
+    def _compared(self) -> Iterator[str]:
+        """Read when BM25 is loaded: params.yaml takes its time."""
+        with suppress(InputError):
+            yield from self._searchers.compared()
 
     def systems(self) -> Systems:
         searchers = self._searchers

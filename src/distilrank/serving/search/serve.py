@@ -20,7 +20,6 @@ def serve_search(host: str | None, port: int) -> None:
     for place in (layout.COLLECTION, layout.CANDIDATES):
         read_manifest(place)
     listening = _listening(host or LOOPBACK, port)
-    print(f"http://{host or LOOPBACK}:{listening.getsockname()[1]}  (Ctrl-C ends it)", flush=True)
     from distilrank.searching import Searchers
     from distilrank.serving.search.answers import SearchAnswers
 
@@ -31,6 +30,7 @@ def serve_search(host: str | None, port: int) -> None:
     from distilrank.serving.search.app import search_app
 
     config = uvicorn.Config(search_app(answers, ["*"] if host else _NAMES), log_level="warning", server_header=False)
+    print(f"http://{host or LOOPBACK}:{listening.getsockname()[1]}  (Ctrl-C ends it)", flush=True)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
 
