@@ -33,7 +33,7 @@ class Evaluation(Section):
     """
 
     precision: Precision = "float32"
-    """The precision of matrix products when test pairs are scored, and passages without an index are encoded."""
+    """The precision of matrix products when test pairs are scored."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
     """The tasks on which the backbone and the students' starts are measured too."""

@@ -20,12 +20,12 @@ from distilrank.errors import AuditError
 from distilrank.evaluation.latency import TOP_K, machine
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import RETRIEVE
+from distilrank.indexed import load_indexed
 from distilrank.progress import progress
 from distilrank.results.index_audit import Audited, IndexAudit
 from distilrank.retrieval.dense import INDEX_FILE, DenseIndex
 from distilrank.retrieval.vector_store import VECTORS_FILE
 from distilrank.retrieval.vectors import Vectors
-from distilrank.stages.indexed import load_indexed
 from distilrank.stages.test_collection import TestCollection
 
 DEPTHS = (10, 100, 1000)
