@@ -24,6 +24,8 @@ LABELS = Path("labels")
 INDEXES = Path("indexes")
 # A folder per test collection, in it one per ranker.
 RUNS = Path("evaluation/runs")
+# The same of systems, all of which one stage makes.
+SYSTEMS = Path("evaluation/systems")
 # Every ranker's figures, query by query: (ranker, task, query_id, measure, value).
 MEASURES = Path("evaluation/measures/measures.parquet")
 METRICS = Path("evaluation/metrics.json")
@@ -54,6 +56,11 @@ def places_of(evaluation: str) -> Places:
 def runs_of(ranker: str, evaluation: str = OWN) -> Path:
     """What was measured of a ranker on a test collection: runs in TREC form, and measures query by query."""
     return RUNS / evaluation / ranker
+
+
+def system_of(name: str, evaluation: str = OWN) -> Path:
+    """The same of a system; of one whose weights were tuned, these."""
+    return SYSTEMS / evaluation / name
 
 
 def run_of(ranker: str, kind: str, evaluation: str = OWN) -> Path:

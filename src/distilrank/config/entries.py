@@ -28,6 +28,7 @@ from distilrank.sections.measures import PRIMARY
 from distilrank.sections.measuring import Evaluation, Latency, NoWorse, Promotion, Report
 from distilrank.sections.mining import MinedTriples
 from distilrank.sections.pseudo import MAKERS, PseudoQueries
+from distilrank.sections.systems import AnySystem
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Scoring, Validation
 
@@ -114,6 +115,10 @@ class Entries(Section):
     evaluations: dict[EvaluationName, OtherCollection] = Field(default={})
     """Collections, by name, that every model is measured on besides, by their test queries. Each takes all keys of
     `collection`, on the same level as these."""
+
+    systems: dict[ModelName, AnySystem] = Field(default={})
+    """What searches by several rankers together, by name: a fusion where there is a `fuse`, a cascade where there is a
+    `rerank`."""
 
     latency: Latency = Latency()
 
