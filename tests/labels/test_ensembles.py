@@ -44,6 +44,14 @@ def test_each_way_of_combining(how: Literal["mean", "median"], rule: ScaleRule, 
     assert combined.schema["score"] == pl.Float32
 
 
+def test_weights_are_shares_of_their_sum() -> None:
+    scales = {name: scale_of(name, "none", [scores]) for name, scores in MEMBERS.items()}
+    combined = combine_range(MEMBERS, "mean", scales, {"A": 1.0, "B": 3.0, "C": 0.0})
+    assert combined["score"].to_list() == [(1 + 30) / 4, (2 + 120) / 4, (6 + 30) / 4]
+    alike = combine_range(MEMBERS, "mean", scales, dict.fromkeys(MEMBERS, 2.0))
+    np.testing.assert_allclose(alike["score"], combine(MEMBERS, "mean")["score"], rtol=1e-6)
+
+
 def test_the_order_of_rows_and_members_does_not_matter() -> None:
     turned = {name: MEMBERS[name].reverse() for name in reversed(MEMBERS)}
     assert combine(turned, "mean").equals(combine(MEMBERS, "mean"))

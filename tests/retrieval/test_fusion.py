@@ -1,4 +1,4 @@
-"""Fusion of runs, cascades, and the weights that are tuned: against values worked out by hand."""
+"""Fusion of runs, and cascades, against values worked out by hand."""
 
 import math
 from itertools import permutations
@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from distilrank.data.runs import RUN_SCHEMA, ranked
 from distilrank.errors import ScoreError
 from distilrank.retrieval.fusion import reciprocal_rank_fusion, reranked_first, weighted_sum
-from distilrank.retrieval.tuning import Weights, tuned_weights
 from distilrank.sections.systems import FusionScale
 
 Scores = dict[str, float]
 SCORES = st.dictionaries(
     st.sampled_from("abcdefgh"), st.integers(-20, 20).map(lambda number: number / 4), min_size=1, max_size=8
 )
+
+
+def weighed(runs: list[pl.DataFrame], weights: list[float], scale: FusionScale) -> pl.DataFrame:
+    return weighted_sum(dict(zip("xyz", runs, strict=False)), dict(zip("xyz", weights, strict=False)), scale)
 
 
 def run_of(*queries: Scores) -> pl.DataFrame:
@@ -48,7 +51,7 @@ def test_a_query_that_one_run_lacks_is_ranked_by_the_others() -> None:
     one, other = run_of({"a": 2.0}, {"x": 1.0, "y": 0.5}), run_of({"b": 3.0})
     for fused in (
         reciprocal_rank_fusion([one, other], 60),
-        weighted_sum([one, other], [0.5, 0.5], "min-max"),
+        weighed([one, other], [0.5, 0.5], "min-max"),
     ):
         assert order_of(fused, "q1") == ["x", "y"]
         assert sorted(order_of(fused)) == ["a", "b"]
@@ -67,15 +70,15 @@ def test_a_run_fused_with_itself_keeps_its_order(scores: Scores) -> None:
     assert order_of(reciprocal_rank_fusion([run, run], 60)) == order_of(run)
     scales: list[FusionScale] = ["min-max", "z", "none"]
     for scale in scales:
-        assert order_of(weighted_sum([run, run], [0.5, 0.5], scale)) == order_of(run)
+        assert order_of(weighed([run, run], [0.5, 0.5], scale)) == order_of(run)
 
 
 @given(st.lists(SCORES, min_size=2, max_size=3), st.sampled_from(["min-max", "z", "rank"]))
 def test_a_members_range_does_not_matter_where_scores_are_scaled(members: list[Scores], scale: FusionScale) -> None:
     weights = [1 / len(members)] * len(members)
     moved = [{passage: 1024 * score + 64 for passage, score in one.items()} for one in members]
-    fused = weighted_sum([run_of(one) for one in members], weights, scale)
-    of_moved = weighted_sum([run_of(one) for one in moved], weights, scale)
+    fused = weighed([run_of(one) for one in members], weights, scale)
+    of_moved = weighed([run_of(one) for one in moved], weights, scale)
     assert scores_of(fused) == pytest.approx(scores_of(of_moved), abs=1e-9)
 
 
@@ -99,13 +102,13 @@ def test_a_members_range_does_not_matter_where_scores_are_scaled(members: list[S
 )
 def test_weighted_sums_are_of_scaled_scores(scale: FusionScale, expected: Scores) -> None:
     one, other = run_of({"a": 4.0, "b": 2.0, "c": 1.0}), run_of({"b": 30.0, "d": 10.0})
-    assert scores_of(weighted_sum([one, other], [0.25, 0.75], scale)) == pytest.approx(expected)
+    assert scores_of(weighed([one, other], [0.25, 0.75], scale)) == pytest.approx(expected)
 
 
 def test_scores_that_all_tie_say_nothing() -> None:
     flat, telling = run_of({"a": 7.0, "b": 7.0}), run_of({"b": 2.0, "a": 1.0})
     for scale in ("min-max", "z"):
-        assert order_of(weighted_sum([flat, telling], [0.9, 0.1], scale)) == ["b", "a"]
+        assert order_of(weighed([flat, telling], [0.9, 0.1], scale)) == ["b", "a"]
 
 
 def test_a_score_without_a_rank_is_refused() -> None:
@@ -130,26 +133,3 @@ def test_a_cascade_of_several_queries_keeps_them_apart() -> None:
     cascaded = reranked_first(run_of({"b": 0.9, "a": 0.1}, {"y": -5.0}), first)
     assert order_of(cascaded) == ["b", "a", "c"] and order_of(cascaded, "q1") == ["y", "x"]
     assert scores_of(cascaded)["b"] == 0.9
-
-
-@pytest.mark.parametrize("peak", [(0.3, 0.7), (0.0, 1.0), (1.0, 0.0)])
-def test_of_two_members_the_best_weights_in_steps_of_a_twentieth_are_found(peak: Weights) -> None:
-    tried: list[Weights] = []
-
-    def value(weights: Weights) -> float:
-        tried.append(weights)
-        return -abs(weights[0] - peak[0])
-
-    weights, best = tuned_weights(2, value)
-    assert weights == pytest.approx(peak) and best == pytest.approx(0)
-    assert len(tried) == len(set(tried)) == 21
-
-
-def test_of_three_members_no_weight_can_be_bettered_alone() -> None:
-    weights, best = tuned_weights(3, lambda one: -((one[0] - 0.2) ** 2) - (one[1] - 0.5) ** 2 - (one[2] - 0.3) ** 2)
-    assert sum(weights) == pytest.approx(1) and best > -1e-3
-    assert weights == pytest.approx((0.2, 0.5, 0.3), abs=0.03)
-
-
-def test_where_nothing_tells_weights_apart_they_stay_equal() -> None:
-    assert tuned_weights(2, lambda _: 0.5) == ((0.5, 0.5), 0.5)

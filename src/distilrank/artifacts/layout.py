@@ -20,6 +20,8 @@ EVALUATIONS = Path("data/evaluations")
 TRIPLES = Path("data/triples")
 MODELS = Path("models")
 SCORES = Path("scores")
+# Of the members of ensembles whose weights are tuned.
+DEV_SCORES = SCORES / "dev-candidates"
 LABELS = Path("labels")
 INDEXES = Path("indexes")
 # A folder per test collection, in it one per ranker.
@@ -59,8 +61,13 @@ def runs_of(ranker: str, evaluation: str = OWN) -> Path:
 
 
 def system_of(name: str, evaluation: str = OWN) -> Path:
-    """The same of a system; of one whose weights were tuned, these."""
+    """The same of a system."""
     return SYSTEMS / evaluation / name
+
+
+def weights_of(system: str) -> Path:
+    """By member, and how they were tuned: of a system that is a weighted sum."""
+    return SYSTEMS / f"{system}.json"
 
 
 def run_of(ranker: str, kind: str, evaluation: str = OWN) -> Path:

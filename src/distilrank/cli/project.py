@@ -12,16 +12,21 @@ def init(
     preset: Annotated[
         str | None, typer.Option(help="A file of presets/, without .yaml, such as paper; else the defaults.")
     ] = None,
+    passages: Annotated[
+        str | None, typer.Option(help="With --preset corpus: a folder of texts, or a .tsv or .jsonl file of passages.")
+    ] = None,
 ) -> None:
     """Write params.yaml, the defaults, or those with what a preset changes, and the graph.yaml that follows from it.
 
     Params of your own are not overwritten.
     """
     from distilrank.config.graph import write_graph
-    from distilrank.config.presets import DEFAULT, use_preset
+    from distilrank.config.presets import DEFAULT, unseen_by_dvc, use_preset
 
-    use_preset(preset or DEFAULT)
+    use_preset(preset or DEFAULT, passages)
     write_graph(read())
+    if passages and unseen_by_dvc(passages):
+        typer.echo(f"note: DVC does not see {passages} change: put or link it below collections/, and name it there")
 
 
 @app.command()

@@ -126,6 +126,17 @@ def score_bm25(triples: Triples) -> None:
     stage(read_for("score_bm25"), triples)
 
 
+@app.command("score-dev", rich_help_panel=STAGES)
+def score_dev(
+    member: Annotated[str, typer.Argument(help="A member of an ensemble whose weights are tuned, such as T1.")],
+) -> None:
+    """Score candidates of dev queries, by which the weights of ensembles are tuned."""
+    from distilrank.stages.score_dev import score_dev as stage
+    from distilrank.tracking import stage_run
+
+    stage(read_for("score_dev"), member, stage_run)
+
+
 @app.command("import-scores", rich_help_panel=STAGES)
 def import_scores(name: Annotated[str, typer.Argument(help="An import's name in params.yaml.")]) -> None:
     """Take in scores of others, in place of a teacher."""

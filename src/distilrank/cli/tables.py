@@ -17,6 +17,7 @@ from distilrank.evaluation.tasks import title_of
 from distilrank.registry.gates import Gate
 from distilrank.registry.promotion import Decision
 from distilrank.registry.rollback import Rollback
+from distilrank.results.at_a_glance import at_a_glance
 from distilrank.results.by_teacher import Means, by_teacher, figure, primary_measure
 from distilrank.results.expected import GradedTable, graded, not_graded
 from distilrank.results.measured_times import MeasuredTimes
@@ -27,10 +28,13 @@ from distilrank.results.statistics import statistics
 
 def show_results(params: Params) -> None:
     """Tables of the primary measure by teacher, of every measure by ranker, of tests, and of what was expected, all
-    over the seeds of each model; of times, and which to measure again; and the report's path. Raises MissingInput.
+    over the seeds of each model; of times, and which to measure again; and the report's path. Above them a sentence,
+    where queries are made of passages. Raises MissingInput.
     """
     (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), MeasuredTimes.read()
     console = Console()
+    if glance := at_a_glance(params, metrics, read_histories(params)):
+        console.print(escape(glance), soft_wrap=True, highlight=False)
     titles = {task: title_of(task, next(iter(scores))) for task, scores in metrics.items()}
     for task, title in titles.items():
         console.print(_by_teacher(title, metrics[task], deviations[task]))

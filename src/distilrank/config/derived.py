@@ -296,6 +296,12 @@ def lexical_teachers(params: "Entries") -> list[str]:
     return [BM25] if any(BM25 in names for names in named) else []
 
 
+def tuned_members(params: "Entries") -> list[str]:
+    """The members of ensembles whose weights are tuned: they score candidates of dev queries."""
+    tuned = [ensemble.members for ensemble in params.ensembles.values() if ensemble.weights == "tuned"]
+    return list(dict.fromkeys(chain.from_iterable(tuned)))
+
+
 def labels(params: "Entries") -> list[tuple[str, str]]:
     """All labels that are made, as (set of triples, teacher): of teachers and ensembles, then of imports."""
     teachers = [*params.teachers, *lexical_teachers(params), *params.ensembles]

@@ -26,12 +26,14 @@ from distilrank.config.derived import (
     searched_by_index,
     starts,
     tokens_of,
+    tuned_members,
 )
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.config.evaluations import OtherCollection
 from distilrank.config.names import BACKBONE
 from distilrank.config.starts import source_of
 from distilrank.errors import InputError
+from distilrank.sections.data import BM25
 from distilrank.sections.mining import MinedTriples
 
 GRAPH_FILE = Path("graph.yaml")
@@ -95,7 +97,11 @@ def graph(params: Entries) -> dict[str, Any]:
             for triples, teacher in product(labelled_sets(params), params.teachers)
         },
         "bm25": lexical_teachers(params),
-        "ensemble": [*params.ensembles],
+        "score_dev": {name: _score_dev(params, name) for name in tuned_members(params)},
+        "ensemble": {
+            f"{triples}-{name}": _ensemble(params, triples, name)
+            for triples, name in product(labelled_sets(params), params.ensembles)
+        },
         "import": [*params.imports],
         "distil": {one.model: _distil(params, one) for one in trainings},
         "index": {name: {"tokens": _tokens(params, name)} for name in index_names(params)},
@@ -147,6 +153,23 @@ def _mine(params: Entries, one: MinedTriples) -> dict[str, str]:
     if not one.filter:
         return dict.fromkeys(["filter", "tokens"], layout.COLLECTION.as_posix())
     return {"filter": (layout.MODELS / one.filter.teacher).as_posix(), "tokens": _tokens(params, one.filter.teacher)}
+
+
+def _score_dev(params: Entries, member: str) -> dict[str, str]:
+    """The model and its tokens; of BM25 the collection, that it reads anyway."""
+    if member == BM25:
+        return dict.fromkeys(["tokens", "model"], layout.COLLECTION.as_posix())
+    return {"tokens": _tokens(params, member), "model": (layout.MODELS / member).as_posix()}
+
+
+def _ensemble(params: Entries, triples: str, name: str) -> dict[str, str]:
+    """What its weights are tuned by; where they are not, what the stage reads anyway."""
+    labelled = (layout.TRIPLES / triples).as_posix()
+    stage = {"triples": triples, "ensemble": name}
+    if params.ensembles[name].weights != "tuned":
+        return stage | {"collection": labelled, "dev_scores": labelled, "validation": "labels"}
+    tuned_by = {"collection": layout.COLLECTION.as_posix(), "dev_scores": layout.DEV_SCORES.as_posix()}
+    return stage | tuned_by | {"validation": "validation"}
 
 
 def _tokens(params: Entries, model: str) -> str:

@@ -16,6 +16,7 @@ from distilrank.sections.labels import ScaleRule
 from distilrank.sections.starting import Start, StartFrom
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
+from distilrank.sections.weights import Weights
 
 # One of the table's, which the type checker cannot know.
 if TYPE_CHECKING:
@@ -59,17 +60,37 @@ class Ensemble(Section):
     """Entries of `teachers`, and `bm25`. Students that start from a teacher take the layers of the first
     that is one of `teachers`."""
 
-    combine: Literal["mean", "median"]
+    combine: Literal["mean", "median"] = "mean"
     """Of their scaled scores."""
 
     scale: ScaleRule = "none"
     """What each member's scores are brought to first, as `labels.scale` has it."""
+
+    weights: Weights | None = None
+    """How much each member counts in the mean: a number each, as shares of their sum; or `tuned`: what ranks
+    candidates of dev queries best. null: all alike."""
 
     @model_validator(mode="after")
     def counts_each_member_once(self) -> Self:
         if len(set(self.members)) < len(self.members):
             raise ValueError(f"each member must stand once; they are {self.members}")
         return self
+
+    @model_validator(mode="after")
+    def weighs_what_can_be_weighed(self) -> Self:
+        given = self.given_weights
+        if self.weights and self.combine != "mean":
+            raise ValueError(f"weights are of a mean, and combine is {self.combine}: set combine: mean, or no weights")
+        if self.weights == "tuned" and self.scale == "none":
+            raise ValueError("weights are tuned among scores of one scale: set scale to z, min-max or rank")
+        if given is not None and (set(given) != set(self.members) or not sum(given.values())):
+            raise ValueError(f"weights must have a number for each of {self.members}, one above 0; they are {given}")
+        return self
+
+    @property
+    def given_weights(self) -> dict[str, float] | None:
+        """Those that params.yaml tells; None where they are tuned, or all alike."""
+        return self.weights if isinstance(self.weights, dict) else None
 
 
 class InBatch(Section):

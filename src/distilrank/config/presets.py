@@ -1,22 +1,31 @@
 """Presets: params for known purposes. One holds the defaults, the others what differs: `overlay` says how."""
 
+import json
+import re
 from pathlib import Path
 
 from distilrank.artifacts.files import write_text
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.overlay import overlaid
 from distilrank.errors import InputError
+from distilrank.sections.base import is_remote
 
 PRESETS = Path("presets")
 # The preset that is whole.
 DEFAULT = "aws-api-docs"
+_LOCATION = re.compile(r"(^collection:\n  source: passages\n  location: ).*", re.MULTILINE)
 
 
-def use_preset(name: str = DEFAULT) -> None:
-    """Makes a preset the project's params. Raises InputError for an unknown one, and where the user's own would go."""
+def use_preset(name: str = DEFAULT, passages: str | None = None) -> None:
+    """Makes a preset the project's params; where it reads passages alone, those at the location `passages`.
+
+    Raises InputError for an unknown preset, for passages that are not there or that it does not read, and where the
+    user's own params would go.
+    """
     texts = preset_texts()
     if name not in texts:
         raise InputError("preset", got=f"'{name}'", expected=f"one of {list(texts)}", remedy="name one of these")
+    text = texts[name] if passages is None else _of_passages(name, texts[name], passages)
     if PARAMS_FILE.is_file() and PARAMS_FILE.read_text("utf-8") not in texts.values():
         raise InputError(
             PARAMS_FILE,
@@ -24,7 +33,27 @@ def use_preset(name: str = DEFAULT) -> None:
             expected="a preset as it came, or no file",
             remedy="move it away first; it would be overwritten",
         )
-    write_text(PARAMS_FILE, texts[name])
+    write_text(PARAMS_FILE, text)
+
+
+def _of_passages(name: str, text: str, passages: str) -> str:
+    """A preset's text with its passages at another location."""
+    moved, found = _LOCATION.subn(lambda line: line[1] + json.dumps(passages), text)
+    if not found:
+        raise InputError(
+            "--passages",
+            got=f"the preset {name}, whose collection has queries of its own",
+            expected="a preset of passages alone",
+            remedy="add --preset corpus",
+        )
+    if not is_remote(passages) and not Path(passages).exists():
+        raise InputError(
+            "--passages",
+            got=f"'{passages}', which is not there",
+            expected="a folder of .txt and .md files, or a .tsv or .jsonl file",
+            remedy="correct the path",
+        )
+    return moved
 
 
 def preset_texts(folder: Path = PRESETS) -> dict[str, str]:
@@ -39,3 +68,8 @@ def preset_texts(folder: Path = PRESETS) -> dict[str, str]:
         )
     defaults = written[DEFAULT]
     return {name: text if name == DEFAULT else overlaid(defaults, text) for name, text in written.items()}
+
+
+def unseen_by_dvc(location: str) -> bool:
+    """Whether files stand elsewhere than in the folder that the stage `collect` depends on."""
+    return is_remote(location) or Path("collections").absolute() not in Path(location).absolute().parents

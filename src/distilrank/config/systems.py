@@ -80,6 +80,6 @@ def faults_of_systems(params: "Entries") -> Iterator[str]:
 def _strange(where: str, given: list[str], known: list[str]) -> Iterator[str]:
     for name in given:
         if name not in known:
-            nearest = get_close_matches(name, known, 1)
+            nearest = get_close_matches(name, known, 1, cutoff=0.5)
             meant = f": did you mean {nearest[0]}?" if nearest else ""
             yield f"{where} may name {known}, not {name}{meant}"

@@ -7,12 +7,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 
 import polars as pl
 
 from distilrank.data.intake import lot_of
-from distilrank.sections.pseudo import Phrases, PseudoQueries, Sentences, Titles
+from distilrank.sections.pseudo import Mixed, PhraseKeys, Phrases, PseudoQueries, SentenceKeys, Sentences, Titles
 
 Make = Callable[[pl.DataFrame], list[list[str]]]
 PSEUDO = "pseudo"  # the test set of those that are held out
@@ -27,15 +27,23 @@ def maker(section: PseudoQueries, passages: Callable[[], Iterable[pl.DataFrame]]
         return titles
     if isinstance(section, Sentences):
         return lambda some: sentences(some, section)
-    assert isinstance(section, Phrases)
-    return phrases(section, passages())
+    if isinstance(section, Phrases):
+        return phrases(section, passages())
+    assert isinstance(section, Mixed)
+    return mixed(section, passages())
+
+
+def mixed(section: Mixed, passages: Iterable[pl.DataFrame]) -> Make:
+    """Titles first, then sentences, then phrases."""
+    makers = [titles, lambda some: sentences(some, section), phrases(section, passages)]
+    return lambda some: [list(chain.from_iterable(made)) for made in zip(*(make(some) for make in makers), strict=True)]
 
 
 def titles(passages: pl.DataFrame) -> list[list[str]]:
     return [[title] if title else [] for title in (_line(one) for one in passages["title"])]
 
 
-def sentences(passages: pl.DataFrame, section: Sentences) -> list[list[str]]:
+def sentences(passages: pl.DataFrame, section: SentenceKeys) -> list[list[str]]:
     """`per_passage` of each, drawn: a passage's draw depends on its id and the seed alone."""
     made = []
     for passage_id, text in passages.select("passage_id", "text").iter_rows():
@@ -46,7 +54,7 @@ def sentences(passages: pl.DataFrame, section: Sentences) -> list[list[str]]:
     return made
 
 
-def phrases(section: Phrases, passages: Iterable[pl.DataFrame]) -> Make:
+def phrases(section: PhraseKeys, passages: Iterable[pl.DataFrame]) -> Make:
     """By the words of all passages: each counts once per passage."""
     counts: Counter[str] = Counter()
     number = 0

@@ -10,12 +10,15 @@ from distilrank.scoring.scores import KEY
 
 
 def combine(
-    members: Mapping[str, pl.DataFrame], how: Literal["mean", "median"], scales: Mapping[str, pl.Expr]
+    members: Mapping[str, pl.DataFrame],
+    how: Literal["mean", "median"],
+    scales: Mapping[str, pl.Expr],
+    weights: Mapping[str, float] | None = None,
 ) -> pl.DataFrame:
     """One score a pair (query_id, passage_id, score float32) from each member's, brought to its scale.
 
-    The paper's T2 (arXiv 2010.02666) is the mean of raw scores. Raises ScoreError where members have not scored the
-    same pairs.
+    The paper's T2 (arXiv 2010.02666) is the mean of raw scores. With `weights`, by member, it is the weighted mean.
+    Raises ScoreError where members have not scored the same pairs.
     """
     pairs = pl.concat([scores.select(KEY) for scores in members.values()]).unique().sort(KEY)
     for name, scores in members.items():
@@ -27,6 +30,9 @@ def combine(
         joined = joined.join(own, on=KEY, how="left", maintain_order="left")
     every = pl.concat_list(columns)
     combined = every.list.median() if how == "median" else every.list.mean()
+    if weights:
+        counted = [pl.col(column) * weights[name] for column, name in zip(columns, members, strict=True)]
+        combined = pl.sum_horizontal(counted) / sum(weights.values())
     return joined.select(*KEY, score=combined.cast(pl.Float32))
 
 

@@ -4,7 +4,7 @@ A run is a table (query_id, passage_id, score) that holds each pair once. What i
 where some tie, their order is that of `data/ties.py`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -32,17 +32,16 @@ def reciprocal_rank_fusion(runs: Sequence[pl.DataFrame], k: float) -> pl.DataFra
     return _summed(ranked(run).select(*_KEY, score=1 / (k + pl.col("rank"))) for run in runs)
 
 
-def weighted_sum(runs: Sequence[pl.DataFrame], weights: Sequence[float], scale: FusionScale) -> pl.DataFrame:
-    """Each passage's sum of weight times scaled score.
+def weighted_sum(runs: Mapping[str, pl.DataFrame], weights: Mapping[str, float], scale: FusionScale) -> pl.DataFrame:
+    """Each passage's sum of weight times scaled score, of the members' runs.
 
     A run counts what it lacks of a query as the last of what it has. So min-max makes that 0, as Bruch et al. do (ACM
     TOIS 2023, arXiv 2210.11934, section 4).
     """
-    scaled = [_scaled(run, scale) for run in runs]
-    every = pl.concat(run.select(_KEY) for run in scaled).unique()
+    scaled = {member: run.select(*_KEY, score=_SCALES[scale].fill_nan(0.0)) for member, run in runs.items()}
+    every = pl.concat(run.select(_KEY) for run in scaled.values()).unique()
     return _summed(
-        _with_absent(run, every).with_columns(score=_SCORE * weight)
-        for run, weight in zip(scaled, weights, strict=True)
+        _with_absent(run, every).with_columns(score=_SCORE * weights[member]) for member, run in scaled.items()
     )
 
 
@@ -65,10 +64,6 @@ def _summed(runs: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """In the order of the runs, so that the same scores give the same bytes."""
     sums = pl.concat(runs).group_by(_KEY, maintain_order=True).agg(_SCORE.sum())
     return sums.sort(_KEY).select(list(RUN_SCHEMA))
-
-
-def _scaled(run: pl.DataFrame, scale: FusionScale) -> pl.DataFrame:
-    return run.select(*_KEY, score=_SCALES[scale].fill_nan(0.0))
 
 
 def _with_absent(run: pl.DataFrame, every: pl.DataFrame) -> pl.DataFrame:

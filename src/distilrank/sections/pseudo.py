@@ -43,10 +43,8 @@ class Titles(PseudoQueries):
     per_passage: Literal[1] = 1
 
 
-class Sentences(PseudoQueries):
-    """Sentences of passages, drawn."""
-
-    by: Literal["sentences"]
+class SentenceKeys(PseudoQueries):
+    """What is asked of sentences."""
 
     minimum_words: int = Field(ge=1, default=4)
     """Sentences with fewer words are left out."""
@@ -55,13 +53,29 @@ class Sentences(PseudoQueries):
     """Sentences with more words are left out."""
 
 
-class Phrases(PseudoQueries):
+class PhraseKeys(PseudoQueries):
+    """What is asked of phrases."""
+
+    words: int = Field(ge=1, default=4)
+    """Words of each query. A second query has the next best words, and so on."""
+
+
+class Sentences(SentenceKeys):
+    """Sentences of passages, drawn."""
+
+    by: Literal["sentences"]
+
+
+class Phrases(PhraseKeys):
     """The words that tell a passage from others, by tf-idf, in the order in which they stand in it."""
 
     by: Literal["phrases"]
 
-    words: int = Field(ge=1, default=4)
-    """Words of each query. A second query has the next best words, and so on."""
+
+class Mixed(SentenceKeys, PhraseKeys):
+    """All three of these: the title of a passage, and `per_passage` sentences and phrases each."""
+
+    by: Literal["mixed"]
 
 
 class Generated(PseudoQueries):
@@ -92,5 +106,5 @@ class Generated(PseudoQueries):
 
 
 MAKERS: Mapping[str, type[PseudoQueries]] = {
-    "titles": Titles, "sentences": Sentences, "phrases": Phrases, "model": Generated
+    "titles": Titles, "sentences": Sentences, "phrases": Phrases, "mixed": Mixed, "model": Generated
 }  # fmt: skip

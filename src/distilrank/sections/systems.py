@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from distilrank.sections.base import RankerName, Section
 from distilrank.sections.tables import one_of
+from distilrank.sections.weights import Weights
 
 SystemDepth = Annotated[int, Field(ge=1, le=1000)]
 # What a member's scores of one query are brought to, before they are added up.
@@ -36,6 +37,10 @@ class ReciprocalRanks(Fusion):
 
     by: Literal["rrf"]
 
+    def __str__(self) -> str:
+        """As the report has it."""
+        return f"{' + '.join(self.fuse)}, by reciprocal ranks"
+
     k: float = Field(ge=0, default=60)
     """A passage gets 1 / (k + rank) of each member. The larger, the less the first ranks stand out."""
 
@@ -45,24 +50,23 @@ class WeightedSum(Fusion):
 
     by: Literal["weights"]
 
-    weights: dict[RankerName, Annotated[float, Field(ge=0)]] | None = None
-    """The weight of each member. null: tuned on dev queries, by `validation.measure`."""
+    def __str__(self) -> str:
+        """As the report has it."""
+        return f"{' + '.join(self.fuse)}, by weights{', tuned' if self.weights == 'tuned' else ''}"
+
+    weights: Weights = "tuned"
+    """How much each member counts: a number each; or `tuned`: what searches best by `validation.measure`, on as many
+    dev queries as validations ask."""
 
     scale: FusionScale = "min-max"
     """What a member's scores of a query are brought to first. min-max: from 0 to 1; z: mean 0 and standard deviation 1;
     rank: the share of its other passages that stand below; none: as they are."""
 
-    queries: int = Field(ge=1, default=1000)
-    """Dev queries that weights are tuned on: a sample, or all if there are fewer."""
-
     @model_validator(mode="after")
     def weighs_each_member(self) -> Self:
-        if self.weights is None:
-            return self
-        if set(self.weights) != set(self.fuse):
-            raise ValueError(f"weights has {list(self.weights)}, and fuse {self.fuse}: give each member one weight")
-        if not any(self.weights.values()):
-            raise ValueError("weights are all 0: give a member more")
+        given = self.weights
+        if isinstance(given, dict) and (set(given) != set(self.fuse) or not sum(given.values())):
+            raise ValueError(f"weights must have a number for each of {self.fuse}, one above 0; they are {given}")
         return self
 
 
@@ -77,6 +81,10 @@ class Cascade(Section):
 
     depth: SystemDepth = 20
     """Passages per query that it re-ranks, at most `candidates.depth`. The others stay behind them, in their order."""
+
+    def __str__(self) -> str:
+        """As the report has it."""
+        return f"{self.rerank} re-ranks the best {self.depth} of {self.first}"
 
 
 def _kind(system: Any) -> str:

@@ -1,12 +1,14 @@
 """quality: of all labels: what share of a teacher's margins is negative, and how far teachers agree."""
 
-from itertools import combinations
+from itertools import combinations, product
+from typing import Any
 
 import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built, write_json
-from distilrank.config.derived import labels
+from distilrank.artifacts.manifest import read_manifest
+from distilrank.config.derived import labelled_sets, labels
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.labels.labels import FILE
@@ -25,4 +27,12 @@ def quality(params: Params) -> None:
         for one, other in combinations(labels(params), 2)
         if one[0] == other[0] or IMPORTED in (one[0], other[0])
     ]
-    write_json(layout.LABEL_QUALITY, figures_of(tables, compared))
+    write_json(layout.LABEL_QUALITY, figures_of(tables, compared) | {"weights": _weights(params)})
+
+
+def _weights(params: Params) -> dict[str, dict[str, Any]]:
+    """Of ensembles whose members do not count alike, by `<triples>/<ensemble>`, and what they were tuned to."""
+    weighted = [name for name, one in params.ensembles.items() if one.weights]
+    pairs = product(labelled_sets(params), weighted)
+    used = {f"{triples}/{name}": read_manifest(layout.LABELS / triples / name).params for triples, name in pairs}
+    return {name: {key: one[key] for key in ("weights", "tuned")} for name, one in used.items()}

@@ -4,7 +4,7 @@ What `evaluate` found by a member is read, and searched for anew only where it i
 of test queries at a time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,7 +16,7 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import Draft, whole_directory
-from distilrank.artifacts.files import built
+from distilrank.artifacts.files import built, write_json
 from distilrank.artifacts.work import work_directory
 from distilrank.config.derived import measured_on, searching, tokens_of
 from distilrank.config.params import Params
@@ -25,9 +25,8 @@ from distilrank.data.query_ranges import QueryRange
 from distilrank.data.runs import RUN_SCHEMA, add_trec, scan_trec, top
 from distilrank.evaluation.tasks import RETRIEVE
 from distilrank.retrieval.fusion import reciprocal_rank_fusion, reranked_first, weighted_sum
-from distilrank.retrieval.tuning import ChosenWeights
-from distilrank.sections.systems import Cascade, Fusion, WeightedSum
-from distilrank.stages.chosen_weights import chosen_weights
+from distilrank.sections.systems import Cascade, ReciprocalRanks, WeightedSum
+from distilrank.stages.fusion_weights import fusion_weights
 from distilrank.stages.searches import inputs_of_search, search_by
 from distilrank.stages.test_collection import TestCollection
 
@@ -37,8 +36,8 @@ RUN = layout.run_of("", RETRIEVE).name
 
 
 def systems(params: Params) -> None:
-    """Writes evaluation/systems/<on>/<system>/: retrieve.trec, measures.parquet (task, query_id, measure, value), and
-    weights.json of a weighted sum.
+    """Writes evaluation/systems/<on>/<system>/, with retrieve.trec and measures.parquet (task, query_id, measure,
+    value), and evaluation/systems/<system>.json, the weights of a weighted sum.
 
     Raises MissingInput, CollectionError, ScoreError for a score that has no rank.
     """
@@ -47,11 +46,7 @@ def systems(params: Params) -> None:
         work_directory("systems", "systems", used, inputs) as work,
         whole_directory(layout.SYSTEMS, "distilrank systems", used, inputs) as draft,
     ):
-        weights = {
-            name: chosen_weights(params, name, system, work / "dev" / name)
-            for name, system in params.systems.items()
-            if isinstance(system, WeightedSum)
-        }
+        weights = {name: _write_weights(params, name, system, draft, work) for name, system in _weighted(params)}
         for on, measured in groupby(measured_systems(params), key=lambda one: one[0]):
             answers = _Answers(params, TestCollection.read(params, on), weights, draft, work / on)
             for _, name in measured:
@@ -63,8 +58,19 @@ def _used(params: Params) -> dict[str, Any]:
     return {
         "systems": {name: system.model_dump() for name, system in params.systems.items()},
         "evaluation": params.evaluation.model_dump(),
-        "validation": params.validation.measure,
+        "validation": params.validation.model_dump(include={"measure", "queries"}),
     }
+
+
+def _weighted(params: Params) -> list[tuple[str, WeightedSum]]:
+    return [(name, system) for name, system in params.systems.items() if isinstance(system, WeightedSum)]
+
+
+def _write_weights(params: Params, name: str, system: WeightedSum, draft: Draft, work: Path) -> Mapping[str, float]:
+    weights, tuned = fusion_weights(params, system, work / name)
+    told = {"weights": weights, "tuned": tuned and tuned._asdict()}
+    write_json(draft.path / layout.weights_of(name).relative_to(layout.SYSTEMS), told)
+    return weights
 
 
 def _inputs(params: Params) -> list[Path]:
@@ -92,7 +98,7 @@ class _Answers:
 
     params: Params
     test: TestCollection
-    weights: dict[str, ChosenWeights]
+    weights: Mapping[str, Mapping[str, float]]
     draft: Draft
     work: Path
 
@@ -104,8 +110,6 @@ class _Answers:
         """A system's run and its measures, and its weights if it has any."""
         folder = self._folder(name)
         folder.mkdir(parents=True)
-        if name in self.weights:
-            self.weights[name].write(folder)
         with self._answered(name) as answer, (folder / RUN).open("wb") as file:
             tables = [
                 table for queries in self.ranges for table in self._measured(name, answer(queries), queries, file)
@@ -125,13 +129,15 @@ class _Answers:
             with self._cascaded(name, system) as answer:
                 yield answer
         else:
-            runs = [self._found(member, system.depth) for member in system.fuse]
-            yield lambda queries: self._fused(name, system, [run_of(queries) for run_of in runs])
+            found = {member: self._found(member, system.depth) for member in system.fuse}
+            yield lambda queries: self._fused(name, {member: run_of(queries) for member, run_of in found.items()})
 
-    def _fused(self, name: str, system: Fusion, runs: list[pl.DataFrame]) -> pl.DataFrame:
+    def _fused(self, name: str, runs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        system = self.params.systems[name]
         if isinstance(system, WeightedSum):
-            return weighted_sum(runs, [*self.weights[name].weights.values()], system.scale)
-        return reciprocal_rank_fusion(runs, system.k)
+            return weighted_sum(runs, self.weights[name], system.scale)
+        assert isinstance(system, ReciprocalRanks)
+        return reciprocal_rank_fusion([*runs.values()], system.k)
 
     @contextmanager
     def _cascaded(self, name: str, system: Cascade) -> Iterator[RunOf]:
@@ -153,10 +159,8 @@ class _Answers:
         return lambda queries: search(self.test.texts(queries))
 
     def _read(self, name: str, depth: int, queries: QueryRange) -> pl.DataFrame:
-        is_system = name in self.params.systems
-        run = scan_trec(
-            self._folder(name) / RUN if is_system else built(layout.run_of(name, RETRIEVE, self.test.called))
-        )
+        folder = self._folder(name) if name in self.params.systems else layout.runs_of(name, self.test.called)
+        run = scan_trec(built(folder / RUN))
         return queries.of(run.filter(pl.col("rank") <= depth)).select(list(RUN_SCHEMA)).collect()
 
     def _folder(self, name: str) -> Path:

@@ -5,9 +5,9 @@ import polars as pl
 import torch
 
 from distilrank.data.collection import DEV, Collection
+from distilrank.data.dev_sample import dev_sample, drawn
 from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import measure
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.rankers.base import Ranker
@@ -37,15 +37,7 @@ class DevValidation:
         params: Validation,
         precision: Precision = "float32",
     ) -> None:
-        dev = collection.queries_of(DEV).select("query_id")
-        if dev.is_empty():
-            raise CollectionError(
-                "the collection",
-                got="no dev queries",
-                expected="some, to validate on while training",
-                remedy="set collection.dev_share to take some of the training queries",
-            )
-        sample = dev[_draw(len(dev), params.queries)]
+        sample = dev_sample(collection, params.queries)
         self._tokens, self._precision = tokens, precision
         self._measure, self._depth_of_search = params.measure, cutoff_of(params.measure, params.depth)
         self._query_ids = sample["query_id"]
@@ -63,10 +55,10 @@ class DevValidation:
             runs = {RERANK: rerank(ranker, self._tokens, candidates, self._precision)}
         return {kind: self._effectiveness(run, queries, among) for kind, run in runs.items()}
 
-    def _passages_to_search(self, drawn: int) -> pl.Series:
+    def _passages_to_search(self, wanted: int) -> pl.Series:
         relevant = self._qrels.filter(pl.col("relevance") > 0)["passage_id"]
         every = self._tokens.passage_ids
-        return pl.concat([relevant, every.gather(_draw(len(every), drawn))]).unique().sort()
+        return pl.concat([relevant, every.gather(drawn(len(every), wanted))]).unique().sort()
 
     def _by_vectors(
         self, ranker: Ranker, queries: pl.Series, candidates: pl.DataFrame, among: Processes
@@ -96,8 +88,3 @@ class DevValidation:
         qrels = self._qrels.filter(pl.col("query_id").is_in(queries.implode()))
         values = measure(run, qrels, measures=[self._measure])["value"]
         return among.mean(float(values.sum()), len(values))
-
-
-def _draw(available: int, wanted: int) -> Rows:
-    """Positions, ascending; always the same."""
-    return np.sort(np.random.default_rng(0).choice(available, min(wanted, available), replace=False))

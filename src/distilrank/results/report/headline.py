@@ -6,7 +6,9 @@ The test queries choose nothing here: the best of several on them would look bet
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from distilrank.config.names import distilled_name
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.results.at_a_glance import chosen_student
 from distilrank.results.differences import Difference
 from distilrank.results.report.gains import Gains
 from distilrank.results.report.inputs import ReportInputs
@@ -39,7 +41,8 @@ class Headline:
 def headline(inputs: ReportInputs, gains: Mapping[str, Gains], table: MatrixTable) -> Headline:
     """`table` is that of re-ranking the first test set."""
     taught = [ranker for ranker in inputs.rankers if ranker.role == "taught"]
-    student = max(taught, key=lambda ranker: _on_dev(inputs, ranker))
+    chosen = distilled_name(*chosen_student(inputs.params, inputs.histories))
+    student = next(ranker for ranker in taught if ranker.name == chosen)
     yardstick = yardstick_of(inputs, student)
     search = inputs.primary.removesuffix(RERANK) + RETRIEVE
     return Headline(

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from distilrank.config.derived import scale_of_labels
 from distilrank.config.params import Params
+from distilrank.results.report.formats import score
 from distilrank.results.report.histograms import Limits, axis, filled, frame
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.rankers import ReportedRanker
@@ -37,11 +38,13 @@ class Row:
 
 @dataclass(frozen=True)
 class LabelQuality:
-    """A row per teacher and set of triples, on one axis of margins; and of each two teachers how far they agree."""
+    """A row per teacher and set of triples, on one axis of margins; of each two teachers how far they agree; and a
+    sentence per ensemble whose members do not count alike."""
 
     rows: list[Row]
     margin_axis: Markup
     agreement: list[dict[str, Any]]
+    weights: list[str]
 
 
 def label_quality(inputs: ReportInputs) -> LabelQuality:
@@ -50,7 +53,20 @@ def label_quality(inputs: ReportInputs) -> LabelQuality:
     limits = (min(edges), max(edges))
     rankers = {ranker.name: ranker for ranker in inputs.rankers if ranker.role == "teacher"}
     rows = [_row(inputs.params, name, rankers, figures, limits) for name, figures in teachers.items()]
-    return LabelQuality(rows, axis("margins of labels", limits), inputs.labels["agreement"])
+    weights = [_weights(inputs.params, name, one) for name, one in inputs.labels.get("weights", {}).items()]
+    return LabelQuality(rows, axis("margins of labels", limits), inputs.labels["agreement"], weights)
+
+
+def _weights(params: Params, name: str, used: dict[str, Any]) -> str:
+    """What an ensemble is made of, and what that reaches on dev queries where it was tuned."""
+    triples, _, ensemble = name.partition("/")
+    shares = " + ".join(f"{weight:g} {member}" for member, weight in used["weights"].items())
+    told, tuned = f"{ensemble} on {triples} is {shares}", used["tuned"]
+    if not tuned:
+        return f"{told}, as given."
+    alone = ", ".join(f"{member} alone {score(value)}" for member, value in tuned["alone"].items())
+    reached = f"{params.validation.measure} {score(tuned['value'])}; all alike {score(tuned['alike'])}, {alone}"
+    return f"{told}, tuned on dev queries: {reached}."
 
 
 def _row(

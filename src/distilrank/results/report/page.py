@@ -12,6 +12,7 @@ from markupsafe import Markup
 from distilrank.config.derived import first_stage_of
 from distilrank.data.collection import DEV, TRAIN
 from distilrank.evaluation.tasks import title_of
+from distilrank.results.at_a_glance import at_a_glance
 from distilrank.results.expected import graded, not_graded
 from distilrank.results.report.agreement import knowledge
 from distilrank.results.report.breakdown import breakdowns
@@ -73,6 +74,7 @@ def write_report(inputs: ReportInputs) -> str:
         passages=len(collection.passage_ids()),
         queries={split: len(collection.queries_of(split)) for split in (TRAIN, DEV)},
         test_queries={name: len(collection.queries_of(name)) for name in collection.test_sets()},
+        glance=at_a_glance(inputs.params, inputs.metrics, inputs.histories),
         headline=head,
         ship=shipping(inputs, every),
         primary=inputs.measure,

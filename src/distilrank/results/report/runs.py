@@ -56,14 +56,14 @@ class Runs:
     def of_teacher_drawn(self, teacher: str) -> pl.DataFrame | None:
         """The run of what students learned from, of the drawn queries; of an ensemble its members' combined.
 
-        None where there is no run: the scales of ensembles that have one are those of the training pairs' scores,
-        which are not at hand; nor are other candidates' scores of a teacher whose scores were imported.
+        None where there is no run: the scales and weights of ensembles that have some are those of the training pairs'
+        scores, which are not at hand; nor are other candidates' scores of a teacher whose scores were imported.
         """
         known = {*self.params.teachers, *({self.params.candidates.first_stage()} & {BM25})}
         if teacher in known:
             return self.of_drawn(teacher)
         ensemble = self.params.ensembles.get(teacher)
-        if ensemble is None or ensemble.scale != "none" or not set(ensemble.members) <= known:
+        if ensemble is None or ensemble.scale != "none" or ensemble.weights or not set(ensemble.members) <= known:
             return None
         return _combined([self.of_drawn(member) for member in ensemble.members], ensemble.combine)
 

@@ -1,0 +1,26 @@
+"""The dev queries that choose: the step that a training keeps, the weights of an ensemble. They are always the same."""
+
+import numpy as np
+import polars as pl
+
+from distilrank.data.collection import DEV, Collection
+from distilrank.data.ragged import Rows
+from distilrank.errors import CollectionError
+
+
+def dev_sample(collection: Collection, most: int) -> pl.DataFrame:
+    """So many dev queries (query_id), drawn, or all. Raises CollectionError where there are none."""
+    dev = collection.queries_of(DEV).select("query_id")
+    if dev.is_empty():
+        raise CollectionError(
+            "the collection",
+            got="no dev queries",
+            expected="some, to choose by",
+            remedy="set collection.dev_share to take some of the training queries",
+        )
+    return dev[drawn(len(dev), most)]
+
+
+def drawn(available: int, wanted: int) -> Rows:
+    """Positions, ascending; always the same."""
+    return np.sort(np.random.default_rng(0).choice(available, min(wanted, available), replace=False))

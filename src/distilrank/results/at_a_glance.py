@@ -1,0 +1,34 @@
+"""The student that the dev queries chose; and, where queries are made of passages, what it reaches and on whose."""
+
+from collections.abc import Mapping
+from itertools import product
+
+from distilrank.config.derived import start_of
+from distilrank.config.names import distilled_name
+from distilrank.config.params import Params
+from distilrank.data.pseudo_queries import PSEUDO
+from distilrank.evaluation.tasks import RERANK, primary, test_set_of
+from distilrank.results.by_teacher import Means
+from distilrank.training.history import History
+
+
+def chosen_student(params: Params, histories: Mapping[str, History]) -> tuple[str, str]:
+    """The student and its teacher whose re-ranking of the dev queries was best: the test queries choose nothing."""
+    pairs = product(params.students, params.matrix.teachers)
+    return max(pairs, key=lambda pair: histories[distilled_name(*pair)].at_best(RERANK))
+
+
+def at_a_glance(params: Params, metrics: Mapping[str, Means], histories: Mapping[str, History]) -> str | None:
+    """A sentence: the chosen student beside what found the candidates and its own start, on the primary task.
+
+    None where people asked all queries.
+    """
+    if not params.pseudo_queries:
+        return None
+    pair, task, measure = chosen_student(params, histories), primary(metrics), params.evaluation.primary
+    names = [distilled_name(*pair), params.candidates.first_stage(), start_of(params, *pair).name]
+    student, *others = (f"{name} reaches {metrics[task][name][measure]:.3f}" for name in names if name in metrics[task])
+    told = f"{student} {measure} in re-ranking, {', '.join(others)} without training"
+    if (test_set := test_set_of(task)) != PSEUDO:
+        return f"On the collection's own test queries ({test_set}), {told}. It learned from queries made of passages."
+    return f"On queries made of passages held out, {told}. Nobody asked them, and their words favour lexical search."
