@@ -86,6 +86,30 @@ def test_a_runs_ranks_are_those_of_all_its_passages(take_in: Import) -> None:
     assert dict(zip(*sorted(rows)[0][2::2], strict=True)) == {"p2": 1.0, "p5": 0.0}
 
 
+def test_a_runs_best_are_positives_where_nothing_in_it_is_relevant(take_in: Import) -> None:
+    nothing_relevant = trec(
+        ("1", "p2", 9), ("1", "p5", 7), ("1", "p4", 1), ("3", "p2", 4), ("3", "p4", 0), ("3", "p6", 5)
+    )
+    rows = take_in(nothing_relevant, "run.trec", form="run", positive_ranks=2)
+    assert sorted(rows) == [
+        ("1", "p2", ["p4"], 9, [1]), ("1", "p5", ["p4"], 7, [1]),
+        ("3", "p2", ["p4"], 4, [0]), ("3", "p2", ["p6"], 4, [5]),
+    ]  # fmt: skip
+    assert counts() == {"given": 6, "queries without a relevant passage": 1, "triples": 4}
+
+
+def test_a_run_of_unlabelled_queries_teaches_by_its_best(take_in: Import) -> None:
+    queries = pl.read_parquet(layout.COLLECTION / "queries.parquet")
+    unlabelled = pl.DataFrame({"query_id": ["u"], "text": ["which is best?"], "split": ["unlabelled"]})
+    pl.concat([queries, unlabelled.select(queries.columns)]).sort("query_id").write_parquet(
+        layout.COLLECTION / "queries.parquet"
+    )
+    run = trec(("u", "p2", 9), ("u", "p5", 7), ("2", "p1", 1))
+    assert take_in(run, "run.trec", form="run", positive_ranks=1) == [("u", "p2", ["p5"], 9, [7])]
+    with pytest.raises(InputError, match="none of a training query"):
+        take_in(run, "run.trec", form="run")
+
+
 def test_a_run_of_ranks_alone_must_be_scaled_by_rank(take_in: Import) -> None:
     top = lines([("1", passage, "which is one?", "fish") for passage in ("p2", "p1", "p5")])
     assert sorted(take_in(top, form="run", scale="rank")) == [

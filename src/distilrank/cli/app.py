@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Distil slow, strong neural rankers into small, fast ones.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 STAGES = "Stages, in their order: dvc.yaml runs them"

@@ -10,8 +10,13 @@ from distilrank.cli.launch import one_of_several, tell
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
 
+# The extra of this package that brings what is imported.
+_EXTRAS = {
+    "dvc": "flows", "dvc_data": "flows", "prefect": "flows", "mlflow": "tracking", "faiss": "cpu", "ray": "ray",
+    "peft": "lora",
+}  # fmt: skip
 # Each adds its commands, in the order of --help.
-for _commands in ("project", "stages", "results", "compare", "check_results", "registry", "exchange"):
+for _commands in ("state", "project", "stages", "results", "compare", "check_results", "registry", "exchange"):
     import_module(f"distilrank.cli.{_commands}")
 
 
@@ -30,5 +35,17 @@ def _run() -> None:
         app()
     except InputError as error:
         tell(f"distilrank: {error}", error.exit_code)
-    except Exception:  # a fault of ours, or of a library that names the URL it was given
-        tell(redacted(traceback.format_exc()).rstrip("\n"), 1)
+    except Exception as error:  # a fault of ours, or of a library that names the URL it was given
+        extra = _extra_that_brings(error)
+        if extra:
+            told = f"distilrank: {error}, which this command needs; run `pip install 'distilrank[{extra}]'`"
+            tell(told, InputError.exit_code)
+        else:
+            tell(redacted(traceback.format_exc()).rstrip("\n"), 1)
+
+
+def _extra_that_brings(error: Exception) -> str | None:
+    """Where a library is not installed that an extra brings."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return None
+    return _EXTRAS.get(error.name.partition(".")[0])

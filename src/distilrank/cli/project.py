@@ -16,17 +16,28 @@ def init(
         str | None, typer.Option(help="With --preset corpus: a folder of texts, or a .tsv or .jsonl file of passages.")
     ] = None,
 ) -> None:
-    """Write params.yaml, the defaults, or those with what a preset changes, and the graph.yaml that follows from it.
+    """Write params.yaml: the defaults, or those with what a preset changes.
 
-    Params of your own are not overwritten.
+    Params of your own are not overwritten. Where there is neither params.yaml nor dvc.yaml, this makes a new project
+    of the directory: the pipeline, its flows and presets, in a git repository.
     """
+    from distilrank.artifacts.code_file import CODE_FILE, renew_code_file
+    from distilrank.config.entries import PARAMS_FILE
     from distilrank.config.graph import write_graph
-    from distilrank.config.presets import DEFAULT, unseen_by_dvc, use_preset
+    from distilrank.config.presets import DEFAULT, PRESETS, preset_params, unseen_by_dvc, use_preset
+    from distilrank.config.project_files import PIPELINE, new_project, origin
 
-    use_preset(preset or DEFAULT, passages)
+    name, is_new = preset or DEFAULT, not (PIPELINE.is_file() or PARAMS_FILE.is_file())
+    if is_new:
+        preset_params(name, passages, origin() / PRESETS)  # refused before anything is written
+        typer.echo(f"a new project of {len(new_project())} files; put them and {CODE_FILE} under git")
+    use_preset(name, passages)
+    if is_new:
+        renew_code_file()
     write_graph(read())
     if passages and unseen_by_dvc(passages):
         typer.echo(f"note: DVC does not see {passages} change: put or link it below collections/, and name it there")
+    typer.echo("next: set your collection in params.yaml, then run `distilrank check` and `dvc repro collect`")
 
 
 @app.command()

@@ -17,16 +17,9 @@ _LOCATION = re.compile(r"(^collection:\n  source: passages\n  location: ).*", re
 
 
 def use_preset(name: str = DEFAULT, passages: str | None = None) -> None:
-    """Makes a preset the project's params; where it reads passages alone, those at the location `passages`.
-
-    Raises InputError for an unknown preset, for passages that are not there or that it does not read, and where the
-    user's own params would go.
-    """
-    texts = preset_texts()
-    if name not in texts:
-        raise InputError("preset", got=f"'{name}'", expected=f"one of {list(texts)}", remedy="name one of these")
-    text = texts[name] if passages is None else _of_passages(name, texts[name], passages)
-    if PARAMS_FILE.is_file() and PARAMS_FILE.read_text("utf-8") not in texts.values():
+    """Makes a preset the project's params. Raises InputError as `preset_params`, and where the user's own would go."""
+    text = preset_params(name, passages)
+    if PARAMS_FILE.is_file() and PARAMS_FILE.read_text("utf-8") not in preset_texts().values():
         raise InputError(
             PARAMS_FILE,
             got="params of your own",
@@ -34,6 +27,17 @@ def use_preset(name: str = DEFAULT, passages: str | None = None) -> None:
             remedy="move it away first; it would be overwritten",
         )
     write_text(PARAMS_FILE, text)
+
+
+def preset_params(name: str, passages: str | None = None, folder: Path = PRESETS) -> str:
+    """The whole params.yaml of a preset; where it reads passages alone, those at the location `passages`.
+
+    Raises InputError for an unknown preset, and for passages that are not there or that it does not read.
+    """
+    texts = preset_texts(folder)
+    if name not in texts:
+        raise InputError("preset", got=f"'{name}'", expected=f"one of {list(texts)}", remedy="name one of these")
+    return texts[name] if passages is None else _of_passages(name, texts[name], passages)
 
 
 def _of_passages(name: str, text: str, passages: str) -> str:

@@ -1,5 +1,6 @@
-"""One-dimensional .npy files, written piece by piece, however long they get."""
+"""The .npy files that are written piece by piece, however long they get."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +25,23 @@ def growing_array(path: Path, kind: type[np.generic]) -> Iterator[Append]:
         written += len(piece)
 
     with path.open("wb") as file:
-        _write_header(file, kind, 0)
+        _write_header(file, np.dtype(kind), (0,))
         yield append
         # NumPy leaves room in the header for any length.
         file.seek(0)
-        _write_header(file, kind, written)
+        _write_header(file, np.dtype(kind), (written,))
 
 
-def _write_header(file: IO[bytes], kind: type[np.generic], length: int) -> None:
-    described = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": (length,)}
+def append_rows(path: Path, kept: int, rows: npt.NDArray[Any]) -> None:
+    """Writes rows behind the first `kept` rows of a file. What stood behind these goes."""
+    with path.open("r+b" if kept else "wb") as file:
+        _write_header(file, rows.dtype, (kept + len(rows), *rows.shape[1:]))
+        end = file.tell() + kept * rows.itemsize * math.prod(rows.shape[1:])
+        file.truncate(end)
+        file.seek(end)
+        file.write(rows.tobytes())
+
+
+def _write_header(file: IO[bytes], kind: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    described = {"descr": kind.str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, described)

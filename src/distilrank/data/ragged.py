@@ -1,8 +1,9 @@
-"""Token ids of many texts as one array with offsets: what rankers read, whatever stores it."""
+"""What many texts have a number of their own of, as one array with offsets: token ids, vectors, weights of terms."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,16 +38,53 @@ class RaggedIds:
 
     def subset(self, rows: Rows) -> Self:
         """The texts of `rows` alone, in memory."""
-        lengths = self.lengths(rows)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        # Where each token of row i stands: its place among all chosen tokens, moved to where row i begins.
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        places, offsets = _subset(self.offsets, rows)
         return type(self)(np.asarray(self.ids[places]), offsets)
 
     def digests(self) -> npt.NDArray[np.uint64]:
         """64 bits (texts,) that tell one sequence of tokens from another."""
         whole = (hashlib.blake2b(self[row].tobytes(), digest_size=8).digest() for row in range(len(self)))
         return np.frombuffer(b"".join(whole), np.uint64)
+
+
+@dataclass(frozen=True)
+class RaggedArrays:
+    """Arrays by name, equally long: text i has the entries from offsets[i] to offsets[i + 1] of each."""
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    offsets: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, npt.NDArray[Any]], lengths: npt.NDArray[np.int64]) -> Self:
+        return cls(arrays, _offsets(lengths))
+
+    @classmethod
+    def joined(cls, some: Sequence[Self]) -> Self:
+        """All texts, one batch after the other."""
+        arrays = {name: np.concatenate([one.arrays[name] for one in some]) for name in some[0].arrays}
+        return cls.of(arrays, np.concatenate([np.diff(one.offsets) for one in some]))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def lengths(self, rows: Rows) -> npt.NDArray[np.int64]:
+        lengths: npt.NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
+        return lengths
+
+    def places(self, rows: Rows) -> tuple[Rows, npt.NDArray[np.int64]]:
+        """Where the entries of `rows` stand, row after row, and the offsets of these rows alone."""
+        return _subset(self.offsets, rows)
+
+    def subset(self, rows: Rows) -> Self:
+        """The texts of `rows` alone, in memory."""
+        places, offsets = self.places(rows)
+        return type(self)({name: np.asarray(array[places]) for name, array in self.arrays.items()}, offsets)
+
+    def between(self, start: int, stop: int) -> Self:
+        """The texts from `start` to `stop`, as views of the arrays."""
+        offsets = self.offsets[start : stop + 1]
+        part = slice(offsets[0], offsets[-1])
+        return type(self)({name: array[part] for name, array in self.arrays.items()}, offsets - offsets[0])
 
 
 @dataclass(frozen=True)
@@ -63,3 +101,15 @@ class TripleRows(NamedTuple):
 
     queries: Rows
     passages: Rows
+
+
+def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
+def _subset(offsets: npt.NDArray[np.int64], rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the entries of `rows` stand, and the offsets of these rows alone."""
+    lengths = offsets[rows + 1] - offsets[rows]
+    own = _offsets(lengths)
+    # The place of each among all chosen entries, moved to where its row begins.
+    return np.arange(own[-1]) + np.repeat(offsets[rows] - own[:-1], lengths), own

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from distilrank.data.collection import TRAIN, Collection
+from distilrank.data.collection import TRAIN, UNLABELLED, Collection
 from distilrank.data.findings import DroppedIds
 from distilrank.data.given_runs import read_given_run, tells_scores
 from distilrank.data.runs import others, ranked
@@ -35,15 +35,16 @@ class RunScores:
         exclude_identical_ids: bool,
     ) -> None:
         self._name, self._run = name, run
-        self._qrels = collection.qrels_of(TRAIN).filter(pl.col("relevance") > 0)
+        self._qrels = collection.qrels_of(TRAIN).filter(pl.col("relevance") > 0).drop("split")
         if rule != "rank" and not tells_scores(run):
             raise self._refused(f"an order without scores, and the scale {rule}", "the scale rank", "set scale to rank")
         given = read_given_run(run)
         split = given.join(collection.queries, on="query_id", how="left", maintain_order="left")["split"]
         self.counts = Counter(given=len(given), dropped=0)
-        for other, number in split.filter((split != TRAIN).fill_null(True)).value_counts().sort("split").iter_rows():
+        teaches = split.is_in([TRAIN, UNLABELLED] if run.positive_ranks else [TRAIN]).fill_null(False)
+        for other, number in split.filter(~teaches).value_counts().sort("split").iter_rows():
             self.counts[f"of {other} queries" if other else "of other queries"] += number
-        of_train = given.filter(split == TRAIN)
+        of_train = given.filter(teaches)
         unknown = find(of_train["passage_id"], collection.passage_ids())[1]
         if (strange := of_train.filter(unknown & ~of_train["passage_id"].is_in(dropped.passages.implode()))).height:
             passage = strange["passage_id"][0]
@@ -57,13 +58,16 @@ class RunScores:
 
     def labels(self) -> Iterator[pl.DataFrame]:
         """All triples that were asked for, with the scores that the run has. Raises CollectionError for too few."""
-        positives = self._qrels.join(self.scores, on=["query_id", "passage_id"], how="semi")
-        queries = self.scores["query_id"].n_unique()
-        self.counts["queries without a relevant passage"] = queries - positives["query_id"].n_unique()
+        run, ranks = self._run, ranked(self.scores)
+        relevant = self._qrels.join(self.scores, on=["query_id", "passage_id"], how="semi")
+        others = ranks.join(relevant, on="query_id", how="anti")
+        self.counts["queries without a relevant passage"] = others["query_id"].n_unique()
+        best = others.filter(pl.col("rank") <= (run.positive_ranks or 0))
+        positives = pl.concat([relevant, best.select("query_id", "passage_id", relevance=pl.lit(1, pl.Int64))])
         if positives.is_empty():
-            raise self._refused("no relevant passage of any training query", "some", "name a deeper run")
-        run = self._run
-        triples = sample_triples(positives, ranked(self.scores), run, run.count, f"imports.{self._name}")
+            remedy = "name a deeper run, or set positive_ranks: its best passages are then positives"
+            raise self._refused("no relevant passage of any training query", "some", remedy)
+        triples = sample_triples(positives, ranks, run, run.count, f"imports.{self._name}")
         yield with_scores(triples, label(triples, self.scores))
 
     def _refused(self, got: str, expected: str, remedy: str) -> ScoreError:

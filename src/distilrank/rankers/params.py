@@ -13,6 +13,12 @@ class RankerParams(Section):
 
     # It makes one vector per text, which an index can hold.
     one_vector: ClassVar[bool] = False
+    # It makes one vector per token of a passage, which a passage store holds.
+    vector_per_token: ClassVar[bool] = False
+    # It compares texts by MaxSim: the highest product of each query vector with a passage's, summed.
+    takes_maxsim: ClassVar[bool] = False
+    # It makes one sparse vector per text, a weight for each term, which an inverted index holds.
+    weighs_terms: ClassVar[bool] = False
     # It stands on a pretrained transformer, whose layers a student can start from.
     has_transformer: ClassVar[bool] = True
     # It takes maxima, whose gradient goes to another place where rounding makes another one the highest.

@@ -2,23 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import local
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import Stemmer
 from bm25s.tokenization import Tokenizer
 
 from distilrank.data.runs import RUN_SCHEMA
-from distilrank.data.ties import scattered
 from distilrank.data.tokens import rows_of
 from distilrank.errors import CollectionError
-from distilrank.retrieval.postings import Postings, TermScores
+from distilrank.retrieval.postings import Postings
 from distilrank.sections.data import Candidates
 from distilrank.workers.cores import usable_cores
-
-Found = tuple[npt.NDArray[np.int64], TermScores]
 
 
 class BM25:
@@ -45,14 +40,12 @@ class BM25:
                 expected="words of two letters or more that are not stop words",
                 remedy="check the texts",
             )
-        # Each thread's sums, all zero between queries.
-        self._own = local()
 
     def search(self, query_ids: Sequence[str], texts: Sequence[str], depth: int) -> pl.DataFrame:
         """A run: the best `depth` passages of each query, without those that share no term with it."""
         terms = self._terms(texts)
         with ThreadPoolExecutor(usable_cores()) as threads:
-            found = list(threads.map(lambda query: self._best(query, depth), terms))
+            found = list(threads.map(lambda query: self._postings.best(query, depth), terms))
         rows, scores = (np.concatenate([np.empty(0), *parts]) for parts in zip(*found, strict=True))
         return pl.DataFrame(
             {
@@ -80,23 +73,3 @@ class BM25:
             list(texts), update_vocab=False, allow_empty=False, show_progress=False, return_as="ids"
         )
         return terms
-
-    def _best(self, terms: Sequence[int], depth: int) -> Found:
-        """Rows by score, descending; ties by lot."""
-        sums = self._sums()
-        self._postings.add(terms, sums)
-        rows = np.flatnonzero(sums)
-        scores = sums[rows]
-        sums[rows] = 0
-        if len(rows) > depth:
-            # All that tie with the last one stay, so that the order decides which of them is in.
-            among = scores >= np.partition(scores, len(scores) - depth)[len(scores) - depth]
-            rows, scores = rows[among], scores[among]
-        order = np.lexsort((scattered(rows), -scores))[:depth]
-        return rows[order], scores[order]
-
-    def _sums(self) -> TermScores:
-        if not hasattr(self._own, "sums"):
-            self._own.sums = np.zeros(self._postings.passages, np.float32)
-        sums: TermScores = self._own.sums
-        return sums

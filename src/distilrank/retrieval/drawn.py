@@ -1,4 +1,4 @@
-"""Passages that tie where an exact search is cut off: Faiss takes the first rows, which are in the order of ids."""
+"""The best passages of a search, and those that tie where it is cut off: they go by lot, not by the order of ids."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,28 @@ _AT_ONCE = 1 << 24
 # Products of the same vectors differ by so much, by where they stand in a matrix.
 _ROUNDING = 1e-6
 _OUT = np.iinfo(np.uint64).max
+
+
+def best(rows: Rows, scores: Floats, depth: int) -> tuple[Rows, Floats]:
+    """The `depth` rows of the highest scores, best first, and these; ties by lot. Along the last axis of both.
+
+    Rows are told apart by their lots, so that the best of several parts are the best of all.
+    """
+    keys = _keys(rows, scores)
+    if keys.shape[-1] > depth:
+        some = np.argpartition(keys, depth - 1)[..., :depth]
+        rows, scores = np.take_along_axis(rows, some, -1), np.take_along_axis(scores, some, -1)
+        keys = np.take_along_axis(keys, some, -1)
+    order = np.argsort(keys)
+    return np.take_along_axis(rows, order, -1), np.take_along_axis(scores, order, -1)
+
+
+def _keys(rows: Rows, scores: Floats) -> npt.NDArray[np.uint64]:
+    """Numbers that ascend from the best to the worst: of the score, then of the lot."""
+    bits = (scores.astype(np.float32) + np.float32(0)).view(np.uint32)  # which makes 0 of -0
+    # Floats as numbers in their order: the sign is turned, and of negative ones all else too.
+    ascending = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    return (~ascending).astype(np.uint64) << np.uint64(32) | scattered(rows).astype(np.uint64)
 
 
 def drawn_at_the_cut(vectors: Floats, queries: Floats, rows: Rows, scores: Floats) -> Rows:

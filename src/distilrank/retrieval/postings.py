@@ -1,18 +1,21 @@
-"""BM25's scores of all terms in all passages, from texts that come some at a time.
+"""An inverted index: the scores of all terms in all passages, BM25's or those of a learned sparse vector.
 
 bm25s, whose tokenizer this is, holds every token as a Python object while it indexes: of millions of passages, more
 than fits. Here a passage's terms are numbers in arrays from the start.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from threading import local
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from bm25s.tokenization import Tokenizer
 
+from distilrank.data.ragged import Rows as LongRows
+from distilrank.retrieval.drawn import best
 from distilrank.sections.data import Candidates
 
 Rows = npt.NDArray[np.int32]
@@ -27,6 +30,8 @@ class Postings:
     rows: Rows
     scores: TermScores
     passages: int
+    # Each thread's sums, all zero between queries.
+    _own: local = field(default_factory=local, compare=False)
 
     @classmethod
     def made(cls, texts: Iterable[Sequence[str]], tokenizer: Tokenizer, params: Candidates) -> Self:
@@ -44,21 +49,35 @@ class Postings:
         while counted:
             batch = counted.pop()
             passages = batch.passages + first
-            places = free[batch.terms] + _since_the_first(batch.terms)
-            rows[places] = passages
-            scores[places] = idf[batch.terms] * batch.counts / (batch.counts + norms[passages])
-            free += np.bincount(batch.terms, minlength=len(free))
+            given = idf[batch.terms] * batch.counts / (batch.counts + norms[passages])
+            _put(batch.terms, free, (passages, rows), (given, scores))
             first += len(batch.lengths)
         return cls(starts, rows, scores, len(lengths))
 
-    def add(self, terms: Sequence[int], sums: TermScores) -> None:
-        """Adds the scores that terms give to `sums` (passages,)."""
-        for term in terms:
+    @classmethod
+    def of_weights(cls, blocks: "Blocks", terms: int, passages: int) -> Self:
+        """Of entries (term, passage's row, weight) of so many terms and passages."""
+        starts, (rows, scores) = transposed(blocks, terms, (np.int32, np.float32))
+        return cls(starts, rows, scores, passages)
+
+    def best(self, terms: Sequence[int], depth: int, weights: Iterable[float] = ()) -> tuple[LongRows, TermScores]:
+        """The `depth` rows of the highest sums of scores, best first, and these; ties by lot.
+
+        Each term counts once, or as often as its weight says. Passages that share no term are not found.
+        """
+        if not hasattr(self._own, "sums"):
+            self._own.sums = np.zeros(self.passages, np.float32)
+        sums: TermScores = self._own.sums
+        for term, weight in zip(terms, weights or repeat(1.0), strict=False):
             place = slice(self.starts[term], self.starts[term + 1])
-            sums[self.rows[place]] += self.scores[place]
+            sums[self.rows[place]] += self.scores[place] if weight == 1 else np.float32(weight) * self.scores[place]
+        rows = np.flatnonzero(sums)
+        scores = sums[rows]
+        sums[rows] = 0
+        return best(rows, scores, depth)
 
     def of(self, terms: Sequence[int], rows: Rows) -> TermScores:
-        """What `add` adds to the passages of `rows`."""
+        """The sums of the passages in `rows`, each term counted once."""
         sums = np.zeros(len(rows), np.float32)
         for term in terms:
             place = slice(self.starts[term], self.starts[term + 1])
@@ -66,6 +85,38 @@ class Postings:
             at = np.minimum(np.searchsorted(holding, rows), len(holding) - 1)
             sums += np.where(holding[at] == rows, scores[at], 0)
         return sums
+
+
+# Gives entries some at a time, each time that it is called: their terms, and arrays alike long, by passages.
+Blocks = Callable[[], Iterable[tuple[npt.NDArray[Any], ...]]]
+
+
+def transposed(
+    blocks: Blocks, terms: int, kinds: Sequence[type[np.generic]]
+) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[Any]]]:
+    """Entries by term, and within a term in the order that they come: where each term starts, and the other arrays.
+
+    In memory stands what is given, of these kinds, and one block.
+    """
+    holding = np.zeros(terms, np.int64)
+    for some, *_ in blocks():
+        holding += np.bincount(some, minlength=terms)
+    starts = np.concatenate([[0], np.cumsum(holding)])
+    arrays, free = [np.empty(starts[-1], kind) for kind in kinds], starts[:-1].copy()
+    for some, *others in blocks():
+        order = np.argsort(some, kind="stable")
+        _put(some[order], free, *((one[order], into) for one, into in zip(others, arrays, strict=True)))
+    return starts, arrays
+
+
+def _put(
+    terms: npt.NDArray[Any], free: npt.NDArray[np.int64], *moved: tuple[npt.NDArray[Any], npt.NDArray[Any]]
+) -> None:
+    """Moves entries, whose terms ascend, into arrays by term: to the first places that are free there."""
+    places = free[terms] + _since_the_first(terms)
+    for some, into in moved:
+        into[places] = some
+    free += np.bincount(terms, minlength=len(free))
 
 
 @dataclass(frozen=True)
@@ -100,7 +151,7 @@ def _starts(counted: list[_Counted]) -> npt.NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(holding)])
 
 
-def _since_the_first(terms: Rows) -> npt.NDArray[np.int64]:
+def _since_the_first(terms: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """How many before it are the same, of numbers that ascend."""
     firsts = np.flatnonzero(np.concatenate([[True], terms[1:] != terms[:-1]])) if len(terms) else np.empty(0, np.int64)
     runs = np.diff(np.append(firsts, len(terms)))

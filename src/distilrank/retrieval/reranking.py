@@ -1,15 +1,57 @@
 """Re-ranking with passages that were encoded before: as a ranker with an index answers queries."""
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import torch
 
+from distilrank.data.ragged import Rows
+from distilrank.progress import Advance
 from distilrank.rankers.base import Encoded, Ranker
+from distilrank.rankers.inference import each_batch
+from distilrank.rankers.precision import autocast, float32_products
 from distilrank.retrieval.dense import DenseIndex
+from distilrank.retrieval.encodings import Encodings
+from distilrank.retrieval.passage_store import PassageStore
 from distilrank.retrieval.vectors import Vectors
+from distilrank.sections.precision import Precision
 
+# Padded entries of a batch whose encodings meet in products; what a transformer reads is smaller on a processor.
+_ENTRIES_AT_ONCE = 16_384
 # Numbers of passage vectors that are copied at once.
 _AT_ONCE = 1 << 24
+
+
+def rerank_from_store(
+    ranker: Ranker,
+    query_ids: pl.Series,
+    queries: Encodings,
+    store: PassageStore,
+    candidates: pl.DataFrame,
+    advance: Advance = lambda _: None,
+    precision: Precision = "float32",
+) -> pl.DataFrame:
+    """A run: the candidates (query_id, passage_id), scored from a passage store; `query_ids` ascend, as `queries` do.
+
+    `precision` is that of the matrix products. Raises MissingInput for a passage that is not stored.
+    """
+    query_rows = query_ids.search_sorted(candidates["query_id"]).to_numpy().astype(np.int64)
+    passage_rows, device = store.rows(candidates["passage_id"]), ranker.device
+    budget = None if ranker.params.reads_pairs else _ENTRIES_AT_ONCE
+
+    def scored(batch: Rows) -> npt.NDArray[np.float32]:
+        with autocast(precision, device):
+            some = ranker.interact(queries.read(query_rows[batch], device), store.read(passage_rows[batch], device))
+        scores: npt.NDArray[np.float32] = some.cpu().numpy()
+        return scores
+
+    scores = np.empty(len(candidates), np.float64)
+    with float32_products(precision, device):
+        lengths = queries.lengths(query_rows) + store.lengths(passage_rows)
+        for batch, some in each_batch(lengths, scored, device, budget):
+            scores[batch] = some
+            advance(len(batch))
+    return candidates.select("query_id", "passage_id", score=pl.Series(scores))
 
 
 @torch.inference_mode()

@@ -1,9 +1,9 @@
 """The sections on scores of others, which teach in the place of a teacher: one per form of a file."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from distilrank.sections.base import FileElsewhere
 from distilrank.sections.data import Draw, Lists
@@ -28,13 +28,27 @@ class ScoreLines(Import):
 
 class ScoredRun(Import, Draw):
     """A run of training queries, in TREC's form; or in MS MARCO's top-1000 form, which has no scores and takes `scale:
-    rank`. A triple's positive is relevant by the qrels, its negatives are other passages of the run.
+    rank`. A triple's positive is relevant by the qrels, or one of the run's best. Its negatives are other passages of
+    the run.
     """
 
     form: Literal["run"]
 
     count: Annotated[int, Field(ge=1)] | None = None
     """How many triples are drawn. null: all."""
+
+    positive_ranks: Annotated[int, Field(ge=1)] | None = None
+    """How many of a query's best passages are positives where no passage of the run is relevant to it by the qrels.
+    With it, unlabelled queries teach too. null: queries without a relevant passage are left out."""
+
+    @model_validator(mode="after")
+    def has_negatives_below(self) -> Self:
+        if self.positive_ranks and self.positive_ranks + self.negatives > self.negatives_from:
+            raise ValueError(
+                f"positive_ranks is {self.positive_ranks} and negatives {self.negatives}, together more than "
+                f"negatives_from, {self.negatives_from}"
+            )
+        return self
 
 
 class FlagEmbeddingLists(Import, Lists):

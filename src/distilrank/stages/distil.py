@@ -14,10 +14,11 @@ from distilrank.config.names import control_name, distilled_name, seeded_name
 from distilrank.config.params import Params
 from distilrank.config.starts import Source, source_of
 from distilrank.data.collection import TRAIN, UNLABELLED, Collection
-from distilrank.data.triples import TRIPLES
+from distilrank.data.triples import TRIPLES, positives_of
 from distilrank.errors import CollectionError, InputError, ParamsError
 from distilrank.labels.labels import MARGINS_ALONE, SCORES, read_labels
 from distilrank.losses.base import Loss
+from distilrank.sections.imports import ScoredRun
 from distilrank.stages.lesson import Lesson
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import build_model
@@ -47,12 +48,19 @@ def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Le
     labels = layout.LABELS / triples_of(params, name, teacher) / teacher
     if control:
         return _unscored(section, _labelled_part(labels), labels, start)
-    # What was published is not labelled by us, and so never of unlabelled queries.
-    splits = (TRAIN, UNLABELLED) if params.unlabelled and teacher not in params.imports else (TRAIN,)
+    splits = (TRAIN, UNLABELLED) if _has_unlabelled(params, teacher) else (TRAIN,)
     if section.loss.reads_scores:
         _refuse_margins_alone(section.loss, labels)
     used = {"teacher": teacher}
     return Lesson(section.loss, read_labels(labels), [labels], used, start, splits, section.in_batch)
+
+
+def _has_unlabelled(params: Params, teacher: str) -> bool:
+    """Whether a teacher's labels may be of queries without qrels: an import's are where the params ask for it."""
+    if teacher not in params.imports:
+        return params.unlabelled is not None
+    section = params.imports[teacher]
+    return isinstance(section, ScoredRun) and section.positive_ranks is not None
 
 
 def _refuse_margins_alone(loss: Loss, labels: Path) -> None:
@@ -71,13 +79,13 @@ def _unscored(section: Student, triples: pl.DataFrame, source: Path, start: Sour
 
 
 def _labelled_part(labels: Path) -> pl.DataFrame:
-    """The triples of labels whose queries have qrels, in their order, without the scores."""
-    qrels = Collection.read(layout.COLLECTION).qrels_of(TRAIN)
-    triples = read_labels(labels).drop(SCORES).join(qrels, on="query_id", how="semi", maintain_order="left")
+    """The triples of labels whose positives are relevant by the qrels, in their order, without the scores."""
+    relevant = positives_of(Collection.read(layout.COLLECTION).qrels_of(TRAIN))
+    triples = read_labels(labels).drop(SCORES).join(relevant, on=relevant.columns, how="semi", maintain_order="left")
     if triples.is_empty():
         raise CollectionError(
             labels,
-            got="no triple of a training query with qrels",
+            got="no triple whose positive is relevant by the qrels",
             expected="some for a control to learn from",
             remedy="leave its students out of matrix.controls_per_teacher",
         )

@@ -1,11 +1,11 @@
 """ensemble: several teachers' scores of a set of triples joined into one's, and these triples labelled with them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from distilrank.artifacts import layout
-from distilrank.config.models import Ensemble
 from distilrank.config.params import Params
 from distilrank.data.collection import DEV, Collection
 from distilrank.data.dev_sample import dev_sample
@@ -16,6 +16,10 @@ from distilrank.labels.scales import scale_of
 from distilrank.labels.tuned import tuned
 from distilrank.scoring.scores import scan_scores
 from distilrank.stages.labelled import label_triples, scored_ranges
+
+# It reaches the losses, which no label depends on.
+if TYPE_CHECKING:
+    from distilrank.config.models import Ensemble
 
 
 def ensemble(params: Params, name: str, triples: str) -> None:
@@ -41,7 +45,7 @@ def ensemble(params: Params, name: str, triples: str) -> None:
     label_triples(params, name, triples, combined, used, sources)
 
 
-def _tuned(params: Params, section: Ensemble, scales: Mapping[str, pl.Expr]) -> Tuned:
+def _tuned(params: Params, section: "Ensemble", scales: Mapping[str, pl.Expr]) -> Tuned:
     collection = Collection.read(layout.COLLECTION)
     asked = dev_sample(collection, params.validation.queries)
     qrels = collection.qrels_of(DEV).join(asked, on="query_id", how="semi")

@@ -7,15 +7,16 @@ from distilrank.data.triples import pairs_by_range
 from distilrank.scoring.scores import scan_scores
 from distilrank.stages.labelled import label_triples, pairs_to_score
 from distilrank.stages.record import Track
-from distilrank.stages.teacher_scores import write_teacher_scores
+from distilrank.stages.teacher_scores import workplace, write_teacher_scores
 
 
 def score(params: Params, teacher: str, triples: str, track: Track) -> None:
     params.teacher(teacher)
     params.triples_named(triples)
+    place = workplace()
     directory, scores = layout.TRIPLES / triples, layout.SCORES / triples / teacher
     pairs = pairs_to_score(directory)
     ranges = query_ranges(pairs, params.scoring.pairs_at_once)
-    write_teacher_scores(params, teacher, scores, pairs_by_range(pairs), ranges, [directory], track)
+    write_teacher_scores(params, teacher, scores, pairs_by_range(pairs), ranges, [directory], track, place)
     scored = scan_scores(scores)
     label_triples(params, teacher, triples, lambda queries: queries.of(scored).collect(), {}, [scores])

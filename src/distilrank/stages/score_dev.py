@@ -15,7 +15,7 @@ from distilrank.retrieval.bm25 import BM25
 from distilrank.scoring.scores import KEY, write_part
 from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.stages.record import Track
-from distilrank.stages.teacher_scores import write_teacher_scores
+from distilrank.stages.teacher_scores import workplace, write_teacher_scores
 
 _READ = [layout.COLLECTION, layout.CANDIDATES]
 
@@ -31,6 +31,7 @@ def score_dev(params: Params, member: str, track: Track) -> None:
             expected=f"a member of an ensemble whose weights are tuned, one of {members}",
             remedy="name one of these, or set weights: tuned",
         )
+    place = workplace()
     collection, target = Collection.read(layout.COLLECTION), layout.DEV_SCORES / member
     pairs = _pairs(params, collection)
     if member == LEXICAL:
@@ -41,7 +42,7 @@ def score_dev(params: Params, member: str, track: Track) -> None:
             draft.counts["scores"] = len(pairs)
         return
     every = [QueryRange(pairs["query_id"][0], pairs["query_id"][-1])]
-    write_teacher_scores(params, member, target, lambda _: pairs, every, _READ, track)
+    write_teacher_scores(params, member, target, lambda _: pairs, every, _READ, track, place)
 
 
 def _pairs(params: Params, collection: Collection) -> pl.DataFrame:

@@ -23,6 +23,14 @@ from distilrank.workers.pool import workers
 from distilrank.workers.work import Work, Workplace
 
 
+def workplace() -> Workplace:
+    """Where pairs are scored. Raises WorkerError where the environment asks for workers or a device that cannot be."""
+    place = Workplace.chosen()
+    if not place.ray_address:
+        chosen_device()  # refused here; on Ray it is for the workers to say
+    return place
+
+
 def write_teacher_scores(
     params: Params,
     teacher: str,
@@ -31,11 +39,9 @@ def write_teacher_scores(
     ranges: list[QueryRange],
     read: list[Path],
     track: Track,
+    place: Workplace,
 ) -> None:
     """Writes (query_id, passage_id, score) of the pairs of all ranges, which come from the directories `read`."""
-    place = Workplace.chosen()
-    if not place.ray_address:
-        chosen_device()  # refused here; on Ray it is for the workers to say
     section, model, store_of_tokens = params.scoring, layout.MODELS / teacher, tokens_of(params, teacher)
     tokens, scorer = TokenStore.open(store_of_tokens), scorer_of(model, section.precision)
     used = section.model_dump() | {"teacher": teacher, "fingerprint": fingerprint_of(scorer)}

@@ -10,6 +10,8 @@ from distilrank.rankers.params import ScaledParams
 class ColbertParams(ScaledParams):
     """ColBERT: one vector per token; for each of the query's the highest product, summed."""
 
+    vector_per_token: ClassVar[bool] = True
+    takes_maxsim: ClassVar[bool] = True
     takes_maxima: ClassVar[bool] = True
     meets_in_products: ClassVar[bool] = True
 

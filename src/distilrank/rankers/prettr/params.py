@@ -10,6 +10,7 @@ from distilrank.rankers.params import RankerParams
 class PrettrParams(RankerParams):
     """PreTTR: the lower layers read query and passage apart, the upper ones joined."""
 
+    vector_per_token: ClassVar[bool] = True
     stored_in_half: ClassVar[bool] = True
     reads_pairs: ClassVar[bool] = True
 

@@ -10,6 +10,7 @@ from distilrank.rankers.params import RankerParams
 class SpladeParams(RankerParams):
     """SPLADE: one weight for each entry of the vocabulary. An index of dense vectors does not hold it."""
 
+    weighs_terms: ClassVar[bool] = True
     takes_maxima: ClassVar[bool] = True
     meets_in_products: ClassVar[bool] = True
 

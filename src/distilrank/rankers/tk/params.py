@@ -26,6 +26,7 @@ class Glove(FileElsewhere):
 class TkParams(RankerParams):
     """TK: small transformer layers over word embeddings, and kernels over cosines."""
 
+    vector_per_token: ClassVar[bool] = True
     has_transformer: ClassVar[bool] = False
 
     architecture: Literal["tk"] = "tk"

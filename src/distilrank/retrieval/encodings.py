@@ -1,0 +1,84 @@
+"""What a ranker computes of many texts apart, each as long as it is."""
+
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distilrank.data.ragged import RaggedArrays, RaggedIds, Rows
+from distilrank.progress import Advance
+from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
+from distilrank.rankers.inference import copies_pinned, each_batch
+from distilrank.rankers.inputs import stored_batch
+from distilrank.rankers.precision import autocast, float32_products
+from distilrank.retrieval.forms import Form, VectorsForm
+from distilrank.sections.precision import Precision
+
+
+class Encodings:
+    """Of texts by their rows, in memory or mapped from files."""
+
+    def __init__(self, stored: RaggedArrays, form: Form) -> None:
+        self.stored, self.form = stored, form
+
+    @classmethod
+    def of(cls, encoded: Encoded, form: Form) -> Self:
+        entries, lengths = form.entries(encoded)
+        return cls(RaggedArrays.of(entries, lengths), form)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def lengths(self, rows: Rows) -> Rows:
+        """The entries (rows,) of each."""
+        return self.stored.lengths(rows)
+
+    def read(self, rows: Rows, device: torch.device) -> Encoded:
+        """Those of `rows`, padded to the longest."""
+        some = self.stored.subset(rows)
+        encoded = self.form.encoded(some.arrays, np.diff(some.offsets))
+        return Encoded(encoded.values.to(device), encoded.mask.to(device))
+
+    def vectors(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """The vectors (vectors, width) of `rows`, text after text, where these have some."""
+        assert isinstance(self.form, VectorsForm)
+        return self.form.vectors(self.stored.subset(rows).arrays)
+
+    def between(self, start: int, stop: int) -> "Encodings":
+        """Those from one row to another, not copied."""
+        return Encodings(self.stored.between(start, stop), self.form)
+
+    def bytes_per_text(self) -> float:
+        """What one takes on average, without its length."""
+        return sum(array.nbytes for array in self.stored.arrays.values()) / max(1, len(self))
+
+
+def encode_texts(
+    encode: Callable[[TokenBatch], Encoded],
+    stored: RaggedIds,
+    rows: Rows,
+    pad: int,
+    device: torch.device,
+    form: Form,
+    advance: Advance = lambda _: None,
+    precision: Precision = "float32",
+) -> Encodings:
+    """Of the texts in `rows`, in their order; `encode` is a ranker's encode_queries or encode_passages.
+
+    `precision` is that of the matrix products.
+    """
+    pinned = copies_pinned(device)
+
+    def encoded(batch: Rows) -> RaggedArrays:
+        with autocast(precision, device):
+            return Encodings.of(encode(stored_batch(stored, rows[batch], pad).to(device, pinned)), form).stored
+
+    batches, parts = [], []
+    with float32_products(precision, device):
+        for batch, part in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):
+            batches.append(batch)
+            parts.append(part)
+            advance(len(batch))
+    return Encodings(RaggedArrays.joined(parts).subset(np.argsort(np.concatenate(batches))), form)

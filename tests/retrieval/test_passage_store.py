@@ -1,0 +1,214 @@
+"""Passage stores: re-ranking from them equals scoring the pairs anew, whatever passages they hold."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.rankers.examples import LENGTHS, OPTIONS, saved_backbone, small_ranker
+
+from distilrank.data.ragged import RaggedIds, StoredTexts
+from distilrank.data.tokenizer import TextTokenizer
+from distilrank.errors import MissingInput, ScoreError
+from distilrank.rankers.base import Encoded, Ranker, TokenBatch
+from distilrank.retrieval.encodings import Encodings, encode_texts
+from distilrank.retrieval.forms import Numbers, TermsForm, VectorsForm
+from distilrank.retrieval.passage_store import PassageStore, form_for, store_passages
+from distilrank.retrieval.reranking import rerank_from_store
+
+STORED = [name for name, one in OPTIONS.items() if one.vector_per_token or one.weighs_terms]
+# Of scores whose spread is 1: what numbers of 11 bits, and of 8, lose of them.
+TOLERANCES: dict[Numbers, float] = {"float32": 1e-5, "float16": 2e-3, "int8": 5e-2}
+
+
+def some_texts(number: int, longest: int, seed: int) -> RaggedIds:
+    """Of random lengths, the first of them empty, the second of one token."""
+    random = np.random.default_rng(seed)
+    lengths = np.concatenate([[0, 1], random.integers(2, longest + 1, number - 2)])
+    ids = random.integers(1000, 20000, lengths.sum()).astype(np.uint32)
+    return RaggedIds(ids, np.concatenate([[0], np.cumsum(lengths)]))
+
+
+TEXTS = StoredTexts(some_texts(8, LENGTHS.query_length, 1), some_texts(60, LENGTHS.passage_length, 2), 0)
+QUERY_IDS = pl.Series([f"q{number}" for number in range(8)])
+PASSAGE_IDS = pl.Series([f"p{number:02}" for number in range(60)])
+
+
+@pytest.fixture(scope="module", params=STORED)
+def ranker(request: pytest.FixtureRequest, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Ranker:
+    folder = saved_backbone("bert", tmp_path_factory.mktemp("backbone"))
+    return small_ranker(OPTIONS[request.param], folder, TextTokenizer(backbone))
+
+
+def stored(ranker: Ranker, directory: Path, numbers: Numbers = "float16", at_once: int = 25) -> PassageStore:
+    rows = np.arange(len(PASSAGE_IDS))
+    return store_passages(ranker, TEXTS, PASSAGE_IDS, rows, directory, "it", numbers, at_once=at_once)
+
+
+def encoded_queries(ranker: Ranker) -> Encodings:
+    form = form_for(ranker, "float32")
+    return encode_texts(ranker.encode_queries, TEXTS.queries, np.arange(8), 0, ranker.device, form)
+
+
+def some_pairs() -> pl.DataFrame:
+    """In no order."""
+    pairs = QUERY_IDS.rename("query_id").to_frame().join(PASSAGE_IDS.rename("passage_id").to_frame(), how="cross")
+    return pairs.sample(150, shuffle=True, seed=3)
+
+
+def batch_of(texts: RaggedIds) -> TokenBatch:
+    return TokenBatch(*(torch.from_numpy(one) for one in texts.padded(np.arange(len(texts)), 0)))
+
+
+def afresh(ranker: Ranker) -> dict[tuple[str, str], float]:
+    """The score of each pair, by the ranker's own `score`, all pairs in one batch."""
+    queries, passages = batch_of(TEXTS.queries), batch_of(TEXTS.passages)
+    with torch.inference_mode():
+        scores = ranker.score(queries, TokenBatch(*(one.repeat(8, *[1] * (one.ndim - 1)) for one in passages)))
+    pairs = [(query, passage) for query in QUERY_IDS for passage in PASSAGE_IDS]
+    return dict(zip(pairs, scores.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("numbers", ["float32", "float16", "int8"])
+def test_reranking_from_the_store_equals_scoring_the_pairs(ranker: Ranker, numbers: Numbers, tmp_path: Path) -> None:
+    if ranker.params.weighs_terms and numbers == "int8":
+        pytest.skip("weights of terms are stored as floats")
+    stored(ranker, tmp_path, numbers)
+    candidates = some_pairs()
+    run = rerank_from_store(ranker, QUERY_IDS, encoded_queries(ranker), PassageStore.open(tmp_path), candidates)
+    assert run.drop("score").equals(candidates)
+    scores = afresh(ranker)
+    expected = np.array([scores[pair] for pair in candidates.iter_rows()])
+    # PreTTR stores float16 whatever the store holds.
+    tolerance = max(TOLERANCES[numbers], TOLERANCES["float16"] if ranker.params.stored_in_half else 0)
+    assert np.abs(run["score"].to_numpy() - expected).max() < tolerance * max(1, expected.std())
+
+
+@pytest.fixture
+def colbert(backbone: Path, tmp_path: Path) -> Ranker:
+    return small_ranker(OPTIONS["colbert"], saved_backbone("bert", tmp_path / "backbone"), TextTokenizer(backbone))
+
+
+class Stopped(Exception):
+    """What stands for a kill."""
+
+
+def test_it_goes_on_behind_the_last_whole_part(
+    colbert: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = stored(colbert, tmp_path / "whole", at_once=10)
+    encode, encoded = colbert.encode_passages, 0
+
+    def counted(batch: TokenBatch) -> Encoded:
+        nonlocal encoded
+        if encoded >= 35:
+            raise Stopped
+        encoded += len(batch.ids)
+        return encode(batch)
+
+    monkeypatch.setattr(colbert, "encode_passages", counted)
+    with pytest.raises(Stopped):
+        stored(colbert, tmp_path / "parts", at_once=10)
+    with pytest.raises(MissingInput, match=r"got [34]0 of 60 passages, expected all"):
+        PassageStore.open(tmp_path / "parts")
+    # As a kill may leave them: entries behind those of the last whole part.
+    with (tmp_path / "parts" / "values.npy").open("ab") as file:
+        file.write(b"half a part")
+    before, encoded = encoded // 10 * 10, -100
+    stored(colbert, tmp_path / "parts", at_once=10)
+    assert encoded == -100 + 60 - before
+    for name in ("values.npy", "lengths.npy", "passage_ids.parquet", "store.json"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert len(whole) == 60
+
+
+def test_other_passages_are_encoded_anew(colbert: Ranker, tmp_path: Path) -> None:
+    first = stored(colbert, tmp_path).read(np.array([7]), colbert.device)
+    rows = np.arange(60)[::-1].copy()
+    again = store_passages(colbert, TEXTS, PASSAGE_IDS, rows, tmp_path, "it")
+    torch.testing.assert_close(again.read(np.array([52]), colbert.device).values, first.values, atol=1e-3, rtol=1e-3)
+    store_passages(colbert, TEXTS, PASSAGE_IDS, rows, tmp_path, "it", "int8")
+    assert PassageStore.open(tmp_path).form == VectorsForm("int8")
+
+
+def test_an_encoding_that_has_no_score_is_refused(
+    colbert: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = colbert.encode_passages
+
+    def beyond(batch: TokenBatch) -> Encoded:
+        encoded = encode(batch)
+        encoded.values[batch.mask.sum(1) == 1] = 1e5
+        return encoded
+
+    monkeypatch.setattr(colbert, "encode_passages", beyond)
+    with pytest.raises(ScoreError, match="the encoding of passage 'p01': got numbers that are not finite"):
+        stored(colbert, tmp_path)
+    stored(colbert, tmp_path, "float32")
+
+
+def test_a_passage_that_is_not_stored_is_refused(colbert: Ranker, tmp_path: Path) -> None:
+    store = stored(colbert, tmp_path)
+    with pytest.raises(MissingInput, match="passage 'elsewhere'"):
+        store.rows(pl.Series(["p03", "elsewhere"]))
+    with pytest.raises(MissingInput, match="no such file"):
+        PassageStore.open(tmp_path / "nowhere")
+
+
+def test_a_store_takes_the_bytes_that_its_encodings_tell(ranker: Ranker, tmp_path: Path) -> None:
+    """float16: two bytes a number, and for a term's weight four for the term. int8: one, and two for each scale."""
+    with torch.inference_mode():
+        encoded = ranker.encode_passages(batch_of(TEXTS.passages))
+    store = stored(ranker, tmp_path / "half")
+    if ranker.params.weighs_terms:
+        entries, per_entry = int(encoded.values.count_nonzero()), 2 + 4
+    else:
+        entries, per_entry = int(encoded.mask.sum()), 2 * encoded.values.shape[2]
+        whole = stored(ranker, tmp_path / "whole", "int8")
+        assert whole.bytes_per_text() == entries * (encoded.values.shape[2] + 2) / 60
+    # A weight that rounding alone makes positive may be there or not.
+    assert store.bytes_per_text() == pytest.approx(entries * per_entry / 60, rel=1e-4)
+
+
+RAGGED = st.lists(st.integers(0, 6), min_size=1, max_size=12)
+
+
+@given(RAGGED, st.integers(1, 5), st.sampled_from(["float32", "float16", "int8"]), st.data())
+def test_what_is_read_is_what_was_stored(lengths: list[int], width: int, numbers: Numbers, data: st.DataObject) -> None:
+    """Of any lengths, empty ones too, with padding in between, in any order, a row several times."""
+    random = np.random.default_rng(sum(lengths))
+    mask = torch.zeros((len(lengths), 8), dtype=torch.bool)
+    for row, length in enumerate(lengths):
+        mask[row, random.permutation(8)[:length]] = True
+    values = torch.from_numpy(random.standard_normal((len(lengths), 8, width)).astype(np.float32)) * 10
+    rows = data.draw(st.lists(st.integers(0, len(lengths) - 1), min_size=1, max_size=8))
+    read = Encodings.of(Encoded(values, mask), VectorsForm(numbers)).read(np.array(rows), torch.device("cpu"))
+    assert read.mask.shape == (len(rows), max(1, *(lengths[row] for row in rows)))
+    for place, row in enumerate(rows):
+        expected = values[row][mask[row]]
+        assert read.mask[place].sum() == lengths[row]
+        largest = expected.abs().amax(1, keepdim=True) if len(expected) else expected
+        bound = {"float32": 0.0, "float16": 2**-11, "int8": 0.501 / 127}[numbers]
+        assert ((read.values[place, : lengths[row]].float() - expected).abs() <= bound * largest).all()
+        assert not read.values[place, lengths[row] :].any()
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.0, 0.5, 1.25, 3.0]), min_size=9, max_size=9), min_size=1, max_size=6))
+def test_sparse_vectors_come_back(vectors: list[list[float]]) -> None:
+    values = torch.tensor(vectors).unsqueeze(1)
+    encoded = Encoded(values, torch.ones(values.shape[:2], dtype=torch.bool))
+    stored = Encodings.of(encoded, TermsForm("float16", 9))
+    assert len(stored.stored.arrays["terms"]) == values.count_nonzero()
+    rows = np.arange(len(vectors))[::-1].copy()
+    assert torch.equal(stored.read(rows, torch.device("cpu")).values, values.flip(0))
+
+
+def test_int8_keeps_vectors_of_zeros_and_of_tiny_numbers() -> None:
+    values = torch.tensor([[[0.0, 0.0], [1e-12, -1e-12], [1e-3, -5e-4]]])
+    read = Encodings.of(Encoded(values, torch.ones(1, 3, dtype=torch.bool)), VectorsForm("int8"))
+    back = read.read(np.array([0]), torch.device("cpu")).values
+    assert torch.isfinite(back).all()
+    torch.testing.assert_close(back, values, atol=1e-5, rtol=0)
