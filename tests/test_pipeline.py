@@ -34,6 +34,7 @@ CLONED = [
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
 TIMED = ["bm25", "backbone", *MODELS]
 RANKERS = ["bm25", "backbone", "T1", "T1b", "dot-start", "dot", "dot-T1", "dot-T2", "tk-start", "tk-T1", "tk-T2"]
+SYSTEMS = "systems: {hybrid: {fuse: [bm25, dot-T1], by: rrf, depth: 20}}"
 INDEXED = ["dot", "dot-T1", "dot-T2"]
 FLOW = (sys.executable, "-m", "flows.distil")
 # The services of the tiny params are not those that the collection comes with.
@@ -60,7 +61,8 @@ def clone(directory: Path) -> Path:
         source, target = ROOT / name, directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", directory / "params.yaml")
+    tiny = (ROOT / "tests" / "params.tiny.yaml").read_text()
+    (directory / "params.yaml").write_text(tiny.replace("systems: {}", SYSTEMS))
     write_graph_of(directory)
     subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
     return directory

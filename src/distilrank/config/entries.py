@@ -29,6 +29,7 @@ from distilrank.sections.measuring import Evaluation, Latency, NoWorse, Promotio
 from distilrank.sections.mining import MinedTriples
 from distilrank.sections.pseudo import MAKERS, PseudoQueries
 from distilrank.sections.searching import Audit, Encoding, IndexName
+from distilrank.sections.systems import AnySystem
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Scoring, Validation
 
@@ -121,6 +122,10 @@ class Entries(Section):
     """Other collections, by name, on whose test queries every model is measured. Each takes all keys of
     `collection`, on the same level as these.
     """
+
+    systems: dict[ModelName, AnySystem] = Field(default={})
+    """What searches by several rankers together, by name: a fusion where there is a `fuse`, a cascade where there is a
+    `rerank`."""
 
     latency: Latency = Latency()
 

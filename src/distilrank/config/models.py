@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from distilrank.losses.base import Loss
 from distilrank.losses.of_a_teacher import MarginMSE
@@ -16,6 +16,7 @@ from distilrank.sections.labels import ScaleRule
 from distilrank.sections.starting import Start, StartFrom
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
+from distilrank.sections.weights import Weights
 
 # One of the table's, which the type checker cannot know.
 if TYPE_CHECKING:
@@ -26,17 +27,6 @@ else:
     AnyRanker = one_of("architecture", {name: one.params for name, one in ARCHITECTURES.items()})
     LabelLoss = one_of("name", {name: one for name, one in LOSSES.items() if not one.needs_teacher})
     TeacherLoss = one_of("name", {name: one for name, one in LOSSES.items() if one.needs_teacher})
-
-
-def _word_or_numbers(weights: object) -> str:
-    return "word" if isinstance(weights, str) else "numbers"
-
-
-Weights = Annotated[
-    Annotated[Literal["tuned"], Tag("word")]
-    | Annotated[dict[ModelName, Annotated[float, Field(ge=0)]], Tag("numbers")],
-    Discriminator(_word_or_numbers),
-]
 
 
 class Teacher(Section):

@@ -19,6 +19,7 @@ from distilrank.config.derived import (
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
+from distilrank.config.systems import faults_of_systems
 from distilrank.data.hub import BUNDLED
 from distilrank.evaluation.tasks import RERANK, evaluation_of, kind_of, task_of
 from distilrank.sections.data import BM25, Triples
@@ -30,10 +31,11 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def names_agree(self) -> Self:
-        names = [*self.label_names(), *self.students, *self.baselines]
+        names = [*self.label_names(), *self.students, *self.baselines, *self.systems]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
-                f"teachers, ensembles, imports, students and baselines must differ in name; more than one has {twice}"
+                "teachers, ensembles, imports, students, baselines and systems must differ in name; more than one has "
+                f"{twice}"
             )
         if taken := {BM25, "given", BACKBONE, START, CONTROL} & set(names):
             raise ValueError(f"{min(taken)} names something else in the results: choose another")
@@ -153,12 +155,17 @@ class Params(Entries):
         return self
 
     @model_validator(mode="after")
+    def systems_name_what_is_there(self) -> Self:
+        if faults := list(faults_of_systems(self)):
+            raise ValueError("; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
     def nothing_needs_itself(self) -> Self:
         if circle := circle_of(self):
             first, *others = circle
-            raise ValueError(
-                f"{first} needs {', which needs '.join(others)}: a circle; name what an earlier round makes"
-            )
+            other = "another first stage" if first.startswith("systems.") else "what an earlier round makes"
+            raise ValueError(f"{first} needs {', which needs '.join(others)}: a circle; name {other}")
         return self
 
     @model_validator(mode="after")
