@@ -48,7 +48,7 @@ def test_bm25_finds_what_it_found_as_candidates(built: None) -> None:
 
 def test_a_dense_model_searches_all_passages(built: None) -> None:
     hits = Searchers().load("dot-T1").search(QUERY, 5)
-    best = Model.load(layout.MODELS / "dot-T1", layout.INDEXES / "dot-T1").search(QUERY, 5)
+    best = Model.load(layout.MODELS / "dot-T1", layout.VECTORS / "dot-T1").search(QUERY, 5)
     assert hits == best
 
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -94,12 +95,8 @@ class Searchers:
         self._loading = RLock()
 
     def names(self) -> list[str]:
-        """BM25, then the models in the order of the report, then indexes. Raises ParamsError."""
-        from distilrank.config.derived import built_indexes, measured_names
-
-        places = [layout.MODELS / name for name in measured_names(self._params)]
-        places += [layout.INDEXES / one.name for one in built_indexes(self._params)]
-        return [LEXICAL, *(place.name for place in places if (place / MANIFEST).is_file())]
+        """BM25, then what is built: the models in the order of the report, then indexes. Raises ParamsError."""
+        return [LEXICAL, *(place.name for place in self._places() if (place / MANIFEST).is_file())]
 
     def usual(self) -> str:
         """The one to ask where none is named: the first student that searches, as first taught, else BM25."""
@@ -139,6 +136,13 @@ class Searchers:
 
         return read_params()
 
+    def _places(self) -> list[Path]:
+        """Of all models and indexes that the params ask for."""
+        from distilrank.config.derived import built_indexes, measured_names
+
+        models = [layout.MODELS / name for name in measured_names(self._params)]
+        return models + [layout.INDEXES / one.name for one in built_indexes(self._params)]
+
     def _searching(self) -> list[str]:
         """The models whose vectors of all passages are stored, and the indexes of these."""
         from distilrank.config.derived import encoded_models
@@ -153,8 +157,9 @@ class Searchers:
     def _made(self, name: str) -> Searcher:
         if name == LEXICAL:
             return _bm25()
-        if name not in (known := self.names()):
-            raise InputError("search", got=f"system '{name}'", expected=f"one of {known}", remedy="name one of these")
+        if name not in (known := [place.name for place in self._places()]):
+            expected = f"one of {[LEXICAL, *known]}"
+            raise InputError("search", got=f"system '{name}'", expected=expected, remedy="name one of these")
         return self._model(name)
 
     def _model(self, name: str) -> Searcher:

@@ -130,7 +130,7 @@ def test_weights_are_those_that_search_best_on_dev_queries(params: Params) -> No
     }  # fmt: skip
     # A member alone reaches on the same dev queries what its own run does.
     dev = Collection.read(layout.COLLECTION)
-    model = Model.load(layout.MODELS / "dot-T3", layout.INDEXES / "dot-T3")
+    model = Model.load(layout.MODELS / "dot-T3", layout.VECTORS / "dot-T3")
     asked = dev_sample(dev, params.validation.queries)
     queries = dev.queries.join(asked, on="query_id", how="semi")
     rows = [

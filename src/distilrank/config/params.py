@@ -63,29 +63,6 @@ class Params(Entries):
         return self
 
     @model_validator(mode="after")
-    def indexes_are_of_encoded_students(self) -> Self:
-        # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
-        controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
-        dense = [name for name, student in controls.items() if student.ranker.one_vector]
-        for name, kind in self.indexes.items():
-            student = kind.of or name
-            if student not in dense:
-                raise ValueError(f"indexes.{name} may be of the dense students with a control {dense}, not {student}")
-            if kind.is_exact and name != student:
-                raise ValueError(f"indexes.{name} is {kind.kind}, which is no index besides: call it {student}")
-            if not kind.is_exact and student not in flat_students(self):
-                raise ValueError(
-                    f"indexes.{name} is of {student}, which has no flat entry: add {student}: {{kind: flat}}"
-                )
-        taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
-        if taken:
-            raise ValueError(f"indexes make {min(taken)}, which is the name of a ranker: call the entry otherwise")
-        if strange := [name for name in self.audit.floors if name not in self.indexes or self.indexes[name].is_exact]:
-            known = [name for name, kind in self.indexes.items() if not kind.is_exact]
-            raise ValueError(f"audit.floors may name the approximate indexes {known}, not {strange}")
-        return self
-
-    @model_validator(mode="after")
     def each_names_its_triples_where_there_are_several(self) -> Self:
         """The order of the sets means nothing: DVC does not see it."""
         if len(self.triples) > 1:
@@ -152,6 +129,29 @@ class Params(Entries):
             known = list(self.teachers)
             if one.filter and one.filter.teacher not in known:
                 raise ValueError(f"triples.{name}.filter may name the teachers {known}, not '{one.filter.teacher}'")
+        return self
+
+    @model_validator(mode="after")
+    def indexes_are_of_encoded_students(self) -> Self:
+        # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
+        controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
+        dense = [name for name, student in controls.items() if student.ranker.one_vector]
+        for name, kind in self.indexes.items():
+            student = kind.of or name
+            if student not in dense:
+                raise ValueError(f"indexes.{name} may be of the dense students with a control {dense}, not {student}")
+            if kind.is_exact and name != student:
+                raise ValueError(f"indexes.{name} is {kind.kind}, which is no index besides: call it {student}")
+            if not kind.is_exact and student not in flat_students(self):
+                raise ValueError(
+                    f"indexes.{name} is of {student}, which has no flat entry: add {student}: {{kind: flat}}"
+                )
+        taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
+        if taken:
+            raise ValueError(f"indexes make {min(taken)}, which is the name of a ranker: call the entry otherwise")
+        if strange := [name for name in self.audit.floors if name not in self.indexes or self.indexes[name].is_exact]:
+            known = [name for name, kind in self.indexes.items() if not kind.is_exact]
+            raise ValueError(f"audit.floors may name the approximate indexes {known}, not {strange}")
         return self
 
     @model_validator(mode="after")
