@@ -50,8 +50,11 @@ class Model:
 
     @classmethod
     def load(cls, directory: Path, index: Path | None = None) -> Self:
-        """From a ranker's directory, and its index's if it has one. Raises MissingInput."""
-        return cls(load_ranker(directory), TextTokenizer(directory), _read(index) if index else None)
+        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one.
+
+        Raises MissingInput, also for an index of another model, or of another collection than stands in the project.
+        """
+        return cls(load_ranker(directory), TextTokenizer(directory), _read(index, directory) if index else None)
 
     @torch.inference_mode()
     def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -89,6 +92,11 @@ class Model:
         """Vectors (passages, width). Raises InputError for a ranker that makes more than one vector per text."""
         return self._vectors(self.ranker.encode_passages, self._passage_ids(passages))
 
+    def query_vectors(self, tokens: TokenStore, query_ids: pl.Series) -> Vectors:
+        """Vectors (queries, width) of stored queries. Raises InputError as `encode_queries` does."""
+        rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
+        return encode_vectors(self.ranker.encode_queries, tokens.queries, rows, pad, self.ranker.device)
+
     @torch.inference_mode()
     def search(self, query: str, k: int = 10) -> list[Hit]:
         """The best `k` passages of the index, best first. Raises InputError for a model without an index."""
@@ -110,7 +118,7 @@ class Model:
         if self.index is None:
             return rerank(self.ranker, tokens, candidates, precision, advance)
         query_ids = candidates["query_id"].unique().sort()
-        vectors = self._stored_queries(tokens, query_ids)
+        vectors = self.query_vectors(tokens, query_ids)
         run = rerank_stored(self.ranker, query_ids, vectors, self.index, candidates)
         advance(len(run))
         return run
@@ -119,7 +127,7 @@ class Model:
         self, tokens: TokenStore, query_ids: pl.Series, depth: int, exclude_identical_ids: bool = False
     ) -> pl.DataFrame:
         """A run: the best `depth` passages of each stored query. Raises InputError for a model without an index."""
-        search = partial(self._indexed().search, query_ids, self._stored_queries(tokens, query_ids))
+        search = partial(self._indexed().search, query_ids, self.query_vectors(tokens, query_ids))
         return found(search, depth, exclude_identical_ids)
 
     def _interact(self, query: Encoded, passages: Encoded) -> npt.NDArray[np.float32]:
@@ -140,10 +148,6 @@ class Model:
         pad = self.tokenizer.special_tokens.pad
         return encode_vectors(encode, tokens, np.arange(len(tokens)), pad, self.ranker.device)
 
-    def _stored_queries(self, tokens: TokenStore, query_ids: pl.Series) -> Vectors:
-        rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
-        return encode_vectors(self.ranker.encode_queries, tokens.queries, rows, pad, self.ranker.device)
-
     def _indexed(self) -> "DenseIndex":
         if self.index is None:
             raise InputError(
@@ -152,8 +156,10 @@ class Model:
         return self.index
 
 
-def _read(index: Path) -> "DenseIndex":
-    """Faiss is imported for models that have an index."""
+def _read(index: Path, model: Path) -> "DenseIndex":
+    """What searches is imported for models that do."""
     from distilrank.retrieval.dense import DenseIndex
+    from distilrank.retrieval.made_from import refuse_foreign, vectors_behind
 
+    refuse_foreign(vectors_behind(index), model)
     return DenseIndex.read(index)

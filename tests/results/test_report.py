@@ -72,7 +72,7 @@ def matrix_params(tiny_params: Params) -> Params:
     teacher, student = values["teachers"]["T1"], values["students"]["dot"]
     students = {name: student | {"ranker": ranker} for name, ranker in ARCHITECTURES.items()}
     matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"], "seeds": []}
-    matrix |= {"controls_per_teacher": [], "indexes": ["dot"]}
+    matrix |= {"controls_per_teacher": []}
     return Params.model_validate(
         values
         | {"teachers": dict.fromkeys(("T1", "T1b", "T1c"), teacher), "matrix": matrix}

@@ -29,23 +29,20 @@ def results() -> None:
 @app.command(rich_help_panel=RESULTS)
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
-    model: Annotated[str | None, typer.Option(help="A dense ranker; else the first indexed, as taught.")] = None,
+    model: Annotated[str | None, typer.Option(help="A dense ranker, or an index; else the first, as taught.")] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
-    """Answer a query from a distilled student's index."""
-    from distilrank.config.derived import index_names
-
-    indexed = index_names(read())
-    name = model or indexed[1]  # after its control, the first indexed student as first taught
-    if name not in indexed:
-        raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")
+    """Answer a query by a distilled student's vectors of all passages, or by an index of these."""
     if not query.strip():
         raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
     from distilrank.cli.tables import show_hits
-    from distilrank.model import Model
+    from distilrank.config.derived import encoded_models
     from distilrank.results.search import search as find
+    from distilrank.stages.indexed import load_indexed
 
-    loaded = Model.load(layout.MODELS / name, layout.INDEXES / name)
+    params = read()
+    name = model or encoded_models(params)[1]  # after its control, the first student that searches as first taught
+    loaded = load_indexed(params, name)
     show_hits(query, name, find(query, loaded, layout.COLLECTION, depth))
 
 
@@ -56,15 +53,15 @@ def retrieve(
     split: Annotated[str, typer.Option(help="Whose queries: train, dev, unlabelled, or a test set.")],
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages a query.")] = 100,
 ) -> None:
-    """Write what an index finds for all queries of a split, to be given as candidates."""
-    from distilrank.config.derived import tokens_of
+    """Write what a model or an index finds for all queries of a split, to be given as candidates."""
+    from distilrank.config.derived import model_of_index, tokens_of
     from distilrank.data.collection import Collection
-    from distilrank.model import Model
     from distilrank.results.search import write_run
+    from distilrank.stages.indexed import load_indexed
 
     params = read()
-    apart, tokens = params.collection.exclude_identical_ids, tokens_of(params, model)
+    apart, tokens = params.collection.exclude_identical_ids, tokens_of(params, model_of_index(params, model))
     queries = Collection.read(layout.COLLECTION).queries_of(split)
-    loaded = Model.load(layout.MODELS / model, layout.INDEXES / model)
+    loaded = load_indexed(params, model)
     lines = write_run(loaded, model, tokens, queries, target, depth, apart)
     typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")

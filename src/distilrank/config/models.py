@@ -189,9 +189,6 @@ class Matrix(Section):
     """The same, once per teacher: each starts where that teacher's students start, and learns from the labelled part
     of their triples."""
 
-    indexes: Annotated[list[ModelName], Field(min_length=1)]
-    """Dense students, with a control, that search all passages."""
-
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
     """More seeds that every student and control is trained by, for means and deviations."""
 
@@ -201,7 +198,6 @@ class Matrix(Section):
             self.teachers,
             self.controls,
             self.controls_per_teacher,
-            self.indexes,
             self.seeds,
         )
         for entries in every:

@@ -7,7 +7,15 @@ from pydantic import model_validator
 
 from distilrank.artifacts.layout import OWN
 from distilrank.config.circles import circle_of
-from distilrank.config.derived import measured_names, measured_on, measures_of, ranker_names, ranker_of
+from distilrank.config.derived import (
+    built_indexes,
+    flat_students,
+    measured_names,
+    measured_on,
+    measures_of,
+    ranker_names,
+    ranker_of,
+)
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
@@ -33,8 +41,6 @@ class Params(Entries):
             raise ValueError(f"{BUNDLED} names the bundled backbone, that a student may start from: choose another")
         if IMPORTED in self.triples:
             raise ValueError(f"triples.{IMPORTED} names something else, the triples of imports: choose another")
-        controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
-        dense = [name for name, student in controls.items() if student.ranker.one_vector]
         known = (
             *(
                 (f"ensembles.{name}.members", one.members, [*self.teachers, BM25])
@@ -48,13 +54,34 @@ class Params(Entries):
             ("matrix.teachers", self.matrix.teachers, [*self.label_names(), BM25]),
             ("matrix.controls", self.matrix.controls, list(self.students)),
             ("matrix.controls_per_teacher", self.matrix.controls_per_teacher, list(self.students)),
-            # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
-            ("matrix.indexes", self.matrix.indexes, dense),
         )
         for where, given, allowed in known:
             if strange := [name for name in given if name not in allowed]:
-                what = "dense students with a control" if where == "matrix.indexes" else "entries"
-                raise ValueError(f"{where} may name the {what} {allowed}, not {strange}")
+                raise ValueError(f"{where} may name the entries {allowed}, not {strange}")
+        return self
+
+    @model_validator(mode="after")
+    def indexes_are_of_encoded_students(self) -> Self:
+        # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
+        controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
+        dense = [name for name, student in controls.items() if student.ranker.one_vector]
+        for name, kind in self.indexes.items():
+            student = kind.of or name
+            if student not in dense:
+                raise ValueError(f"indexes.{name} may be of the dense students with a control {dense}, not {student}")
+            if kind.is_exact and name != student:
+                raise ValueError(f"indexes.{name} is {kind.kind}, which is no index besides: call it {student}")
+            if not kind.is_exact and student not in flat_students(self):
+                add = f"{student}: {{kind: flat}}"
+                raise ValueError(
+                    f"indexes.{name} is of {student}, whose passages are not encoded: add {add} to indexes"
+                )
+        taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
+        if taken:
+            raise ValueError(f"indexes make {min(taken)}, which is the name of a ranker: call the entry otherwise")
+        if strange := [name for name in self.audit.floors if name not in self.indexes or self.indexes[name].is_exact]:
+            known = [name for name, kind in self.indexes.items() if not kind.is_exact]
+            raise ValueError(f"audit.floors may name the approximate indexes {known}, not {strange}")
         return self
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ class Evaluation(Section):
     """What counts as relevant for measures that name no `rel`: in all test sets, or in each by its name."""
 
     precision: Precision = "float32"
-    """Of the matrix products by which test pairs are scored, and passages encoded that have no index."""
+    """Of the matrix products by which test pairs are scored."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
     """Tasks at which the backbone and the students' starts are measured too."""
@@ -126,7 +126,7 @@ class Promotion(Section):
         default={"rerank": {PRIMARY: ["bm25", "control"]}, "retrieve": {PRIMARY: ["bm25", "control"]}}
     )
     """By task and measure: a number, or a ranker's figure (`bm25`, `bm25 + .02`); `control` is the model's own control.
-    Those for searching hold for models that have an index."""
+    Those for searching hold for models that search."""
 
     no_worse: NoWorse = NoWorse()
     """Than the champion, and the best one so far."""
@@ -135,7 +135,7 @@ class Promotion(Section):
     """To re-rank the candidates of a query, at most (median)."""
 
     megabytes: float = Field(gt=0, default=200)
-    """Of model and index, at most."""
+    """Of a model and its exact vectors, at most."""
 
     def every_floor(self, primary: str) -> list[tuple[str, str, Floor]]:
         """By task and measure."""

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.work import work_directory
-from distilrank.config.derived import index_names, tokens_of
+from distilrank.config.derived import stored_vectors_of, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.given_runs import given_candidates
@@ -23,7 +22,7 @@ from distilrank.model import Model
 from distilrank.progress import progress
 from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vector_file import passage_vectors
+from distilrank.retrieval.encoding import encoded_passages
 from distilrank.sections.base import FileElsewhere
 from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.sections.mining import MinedTriples
@@ -41,6 +40,8 @@ def find(params: Params, triples: str, name: str) -> None:
     positives = positives_of(collection.qrels_of(TRAIN))
     queries = collection.queries_of(TRAIN).join(positives, on="query_id", how="semi")
     used = {"from": source.model_dump() if isinstance(source, FileElsewhere) else source, "ranks": section.ranks}
+    if name in section.models():
+        used["encoding"] = params.encoding.model_dump()
     if source == LEXICAL:
         used |= params.candidates.model_dump(include={"k1", "b", "stemmer"})
     inputs = [layout.COLLECTION, *_places_of_model(params, section, name)]
@@ -73,8 +74,8 @@ def _places_of_model(params: Params, section: MinedTriples, name: str) -> list[P
     """What a model's search reads beside the collection."""
     if name not in section.models():
         return []
-    index = [layout.INDEXES / name] if name in index_names(params) else []
-    return [tokens_of(params, name), layout.MODELS / name, *index]
+    vectors = stored_vectors_of(params, name)
+    return [tokens_of(params, name), layout.MODELS / name, *([vectors] if vectors else [])]
 
 
 def _runs(
@@ -113,12 +114,12 @@ def _by_bm25(params: Params, collection: Collection, depth: int) -> Search:
 
 
 def _by_model(params: Params, name: str, depth: int, work: Path) -> Search:
-    """By its index, or by exact vectors where it has none."""
-    tokens = TokenStore.open(tokens_of(params, name))
-    model = Model.load(layout.MODELS / name, layout.INDEXES / name if name in index_names(params) else None)
+    """Exactly, by its vectors: those that are stored, or made here."""
+    tokens, directory = TokenStore.open(tokens_of(params, name)), layout.MODELS / name
+    model = Model.load(directory, stored_vectors_of(params, name))
     if model.index is None:
-        rows = np.arange(len(tokens.passage_ids))
-        vectors = passage_vectors(model.ranker, tokens.texts, rows, work / "vectors", name)
-        model.index = DenseIndex.build(vectors, tokens.passage_ids)
+        place = work / "vectors"
+        stored = encoded_passages(directory, tokens, tokens.passage_ids, place, params.encoding, name)
+        model.index = DenseIndex(stored)
     apart = params.collection.exclude_identical_ids
     return lambda queries: model.retrieve(tokens, queries["query_id"], depth, apart)

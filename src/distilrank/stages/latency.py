@@ -10,7 +10,7 @@ from statistics import fmean
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_json
 from distilrank.artifacts.manifest import digest
-from distilrank.config.derived import index_names, model_names, ranker_names, tokens_of
+from distilrank.config.derived import encoded_models, model_names, ranker_names, tokens_of
 from distilrank.config.names import BACKBONE
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
@@ -40,7 +40,7 @@ def latency(params: Params) -> None:
     )
     models = {name: partial(load_ranker, layout.MODELS / name) for name in model_names(params)}
     for name, load in (backbone | models).items():
-        index = DenseIndex.read(layout.INDEXES / name) if name in index_names(params) else None
+        index = DenseIndex.read(layout.VECTORS / name) if name in encoded_models(params) else None
         model = Model(load(), TextTokenizer(tokens_of(params, name)), index)
         beforehand, storage[name] = _beforehand(model, queries)
         answering = Answering(model)
@@ -49,7 +49,7 @@ def latency(params: Params) -> None:
         if index:
             requests = [Request(query=query.text, top_k=TOP_K) for query in queries]
             times[RETRIEVE][name] = _served(params, answering, requests)
-    places = [layout.MODELS / name for name in models] + [layout.INDEXES / name for name in index_names(params)]
+    places = [layout.MODELS / name for name in models] + [layout.VECTORS / name for name in encoded_models(params)]
     told = {
         "machine": machine(),
         "depth": params.evaluation.depth,
