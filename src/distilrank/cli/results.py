@@ -41,7 +41,9 @@ def search(
     from distilrank.stages.indexed import load_indexed
 
     params = read()
-    name = model or encoded_models(params)[1]  # after its control, the first student that searches as first taught
+    name = (
+        model or encoded_models(params, only_searched=True)[1]
+    )  # after its control, the first student that searches as first taught
     loaded = load_indexed(params, name)
     show_hits(query, name, find(query, loaded, layout.COLLECTION, depth))
 

@@ -62,7 +62,7 @@ def _blocks(ranker: Ranker, queries: Encoded, store: PassageStore, at_once: int)
     """The scores (queries, passages) of one block after the other, and its first row."""
     budget = max(600, _PRODUCTS // queries.mask.numel())
     for start in range(0, len(store), at_once):
-        block = store.between(start, start + at_once)
+        block = store[start : start + at_once]
 
         def met(batch: Rows, block: Encodings = block) -> Vectors:
             met: Vectors = ranker.interact_all(queries, block.read(batch, ranker.device)).cpu().numpy()

@@ -80,7 +80,7 @@ class PlaidIndex:
         """
         runs = [pl.DataFrame(schema=RUN_SCHEMA)]
         for row in range(len(queries)):
-            query = queries.between(row, row + 1)
+            query = queries[row : row + 1]
             rows = self._chosen(query.stored.arrays["values"], probes, max(compared, depth))
             rows, scores = best(rows, _maxsim(ranker, query, self.store, rows), depth)
             runs.append(as_run(query_ids.gather([row]), self.store.passage_ids, rows[None], scores[None]))
