@@ -10,7 +10,7 @@ export DO_NOT_TRACK = 1
 # Bytecode is what makes torch and transformers start quickly.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo check-results stack stack-down paper ablation test test-fast lint lock gpu-check gpu-bundle constraints audit clean
+.PHONY: help setup demo check-results stack stack-down paper ablation test test-fast lint lock docs gpu-check gpu-bundle constraints audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -58,6 +58,9 @@ lint: setup
 lock: setup  ## renew code.yaml and graph.yaml, by which DVC knows what to build
 	distilrank lock
 
+docs: .venv-docs/.installed  ## write the documentation site to site/; a broken link fails
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build
+
 gpu-check: setup  ## check that rankers compute rightly on this machine's card, and how fast, in some eight minutes
 	distilrank-gpu-check
 
@@ -66,7 +69,7 @@ gpu-bundle: setup  ## write the archive that brings this check to a machine with
 
 # For Python 3.11 to 3.13, by markers; without the CUDA wheels that a CPU build of torch does not need.
 constraints:  ## compile constraints.txt from pyproject.toml, all upgraded
-	uv pip compile pyproject.toml --universal --extra cpu --extra dev --python-version 3.11 --upgrade --quiet \
+	uv pip compile pyproject.toml --universal --extra cpu --extra dev --group docs --python-version 3.11 --upgrade --quiet \
 		--no-annotate --no-header | grep -vE '^(nvidia-|cuda-|triton)' > constraints.txt
 
 audit: setup  ## look for known vulnerabilities of what constraints.txt pins
@@ -74,6 +77,12 @@ audit: setup  ## look for known vulnerabilities of what constraints.txt pins
 
 clean:  ## remove what the pipeline made; DVC's cache and .venv stay
 	rm -rf .work data models scores labels indexes evaluation report dvc.lock mlflow.db mlruns
+
+.venv-docs/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	.venv-docs/bin/uv pip install --quiet --system-certs --python .venv-docs/bin/python -c constraints.txt --group docs
+	touch $@
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

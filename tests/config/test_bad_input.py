@@ -191,7 +191,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "  dot: {kind: flat}\n",
             "",
-            r"indexes.dot-hnsw is of dot, whose passages nobody encodes: add dot: \{kind: flat\} to indexes",
+            r"indexes.dot-hnsw is of dot, which has no flat entry: add dot: \{kind: flat\}",
         ),
         ("  dot: {kind: flat}", "  exact: {of: dot, kind: flat}", "indexes.exact is flat.* call it dot"),
         ("  dot-hnsw: {of: dot, kind: hnsw", "  dot-start: {of: dot, kind: hnsw", "audit.floors may name the approx"),

@@ -1,6 +1,8 @@
 """Exported rankers, loaded by sentence-transformers, score as they did."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +164,17 @@ def test_what_no_other_library_knows_is_refused(model: Path, backbone: Path, par
     ):
         export_model(model, model.parent / "exported")
     assert [path.name for path in model.parent.iterdir()] == ["model"]
+
+
+def test_an_export_loads_without_a_warning(model: Path, backbone: Path) -> None:
+    """In a process of its own, because this package has transformers print no warnings."""
+    begun(model, backbone, DotParams(architecture="dot", layers=2, pooling="mean"))
+    exported = model.parent / "exported"
+    export_model(model, exported)
+    load = f"from sentence_transformers import SentenceTransformer as S; print(S({str(exported)!r}, device='cpu'))"
+    loaded = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, check=True)
+    assert "Pooling" in loaded.stdout
+    assert "MISSING" not in loaded.stdout + loaded.stderr
 
 
 def test_an_existing_target_is_refused(model: Path, backbone: Path) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.rankers.examples import OPTIONS, saved_backbone, small_ranker
 
-from distilrank.data.ties import best
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Encoded, Ranker
+from distilrank.retrieval.drawn import best
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.forms import VectorsForm
 from distilrank.retrieval.maxsim import search_all

@@ -28,7 +28,7 @@ def export_model(model: Path, target: Path) -> None:
     exported = _exported(ranker, model)
     used = {"model": model.name, **exported.told}
     with new_directory(target, "export-model", used, model / "model.safetensors") as directory:
-        exported.model.save(str(directory), create_model_card=False)
+        exported.save(directory)
 
 
 def _exported(ranker: Ranker, model: Path) -> "Exported":

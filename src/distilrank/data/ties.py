@@ -41,22 +41,6 @@ def scattered(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
     return lots ^ (lots >> np.uint32(16))
 
 
-def best(
-    rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], depth: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """The `depth` rows of the highest scores, best first, and these; ties by lot. Along the last axis of both.
-
-    npt.NDArray[np.int64] are told apart by their lots, so that the best of several parts are the best of all.
-    """
-    keys = _keys(rows, scores)
-    if keys.shape[-1] > depth:
-        some = np.argpartition(keys, depth - 1)[..., :depth]
-        rows, scores = np.take_along_axis(rows, some, -1), np.take_along_axis(scores, some, -1)
-        keys = np.take_along_axis(keys, some, -1)
-    order = np.argsort(keys)
-    return np.take_along_axis(rows, order, -1), np.take_along_axis(scores, order, -1)
-
-
 def apart(ordered: pl.DataFrame) -> pl.DataFrame:
     """A run in its order, with scores that fall from passage to passage of a query, also as float32.
 
@@ -100,11 +84,3 @@ def _steps(run: pl.DataFrame) -> npt.NDArray[np.int64]:
 def _floats(steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     sign = np.where(steps < 0, np.uint32(0x80000000), np.uint32(0))
     return (np.abs(steps).astype(np.uint32) | sign).view(np.float32)
-
-
-def _keys(rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
-    """Numbers that ascend from the best to the worst: of the score, then of the lot."""
-    bits = (scores.astype(np.float32) + np.float32(0)).view(np.uint32)  # which makes 0 of -0
-    # npt.NDArray[np.float32] as numbers in their order: the sign is turned, and of negative ones all else too.
-    ascending = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-    return (~ascending).astype(np.uint64) << np.uint64(32) | scattered(rows).astype(np.uint64)

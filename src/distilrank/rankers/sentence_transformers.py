@@ -1,5 +1,6 @@
 """What exports to sentence-transformers share: the transformer, its lengths and tokenizer, and linear layers."""
 
+import inspect
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
+from distilrank.artifacts.files import read_json, write_json
 from distilrank.rankers.base import SPECIAL_TOKENS, Ranker
 from distilrank.rankers.transformer import TransformerRanker
 
@@ -20,12 +22,16 @@ SINGLE = SPECIAL_TOKENS - 1
 SENTENCE = "sentence_embedding"
 TOKENS = "token_embeddings"
 SCORES = "scores"
+# How its transformer is loaded.
+_SETTINGS = "sentence_bert_config.json"
 
 
 class Saved(Protocol):
-    """A model of sentence-transformers."""
+    """A model of sentence-transformers: modules, of which the first is the transformer."""
 
     def save(self, path: str, *, create_model_card: bool) -> None: ...
+
+    def __getitem__(self, module: int) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,14 @@ class Exported:
 
     model: Saved
     told: Mapping[str, float] = field(default_factory=dict)
+
+    def save(self, directory: Path) -> None:
+        """Writes it so that it loads as it is: a backbone that could have a pooler would get a random one."""
+        self.model.save(str(directory), create_model_card=False)
+        backbone, settings = self.model[0].model, directory / _SETTINGS
+        could_have = "add_pooling_layer" in inspect.signature(type(backbone).__init__).parameters
+        if could_have and backbone.pooler is None:
+            write_json(settings, read_json(settings) | {"model_kwargs": {"add_pooling_layer": False}})
 
 
 def prompts_of(ranker: Ranker) -> dict[str, str]:

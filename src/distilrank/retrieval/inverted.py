@@ -12,7 +12,7 @@ import polars as pl
 from distilrank.artifacts.files import built
 from distilrank.data.ragged import RaggedArrays, Rows
 from distilrank.data.runs import RUN_SCHEMA
-from distilrank.data.ties import best
+from distilrank.retrieval.drawn import best
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.maxsim import as_run
 from distilrank.retrieval.passage_store import PassageStore

@@ -7,10 +7,10 @@ import polars as pl
 
 from distilrank.data.ragged import Rows
 from distilrank.data.runs import RUN_SCHEMA
-from distilrank.data.ties import best
 from distilrank.progress import Advance
 from distilrank.rankers.base import Encoded, Ranker
 from distilrank.rankers.inference import each_batch
+from distilrank.retrieval.drawn import best
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.passage_store import PassageStore
 from distilrank.retrieval.vectors import Vectors

@@ -19,9 +19,9 @@ from distilrank.artifacts.files import built, read_json, write_json
 from distilrank.data.npy import append_rows
 from distilrank.data.ragged import Rows
 from distilrank.data.runs import RUN_SCHEMA
-from distilrank.data.ties import best
 from distilrank.progress import progress
 from distilrank.rankers.base import Ranker
+from distilrank.retrieval.drawn import best
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.maxsim import as_run
 from distilrank.retrieval.passage_store import PassageStore

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bm25s.tokenization import Tokenizer
 
 from distilrank.data.ragged import Rows as LongRows
-from distilrank.data.ties import best
+from distilrank.retrieval.drawn import best
 from distilrank.sections.data import Candidates
 
 Rows = npt.NDArray[np.int32]
