@@ -59,7 +59,7 @@ def test_any_other_model_re_ranks_bm25s_best(built: None, depth: int) -> None:
     hits = searchers.load("T1").search(QUERY, depth)
     first = [hit.passage_id for hit in searchers.load("bm25").search(QUERY, max(depth, 10))]
     tokens = TokenStore.open(layout.TOKENS)
-    scores = Model.load(layout.MODELS / "T1").score_stored(
+    scores = Model.load(layout.MODELS / "T1").score_tokens(
         QUERY, tokens.passages, tokens.passage_rows(pl.Series(first))
     )
     best = np.sort(scores)[::-1][:depth]

@@ -9,7 +9,8 @@ from distilrank.artifacts.layout import OWN
 from distilrank.config.evaluations import Collection, EvaluationName, OtherCollection
 from distilrank.config.models import Ensemble, Matrix, Student, Teacher, trained_or_given
 from distilrank.errors import ParamsError
-from distilrank.retrieval.kinds import INDEX_KINDS, IndexKind
+from distilrank.retrieval.index_kind import IndexKind
+from distilrank.retrieval.kinds import INDEX_KINDS
 from distilrank.sections.base import FileElsewhere, ModelName, Section
 from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import (

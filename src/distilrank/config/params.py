@@ -9,12 +9,12 @@ from distilrank.artifacts.layout import OWN
 from distilrank.config.circles import circle_of
 from distilrank.config.derived import (
     built_indexes,
-    flat_students,
     measured_names,
     measured_on,
     measures_of,
     ranker_names,
     ranker_of,
+    stored_students,
 )
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
@@ -22,6 +22,7 @@ from distilrank.config.starts import source_of, starts_from_teacher
 from distilrank.config.systems import faults_of_systems
 from distilrank.data.hub import BUNDLED
 from distilrank.evaluation.tasks import RERANK, evaluation_of, kind_of, task_of
+from distilrank.retrieval.kinds import INDEX_KINDS
 from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
 
@@ -133,18 +134,23 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def indexes_are_of_encoded_students(self) -> Self:
-        # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
-        controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
-        dense = [name for name, student in controls.items() if student.ranker.one_vector]
+        # Without a control nobody could tell what teaching gained.
+        controls = {name: self.students[name].ranker for name in self.matrix.controls if name in self.students}
+        searched = stored_students(self, only_searched=True)
         for name, kind in self.indexes.items():
             student = kind.of or name
-            if student not in dense:
-                raise ValueError(f"indexes.{name} may be of the dense students with a control {dense}, not {student}")
+            fitting = [control for control, ranker in controls.items() if kind.can_hold(ranker)]
+            if student not in fitting:
+                what = f"students with a control and {kind.holds}"
+                raise ValueError(f"indexes.{name} may be of the {what} {fitting}, not {student}")
             if kind.is_exact and name != student:
                 raise ValueError(f"indexes.{name} is {kind.kind}, which is no index besides: call it {student}")
-            if not kind.is_exact and student not in flat_students(self):
+            if not kind.is_exact and student not in searched:
+                every = (one for one, other in INDEX_KINDS.items() if other.is_exact and other.searches)
+                add = next(one for one in every if INDEX_KINDS[one].can_hold(controls[student]))
                 raise ValueError(
-                    f"indexes.{name} is of {student}, which has no flat entry: add {student}: {{kind: flat}}"
+                    f"indexes.{name} is of {student}, whose passages are not encoded to be searched: "
+                    f"add {student}: {{kind: {add}}} to indexes"
                 )
         taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
         if taken:

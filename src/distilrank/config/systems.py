@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def first_stages(params: "Entries") -> list[str]:
     """All but systems that search the passages which models learn from, and answer a query's text: BM25, and the models
-    whose vectors of all passages are stored."""
-    return [BM25, *encoded_models(params)]
+    that search what is stored of all passages."""
+    return [BM25, *encoded_models(params, only_searched=True)]
 
 
 def searched_by(system: System) -> list[str]:

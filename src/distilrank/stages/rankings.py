@@ -65,7 +65,8 @@ class Rankings:
             yield RETRIEVE, self.test.found
             return
         directory = self._directory()
-        by = self._by_vectors if trained_params(directory).one_vector else self._by_pairs
+        is_stored = stored_vectors_of(self.params, self.ranker, self.test.called) is not None
+        by = self._by_vectors if is_stored or trained_params(directory).one_vector else self._by_pairs
         yield from by(directory, TokenStore.open(self._tokens()))
 
     @property
@@ -89,8 +90,7 @@ class Rankings:
         return tokens_of(self.params, self.ranker, self.test.called)
 
     def _by_vectors(self, directory: Path, tokens: TokenStore) -> Iterator[tuple[str, RunOf]]:
-        """A dense ranker encodes each passage once: its vectors are stored, or made here of what it searches or
-        re-ranks."""
+        """Each passage is encoded once: stored, or by a dense ranker here, as far as it searches or re-ranks."""
         params, name, test = self.params, self.ranker, self.test
         model = Model.load(directory, stored_vectors_of(params, name, test.called))
         searches = name in searching(params, test.called) and not self.given
