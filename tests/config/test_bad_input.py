@@ -158,7 +158,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "  tk:\n",
             "  T2:\n",
-            r"teachers, ensembles, imports, students, baselines and systems must differ in name; more than one has \['T2'\]",
+            r"imports, students, baselines and systems must differ in name; more than one has \['T2'\]",
         ),
         (
             "architecture: tk",
