@@ -27,9 +27,13 @@ LONGEST_QUERY = 2_000
 
 
 class Searchers:
-    """All systems of the project that were built here. Each is loaded when it is first asked, and stays."""
+    """All systems of the project that were built here. Each is loaded when it is first asked, and stays.
 
-    def __init__(self) -> None:
+    Without `params`, those of params.yaml are read when they are first needed.
+    """
+
+    def __init__(self, params: "Params | None" = None) -> None:
+        self._given = params
         self._loaded: dict[str, Searcher] = {}
         self._loading = RLock()
 
@@ -77,7 +81,7 @@ class Searchers:
     def _params(self) -> "Params":
         from distilrank.config.params_file import read_params
 
-        return read_params()
+        return self._given or read_params()
 
     def _places(self) -> list[Path]:
         """Of all models and indexes that the params ask for."""

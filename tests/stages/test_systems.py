@@ -20,6 +20,7 @@ from distilrank.data.dev_sample import dev_sample
 from distilrank.errors import ParamsError
 from distilrank.evaluation.measures import measure
 from distilrank.model import Model
+from distilrank.searching import Searchers
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.systems import systems
@@ -108,6 +109,17 @@ def test_a_hybrid_is_the_reciprocal_rank_fusion_of_its_members(params: Params, o
                 expected[passage] += 1 / (60 + rank)
         assert {name: pytest.approx(score, abs=1e-7) for name, score in passages.items()} == expected
         assert [*passages.values()] == sorted(passages.values(), reverse=True)
+
+
+@pytest.mark.parametrize("name", ["hybrid", "weighted", "dense", "cascade", "deep"])
+def test_a_system_answers_a_text_as_it_was_measured(params: Params, name: str) -> None:
+    searcher = Searchers(params).load(name)
+    texts = Collection.read(layout.COLLECTION).queries_of("test")
+    for query, text in texts.select("query_id", "text").head(5).iter_rows():
+        expected = [*found(name)[query].items()][:10]
+        answered = searcher.search(text, 10)
+        assert [hit.score for hit in answered] == pytest.approx([score for _, score in expected], rel=1e-4)
+        assert {hit.passage_id for hit in answered[:3]} <= {passage for passage, _ in expected}
 
 
 def test_weights_that_are_given_weigh_scores_as_they_are(params: Params) -> None:
