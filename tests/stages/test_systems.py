@@ -111,7 +111,7 @@ def test_a_hybrid_is_the_reciprocal_rank_fusion_of_its_members(params: Params, o
         assert [*passages.values()] == sorted(passages.values(), reverse=True)
 
 
-@pytest.mark.parametrize("name", ["hybrid", "weighted", "dense", "cascade", "deep"])
+@pytest.mark.parametrize("name", ["hybrid", "weighted", "dense", "cascade"])
 def test_a_system_answers_a_text_as_it_was_measured(params: Params, name: str) -> None:
     searcher = Searchers(params).load(name)
     texts = Collection.read(layout.COLLECTION).queries_of("test")
