@@ -65,6 +65,6 @@ def test_the_command_answers_without_anything_heavy(command: Command) -> None:
         "app(standalone_mode=False); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert done.startswith("matrix (required)\n  Which of these meet.\n")
+    assert done.startswith("matrix (required)\n  Which teachers teach which students, and what else is built.\n")
     assert HEAVY.isdisjoint(done.split())
     assert command(ROOT, "distilrank", "params", "--markdown").stdout == (ROOT / "docs" / "params.md").read_text()

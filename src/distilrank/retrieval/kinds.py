@@ -54,7 +54,7 @@ class Flat(IndexKind):
 
 
 class Hnsw(IndexKind):
-    """Approximate: a graph of neighbours (Malkov and Yashunin, arXiv 1603.09320), over vectors as float16."""
+    """Approximate: a graph of neighbours (Malkov and Yashunin, arXiv 1603.09320) over float16 vectors."""
 
     kind: Literal["hnsw"] = "hnsw"
 
