@@ -17,6 +17,7 @@ FLOORS = [
     {"registry", "tracking"},
     {"mlflow_client", "serving"},
     {"results"},
+    {"indexed", "matching", "searchers", "searching"},
     {"model"},
     {"config"},
     {"training", "conversion", "labels", "generation"},

@@ -104,7 +104,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "baselines: {}",
             "baselines: {T1: {checkpoint: minilm}}",
-            r"imports, students and baselines must differ in name; more than one has \['T1'\]",
+            r"imports, students, baselines and systems must differ in name; more than one has \['T1'\]",
         ),
         ("learning_rate: 1e-4", "learning_rate: 2", "teachers.T1.training.learning_rate: got 2.*less than 1"),
         ("validate_every: 2", "validate_every: 4", "steps must be a multiple of validate_every"),
@@ -158,7 +158,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "  tk:\n",
             "  T2:\n",
-            r"teachers, ensembles, imports, students and baselines must differ in name; more than one has \['T2'\]",
+            r"imports, students, baselines and systems must differ in name; more than one has \['T2'\]",
         ),
         (
             "architecture: tk",

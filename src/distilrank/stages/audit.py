@@ -22,10 +22,10 @@ from distilrank.errors import AuditError
 from distilrank.evaluation.latency import TOP_K, machine
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import RETRIEVE
+from distilrank.indexed import load_indexed
 from distilrank.progress import progress
 from distilrank.results.index_audit import Audited, IndexAudit
 from distilrank.retrieval.passage_index import PassageIndex
-from distilrank.stages.indexed import load_indexed
 from distilrank.stages.test_collection import TestCollection
 
 DEPTHS = (10, 100, 1000)
