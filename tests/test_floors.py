@@ -17,6 +17,7 @@ FLOORS = [
     {"registry", "tracking"},
     {"mlflow_client", "serving"},
     {"results"},
+    {"matching", "searching"},
     {"model"},
     {"config"},
     {"training", "conversion", "labels", "generation"},

@@ -348,10 +348,10 @@ def test_a_query_is_text_and_not_markup(
     assert "[/bold]" in capsys.readouterr().out
 
 
-def test_search_by_a_ranker_without_an_index_is_refused(by_repro: Path, command: Command) -> None:
-    done = command(by_repro, "distilrank", "search", "delete a fleet", "--model", "T1")
+def test_search_by_a_system_that_is_not_there_is_refused(by_repro: Path, command: Command) -> None:
+    done = command(by_repro, "distilrank", "search", "delete a fleet", "--system", "T9")
     assert done.returncode == 2
-    assert "got ranker 'T1', expected one of ['dot', 'dot-T1', 'dot-T2']" in done.stderr
+    assert "got system 'T9', expected one of ['bm25', 'T1', 'T1b', 'dot'" in done.stderr
 
 
 def test_the_report_holds_every_ranker(by_repro: Path) -> None:

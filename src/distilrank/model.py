@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from pydantic import BaseModel
 
 from distilrank.data.batches import batches_by_length
-from distilrank.data.ragged import RaggedIds
-from distilrank.data.runs import found
+from distilrank.data.ragged import RaggedIds, Rows
+from distilrank.data.runs import Hit, found
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
@@ -22,6 +21,7 @@ from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, Ranker, TokenBatch
 from distilrank.rankers.inference import tokens_per_batch
 from distilrank.rankers.inputs import ragged_ids, stored_batch, text_batch
 from distilrank.rankers.loading import load_ranker
+from distilrank.rankers.matches import Match
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors, one_vector
 from distilrank.scoring.pairs import rerank
@@ -29,13 +29,6 @@ from distilrank.sections.precision import Precision
 
 if TYPE_CHECKING:
     from distilrank.retrieval.dense import DenseIndex
-
-
-class Hit(BaseModel):
-    """A passage that was found, and its score: raw, higher is better."""
-
-    passage_id: str
-    score: float
 
 
 class Model:
@@ -53,31 +46,37 @@ class Model:
         """From a ranker's directory, and its index's if it has one. Raises MissingInput."""
         return cls(load_ranker(directory), TextTokenizer(directory), _read(index) if index else None)
 
-    @torch.inference_mode()
     def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
         """The scores (passages,) of passages for a query, in their order."""
+        return self.score_stored(query, self._passage_ids(passages), np.arange(len(passages)))
+
+    @torch.inference_mode()
+    def score_stored(self, query: str, passages: RaggedIds, rows: Rows) -> npt.NDArray[np.float32]:
+        """The same of passages whose token ids are stored: the scores (rows,) of those in `rows`."""
         batch = self._query_batch(query)
         encoded = self.ranker.encode_queries(batch)
-        tokens = self._passage_ids(passages)
-        lengths = tokens.lengths(np.arange(len(passages))) + batch.ids.shape[1] + SPECIAL_TOKENS
-        scores = np.zeros(len(passages), np.float32)
-        for rows in batches_by_length(lengths, tokens_per_batch(self.ranker.device)):
-            some = stored_batch(tokens, rows, self.tokenizer.special_tokens.pad).to(self.ranker.device)
-            scores[rows] = self._interact(encoded, self.ranker.encode_passages(some))
+        lengths = passages.lengths(rows) + batch.ids.shape[1] + SPECIAL_TOKENS
+        scores = np.zeros(len(rows), np.float32)
+        for places in batches_by_length(lengths, tokens_per_batch(self.ranker.device)):
+            some = stored_batch(passages, rows[places], self.tokenizer.special_tokens.pad).to(self.ranker.device)
+            scores[places] = self._interact(encoded, self.ranker.encode_passages(some))
         return scores
 
     @torch.inference_mode()
     def encode(self, passages: Sequence[str]) -> Encoded:
         """What can be computed of passages, and stored, before any query is known."""
-        config = self.ranker.config
-        batch = text_batch(passages, config.passage_length, self.tokenizer, config.passage_prefix)
-        return self.ranker.encode_passages(batch.to(self.ranker.device))
+        return self.ranker.encode_passages(self._passage_batch(passages))
 
     @torch.inference_mode()
     def score_encoded(self, query: str, passages: Encoded) -> npt.NDArray[np.float32]:
         """The scores (passages,) for a query of passages that `encode` encoded."""
         encoded = self.ranker.encode_queries(self._query_batch(query))
         return self._interact(encoded, passages)
+
+    @torch.inference_mode()
+    def matches(self, query: str, passages: Sequence[str]) -> list[list[Match]]:
+        """What made up the score of each passage for a query; places are of the tokens with the ranker's prefixes."""
+        return self.ranker.matches(self._query_batch(query), self._passage_batch(passages))
 
     def encode_queries(self, queries: Sequence[str]) -> Vectors:
         """Vectors (queries, width). Raises InputError for a ranker that makes more than one vector per text."""
@@ -131,6 +130,11 @@ class Model:
     def _query_batch(self, query: str) -> TokenBatch:
         config = self.ranker.config
         return text_batch([query], config.query_length, self.tokenizer, config.query_prefix).to(self.ranker.device)
+
+    def _passage_batch(self, passages: Sequence[str]) -> TokenBatch:
+        config = self.ranker.config
+        batch = text_batch(passages, config.passage_length, self.tokenizer, config.passage_prefix)
+        return batch.to(self.ranker.device)
 
     def _passage_ids(self, passages: Sequence[str]) -> RaggedIds:
         config = self.ranker.config

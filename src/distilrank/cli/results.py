@@ -7,7 +7,6 @@ import typer
 
 from distilrank.artifacts import layout
 from distilrank.cli.app import CHECKPOINTS, RESULTS, Dense, Evaluation, app, read
-from distilrank.errors import InputError
 
 
 @app.command(rich_help_panel=RESULTS)
@@ -29,24 +28,35 @@ def results() -> None:
 @app.command(rich_help_panel=RESULTS)
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
-    model: Annotated[str | None, typer.Option(help="A dense ranker; else the first indexed, as taught.")] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("--system", "--model", help="bm25, or a model; else the first indexed student, as taught."),
+    ] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
-    """Answer a query from a distilled student's index."""
-    from distilrank.config.derived import index_names
-
-    indexed = index_names(read())
-    name = model or indexed[1]  # after its control, the first indexed student as first taught
-    if name not in indexed:
-        raise InputError("search", got=f"ranker '{name}'", expected=f"one of {indexed}", remedy="name one of these")
-    if not query.strip():
-        raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
+    """Answer a query by a system: BM25, a dense model's index, or another model that re-ranks BM25's best."""
     from distilrank.cli.tables import show_hits
-    from distilrank.model import Model
-    from distilrank.results.search import search as find
+    from distilrank.results.search import with_texts
+    from distilrank.searching import Searchers, refuse_query
 
-    loaded = Model.load(layout.MODELS / name, layout.INDEXES / name)
-    show_hits(query, name, find(query, loaded, layout.COLLECTION, depth))
+    refuse_query(query)
+    searchers = Searchers()
+    name = system or searchers.usual()
+    hits = searchers.load(name).search(query, depth)
+    show_hits(query, name, with_texts(hits, layout.COLLECTION))
+
+
+@app.command("serve-search", rich_help_panel=RESULTS)
+def serve_search(
+    host: Annotated[
+        str | None, typer.Option(help="An address of this machine that others reach; else they cannot.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8088,
+) -> None:
+    """Serve a page on which people search, and compare what systems find."""
+    from distilrank.serving.search.serve import serve_search as serve
+
+    serve(host, port)
 
 
 @app.command(rich_help_panel=CHECKPOINTS)

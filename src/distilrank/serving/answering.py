@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from distilrank.model import Hit, Model
+from distilrank.data.runs import Hit
+from distilrank.model import Model
 
 # More would keep others waiting: what a query asks for is answered at once.
 MOST_PASSAGES = 1000
