@@ -183,7 +183,23 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         ("teachers: [T1, T2]", "teachers: [T1, T1]", "matrix: .*each entry must stand once"),
         ("controls: [dot]", "controls: [tod]", r"matrix.controls may name .*'dot', 'tk'\], not \['tod'\]"),
-        ("indexes: [dot]", "indexes: [tk]", r"may name the dense students with a control \['dot'\], not \['tk'\]"),
+        (
+            "  dot: {kind: flat}",
+            "  tk: {kind: flat}",
+            r"indexes.tk may be of the dense students with a control \['dot'\], not tk",
+        ),
+        (
+            "  dot: {kind: flat}\n",
+            "",
+            r"indexes.dot-hnsw is of dot, which has no flat entry: add dot: \{kind: flat\}",
+        ),
+        ("  dot: {kind: flat}", "  exact: {of: dot, kind: flat}", "indexes.exact is flat.* call it dot"),
+        ("  dot-hnsw: {of: dot, kind: hnsw", "  dot-start: {of: dot, kind: hnsw", "audit.floors may name the approx"),
+        (
+            "floors: {dot-hnsw: 0.5}",
+            "floors: {dot: 0.5}",
+            r"audit.floors may name the approximate indexes \['dot-hnsw'\]",
+        ),
         (
             "loss: {name: weighted-ranknet}",
             "loss: {name: listwise-kl}",
@@ -268,7 +284,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "report.expected.0.collection: got nothing, expected this key",
         ),
         (
-            "matrix: {teachers: [T1, T2], controls: [dot], controls_per_teacher: [], indexes: [dot], seeds: []}",
+            "matrix: {teachers: [T1, T2], controls: [dot], controls_per_teacher: [], seeds: []}",
             "",
             "params.yaml: matrix: got nothing, expected this key",
         ),
@@ -307,7 +323,7 @@ def test_a_backbone_that_is_nowhere(refused: Callable[..., str], prepared: Path,
 @pytest.mark.parametrize(
     "words",
     ["tokenize", "candidates", "triples bm25", "teach T1", "score T1 bm25", "ensemble T2 bm25",
-     "distil dot", "index dot", "evaluate T1", "metrics", "quality", "latency", "report",
+     "distil dot", "encode dot", "index dot-hnsw-T1", "evaluate T1", "metrics", "quality", "latency", "report",
      "search anything", "results", "export-scores labels/bm25/T1 package"],
 )  # fmt: skip
 def test_a_stage_before_its_inputs(refused: Callable[..., str], words: str) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from tests.browser import Tab, chromium
 from tests.conftest import Command
-from tests.searchable import copy_of, write_index, write_ranker
+from tests.searchable import copy_of, write_ranker, write_vectors
 from tests.servers import PLAIN
 
 from distilrank.artifacts import layout
@@ -35,7 +35,7 @@ def project(
         colbert = {"architecture": "colbert", "layers": 1, "dimension": 16, "normalise": True}
         write_ranker("T1", colbert, backbone, tiny_params.tokens)
         write_ranker("dot-T1", {"architecture": "dot", "layers": 1, "pooling": "mean"}, backbone, tiny_params.tokens)
-        write_index("dot-T1")
+        write_vectors("dot-T1")
         file = layout.COLLECTION / "passages.parquet"
         passages = pl.read_parquet(file)
         first = pl.int_range(pl.len()) == 0

@@ -20,6 +20,7 @@ from distilrank.data.dev_sample import dev_sample
 from distilrank.errors import ParamsError
 from distilrank.evaluation.measures import measure
 from distilrank.model import Model
+from distilrank.searching import Searchers
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.systems import systems
@@ -110,6 +111,17 @@ def test_a_hybrid_is_the_reciprocal_rank_fusion_of_its_members(params: Params, o
         assert [*passages.values()] == sorted(passages.values(), reverse=True)
 
 
+@pytest.mark.parametrize("name", ["hybrid", "weighted", "dense", "cascade"])
+def test_a_system_answers_a_text_as_it_was_measured(params: Params, name: str) -> None:
+    searcher = Searchers(params).load(name)
+    texts = Collection.read(layout.COLLECTION).queries_of("test")
+    for query, text in texts.select("query_id", "text").head(5).iter_rows():
+        expected = [*found(name)[query].items()][:10]
+        answered = searcher.search(text, 10)
+        assert [hit.score for hit in answered] == pytest.approx([score for _, score in expected], rel=1e-4)
+        assert {hit.passage_id for hit in answered[:3]} <= {passage for passage, _ in expected}
+
+
 def test_weights_that_are_given_weigh_scores_as_they_are(params: Params) -> None:
     bm25, dense = (found_by(name) for name in FUSED)
     for query, passages in found("raw").items():
@@ -130,7 +142,7 @@ def test_weights_are_those_that_search_best_on_dev_queries(params: Params) -> No
     }  # fmt: skip
     # A member alone reaches on the same dev queries what its own run does.
     dev = Collection.read(layout.COLLECTION)
-    model = Model.load(layout.MODELS / "dot-T3", layout.INDEXES / "dot-T3")
+    model = Model.load(layout.MODELS / "dot-T3", layout.VECTORS / "dot-T3")
     asked = dev_sample(dev, params.validation.queries)
     queries = dev.queries.join(asked, on="query_id", how="semi")
     rows = [

@@ -23,6 +23,8 @@ SCORES = Path("scores")
 # Of the members of ensembles whose weights are tuned.
 DEV_SCORES = SCORES / "dev-candidates"
 LABELS = Path("labels")
+# The exact vectors of passages, and the approximate indexes that are built of them.
+VECTORS = Path("vectors")
 INDEXES = Path("indexes")
 # A folder per test collection, in it one per ranker.
 RUNS = Path("evaluation/runs")
@@ -33,6 +35,7 @@ MEASURES = Path("evaluation/measures/measures.parquet")
 METRICS = Path("evaluation/metrics.json")
 LABEL_QUALITY = Path("evaluation/labels.json")
 LATENCY = Path("evaluation/latency.json")
+AUDIT = Path("evaluation/audit.json")
 REPORT = Path("report/report.html")
 SUMMARY = Path("report/report.md")
 FIGURES = Path("report/figures")

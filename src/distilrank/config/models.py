@@ -108,6 +108,12 @@ class InBatch(Section):
     scale: float = Field(gt=0, default=1.0)
     """The factor of its scores. It brings a cosine to the range of the other teacher's labels."""
 
+    @model_validator(mode="after")
+    def has_a_scale_of_its_own(self) -> Self:
+        if self.loss.fits_scale:
+            raise ValueError("in_batch.loss.scale is fitted, to triples: set in_batch.scale to a number instead")
+        return self
+
     def __str__(self) -> str:
         """As the report has it."""
         return f"{self.loss} in batches by {self.teacher}"
@@ -181,9 +187,6 @@ class Matrix(Section):
     of their triples.
     """
 
-    indexes: Annotated[list[ModelName], Field(min_length=1)]
-    """Dense students, with a control, that search all passages."""
-
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
     """More seeds by which every student and control is trained, for means and deviations."""
 
@@ -193,7 +196,6 @@ class Matrix(Section):
             self.teachers,
             self.controls,
             self.controls_per_teacher,
-            self.indexes,
             self.seeds,
         )
         for entries in every:

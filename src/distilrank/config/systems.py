@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from distilrank.artifacts import layout
-from distilrank.config.derived import index_names, model_names, searching
+from distilrank.config.derived import encoded_models, model_names, searching
 from distilrank.sections.data import BM25
 from distilrank.sections.systems import Cascade, Fusion, System
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def first_stages(params: "Entries") -> list[str]:
-    """All but systems that search the passages which models learn from, and answer a query's text: BM25, and what has
-    an index."""
-    return [BM25, *index_names(params)]
+    """All but systems that search the passages which models learn from, and answer a query's text: BM25, and the models
+    that search what is stored of all passages."""
+    return [BM25, *encoded_models(params, only_searched=True)]
 
 
 def searched_by(system: System) -> list[str]:

@@ -32,6 +32,8 @@ def find(params: Params, triples: str, name: str) -> None:
     positives = positives_of(collection.qrels_of(TRAIN))
     queries = collection.queries_of(TRAIN).join(positives, on="query_id", how="semi")
     used = {"from": source.model_dump() if isinstance(source, FileElsewhere) else source, "ranks": section.ranks}
+    if name in section.models():
+        used["encoding"] = params.encoding.model_dump()
     if source == LEXICAL:
         used |= params.candidates.model_dump(include={"k1", "b", "stemmer"})
     inputs = [layout.COLLECTION, *(inputs_of_search(params, name) if name in section.models() else [])]

@@ -9,7 +9,7 @@ from typing import Protocol
 import polars as pl
 
 from distilrank.artifacts import layout
-from distilrank.config.derived import measured_on, searched_by_index, searching, tokens_of
+from distilrank.config.derived import measured_on, searching, stored_vectors_of, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.query_ranges import QueryRange
 from distilrank.data.tokenizer import copy_tokenizer
@@ -19,7 +19,7 @@ from distilrank.model import Model
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.table import trained_params
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vector_file import passage_vectors
+from distilrank.retrieval.encoding import encoded_passages
 from distilrank.scoring.missing import score_missing
 from distilrank.scoring.parts import begin_scoring
 from distilrank.scoring.plan import KnownPairs, Plan
@@ -65,7 +65,8 @@ class Rankings:
             yield RETRIEVE, self.test.found
             return
         directory = self._directory()
-        by = self._by_vectors if trained_params(directory).one_vector else self._by_pairs
+        is_stored = stored_vectors_of(self.params, self.ranker, self.test.called) is not None
+        by = self._by_vectors if is_stored or trained_params(directory).one_vector else self._by_pairs
         yield from by(directory, TokenStore.open(self._tokens()))
 
     @property
@@ -89,16 +90,14 @@ class Rankings:
         return tokens_of(self.params, self.ranker, self.test.called)
 
     def _by_vectors(self, directory: Path, tokens: TokenStore) -> Iterator[tuple[str, RunOf]]:
-        """A dense ranker encodes each passage once: those of its index, else what it searches or re-ranks."""
+        """Each passage is encoded once: stored, or by a dense ranker here, as far as it searches or re-ranks."""
         params, name, test = self.params, self.ranker, self.test
-        has_index = name in searched_by_index(params, test.called)
-        model = Model.load(directory, layout.INDEXES / name if has_index else None)
+        model = Model.load(directory, stored_vectors_of(params, name, test.called))
         searches = name in searching(params, test.called) and not self.given
         if model.index is None:
             passages = tokens.passage_ids if searches else self._reranked.re_ranked()
-            rows, precision = tokens.passage_rows(passages), params.evaluation.precision
-            vectors = passage_vectors(model.ranker, tokens.texts, rows, self.work / "vectors", name, precision)
-            model.index = DenseIndex.build(vectors, passages)
+            place = self.work / "vectors"
+            model.index = DenseIndex(encoded_passages(directory, tokens, passages, place, params.encoding, name))
         yield RERANK, lambda queries: model.rerank(tokens, self._reranked.best(queries))
         if searches:
             yield (

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from distilrank.artifacts import layout
-from distilrank.config.derived import index_names, measured_on, searched_by_index, tokens_of
+from distilrank.config.derived import measured_on, stored_vectors_of, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import found
@@ -22,8 +22,8 @@ def inputs_of_search(params: Params, name: str) -> list[Path]:
     """What a search by `name` reads beside the collection that models learn from."""
     if name == LEXICAL:
         return []
-    index = [layout.INDEXES / name] if name in index_names(params) else []
-    return [tokens_of(params, name), layout.MODELS / name, *index]
+    vectors = stored_vectors_of(params, name)
+    return [tokens_of(params, name), layout.MODELS / name, *([vectors] if vectors else [])]
 
 
 def search_by(params: Params, name: str, depth: int, work: Path, on: str = layout.OWN) -> Search:
@@ -44,21 +44,18 @@ def _by_bm25(params: Params, on: str, depth: int) -> Search:
 
 
 def _by_model(params: Params, name: str, on: str, depth: int, work: Path) -> Search:
-    """By its index, or by exact vectors where it has none."""
+    """Exactly, by its vectors: those that are stored, or made here."""
     # Torch, which a search by BM25 alone does without.
-    import numpy as np
-
     from distilrank.data.tokens import TokenStore
     from distilrank.model import Model
     from distilrank.retrieval.dense import DenseIndex
-    from distilrank.retrieval.vector_file import passage_vectors
+    from distilrank.retrieval.encoding import encoded_passages
 
-    tokens = TokenStore.open(tokens_of(params, name, on))
-    has_index = name in searched_by_index(params, on)
-    model = Model.load(layout.MODELS / name, layout.INDEXES / name if has_index else None)
+    tokens, directory = TokenStore.open(tokens_of(params, name, on)), layout.MODELS / name
+    model = Model.load(directory, stored_vectors_of(params, name, on))
     if model.index is None:
-        rows = np.arange(len(tokens.passage_ids))
-        vectors = passage_vectors(model.ranker, tokens.texts, rows, work / "vectors", name)
-        model.index = DenseIndex.build(vectors, tokens.passage_ids)
+        place = work / "vectors"
+        stored = encoded_passages(directory, tokens, tokens.passage_ids, place, params.encoding, name)
+        model.index = DenseIndex(stored)
     apart = measured_on(params, on).collection.exclude_identical_ids
     return lambda queries: model.retrieve(tokens, queries["query_id"], depth, apart)
