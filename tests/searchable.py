@@ -33,10 +33,10 @@ def write_ranker(name: str, entry: dict[str, Any], backbone: Path, lengths: Toke
         copy_tokenizer(layout.TOKENS, draft.path)
 
 
-def write_index(name: str) -> None:
-    """indexes/<name>, of all passages."""
+def write_vectors(name: str) -> None:
+    """vectors/<name>, of all passages."""
     passages = Collection.read(layout.COLLECTION)
     texts = [text for some in passages.passage_texts() for text in some]
     vectors = Model.load(layout.MODELS / name).encode_passages(texts)
-    with whole_directory(layout.INDEXES / name, "a test", {}, [layout.MODELS / name]) as draft:
+    with whole_directory(layout.VECTORS / name, "a test", {}, [layout.MODELS / name]) as draft:
         DenseIndex.build(vectors, passages.passage_ids()).write(draft.path)

@@ -27,7 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         with whole_directory(layout.MODELS / name, "a test", {}, []) as draft:
             save_tiny_ranker(draft.path, architecture)
     vectors = distilrank.load("models/dot-T1").encode_passages(PASSAGES)
-    with whole_directory(layout.INDEXES / "dot-T1", "a test", {}, [layout.MODELS / "dot-T1"]) as draft:
+    with whole_directory(layout.VECTORS / "dot-T1", "a test", {}, [layout.MODELS / "dot-T1"]) as draft:
         DenseIndex.build(vectors, pl.Series(IDS)).write(draft.path)
     return tmp_path
 
@@ -69,7 +69,8 @@ def test_an_index_of_another_model_is_not_taken(project: Path) -> None:
     with whole_directory(layout.MODELS / "dot-T1", "a test", {"changed": True}, []) as draft:
         save_tiny_ranker(draft.path, "dot", seed=1)
     assert distilrank.load("models/dot-T1").index is None
-    assert distilrank.load("models/dot-T1", index="indexes/dot-T1").index is not None
+    with pytest.raises(MissingInput, match="got the vectors of another model than models/dot-T1"):
+        distilrank.load("models/dot-T1", index="vectors/dot-T1")
 
 
 RUN = {"q1": {"a": 3.0, "b": 2.0, "c": 1.0}, "q2": {"a": 1.0, "b": 2.0}}

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -151,3 +152,10 @@ def test_the_params_that_a_page_shows_are_read(page: str) -> None:
     for block in blocks:
         for section, shown in YAML(typ="safe", pure=True).load(block).items():
             TypeAdapter(Params.model_fields[section].rebuild_annotation()).validate_python(shown)
+
+
+def test_the_page_of_commands_is_made_without_the_libraries_of_the_commands() -> None:
+    """`make docs` installs typer alone, and `--help` answers at once."""
+    code = "import sys, distilrank.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"numpy", "polars", "pydantic"}.isdisjoint(loaded)

@@ -17,7 +17,7 @@ FLOORS = [
     {"registry", "tracking"},
     {"mlflow_client", "serving"},
     {"results"},
-    {"matching", "searching"},
+    {"indexed", "matching", "searchers", "searching"},
     {"model"},
     {"config"},
     {"training", "conversion", "labels", "generation"},

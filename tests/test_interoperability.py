@@ -23,7 +23,7 @@ from distilrank.data.tokenizer import TextTokenizer, copy_tokenizer
 from distilrank.rankers.loading import begin_ranker, pretrained
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
-from distilrank.stages.index import index
+from distilrank.stages.encode import encode
 from distilrank.stages.tokenize import tokenize
 
 pytestmark = pytest.mark.slow(20)
@@ -88,7 +88,7 @@ def evaluated(params: Params, backbone: Path, tmp_path_factory: pytest.TempPathF
                 ranker.save_pretrained(draft.path)
                 copy_tokenizer(layout.TOKENS, draft.path)
             if name.startswith("dot"):
-                index(params, name)
+                encode(params, name)
         measured(params)
     return directory
 

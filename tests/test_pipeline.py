@@ -34,17 +34,25 @@ CLONED = [
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
 TIMED = ["bm25", "backbone", *MODELS]
 RANKERS = ["bm25", "backbone", "T1", "T1b", "dot-start", "dot", "dot-T1", "dot-T2", "tk-start", "tk-T1", "tk-T2"]
+SYSTEMS = "systems: {hybrid: {fuse: [bm25, dot-T1], by: rrf, depth: 20}}"
 INDEXED = ["dot", "dot-T1", "dot-T2"]
 FLOW = (sys.executable, "-m", "flows.distil")
 # The services of the tiny params are not those that the collection comes with.
 NAMED = r"aws-api-docs-[0-9a-f]{6}\."
 RESTORED = {
     "distilrank teach T1", "distilrank score T1 bm25", "distilrank distil dot", "distilrank distil dot --teacher T1",
-    "distilrank distil tk --teacher T1", "distilrank distil tk --teacher T2", "distilrank index dot",
-    "distilrank index dot-T1", "distilrank evaluate dot-T1 collection", "distilrank metrics", "distilrank latency",
+    "distilrank distil tk --teacher T1", "distilrank distil tk --teacher T2", "distilrank encode dot",
+    "distilrank encode dot-T1", "distilrank index dot-hnsw-T1", "distilrank evaluate dot-T1 collection",
+    "distilrank metrics", "distilrank latency", "distilrank audit",
 }  # fmt: skip
 # Times differ from run to run, and the report shows them.
-MEASURED = {"evaluation/latency.json", "report/figures", "report/report.html", "report/report.md"}
+MEASURED = {
+    "evaluation/audit.json",
+    "evaluation/latency.json",
+    "report/figures",
+    "report/report.html",
+    "report/report.md",
+}
 
 
 def clone(directory: Path) -> Path:
@@ -53,7 +61,8 @@ def clone(directory: Path) -> Path:
         source, target = ROOT / name, directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", directory / "params.yaml")
+    tiny = (ROOT / "tests" / "params.tiny.yaml").read_text()
+    (directory / "params.yaml").write_text(tiny.replace("systems: {}", SYSTEMS))
     write_graph_of(directory)
     subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
     return directory
@@ -137,7 +146,7 @@ def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
         return found
 
     passages = counts("data/collection")["passages"]
-    assert passages == counts("data/tokens")["passages"] == counts("indexes/dot-T1")["passages"]
+    assert passages == counts("data/tokens")["passages"] == counts("vectors/dot-T1")["passages"]
     for place in ("data/triples/bm25", "labels/bm25/T1", "labels/bm25/T2"):
         assert counts(place)["triples"] == 64, place
     assert counts("data/triples/few")["triples"] == counts("models/T1b")["triples"] == 16
@@ -151,6 +160,7 @@ def test_nothing_is_pickled(by_flow: Path) -> None:
         "models",
         "scores",
         "labels",
+        "vectors",
         "indexes",
         "evaluation",
         "report",
@@ -220,7 +230,7 @@ def test_a_fresh_clone_restores_every_stage(
     server.stop()
     assert "Running stage" not in said
     assert (project / "dvc.lock").read_bytes() == (by_repro / "dvc.lock").read_bytes()
-    for file in ("models/dot-T1/model.safetensors", "report/report.html", "indexes/dot/vectors.npy"):
+    for file in ("models/dot-T1/model.safetensors", "report/report.html", "vectors/dot/vectors.npy"):
         assert (project / file).read_bytes() == (by_repro / file).read_bytes()
 
 
@@ -259,7 +269,7 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
 
 
 def with_a_second_round(project: Path) -> None:
-    """Adds a student that starts from dot-T1, and learns from triples that BM25 and dot-T1's index found."""
+    """Adds a student that starts from dot-T1, and learns from triples that BM25 and dot-T1's vectors found."""
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load(project / "params.yaml")
     values["triples"]["mined"] = {
@@ -285,7 +295,7 @@ def test_one_repro_builds_a_second_round_on_the_first(by_repro: Path, tmp_path: 
         json.loads((project / place / "manifest.json").read_text())
         for place in ("data/triples/mined", "data/found/mined/dot-T1", "models/dot2-T1")
     )
-    assert "indexes/dot-T1" in found["inputs"]
+    assert "vectors/dot-T1" in found["inputs"]
     assert {"data/found/mined/bm25", "data/found/mined/dot-T1", "models/T1"} <= mined["inputs"].keys()
     assert {"labels/mined/T1", "models/dot-T1"} <= model["inputs"].keys()
     assert (mined["counts"]["triples"], mined["counts"]["negatives filtered"] > 0) == (24, True)

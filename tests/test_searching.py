@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.conftest import Command
-from tests.searchable import copy_of, write_index, write_ranker
+from tests.searchable import copy_of, write_ranker, write_vectors
 
 from distilrank.artifacts import layout
 from distilrank.config.params import Params
@@ -29,7 +29,7 @@ def built(
         here.chdir(copy_of(prepared, tmp_path_factory))
         write_ranker("dot-T1", {"architecture": "dot", "layers": 1, "pooling": "mean"}, backbone, tiny_params.tokens)
         write_ranker("T1", {"architecture": "cat", "layers": 1}, backbone, tiny_params.tokens)
-        write_index("dot-T1")
+        write_vectors("dot-T1")
         yield
 
 
@@ -48,7 +48,7 @@ def test_bm25_finds_what_it_found_as_candidates(built: None) -> None:
 
 def test_a_dense_model_searches_all_passages(built: None) -> None:
     hits = Searchers().load("dot-T1").search(QUERY, 5)
-    best = Model.load(layout.MODELS / "dot-T1", layout.INDEXES / "dot-T1").search(QUERY, 5)
+    best = Model.load(layout.MODELS / "dot-T1", layout.VECTORS / "dot-T1").search(QUERY, 5)
     assert hits == best
 
 
@@ -59,7 +59,7 @@ def test_any_other_model_re_ranks_bm25s_best(built: None, depth: int) -> None:
     hits = searchers.load("T1").search(QUERY, depth)
     first = [hit.passage_id for hit in searchers.load("bm25").search(QUERY, max(depth, 10))]
     tokens = TokenStore.open(layout.TOKENS)
-    scores = Model.load(layout.MODELS / "T1").score_stored(
+    scores = Model.load(layout.MODELS / "T1").score_tokens(
         QUERY, tokens.passages, tokens.passage_rows(pl.Series(first))
     )
     best = np.sort(scores)[::-1][:depth]
@@ -74,7 +74,7 @@ def test_a_query_that_no_passage_shares_a_term_with_finds_nothing(built: None) -
 
 
 def test_what_cannot_be_asked_is_refused(built: None) -> None:
-    with pytest.raises(InputError, match=r"got system 'T9', expected one of \['bm25', 'T1', 'dot-T1'\]"):
+    with pytest.raises(InputError, match=r"got system 'T9', expected one of \['bm25', 'T1', "):
         Searchers().load("T9")
     with pytest.raises(InputError, match="got an empty query"):
         refuse_query(" \n")

@@ -21,11 +21,12 @@ QRELS_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.
 def load(directory: str | Path, index: str | Path | None = None) -> Model:
     """A trained ranker, such as models/dot-T1: on the device that DISTILRANK_DEVICE names, else a card if there is one.
 
-    Its index is the one that is named, else the project's: indexes/dot-T1, where that holds this ranker's vectors.
-    Raises MissingInput where a file is absent.
+    What searches is the index that is named, such as indexes/dot-hnsw-T1, else the project's exact vectors,
+    vectors/dot-T1, where these are this ranker's. Raises MissingInput where a file is absent, and for the index of
+    another ranker.
     """
     model = Path(directory)
-    return Model.load(model, Path(index) if index else _index_of(model))
+    return Model.load(model, Path(index) if index else _vectors_of(model))
 
 
 def evaluate(
@@ -53,14 +54,14 @@ def _standard(name: str) -> str:
         ) from error
 
 
-def _index_of(model: Path) -> Path | None:
+def _vectors_of(model: Path) -> Path | None:
     if model.parent.name != layout.MODELS.name:
         return None
-    index = model.parents[1] / layout.INDEXES / model.name
-    if not (index / MANIFEST).is_file():
+    vectors = model.parents[1] / layout.VECTORS / model.name
+    if not (vectors / MANIFEST).is_file():
         return None
-    made_from = read_manifest(index).inputs.get(str(layout.MODELS / model.name))
-    return index if made_from == digest(model) else None
+    made_from = read_manifest(vectors).inputs.get(str(layout.MODELS / model.name))
+    return vectors if made_from == digest(model) else None
 
 
 def _run(run: str | Path | Nested | pl.DataFrame) -> pl.DataFrame:

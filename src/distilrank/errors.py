@@ -61,6 +61,10 @@ class ScoreError(InputError):
     """Scores are missing, foreign, or not finite."""
 
 
+class AuditError(InputError):
+    """An approximate index finds less than its floor."""
+
+
 class TrainingError(InputError):
     """A training went astray."""
 

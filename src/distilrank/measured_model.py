@@ -29,11 +29,12 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
 from distilrank.model import Model
 from distilrank.progress import progress
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.vector_file import passage_vectors
+from distilrank.retrieval.encoding import encoded_passages
 from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import Candidates, GivenTokens, Tokens
 from distilrank.sections.measures import DEFAULT_MEASURES, tells_apart
 from distilrank.sections.precision import Precision
+from distilrank.sections.searching import Encoding
 from distilrank.stages.candidates import ranked_candidates
 from distilrank.stages.located import located
 from distilrank.stages.tokenized import write_token_store
@@ -86,8 +87,8 @@ def _given(model: str) -> GivenModel:
 @dataclass(frozen=True)
 class _Test:
     """What is measured on: a collection with candidates of its test queries, from which grade on a passage of each test
-    set is relevant, the measures of each kind of task, the lengths of texts where a checkpoint tells none, and the
-    precision of matrix products."""
+    set is relevant, the measures of each kind of task, the lengths of texts where a checkpoint tells none, the
+    precision of matrix products, and how passages are encoded."""
 
     on: MeasuredOn
     collection: Collection
@@ -95,7 +96,8 @@ class _Test:
     relevance: dict[str, int]
     measures: dict[str, list[str]]
     usual: Tokens
-    precision: Precision = "float32"
+    precision: Precision
+    encoding: Encoding
 
 
 def _test_of(collection: str, folder: Path) -> _Test:
@@ -109,7 +111,7 @@ def _test_of(collection: str, folder: Path) -> _Test:
         candidates = found.join(tables.test_qrels().lazy(), on="query_id", how="semi").collect()
         measures = {kind: measures_of(params, kind, collection) for kind in (RERANK, RETRIEVE)}
         on, precision = measured_on(params, collection), params.evaluation.precision
-        return _Test(on, tables, candidates, relevance, measures, params.tokens, precision)
+        return _Test(on, tables, candidates, relevance, measures, params.tokens, precision, params.encoding)
     if not Path(collection).is_dir():
         known = [OWN, *params.evaluations] if params else []
         raise InputError(
@@ -131,7 +133,8 @@ def _test_of(collection: str, folder: Path) -> _Test:
         RERANK: [name for name in DEFAULT_MEASURES if tells_apart(name, on.depth)],
         RETRIEVE: list(DEFAULT_MEASURES),
     }
-    return _Test(on, tables, candidates, dict.fromkeys(tables.test_sets(), 1), measures, _USUAL)
+    relevance = dict.fromkeys(tables.test_sets(), 1)
+    return _Test(on, tables, candidates, relevance, measures, _USUAL, "float32", Encoding())
 
 
 def _runs(model: str, checkpoint: Path, test: _Test, folder: Path) -> Runs:
@@ -162,9 +165,8 @@ def _loaded(name: str, checkpoint: Path, test: _Test, folder: Path) -> tuple[Mod
     write_token_store(draft, test.collection, model.tokenizer, lengths)
     tokens = TokenStore.open(draft.path)
     if model.ranker.params.one_vector:
-        rows = tokens.passage_rows(tokens.passage_ids)
-        vectors = passage_vectors(model.ranker, tokens.texts, rows, folder / "vectors", name, test.precision)
-        model.index = DenseIndex.build(vectors, tokens.passage_ids)
+        place = folder / "vectors"
+        model.index = DenseIndex(encoded_passages(saved, tokens, tokens.passage_ids, place, test.encoding, name))
     return model, tokens
 
 

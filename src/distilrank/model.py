@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,12 @@ from distilrank.rankers.inference import tokens_per_batch
 from distilrank.rankers.inputs import ragged_ids, stored_batch, text_batch
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.matches import Match
-from distilrank.retrieval.reranking import rerank_stored
-from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors, one_vector
+from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors
 from distilrank.scoring.pairs import rerank
 from distilrank.sections.precision import Precision
 
 if TYPE_CHECKING:
-    from distilrank.retrieval.dense import DenseIndex
+    from distilrank.retrieval.passage_index import PassageIndex
 
 
 class Model:
@@ -38,20 +37,24 @@ class Model:
     different ranges.
     """
 
-    def __init__(self, ranker: Ranker, tokenizer: TextTokenizer, index: "DenseIndex | None" = None) -> None:
+    def __init__(self, ranker: Ranker, tokenizer: TextTokenizer, index: "PassageIndex[Any] | None" = None) -> None:
         self.ranker, self.tokenizer, self.index = ranker, tokenizer, index
 
     @classmethod
     def load(cls, directory: Path, index: Path | None = None) -> Self:
-        """From a ranker's directory, and its index's if it has one. Raises MissingInput."""
-        return cls(load_ranker(directory), TextTokenizer(directory), _read(index) if index else None)
+        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one.
+
+        Raises MissingInput, also for an index of another model, or of another collection than stands in the project.
+        """
+        ranker = load_ranker(directory)
+        return cls(ranker, TextTokenizer(directory), _opened(index, directory, ranker) if index else None)
 
     def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
         """The scores (passages,) of passages for a query, in their order."""
-        return self.score_stored(query, self._passage_ids(passages), np.arange(len(passages)))
+        return self.score_tokens(query, self._passage_ids(passages), np.arange(len(passages)))
 
     @torch.inference_mode()
-    def score_stored(self, query: str, passages: RaggedIds, rows: Rows) -> npt.NDArray[np.float32]:
+    def score_tokens(self, query: str, passages: RaggedIds, rows: Rows) -> npt.NDArray[np.float32]:
         """The same of passages whose token ids are stored: the scores (rows,) of those in `rows`."""
         batch = self._query_batch(query)
         encoded = self.ranker.encode_queries(batch)
@@ -88,11 +91,30 @@ class Model:
         """Vectors (passages, width). Raises InputError for a ranker that makes more than one vector per text."""
         return self._vectors(self.ranker.encode_passages, self._passage_ids(passages))
 
+    def encoded_queries(self, tokens: TokenStore, query_ids: pl.Series) -> Any:
+        """Stored queries as its index takes them; a slice gives some. Raises InputError for a model without one."""
+        rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
+        return self._indexed().encoded(self.ranker, tokens.queries, rows, pad)
+
+    @torch.inference_mode()
+    def score_stored(self, query: str, passage_ids: pl.Series) -> npt.NDArray[np.float32]:
+        """The scores (passages,) of stored passages for a query. Raises InputError for a model without an index."""
+        encoded = self._indexed().of(self.ranker.encode_queries(self._query_batch(query)))
+        candidates = pl.DataFrame({"query_id": ["query"] * len(passage_ids), "passage_id": passage_ids})
+        run = self._indexed().rerank(self.ranker, pl.Series(["query"]), encoded, candidates)
+        scores: npt.NDArray[np.float32] = run["score"].to_numpy().astype(np.float32)
+        return scores
+
+    @property
+    def searches(self) -> bool:
+        """Whether it finds passages."""
+        return self.index is not None and self.index.searches
+
     @torch.inference_mode()
     def search(self, query: str, k: int = 10) -> list[Hit]:
         """The best `k` passages of the index, best first. Raises InputError for a model without an index."""
         encoded = self.ranker.encode_queries(self._query_batch(query))
-        best = self._indexed().best(one_vector(encoded), k)
+        best = self._indexed().best(self._indexed().of(encoded), k)
         return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
 
     def rerank(
@@ -109,8 +131,8 @@ class Model:
         if self.index is None:
             return rerank(self.ranker, tokens, candidates, precision, advance)
         query_ids = candidates["query_id"].unique().sort()
-        vectors = self._stored_queries(tokens, query_ids)
-        run = rerank_stored(self.ranker, query_ids, vectors, self.index, candidates)
+        queries = self.encoded_queries(tokens, query_ids)
+        run = self.index.rerank(self.ranker, query_ids, queries, candidates)
         advance(len(run))
         return run
 
@@ -118,7 +140,7 @@ class Model:
         self, tokens: TokenStore, query_ids: pl.Series, depth: int, exclude_identical_ids: bool = False
     ) -> pl.DataFrame:
         """A run: the best `depth` passages of each stored query. Raises InputError for a model without an index."""
-        search = partial(self._indexed().search, query_ids, self._stored_queries(tokens, query_ids))
+        search = partial(self._indexed().search, query_ids, self.encoded_queries(tokens, query_ids))
         return found(search, depth, exclude_identical_ids)
 
     def _interact(self, query: Encoded, passages: Encoded) -> npt.NDArray[np.float32]:
@@ -144,11 +166,7 @@ class Model:
         pad = self.tokenizer.special_tokens.pad
         return encode_vectors(encode, tokens, np.arange(len(tokens)), pad, self.ranker.device)
 
-    def _stored_queries(self, tokens: TokenStore, query_ids: pl.Series) -> Vectors:
-        rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
-        return encode_vectors(self.ranker.encode_queries, tokens.queries, rows, pad, self.ranker.device)
-
-    def _indexed(self) -> "DenseIndex":
+    def _indexed(self) -> "PassageIndex[Any]":
         if self.index is None:
             raise InputError(
                 "search", got="a model without an index", expected="one with an index", remedy="load it with its index"
@@ -156,8 +174,10 @@ class Model:
         return self.index
 
 
-def _read(index: Path) -> "DenseIndex":
-    """Faiss is imported for models that have an index."""
-    from distilrank.retrieval.dense import DenseIndex
+def _opened(index: Path, model: Path, ranker: Ranker) -> "PassageIndex[Any]":
+    """What searches is imported for models that do."""
+    from distilrank.retrieval.made_from import refuse_foreign, vectors_behind
+    from distilrank.retrieval.opened import opened
 
-    return DenseIndex.read(index)
+    refuse_foreign(vectors_behind(index), model)
+    return opened(index, ranker)

@@ -1,108 +1,53 @@
 """Any system of the project in the working directory, by its name: a query in, hits out."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from distilrank.artifacts import layout
+from distilrank.artifacts.files import built, read_json
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
 from distilrank.data.collection import Collection
-from distilrank.data.runs import Hit, hits
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
-from distilrank.matching import Matched, matched
 from distilrank.retrieval.bm25 import BM25
+from distilrank.retrieval.fusion import reciprocal_rank_fusion, weighted_sum
+from distilrank.searchers import Cascaded, Dense, Fused, Joined, Lexical, Reranking, Searcher
 from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.sections.data import Candidates
+from distilrank.sections.systems import Cascade, ReciprocalRanks, System, WeightedSum
 
 # Read when it is first needed: BM25 answers before torch is imported and params.yaml is read.
 if TYPE_CHECKING:
     from distilrank.config.params import Params
-    from distilrank.model import Model
 
 # Characters of a query. No ranker reads as many.
 LONGEST_QUERY = 2_000
 
 
-class Searcher(ABC):
-    """Answers a query."""
-
-    @abstractmethod
-    def search(self, query: str, depth: int) -> list[Hit]:
-        """The best `depth` passages, best first, or fewer where it finds fewer."""
-
-    def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
-        """What matched in passages that it found; one that cannot tell gives nothing of each."""
-        return [Matched() for _ in passages]
-
-
-@dataclass(frozen=True)
-class Lexical(Searcher):
-    """BM25."""
-
-    bm25: BM25
-
-    def search(self, query: str, depth: int) -> list[Hit]:
-        return hits(self.bm25.search(["query"], [query], depth))
-
-
-@dataclass(frozen=True)
-class Dense(Searcher):
-    """A ranker that searches its index."""
-
-    model: "Model"
-
-    def search(self, query: str, depth: int) -> list[Hit]:
-        return self.model.search(query, depth)
-
-    def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
-        return matched(self.model, query, passages)
-
-
-@dataclass(frozen=True)
-class Reranking(Searcher):
-    """A ranker that re-ranks what another system finds: its best `depth`, or as many as are asked for if these are
-    more. `tokens` is the store that it reads."""
-
-    first: Searcher
-    model: "Model"
-    tokens: TokenStore
-    depth: int
-
-    def search(self, query: str, depth: int) -> list[Hit]:
-        found = [hit.passage_id for hit in self.first.search(query, max(depth, self.depth))]
-        candidates = pl.Series("passage_id", found, pl.String)
-        rows = self.tokens.passage_rows(candidates)
-        scores = pl.Series(self.model.score_stored(query, self.tokens.passages, rows), dtype=pl.Float64)
-        run = pl.DataFrame({"query_id": "query", "passage_id": candidates, "score": scores})
-        return hits(run)[:depth]
-
-    def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
-        return matched(self.model, query, passages)
-
-
 class Searchers:
-    """All systems of the project that were built here. Each is loaded when it is first asked, and stays."""
+    """All systems of the project that were built here. Each is loaded when it is first asked, and stays.
 
-    def __init__(self) -> None:
+    Without `params`, those of params.yaml are read when they are first needed.
+    """
+
+    def __init__(self, params: "Params | None" = None) -> None:
+        self._given = params
         self._loaded: dict[str, Searcher] = {}
         self._loading = RLock()
 
     def names(self) -> list[str]:
-        """BM25, then the models in the order of the report. Raises ParamsError."""
-        from distilrank.config.derived import measured_names
-
-        built = [name for name in measured_names(self._params) if (layout.MODELS / name / MANIFEST).is_file()]
-        return [LEXICAL, *built]
+        """BM25, then what is built: the models in the order of the report, then indexes, then systems. Raises
+        ParamsError."""
+        built = [place.name for place in self._places() if (place / MANIFEST).is_file()]
+        return [LEXICAL, *built, *(self._params.systems if (layout.SYSTEMS / MANIFEST).is_file() else [])]
 
     def usual(self) -> str:
-        """The one to ask where none is named: the first indexed student as first taught, else BM25."""
-        return next(iter(self._indexed()[1:]), LEXICAL)  # its control is the first
+        """The one to ask where none is named: the first student that searches, as first taught, else BM25."""
+        from distilrank.config.derived import encoded_models
+
+        return next(iter(encoded_models(self._params, only_searched=True)[1:]), LEXICAL)  # its control is the first
 
     def compared(self) -> list[str]:
         """What people compare unless they name others: BM25, the usual system, and the first teacher."""
@@ -113,8 +58,12 @@ class Searchers:
         """How a system answers, in a few words."""
         if name == LEXICAL:
             return "finds by terms"
-        if name in self._indexed():
-            return "searches its index"
+        if name in self._params.systems:
+            return str(self._params.systems[name])
+        if name in self._indexes():
+            return "searches an index"
+        if name in self._searching():
+            return "searches all passages"
         return f"re-ranks {LEXICAL}'s best {self._params.evaluation.depth}"
 
     def is_loaded(self, name: str) -> bool:
@@ -132,31 +81,67 @@ class Searchers:
     def _params(self) -> "Params":
         from distilrank.config.params_file import read_params
 
-        return read_params()
+        return self._given or read_params()
 
-    def _indexed(self) -> list[str]:
-        """The models that have an index."""
-        from distilrank.config.derived import index_names
+    def _places(self) -> list[Path]:
+        """Of all models and indexes that the params ask for."""
+        from distilrank.config.derived import built_indexes, measured_names
 
-        return index_names(self._params)
+        models = [layout.MODELS / name for name in measured_names(self._params)]
+        return models + [layout.INDEXES / one.name for one in built_indexes(self._params)]
+
+    def _searching(self) -> list[str]:
+        """The models whose vectors of all passages are stored, and the indexes of these."""
+        from distilrank.config.derived import encoded_models
+
+        return [*encoded_models(self._params, only_searched=True), *self._indexes()]
+
+    def _indexes(self) -> list[str]:
+        from distilrank.config.derived import built_indexes
+
+        return [one.name for one in built_indexes(self._params)]
 
     def _made(self, name: str) -> Searcher:
         if name == LEXICAL:
             return _bm25()
-        if name not in (known := self.names()):
-            raise InputError("search", got=f"system '{name}'", expected=f"one of {known}", remedy="name one of these")
+        if name in self._params.systems:
+            return self._system(name, self._params.systems[name])
+        if name not in (known := [*(place.name for place in self._places()), *self._params.systems]):
+            expected = f"one of {[LEXICAL, *known]}"
+            raise InputError("search", got=f"system '{name}'", expected=expected, remedy="name one of these")
         return self._model(name)
 
     def _model(self, name: str) -> Searcher:
-        """One that has an index searches it; any other re-ranks BM25's best."""
-        from distilrank.config.derived import tokens_of
+        """One that searches all passages does so; any other re-ranks BM25's best."""
+        from distilrank.indexed import load_indexed
+
+        if name in self._searching():
+            return Dense(load_indexed(self._params, name))
+        return self._reranking(name, self.load(LEXICAL), self._params.evaluation.depth)
+
+    def _reranking(self, name: str, first: Searcher, depth: int) -> Reranking:
+        """By what is stored of passages, where it is."""
+        from distilrank.config.derived import stored_vectors_of, tokens_of
         from distilrank.model import Model
 
-        if name in self._indexed():
-            return Dense(Model.load(layout.MODELS / name, layout.INDEXES / name))
         tokens = TokenStore.open(tokens_of(self._params, name))
-        depth = self._params.evaluation.depth
-        return Reranking(self.load(LEXICAL), Model.load(layout.MODELS / name), tokens, depth)
+        model = Model.load(layout.MODELS / name, stored_vectors_of(self._params, name))
+        return Reranking(first, model, tokens, depth)
+
+    def _system(self, name: str, system: System) -> Searcher:
+        if isinstance(system, Cascade):
+            ranker = self._reranking(system.rerank, self.load(system.first), system.depth)
+            return Cascaded(ranker, system.depth)
+        return Fused({member: self.load(member) for member in system.fuse}, _joined(name, system), system.depth)
+
+
+def _joined(name: str, system: System) -> Joined:
+    """Raises MissingInput for a weighted sum whose weights are not there."""
+    if isinstance(system, WeightedSum):
+        weights = read_json(built(layout.weights_of(name)))["weights"]
+        return partial(weighted_sum, weights=weights, scale=system.scale)
+    assert isinstance(system, ReciprocalRanks)
+    return lambda runs: reciprocal_rank_fusion([*runs.values()], system.k)
 
 
 def _bm25() -> Lexical:

@@ -35,7 +35,10 @@ def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) ->
     assert found["labelled"] == ["bm25", "few"]
     assert [*found["score"]] == ["bm25-T1", "bm25-T1b", "few-T1", "few-T1b"]
     assert ([*found["ensemble"]], found["import"]) == (["bm25-T2", "few-T2"], ["T9"])
-    assert [*found["index"]] == ["dot", "dot-T2", "dot-T9"]
+    assert [*found["encode"]] == ["dot", "dot-T2", "dot-T9"]
+    assert found["index"] == {
+        f"dot-hnsw-{teacher}": {"entry": "dot-hnsw", "model": f"dot-{teacher}"} for teacher in ("T2", "T9")
+    }
     assert {stage[key] for stage in found["distil"].values() for key in ("tokens", "start")} == {"data/tokens"}
     keys = ("student", "words", "learns_from", "in_batch")
     trainings = {model: tuple(stage[key] for key in keys) for model, stage in found["distil"].items()}

@@ -43,6 +43,7 @@ def test_a_section_shows_type_range_default_meaning_and_each_choice_by_its_name(
 def test_what_a_section_shares_with_another_is_told_once() -> None:
     assert {entry.path: entry.see for entry in reference() if entry.see} == {
         "triples.NAME.from.N": "candidates.runs.N",
+        "unlabelled.clicks": "candidates.runs.N",
         "baselines.NAME": "teachers.NAME",
         "evaluations.NAME.candidates.runs.N": "candidates.runs.N",
         "students.NAME.ranker": "teachers.NAME.ranker",

@@ -33,9 +33,9 @@ def two_rounds(tiny: Params) -> dict[str, Any]:
 def test_dvc_is_told_what_finds_filters_and_begins(tiny_params: Params) -> None:
     found = graph(Params.model_validate(two_rounds(tiny_params)))
     assert found["triples"] == ["bm25", "few"]
-    assert {stage: (one["number"], one["model"], one["index"]) for stage, one in found["find"].items()} == {
+    assert {stage: (one["number"], one["model"], one["vectors"]) for stage, one in found["find"].items()} == {
         "mined-bm25": (0, "data/collection", "data/collection"),
-        "mined-dot-T1": (1, "models/dot-T1", "indexes/dot-T1"),
+        "mined-dot-T1": (1, "models/dot-T1", "vectors/dot-T1"),
         "mined-T1b": (2, "models/T1b", "models/T1b"),
         "mined-run-1": (3, "data/collection", "data/collection"),
     }

@@ -38,7 +38,8 @@ def write_params(project: Path) -> None:
         "ensembles": {},
         "students": {"bag": student | {"ranker": {"architecture": "bag"}, "control_loss": {"name": "hinge"}}},
     }
-    params["matrix"] |= {"teachers": ["T1"], "controls": ["bag"], "indexes": ["bag"]}
+    params["matrix"] |= {"teachers": ["T1"], "controls": ["bag"]}
+    params |= {"indexes": {"bag": {"kind": "flat"}}, "audit": {"floors": {}}}
     with (project / "params.yaml").open("w") as file:
         yaml.dump(params, file)
 

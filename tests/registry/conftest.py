@@ -69,7 +69,7 @@ class Built:
         values["teachers"] = {"T1": values["teachers"]["T1"]}
         values["students"] = {"dot": values["students"]["dot"]}
         values["matrix"] = {
-            "teachers": ["T1"], "controls": ["dot"], "controls_per_teacher": [], "indexes": ["dot"], "seeds": [],
+            "teachers": ["T1"], "controls": ["dot"], "controls_per_teacher": [], "seeds": [],
         }  # fmt: skip
         self.values = values
         self.means: dict[str, float] = {}
@@ -102,13 +102,13 @@ class Built:
         self.lock()
 
     def train(self, name: str, seed: int, in_index: bytes = b"", **files: bytes) -> None:
-        """A model, and its index if it has one, with files of any content beside their own."""
+        """A model, and its vectors if it searches, with files of any content beside their own."""
         with whole_directory(layout.MODELS / name, f"distilrank train {name}", {"seed": seed}, []) as draft:
             save_tiny_ranker(draft.path, ARCHITECTURES[name], seed)
             for file, content in files.items():
                 (draft.path / file.replace("_", ".")).write_bytes(content)
         if name in INDEXED:
-            with whole_directory(layout.INDEXES / name, "distilrank index", {}, [layout.MODELS / name]) as draft:
+            with whole_directory(layout.VECTORS / name, "distilrank encode", {}, [layout.MODELS / name]) as draft:
                 vectors = np.random.default_rng(seed).normal(size=(5, 32)).astype(np.float32)
                 DenseIndex.build(vectors, pl.Series(list(PASSAGES))).write(draft.path)
                 if in_index:
@@ -132,7 +132,7 @@ class Built:
         run = pl.DataFrame(every, schema=RUN_SCHEMA, orient="row")
         for name in ["bm25", *ARCHITECTURES]:
             model = [layout.MODELS / name] if name in ARCHITECTURES else []
-            index = [layout.INDEXES / name] if name in INDEXED else []
+            index = [layout.VECTORS / name] if name in INDEXED else []
             inputs = [layout.COLLECTION, layout.CANDIDATES, *model, *index]
             with whole_directory(layout.runs_of(name), f"distilrank evaluate {name}", {}, inputs) as draft:
                 write_trec(run, draft.path / layout.run_of(name, "rerank").name, name)
@@ -145,7 +145,7 @@ class Built:
     def lock(self) -> None:
         """What is there, as dvc.lock names it."""
         places = [layout.COLLECTION, layout.CANDIDATES, layout.TRIPLES / "bm25"]
-        places += [folder / name for folder in (layout.MODELS, layout.INDEXES) for name in ARCHITECTURES]
+        places += [folder / name for folder in (layout.MODELS, layout.VECTORS) for name in ARCHITECTURES]
         outs = [{"path": str(place), "md5": dvc_digest(place)} for place in places if place.exists()]
         stages = {"all": {"cmd": "a command", "outs": outs}}
         Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}) + "\n")

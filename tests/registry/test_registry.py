@@ -32,7 +32,7 @@ def test_each_model_becomes_a_version_once(built: Built, client: MlflowClient, t
     assert [(one.version, one.state) for one in register(params)] == [(1, "known")] * 3
     version = client.get_model_version_by_alias(name_of(), "challenger")
     assert version.tags["dvc.model"] == dvc_digest(layout.MODELS / MODEL)
-    assert version.tags["dvc.index"] == dvc_digest(layout.INDEXES / MODEL)
+    assert version.tags["dvc.index"] == dvc_digest(layout.VECTORS / MODEL)
     assert version.tags["dvc.data/collection"] == dvc_digest(layout.COLLECTION)
     assert float(version.tags["rerank/nDCG_at_10"]) == pytest.approx(0.5)
     assert version.tags["milliseconds/rerank/single"] == "5.0"

@@ -6,7 +6,7 @@ from distilrank.artifacts.manifest import digest
 
 
 def write_latency(models: list[str], indexed: list[str], median: float = 5.0, machine: str = "a machine") -> None:
-    places = [layout.MODELS / name for name in models] + [layout.INDEXES / name for name in indexed]
+    places = [layout.MODELS / name for name in models] + [layout.VECTORS / name for name in indexed]
     times = {"median": median, "p90": median}
     reranking = {name: {"single": times, "concurrent": times, "encoded beforehand": times} for name in models}
     searching = {name: {"single": times, "concurrent": times} for name in indexed}

@@ -22,7 +22,7 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
 from distilrank.cli.tables import show_results
-from distilrank.config.derived import control_of, model_names, ranker_names, seeded_names
+from distilrank.config.derived import built_indexes, control_of, model_names, ranker_names, seeded_names
 from distilrank.config.derived import labels as labels_in
 from distilrank.config.params import Params
 from distilrank.data.collection import SCHEMAS, Collection
@@ -31,6 +31,7 @@ from distilrank.errors import MissingInput, ParamsError
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import task_of
 from distilrank.labels.quality import quality
+from distilrank.results.index_audit import Audited, IndexAudit
 from distilrank.results.report import ReportInputs, write_report
 from distilrank.results.report.latex import latex_tables
 from distilrank.results.report.summary import write_summary
@@ -72,7 +73,7 @@ def matrix_params(tiny_params: Params) -> Params:
     teacher, student = values["teachers"]["T1"], values["students"]["dot"]
     students = {name: student | {"ranker": ranker} for name, ranker in ARCHITECTURES.items()}
     matrix = {"teachers": ["T1", "T2"], "controls": ["cat", "colbert", "dot", "tk"], "seeds": []}
-    matrix |= {"controls_per_teacher": [], "indexes": ["dot"]}
+    matrix |= {"controls_per_teacher": []}
     return Params.model_validate(
         values
         | {"teachers": dict.fromkeys(("T1", "T1b", "T1c"), teacher), "matrix": matrix}
@@ -115,6 +116,28 @@ def write_collection(set_of: Callable[[int], str] = lambda _: "test") -> Collect
 def times_of(median: float) -> dict[str, dict[str, float]]:
     ways = {"single": median, "concurrent": 3 * median, "encoded beforehand": median / 2}
     return {how: {"median": time, "p90": 1.5 * time} for how, time in ways.items()}
+
+
+def write_audit(params: Params) -> None:
+    """Indexes find nine tenths of what exact search does."""
+
+    def audited(model: str, entry: str, kind: str, found: float) -> Audited:
+        times = {"p50": 2 * found, "p95": 3.0, "p99": 4.0}
+        return Audited(model, entry, kind, {"10": found}, {"nDCG@10": 0.5}, 1234.5, times, 768.0, 1.5)
+
+    built = built_indexes(params)
+    exact = {one.model: audited(one.model, one.model, "flat", 1.0) for one in built}
+    indexes = {one.name: audited(one.model, one.entry, "hnsw", 0.9) for one in built}
+    IndexAudit("a machine", 10, 12, 60, {}, exact, indexes).write()
+
+
+def test_indexes_stand_beside_the_exact_search_of_their_model(results: Params) -> None:
+    page = write_report(ReportInputs.read(results))
+    section = page[page.index('<section id="indexes">') :]
+    assert re.findall(r"<th>(dot[\w-]*)</th>", section[: section.index("</section>")]) == [
+        "dot-T1", "dot-hnsw-T1", "dot-T2", "dot-hnsw-T2",
+    ]  # fmt: skip
+    assert "0.900 <small>floor 0.500</small>" in section
 
 
 def write_results(params: Params, collection: Collection) -> None:
@@ -160,6 +183,7 @@ def write_results(params: Params, collection: Collection) -> None:
     told = {"machine": "a machine", "depth": 5, "top_k": 10, "queries": 12, "clients": 4, "measured": {}}
     told |= {"bytes_per_passage": {name: storage_of(name) for name in timed[1:]}}
     write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
+    write_audit(params)
     tables = {"/".join(labels): labels_of(random, 5 + number) for number, labels in enumerate(labels_in(params))}
     write_json(layout.LABEL_QUALITY, quality(tables, combinations(tables, 2)))
     for name in model_names(params):

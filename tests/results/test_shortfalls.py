@@ -16,7 +16,7 @@ def params(tiny_params: Params) -> Params:
     values = tiny_params.model_dump()
     values |= {"ensembles": {}, "students": {"dot": values["students"]["dot"]}}
     values["teachers"] = {"T1": values["teachers"]["T1"]}
-    values["matrix"] |= {"teachers": ["T1"], "controls": ["dot"], "indexes": ["dot"]}
+    values["matrix"] |= {"teachers": ["T1"], "controls": ["dot"]}
     return Params.model_validate(values)
 
 

@@ -22,7 +22,7 @@ from distilrank.rankers.base import Ranker
 from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
-from distilrank.stages.index import index
+from distilrank.stages.encode import encode
 from distilrank.stages.tokenize import tokenize
 
 pytestmark = pytest.mark.slow(30)
@@ -52,7 +52,7 @@ def write(params: Params, name: str, ranker: Ranker) -> None:
         ranker.save_pretrained(draft.path)
         copy_tokenizer(layout.TOKENS, draft.path)
     if name.startswith("dot"):
-        index(params, name)
+        encode(params, name)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,9 @@ from distilrank.errors import MissingInput, ParamsError
 from distilrank.labels.labels import read_labels, scores_of
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.scoring.scores import scan_scores
+from distilrank.stages.audit import audit
 from distilrank.stages.distil import distil
+from distilrank.stages.encode import encode
 from distilrank.stages.ensemble import ensemble
 from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
@@ -90,7 +92,6 @@ def params_of_all(tiny: Params) -> Params:
                 "teachers": ["T2"],
                 "controls": ["dot"],
                 "controls_per_teacher": ["cat"],
-                "indexes": ["dot"],
                 "seeds": [],
             },
         }
@@ -127,9 +128,11 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     for student in params.students:
         distil(params, student, "T2", track)
     for name in ("dot", "dot-T2"):
-        index(params, name)
+        encode(params, name)
+    index(params, "dot-hnsw-T2")
     metrics = measured(params)
     latency(params)
+    audit(params)
     quality(params)
     report(params)
 
@@ -162,7 +165,7 @@ def latencies_are_of_what_is_served(models: list[str]) -> None:
     assert stored["cat-T2"] == 0, "it reads query and passage together"
     assert stored["dot-T2"] == stored["dot"] == 4 * RANKERS["dot"]["dimension"]
     assert told["measured"]["models/dot-T2"] == digest(layout.MODELS / "dot-T2")
-    assert told["measured"]["indexes/dot-T2"] == digest(layout.INDEXES / "dot-T2")
+    assert told["measured"]["vectors/dot-T2"] == digest(layout.VECTORS / "dot-T2")
 
 
 def labels_are_the_mean_of_normalised_scores(params: Params) -> None:
@@ -184,12 +187,13 @@ def labels_are_the_mean_of_normalised_scores(params: Params) -> None:
 
 def test_the_vectors_of_another_model_are_not_evaluated(params: Params) -> None:
     distil(params, "dot", None, track)
-    index(params, "dot")
+    encode(params, "dot")
     other = params.model_dump()
     other["students"]["dot"]["training"]["seed"] = 2
     distil(Params.model_validate(other), "dot", None, track)
     with pytest.raises(
-        MissingInput, match="indexes/dot: got the vectors of another model, expected those of models/dot"
+        MissingInput,
+        match="vectors/dot: got the vectors of another model than models/dot, expected those of models/dot",
     ):
         evaluate(params, "dot", layout.OWN)
 
@@ -295,9 +299,10 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
         for seed in (None, 2):
             distil(params, "dot", teacher, track, seed=seed)
     for name in ("dot", "dot-T1b"):
-        index(params, name)
+        encode(params, name)
     metrics = measured(params)
     latency(params)
+    audit(params)
     quality(params)
     report(params)
 

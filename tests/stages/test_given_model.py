@@ -57,8 +57,8 @@ def test_a_cross_encoder_of_another_vocabulary_teaches_from_its_checkpoint_on(
     lengths = {"query_length": 60, "passage_length": 200}
     given(tmp_path / "theirs", sha256=sha256_of(tmp_path / "theirs" / "model.safetensors"), tokens=lengths)
     for words in (
-        "check", "import-model CE", "score CE bm25", "distil dot", "distil dot --teacher CE", "index dot",
-        "index dot-CE", "quality", "export-scores labels/bm25/CE package",
+        "check", "import-model CE", "score CE bm25", "distil dot", "distil dot --teacher CE", "encode dot",
+        "encode dot-CE", "index dot-hnsw-CE", "quality", "export-scores labels/bm25/CE package",
     ):  # fmt: skip
         done = run_here(project, "distilrank", *words.split())
         assert done.returncode == 0, (words, done.stdout, done.stderr)

@@ -43,7 +43,6 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, run_here: Co
             "teachers": ["T2"],
             "controls": ["dot"],
             "controls_per_teacher": ["dot"],
-            "indexes": ["dot"],
             "seeds": [],
         },
         "evaluation": {"depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}},

@@ -30,11 +30,13 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     system: Annotated[
         str | None,
-        typer.Option("--system", "--model", help="bm25, or a model; else the first indexed student, as taught."),
+        typer.Option(
+            "--system", "--model", help="bm25, a model or an index; else the first student that searches, as taught."
+        ),
     ] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
-    """Answer a query by a system: BM25, a dense model's index, or another model that re-ranks BM25's best."""
+    """Answer a query by a system: BM25, a dense model, an index, or another model that re-ranks BM25's best."""
     from distilrank.cli.tables import show_hits
     from distilrank.results.search import with_texts
     from distilrank.searching import Searchers, refuse_query
@@ -66,15 +68,15 @@ def retrieve(
     split: Annotated[str, typer.Option(help="Whose queries: train, dev, unlabelled, or a test set.")],
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages a query.")] = 100,
 ) -> None:
-    """Write what an index finds for all queries of a split, to be given as candidates."""
-    from distilrank.config.derived import tokens_of
+    """Write what a model or an index finds for all queries of a split, to be given as candidates."""
+    from distilrank.config.derived import model_of_index, tokens_of
     from distilrank.data.collection import Collection
-    from distilrank.model import Model
+    from distilrank.indexed import load_indexed
     from distilrank.results.search import write_run
 
     params = read()
-    apart, tokens = params.collection.exclude_identical_ids, tokens_of(params, model)
+    apart, tokens = params.collection.exclude_identical_ids, tokens_of(params, model_of_index(params, model))
     queries = Collection.read(layout.COLLECTION).queries_of(split)
-    loaded = Model.load(layout.MODELS / model, layout.INDEXES / model)
+    loaded = load_indexed(params, model)
     lines = write_run(loaded, model, tokens, queries, target, depth, apart)
     typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")

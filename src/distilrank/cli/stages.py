@@ -175,11 +175,19 @@ def distil(
 
 
 @app.command(rich_help_panel=STAGES)
-def index(model: Dense) -> None:
-    """Encode all passages with a dense ranker, for nearest-neighbour search."""
+def encode(model: Dense) -> None:
+    """Encode all passages with a dense ranker, by workers, part by part."""
+    from distilrank.stages.encode import encode as stage
+
+    stage(read_for("encode"), model)
+
+
+@app.command(rich_help_panel=STAGES)
+def index(name: Annotated[str, typer.Argument(help="An index by its name, such as dot-hnsw-T1.")]) -> None:
+    """Build an approximate index of a model's vectors, for nearest-neighbour search."""
     from distilrank.stages.index import index as stage
 
-    stage(read_for("index"), model)
+    stage(read_for("index"), name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -208,6 +216,9 @@ def evaluate(
     stage(read_for("evaluate"), ranker or "", on)
 
 
+_stage("systems", "Fuse and cascade rankers, and measure what they find together.")
+
+
 @app.command(rich_help_panel=STAGES)
 def metrics() -> None:
     """Gather the figures of all rankers."""
@@ -226,6 +237,7 @@ def metrics() -> None:
 
 _stage("quality", "Look at the labels: inverted margins, and how far teachers agree.")
 _stage("latency", "Time every ranker, query by query.")
+_stage("audit", "Compare approximate indexes with exact search: recall, effectiveness, times and size.")
 
 
 @app.command(rich_help_panel=STAGES)

@@ -11,7 +11,7 @@ _MOST_NAMED = 8
 def show_state(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
-    from distilrank.config.entries import PARAMS_FILE  # the sections of params.yaml take their time to be imported
+    from distilrank.config.entries import PARAMS_FILE
 
     if not PARAMS_FILE.is_file():
         typer.echo(f"no project here: there is no {PARAMS_FILE}")

@@ -214,35 +214,67 @@ def built_alike(params: "Entries") -> list[list[str]]:
     return list(groups.values())
 
 
-def index_names(params: "Entries") -> list[str]:
-    """The trained models that have an index."""
+class BuiltIndex(NamedTuple):
+    """An index by its name, such as dot-hnsw-T1: its entry in `indexes`, and the model whose vectors it searches."""
+
+    name: str
+    entry: str
+    model: str
+
+
+def stored_students(params: "Entries", only_searched: bool = False) -> list[str]:
+    """The students whose models' encodings of all passages are stored, or those of them that search exactly."""
+    return [name for name, kind in params.indexes.items() if kind.is_exact and (kind.searches or not only_searched)]
+
+
+def encoded_models(params: "Entries", only_searched: bool = False) -> list[str]:
+    """The trained models whose encodings of all passages are stored: each such student without a teacher, then taught.
+
+    `only_searched`: those that search them.
+    """
     return [
         name
-        for student in params.matrix.indexes
+        for student in stored_students(params, only_searched)
         for name in (student, *(distilled_name(student, teacher) for teacher in params.matrix.teachers))
     ]
 
 
-def searched_by_index(params: "Entries", evaluation: str) -> list[str]:
-    """The models whose index is of this collection: of others than the one that models learn from there is none."""
-    return index_names(params) if evaluation == layout.OWN else []
+def built_indexes(params: "Entries") -> list[BuiltIndex]:
+    """The approximate indexes, of taught models."""
+    entries = ((name, kind.of or name) for name, kind in params.indexes.items() if not kind.is_exact)
+    return [
+        BuiltIndex(distilled_name(entry, teacher), entry, distilled_name(student, teacher))
+        for entry, student in entries
+        for teacher in params.matrix.teachers
+    ]
+
+
+def model_of_index(params: "Entries", name: str) -> str:
+    """The model behind an index; of any other name, itself."""
+    return next((one.model for one in built_indexes(params) if one.name == name), name)
+
+
+def stored_vectors_of(params: "Entries", ranker: str, evaluation: str = layout.OWN) -> Path | None:
+    """Where a ranker's encodings of all passages of a collection stand, if they are stored. Only those of the
+    collection that models learn from are."""
+    return layout.VECTORS / ranker if evaluation == layout.OWN and ranker in encoded_models(params) else None
 
 
 def searching(params: "Entries", evaluation: str) -> list[str]:
     """All that searches a collection, if it makes one vector per text: of a given model its checkpoint tells.
 
-    The collection that models learn from is searched by those that have an index, and by what is compared with them:
-    starts, the backbone, other controls, baselines. Others are searched by every ranker.
+    The collection that models learn from is searched by those whose encodings are stored to be searched, and by what is
+    compared with dense ones: starts, the backbone, other controls, baselines. Others are searched by every ranker.
     """
     untrained = "retrieve" in params.evaluation.untrained
     if evaluation != layout.OWN:
         rankers = ranker_names(params) if untrained else model_names(params)
         return [*rankers, *seeded_names(params)]
-    indexed = params.matrix.indexes
-    begun_from = [BACKBONE, *(start.name for start in starts(params) if start.student in indexed)]
-    controls = [name for name in params.matrix.controls_per_teacher if name in indexed]
+    students = [name for name in stored_students(params) if params.students[name].ranker.one_vector]
+    begun_from = [BACKBONE, *(start.name for start in starts(params) if start.student in students)]
+    controls = [name for name in params.matrix.controls_per_teacher if name in students]
     return [
-        *index_names(params),
+        *encoded_models(params, only_searched=True),
         *(begun_from if untrained else []),
         *(control_name(*pair) for pair in product(controls, params.matrix.teachers)),
         *params.baselines,

@@ -9,7 +9,8 @@ from distilrank.artifacts.layout import OWN
 from distilrank.config.evaluations import Collection, EvaluationName, OtherCollection
 from distilrank.config.models import Ensemble, Matrix, Student, Teacher, trained_or_given
 from distilrank.errors import ParamsError
-from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
+from distilrank.retrieval.index_kind import IndexKind
+from distilrank.retrieval.kinds import INDEX_KINDS
 from distilrank.sections.base import FileElsewhere, ModelName, Section
 from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import (
@@ -28,6 +29,8 @@ from distilrank.sections.measures import PRIMARY
 from distilrank.sections.measuring import Evaluation, Latency, NoWorse, Promotion, Report
 from distilrank.sections.mining import MinedTriples
 from distilrank.sections.pseudo import MAKERS, PseudoQueries
+from distilrank.sections.searching import Audit, Encoding, IndexName
+from distilrank.sections.systems import AnySystem
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Scoring, Validation
 
@@ -97,8 +100,13 @@ class Entries(Section):
 
     matrix: Matrix
 
-    index: AnyIndex = Flat()
-    """How passage vectors are searched."""
+    encoding: Encoding = Encoding()
+
+    indexes: Annotated[dict[IndexName, AnyIndex], Field(min_length=1)]
+    """How passages are searched. A flat entry says that the models of a dense student, its control among them, search
+    exactly. Each other entry is an index besides, of that student as each teacher taught it."""
+
+    audit: Audit = Audit()
 
     validation: Validation = Validation()
 
@@ -115,6 +123,10 @@ class Entries(Section):
     """Other collections, by name, on whose test queries every model is measured. Each takes all keys of
     `collection`, on the same level as these.
     """
+
+    systems: dict[ModelName, AnySystem] = Field(default={})
+    """What searches by several rankers together, by name: a fusion where there is a `fuse`, a cascade where there is a
+    `rerank`."""
 
     latency: Latency = Latency()
 

@@ -13,25 +13,27 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.files import write_text
 from distilrank.config.derived import (
     Distillation,
+    built_indexes,
     distillations,
+    encoded_models,
     evaluated,
     in_batch_teacher,
-    index_names,
     labelled_sets,
     lexical_teachers,
     measured_names,
     measured_on,
     own_stores,
     own_vocabularies,
-    searched_by_index,
+    searching,
     starts,
+    stored_vectors_of,
     tokens_of,
     tuned_members,
 )
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.config.evaluations import OtherCollection
 from distilrank.config.names import BACKBONE
-from distilrank.config.starts import source_of
+from distilrank.config.starts import source_of, student_of
 from distilrank.errors import InputError
 from distilrank.sections.data import BM25
 from distilrank.sections.mining import MinedTriples
@@ -68,7 +70,8 @@ def graph_text(params: Entries) -> str:
 
 def graph(params: Entries) -> dict[str, Any]:
     """What dvc.yaml reads: each teacher's triples, the given models; what else is measured on; the sets that are not
-    mined, and what those that are come from; the sets to be labelled and by whom, the trainings, the indexes."""
+    mined, and what those that are come from; the sets to be labelled and by whom, the trainings; whose passages are
+    encoded, and the indexes of these."""
     mined = params.mined_triples()
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
@@ -104,14 +107,19 @@ def graph(params: Entries) -> dict[str, Any]:
         },
         "import": [*params.imports],
         "distil": {one.model: _distil(params, one) for one in trainings},
-        "index": {name: {"tokens": _tokens(params, name)} for name in index_names(params)},
+        "encode": {
+            name: {"tokens": _tokens(params, name), "student": student_of(name)} for name in encoded_models(params)
+        },
+        "index": {one.name: {"entry": one.entry, "model": one.model} for one in built_indexes(params)},
+        # What `audit` reads besides vectors; these again where there is no index.
+        "indexes": (layout.INDEXES if built_indexes(params) else layout.VECTORS).as_posix(),
         "evaluate": {f"{on}-{ranker}": _evaluate(params, on, ranker) for on, ranker in evaluated(params)},
     }
 
 
-def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, str]:
-    """The collection, and what the ranker is made of: a model with its tokens and index, or, of one that is not
-    trained, the model that it begins on and its entry. What it has none of is the collection, or `evaluation`."""
+def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, Any]:
+    """The collection, and what the ranker is made of: a model with its tokens and stored vectors, or, of one that is
+    not trained, the model that it begins on and its entry. What it has none of is the collection, or `evaluation`."""
     start = next((one for one in starts(params) if one.name == ranker), None)
     places = layout.places_of(on)
     collection = places.collection.as_posix()
@@ -126,26 +134,25 @@ def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, str]:
         "candidates": places.candidates.as_posix(),
         "tokens": collection if is_first else tokens_of(params, ranker, on).as_posix(),
         "model": (layout.MODELS / model).as_posix() if model else collection,
-        "index": (layout.INDEXES / ranker).as_posix() if ranker in searched_by_index(params, on) else collection,
+        "vectors": (stored_vectors_of(params, ranker, on) or places.collection).as_posix(),
+        "searches": ranker in searching(params, on),
         "entry": f"students.{start.student}" if start else "evaluation",
         "backbone": "backbone" if start or ranker == BACKBONE else "evaluation",
         "collection_asked": asked or "collection",
         "candidates_asked": asked or "candidates.depth",
-        "searching": asked or "matrix.indexes",
     }
 
 
 def _find(params: Entries, triples: str, one: MinedTriples) -> Iterator[tuple[str, dict[str, Any]]]:
-    """By a stage's name, where in `from` each source stands, and what searches: a model, by its index if it has one."""
+    """By a stage's name, where in `from` each source stands, and what searches: a model, by its vectors if stored."""
     for number, source in enumerate(one.source_names()):
-        model = index = layout.COLLECTION
+        model = vectors = layout.COLLECTION
         tokens = _tokens(params, source) if source in one.models() else layout.COLLECTION.as_posix()
         if source in one.models():
-            model = index = layout.MODELS / source
-        if source in index_names(params):
-            index = layout.INDEXES / source
+            model = layout.MODELS / source
+            vectors = stored_vectors_of(params, source) or model
         stage = {"triples": triples, "source": source, "number": number, "tokens": tokens}
-        yield f"{triples}-{source}", stage | {"model": model.as_posix(), "index": index.as_posix()}
+        yield f"{triples}-{source}", stage | {"model": model.as_posix(), "vectors": vectors.as_posix()}
 
 
 def _mine(params: Entries, one: MinedTriples) -> dict[str, str]:

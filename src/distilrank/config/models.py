@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from distilrank.losses.base import Loss
 from distilrank.losses.of_a_teacher import MarginMSE
@@ -16,6 +16,7 @@ from distilrank.sections.labels import ScaleRule
 from distilrank.sections.starting import Start, StartFrom
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
+from distilrank.sections.weights import Weights
 
 # One of the table's, which the type checker cannot know.
 if TYPE_CHECKING:
@@ -26,17 +27,6 @@ else:
     AnyRanker = one_of("architecture", {name: one.params for name, one in ARCHITECTURES.items()})
     LabelLoss = one_of("name", {name: one for name, one in LOSSES.items() if not one.needs_teacher})
     TeacherLoss = one_of("name", {name: one for name, one in LOSSES.items() if one.needs_teacher})
-
-
-def _word_or_numbers(weights: object) -> str:
-    return "word" if isinstance(weights, str) else "numbers"
-
-
-Weights = Annotated[
-    Annotated[Literal["tuned"], Tag("word")]
-    | Annotated[dict[ModelName, Annotated[float, Field(ge=0)]], Tag("numbers")],
-    Discriminator(_word_or_numbers),
-]
 
 
 class Teacher(Section):
@@ -118,6 +108,12 @@ class InBatch(Section):
     scale: float = Field(gt=0, default=1.0)
     """The factor of its scores. It brings a cosine to the range of the other teacher's labels."""
 
+    @model_validator(mode="after")
+    def has_a_scale_of_its_own(self) -> Self:
+        if self.loss.fits_scale:
+            raise ValueError("in_batch.loss.scale is fitted, to triples: set in_batch.scale to a number instead")
+        return self
+
     def __str__(self) -> str:
         """As the report has it."""
         return f"{self.loss} in batches by {self.teacher}"
@@ -191,9 +187,6 @@ class Matrix(Section):
     of their triples.
     """
 
-    indexes: Annotated[list[ModelName], Field(min_length=1)]
-    """Dense students, with a control, that search all passages."""
-
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
     """More seeds by which every student and control is trained, for means and deviations."""
 
@@ -203,7 +196,6 @@ class Matrix(Section):
             self.teachers,
             self.controls,
             self.controls_per_teacher,
-            self.indexes,
             self.seeds,
         )
         for entries in every:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import digest
-from distilrank.config.derived import index_names, model_names
+from distilrank.config.derived import encoded_models, model_names
 from distilrank.config.params import Params
 from distilrank.errors import MissingInput
 from distilrank.results.measured_times import MeasuredTimes
@@ -18,8 +18,8 @@ def tags_of_times(params: Params) -> dict[str, dict[str, str]]:
     latency = MeasuredTimes.read()
     for model in model_names(params):
         _check(latency, layout.MODELS / model)
-    for model in index_names(params):
-        _check(latency, layout.INDEXES / model)
+    for model in encoded_models(params):
+        _check(latency, layout.VECTORS / model)
     return {model: _tags(latency, model) for model in model_names(params)}
 
 

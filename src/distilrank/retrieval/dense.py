@@ -1,113 +1,117 @@
-"""One vector per passage: the exact ones, which re-rank, and the index that searches them, by inner product."""
+"""One vector per passage: the exact ones, which re-rank, and what searches them, by inner product."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from distilrank.artifacts.files import built, read_json, write_json
-from distilrank.data.runs import RUN_SCHEMA, ranked
-from distilrank.data.tokens import rows_of
-from distilrank.errors import ScoreError
-from distilrank.retrieval.kinds import INDEX_KINDS, Flat, IndexKind
-from distilrank.retrieval.vectors import Vectors
+from distilrank.data.ragged import RaggedIds, Rows
+from distilrank.data.runs import RUN_SCHEMA, top
+from distilrank.rankers.base import Encoded, Ranker
+from distilrank.retrieval.index_kind import IndexKind
+from distilrank.retrieval.kinds import INDEX_KINDS, Approximate, Flat
+from distilrank.retrieval.made_from import vectors_behind
+from distilrank.retrieval.passage_index import KIND_FILE, PassageIndex
+from distilrank.retrieval.reranking import rerank_stored
+from distilrank.retrieval.vector_store import VectorStore, refuse_endless
+from distilrank.retrieval.vectors import Vectors, encode_vectors, one_vector
 
 if TYPE_CHECKING:
     import faiss
 
-VECTORS_FILE, IDS_FILE, KIND_FILE, INDEX_FILE = "vectors.npy", "passage_ids.parquet", "kind.json", "index.faiss"
-# Numbers of vectors that are compared with queries at once.
-_AT_ONCE = 1 << 24
+INDEX_FILE = "index.faiss"
 
 
-class DenseIndex:
-    """Passage vectors (passages, width), the passage id of each, and what searches them."""
+class DenseIndex(PassageIndex[Vectors]):
+    """The exact vectors of passages, and what searches them: themselves, or an index that chooses passages."""
 
-    def __init__(self, vectors: Vectors, passage_ids: pl.Series, kind: IndexKind, index: "faiss.Index | None") -> None:
-        self._vectors, self._passage_ids, self._kind, self._index = vectors, passage_ids, kind, index
+    def __init__(self, store: VectorStore, kind: IndexKind | None = None, index: "faiss.Index | None" = None) -> None:
+        super().__init__(store.passage_ids)
+        self.store, self._kind, self._index = store, kind or Flat(), index
 
     @classmethod
     def build(cls, vectors: Vectors, passage_ids: pl.Series, kind: IndexKind | None = None) -> Self:
-        """Of a kind, or exact. Raises ScoreError where a vector is not finite."""
-        _check(vectors, passage_ids, "passage")
-        kind = kind or Flat()
-        return cls(vectors, passage_ids, kind, kind.built(vectors))
+        """In memory, of vectors (passages, width) of passages whose ids ascend. Raises ScoreError where one is not
+        finite."""
+        store = VectorStore.of(vectors, passage_ids)
+        if not isinstance(kind, Approximate):
+            return cls(store)
+        from distilrank.retrieval.faiss_index import built_index
+
+        with TemporaryDirectory() as work:
+            return cls(store, kind, built_index(kind, store, Path(work), kind.kind))
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """Vectors stay on disk until they are looked at. Raises MissingInput."""
-        entry = read_json(built(directory / KIND_FILE))
+        """From vectors, or from an index, which searches those that it was built of. All is mapped.
+
+        Raises MissingInput, also where an index was built of other vectors.
+        """
+        store = VectorStore.read(vectors_behind(directory))
+        if not (directory / KIND_FILE).is_file():
+            return cls(store)
+        from distilrank.retrieval.faiss_index import read_index
+
+        entry = read_json(directory / KIND_FILE)
         kind = INDEX_KINDS[entry["kind"]].model_validate(entry)
-        vectors: Vectors = np.load(built(directory / VECTORS_FILE), mmap_mode="r", allow_pickle=False)
-        ids = pl.read_parquet(built(directory / IDS_FILE))["passage_id"]
-        return cls(vectors, ids, kind, _read(directory / INDEX_FILE))
+        assert isinstance(kind, Approximate)
+        return cls(store, kind, read_index(built(directory / INDEX_FILE), kind))
 
     def write(self, directory: Path) -> None:
-        np.save(directory / VECTORS_FILE, self._vectors, allow_pickle=False)
-        self._passage_ids.to_frame("passage_id").write_parquet(directory / IDS_FILE)
-        write_json(directory / KIND_FILE, self._kind.model_dump())
+        """With its vectors, so that it needs nothing else."""
+        self.store.write(directory)
         if self._index is not None:
-            import faiss
-
-            faiss.write_index(self._index, str(directory / INDEX_FILE))
+            write_searcher(self._kind, self._index, directory)
 
     def vectors(self, passage_ids: pl.Series) -> Vectors:
         """The exact vectors (passages, width) of some passages."""
-        stored: Vectors = self._vectors[rows_of(passage_ids, self._passage_ids, "passage")]
-        return stored
+        return self.store.vectors_of(passage_ids)
 
-    def best(self, vector: Vectors, depth: int) -> pl.DataFrame:
-        """The `depth` passages (passage_id, score) for one query's vector (1, width), best first."""
-        return ranked(self.search(pl.Series(["query"]), vector, depth)).select("passage_id", "score")
+    def encoded(self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int) -> Vectors:
+        return encode_vectors(ranker.encode_queries, queries, rows, pad, ranker.device)
 
-    def search(self, query_ids: pl.Series, vectors: Vectors, depth: int) -> pl.DataFrame:
-        """A run: the `depth` passages that the index finds for each query vector (queries, width), by exact products.
+    def of(self, encoded: Encoded) -> Vectors:
+        return one_vector(encoded)
+
+    def rerank(self, ranker: Ranker, query_ids: pl.Series, queries: Vectors, candidates: pl.DataFrame) -> pl.DataFrame:
+        return rerank_stored(ranker, query_ids, queries, self.store, candidates)
+
+    def search(self, query_ids: pl.Series, queries: Vectors, depth: int) -> pl.DataFrame:
+        """A run: the `depth` passages that are found for each query vector (queries, width), by exact products.
 
         An index that is not exact may find fewer, or others. Raises ScoreError where a vector is not finite.
         """
-        _check(vectors, query_ids, "query")
-        depth = min(depth, len(self._passage_ids))
-        rows = self._kind.rows(self._index, self._vectors, vectors, depth)
-        scores = _products(vectors, self._vectors, rows)
+        refuse_endless(queries, query_ids, "query")
+        depth = min(depth, len(self.store))
+        rows = self._rows(queries, depth)
+        scores = self.store.products(queries, np.maximum(rows, 0))
         run = pl.DataFrame(
             {
-                "query_id": query_ids.gather(np.repeat(np.arange(len(query_ids)), depth)),
-                "passage_id": self._passage_ids.gather(np.maximum(rows, 0).ravel()),
+                "query_id": query_ids.gather(np.repeat(np.arange(len(query_ids)), rows.shape[1])),
+                "passage_id": self.store.passage_ids.gather(np.maximum(rows, 0).ravel()),
                 "score": scores.ravel().astype(np.float64),
             },
             schema=RUN_SCHEMA,
-        )
-        return run.filter(pl.Series((rows >= 0).ravel()))
+        ).filter(pl.Series((rows >= 0).ravel()))
+        return top(run, depth).drop("rank") if rows.shape[1] > depth else run
+
+    def _rows(self, vectors: Vectors, depth: int) -> Rows:
+        """The rows (queries, depth or more) of the passages that are chosen, -1 where fewer are."""
+        from distilrank.retrieval.nearest import nearest
+
+        if self._index is None or not isinstance(self._kind, Approximate):
+            return nearest(self.store, vectors, depth)
+        from distilrank.retrieval.faiss_index import found_rows
+
+        return found_rows(self._index, vectors, min(depth * self._kind.rescored, len(self.store)))
 
 
-def _products(queries: Vectors, vectors: Vectors, rows: npt.NDArray[np.int64]) -> Vectors:
-    """The inner products (queries, depth) of each query with the vectors in its rows."""
-    products = np.empty(rows.shape, np.float32)
-    step = max(1, _AT_ONCE // max(1, rows.shape[1] * vectors.shape[1]))
-    for start in range(0, len(rows), step):
-        some = slice(start, start + step)
-        products[some] = np.einsum("qw,qdw->qd", queries[some], vectors[rows[some]])
-    return products
+def write_searcher(kind: IndexKind, index: "faiss.Index", directory: Path) -> None:
+    """Without the vectors that it searches."""
+    from distilrank.retrieval.faiss_index import write_index
 
-
-def _read(index: Path) -> "faiss.Index | None":
-    if not index.is_file():
-        return None
-    import faiss
-
-    return faiss.read_index(str(index))
-
-
-def _check(vectors: Vectors, ids: pl.Series, what: str) -> None:
-    """Faiss would pass over those that are not finite, without a word."""
-    # By the extremes, which take no memory of the vectors' size.
-    sound = np.isfinite(vectors.max(axis=1, initial=0)) & np.isfinite(vectors.min(axis=1, initial=0))
-    if not sound.all():
-        raise ScoreError(
-            f"the vector of {what} '{ids[int(sound.argmin())]}'",
-            got="numbers that are not finite",
-            expected="finite ones",
-            remedy="train the ranker that made it anew, at a lower learning_rate",
-        )
+    write_json(directory / KIND_FILE, kind.model_dump())
+    write_index(index, directory / INDEX_FILE)

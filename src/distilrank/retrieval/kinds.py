@@ -1,60 +1,88 @@
-"""How passage vectors are searched. Another package adds a kind as an entry point of the group `distilrank.indexes`."""
+"""How passage vectors are searched. Another package adds a kind as an entry point of the group `distilrank.indexes`.
+
+Each kind for dense vectors, but the exact one, is a description for Faiss's index factory, with settings by the names
+that Faiss has: https://github.com/facebookresearch/faiss/wiki/The-index-factory.
+"""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from distilrank.retrieval.drawn import drawn_at_the_cut
-from distilrank.sections.base import Section
+from distilrank.retrieval.index_kind import IndexKind
+from distilrank.retrieval.store_kinds import Inverted, MaxSim, Plaid, Pruned, Store
 from distilrank.sections.tables import Table
-
-if TYPE_CHECKING:
-    import faiss
-
-    from distilrank.retrieval.vectors import Vectors
-
-
-class IndexKind(Section):
-    """An entry `index` of params.yaml. Importing it imports no Faiss."""
-
-    kind: str
-    """Which one."""
-
-    @abstractmethod
-    def built(self, vectors: "Vectors") -> "faiss.Index | None":
-        """A Faiss index by inner product over vectors (passages, width); None where these are searched themselves."""
-
-    @abstractmethod
-    def rows(
-        self, index: "faiss.Index | None", vectors: "Vectors", queries: "Vectors", depth: int
-    ) -> npt.NDArray[np.int64]:
-        """The rows (queries, depth) that it finds for each query, -1 where it finds fewer."""
 
 
 class Flat(IndexKind):
     """Exact: every vector is compared."""
 
+    is_exact: ClassVar[bool] = True
+
     kind: Literal["flat"] = "flat"
 
-    def built(self, vectors: "Vectors") -> None:
-        return None
 
-    def rows(
-        self, index: "faiss.Index | None", vectors: "Vectors", queries: "Vectors", depth: int
-    ) -> npt.NDArray[np.int64]:
-        import faiss
+class Approximate(IndexKind):
+    """An index of Faiss's, which chooses passages. Their scores are exact products of the stored vectors."""
 
-        # One more than asked for shows whether the cut parts passages that tie.
-        deep = min(depth + 1, len(vectors))
-        scores, rows = faiss.knn(queries, vectors, deep, metric=faiss.METRIC_INNER_PRODUCT)
-        return drawn_at_the_cut(vectors, queries, rows, scores) if deep > depth else rows
+    sample: int = Field(ge=1, default=100_000)
+    """How many vectors it is trained on, drawn, where its kind is trained."""
+
+    rescored: int = Field(ge=1, default=1)
+    """How many times as many passages as are asked for it chooses, of which exact products keep the best."""
+
+    @abstractmethod
+    def factory_string(self, width: int) -> str:
+        """What Faiss's index factory makes of vectors of this width."""
+
+    def settings(self) -> Mapping[str, float]:
+        """Of building and searching, by the names that Faiss has: efSearch, nprobe."""
+        return {}
 
 
-class Hnsw(IndexKind):
-    """Approximate: a graph of neighbours (Malkov and Yashunin, arXiv 1603.09320) over float16 vectors."""
+class Fp16(Approximate):
+    """Every vector as float16 is compared: half the memory."""
+
+    kind: Literal["fp16"] = "fp16"
+
+    def factory_string(self, width: int) -> str:
+        return "SQfp16"
+
+
+class Sq8(Approximate):
+    """Every vector is compared, a byte a number: a quarter of the memory."""
+
+    kind: Literal["sq8"] = "sq8"
+
+    def factory_string(self, width: int) -> str:
+        return "SQ8"
+
+
+class Probing(Approximate):
+    """Lists of vectors that are near each other."""
+
+    lists: int = Field(ge=1, default=1024)
+    """How many there are: about four to sixteen times the square root of the number of passages."""
+
+    probes: int = Field(ge=1, default=32)
+    """How many lists are searched for a query. More find more, and take longer."""
+
+    def settings(self) -> Mapping[str, float]:
+        return {"nprobe": self.probes}
+
+
+class Ivf(Probing):
+    """The vectors of the lists that are nearest to the query are compared, as float16."""
+
+    kind: Literal["ivf"] = "ivf"
+
+    def factory_string(self, width: int) -> str:
+        return f"IVF{self.lists},SQfp16"
+
+
+class Hnsw(Approximate):
+    """A graph of neighbours (Malkov and Yashunin, arXiv 1603.09320), over vectors as float16."""
 
     kind: Literal["hnsw"] = "hnsw"
 
@@ -67,30 +95,65 @@ class Hnsw(IndexKind):
     search_width: int = Field(ge=1, default=128)
     """How many neighbours are looked at for a query. More find more, and take longer."""
 
-    def built(self, vectors: "Vectors") -> Any:
-        import faiss
+    def factory_string(self, width: int) -> str:
+        return f"HNSW{self.links},SQfp16"
 
-        index = faiss.index_factory(vectors.shape[1], f"HNSW{self.links},SQfp16", faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction = self.build_width  # type: ignore[attr-defined]  # not in Faiss's stubs
-        index.train(vectors)
-        # By one thread, since several link the graph in another order each time.
-        threads = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(1)
-        try:
-            index.add(vectors)
-        finally:
-            faiss.omp_set_num_threads(threads)
-        return index
-
-    def rows(
-        self, index: "faiss.Index | None", vectors: "Vectors", queries: "Vectors", depth: int
-    ) -> npt.NDArray[np.int64]:
-        import faiss
-
-        assert index is not None
-        width = faiss.SearchParametersHNSW(efSearch=max(self.search_width, depth))  # type: ignore[attr-defined]  # likewise
-        found: npt.NDArray[np.int64] = index.search(queries, depth, params=width)[1]
-        return found
+    def settings(self) -> Mapping[str, float]:
+        return {"efConstruction": self.build_width, "efSearch": self.search_width}
 
 
-INDEX_KINDS: Table[type[IndexKind]] = Table("distilrank.indexes", {"flat": Flat, "hnsw": Hnsw})
+CodeBytes = Annotated[int, Field(ge=1)]
+
+
+class IvfPq(Probing):
+    """The same by codes of a few bytes (product quantization, Jégou et al., TPAMI 2011): the least memory."""
+
+    kind: Literal["ivf-pq"] = "ivf-pq"
+
+    rescored: int = Field(ge=1, default=4)
+    """How many times as many passages as are asked for it chooses, of which exact products keep the best."""
+
+    bytes: CodeBytes = 48
+    """Of each vector's code. The vectors' width must be a multiple."""
+
+    def factory_string(self, width: int) -> str:
+        return f"IVF{self.lists},PQ{self.bytes}x8"
+
+
+class OpqPq(Approximate):
+    """Every vector is compared by a code of a few bytes, after a rotation that is learned (Ge et al., CVPR 2013)."""
+
+    kind: Literal["opq-pq"] = "opq-pq"
+
+    rescored: int = Field(ge=1, default=4)
+    """How many times as many passages as are asked for it chooses, of which exact products keep the best."""
+
+    bytes: CodeBytes = 48
+    """Of each vector's code. The vectors' width must be a multiple."""
+
+    def factory_string(self, width: int) -> str:
+        return f"OPQ{self.bytes},PQ{self.bytes}x8"
+
+
+class Factory(Approximate):
+    """Whatever Faiss's index factory makes."""
+
+    kind: Literal["factory"] = "factory"
+
+    factory: str = Field(min_length=1)
+    """Such as `OPQ48_192,IVF4096,PQ48x4fs,RFlat`."""
+
+    set: dict[str, float] = Field(default={})
+    """Settings by Faiss's names, such as {nprobe: 32}."""
+
+    def factory_string(self, width: int) -> str:
+        return self.factory
+
+    def settings(self) -> Mapping[str, float]:
+        return self.set
+
+
+KINDS = (Flat, Fp16, Sq8, Ivf, Hnsw, IvfPq, OpqPq, Factory, Store, MaxSim, Plaid, Inverted, Pruned)
+INDEX_KINDS: Table[type[IndexKind]] = Table(
+    "distilrank.indexes", {one.model_fields["kind"].default: one for one in KINDS}
+)

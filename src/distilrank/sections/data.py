@@ -160,3 +160,8 @@ class Unlabelled(Section):
 
     seed: int = Field(ge=0)
     """The seed of the draw."""
+
+    clicks: FileElsewhere | None = None
+    """A file of clicks, in the form of qrels. Of a query with clicks, only clicked passages are relevant, and only
+    where the teacher's score does not say otherwise. null: there are no clicks.
+    """

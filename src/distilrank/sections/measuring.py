@@ -33,7 +33,7 @@ class Evaluation(Section):
     """
 
     precision: Precision = "float32"
-    """The precision of matrix products when test pairs are scored, and passages without an index are encoded."""
+    """The precision of matrix products when test pairs are scored."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
     """The tasks on which the backbone and the students' starts are measured too."""
@@ -128,7 +128,7 @@ class Promotion(Section):
         default={"rerank": {PRIMARY: ["bm25", "control"]}, "retrieve": {PRIMARY: ["bm25", "control"]}}
     )
     """By task and measure, the least that it must reach: a number, or a ranker's figure (`bm25`, `bm25 + .02`);
-    `control` is the model's own control. Floors for searching hold for models that have an index.
+    `control` is the model's own control. Floors for searching hold for models that search.
     """
 
     no_worse: NoWorse = NoWorse()
@@ -138,7 +138,7 @@ class Promotion(Section):
     """The longest median time to re-rank the candidates of a query."""
 
     megabytes: float = Field(gt=0, default=200)
-    """The largest size of model and index together."""
+    """The largest size of a model and its exact vectors together."""
 
     def every_floor(self, primary: str) -> list[tuple[str, str, Floor]]:
         """By task and measure."""

@@ -52,11 +52,21 @@ class Plateau(Section):
     """The factor by which the rate falls."""
 
 
+class Budget(Section):
+    """How long a training may take, in place of a number of steps."""
+
+    minutes: float = Field(gt=0)
+    """The time of steps and validations. The training measures how many steps fit before the first one."""
+
+
 class Training(Section):
     """A training by AdamW."""
 
-    steps: int = Field(ge=1)
-    """How many times the weights change: a multiple of `validate_every`."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """How many times the weights change: a multiple of `validate_every`. null: as many as fit into `budget`."""
+
+    budget: Budget | None = None
+    """A time in place of `steps`. The result then depends on the machine. null: `steps` counts."""
 
     batch_size: int = Field(ge=1, default=16)
     """Triples per batch."""
@@ -129,9 +139,22 @@ class Training(Section):
     seed: int = Field(ge=0, default=1)
     """The seed of new weights, of dropout and of the order of triples."""
 
+    @property
+    def all_steps(self) -> int:
+        """How many there are: of a training with a budget, once they are chosen."""
+        assert self.steps is not None, "the steps of a budget are chosen when the training begins"
+        return self.steps
+
+    @model_validator(mode="after")
+    def has_steps_or_a_budget(self) -> Self:
+        if (self.steps is None) == (self.budget is None):
+            got = "neither steps nor budget" if self.steps is None else "both steps and budget"
+            raise ValueError(f"there are {got}: name one of them")
+        return self
+
     @model_validator(mode="after")
     def ends_on_a_validation(self) -> Self:
-        if self.steps % self.validate_every:
+        if self.steps is not None and self.steps % self.validate_every:
             raise ValueError(f"steps must be a multiple of validate_every, {self.validate_every}")
         return self
 
@@ -143,6 +166,8 @@ class Training(Section):
 
     @model_validator(mode="after")
     def patience_can_run_out(self) -> Self:
+        if self.steps is None:
+            return self
         validations = self.steps // self.validate_every
         # The first validation is the best so far, and after the last there is nothing to end.
         if self.patience is not None and self.patience > validations - 2:

@@ -12,15 +12,14 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import Draft, whole_directory
-from distilrank.artifacts.manifest import digest, read_manifest
 from distilrank.artifacts.work import work_directory
 from distilrank.config.derived import (
     evaluated,
     measured_names,
     measured_on,
-    searched_by_index,
     searching,
     starts,
+    stored_vectors_of,
     tokens_of,
 )
 from distilrank.config.names import BACKBONE
@@ -28,7 +27,7 @@ from distilrank.config.params import Params
 from distilrank.data.qrels import write_qrels
 from distilrank.data.query_ranges import QueryRange
 from distilrank.data.runs import add_trec
-from distilrank.errors import InputError, MissingInput
+from distilrank.errors import InputError
 from distilrank.progress import progress
 from distilrank.stages.rankings import Rankings, RunOf
 from distilrank.stages.test_collection import TestCollection
@@ -68,6 +67,7 @@ def _used(params: Params, ranker: str, test: TestCollection) -> dict[str, Any]:
         "depth": test.depth,
         "deepest": test.deepest,
         "searches": ranker in searching(params, test.called),
+        "encoding": params.encoding.model_dump(),
         "untrained": untrained,
         "backbone": params.backbone.model_dump() if start or ranker == BACKBONE else None,
     }
@@ -81,8 +81,8 @@ def _inputs(params: Params, ranker: str, on: str) -> list[Path]:
     begun_from = next((one.source.model for one in starts(params) if one.name == ranker), None)
     models = [begun_from] if begun_from else [ranker] if ranker in measured_names(params) else []
     model = [layout.MODELS / name for name in models]
-    index = [_index_of(layout.MODELS / ranker)] if ranker in searched_by_index(params, on) else []
-    return [*own, tokens_of(params, ranker, on), *model, *index]
+    vectors = stored_vectors_of(params, ranker, on)
+    return [*own, tokens_of(params, ranker, on), *model, *([vectors] if vectors else [])]
 
 
 def _written(
@@ -99,13 +99,3 @@ def _written(
             draft.counts[f"{kind} passages"] = draft.counts.get(f"{kind} passages", 0) + len(run)
             yield from test.measured(kind, run, queries)
             advance(len(test.queries(queries)))
-
-
-def _index_of(model: Path) -> Path:
-    """The index's directory. Raises MissingInput where it is absent, or holds another model's vectors."""
-    index = layout.INDEXES / model.name
-    if read_manifest(index).inputs[str(model)] != digest(model):
-        raise MissingInput(
-            index, got="the vectors of another model", expected=f"those of {model}", remedy="build it with `dvc repro`"
-        )
-    return index

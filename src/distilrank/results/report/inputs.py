@@ -15,6 +15,7 @@ from distilrank.config.derived import measures_of, trained_names
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.evaluation.tasks import RERANK, primary, test_set_of
+from distilrank.results.index_audit import IndexAudit
 from distilrank.results.measured_times import MeasuredTimes
 from distilrank.results.report.rankers import ReportedRanker, reported_rankers
 from distilrank.results.report.runs import Runs
@@ -31,8 +32,8 @@ class ReportInputs:
     metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean, over the seeds of a ranker that has
     several, whose standard deviations are `deviations`; measures: the values per query, over seeds as well (ranker,
     task, query_id, measure, value); runs: the re-ranked candidates of the test queries, read when asked for; triples:
-    how many each model learned from; labels: as the stage `quality` writes them. Runs, times and histories are by its
-    own seed.
+    how many each model learned from; labels: as the stage `quality` writes them; audit: approximate indexes beside
+    exact search. Runs, times and histories are by its own seed.
     """
 
     params: Params
@@ -46,6 +47,7 @@ class ReportInputs:
     histories: dict[str, History]
     triples: dict[str, int]
     labels: dict[str, Any]
+    audit: IndexAudit
 
     @property
     def primary(self) -> str:
@@ -108,6 +110,7 @@ class ReportInputs:
             read_histories(params),
             {name: read_manifest(layout.MODELS / name).counts["triples"] for name in trained_names(params)},
             _read_json(layout.LABEL_QUALITY),
+            IndexAudit.read(),
         )
 
 

@@ -25,6 +25,7 @@ from distilrank.results.report.examples import choose_examples
 from distilrank.results.report.formats import FILTERS
 from distilrank.results.report.gains import gains_in
 from distilrank.results.report.headline import Headline, headline
+from distilrank.results.report.index_table import index_plot, index_rows
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.label_quality import label_quality
 from distilrank.results.report.matrix_table import matrix_tables
@@ -66,6 +67,7 @@ def write_report(inputs: ReportInputs) -> str:
     gains = {task: gains_in(inputs, task) for task in inputs.metrics}
     table, by_teacher = results_table(inputs, gains), matrix_tables(inputs, gains)
     collection, named = inputs.collection, inputs.params.collections_named()
+    indexes = index_rows(inputs.audit, inputs.params.audit.floors)
     head, every = headline(inputs, gains, by_teacher[inputs.primary]), costs(inputs)
     return environment.get_template("template.html.jinja").render(
         inputs=inputs,
@@ -94,6 +96,9 @@ def write_report(inputs: ReportInputs) -> str:
         costs=every,
         front=dominating(every),
         tradeoff=tradeoff(every, inputs.measure, inputs.params.report.budgets.milliseconds),
+        audit=inputs.audit,
+        indexes=indexes,
+        index_plot=index_plot(indexes) if indexes else "",
         depth_curves=depth_curves(inputs),
         by_query=by_query(inputs, head.student, head.yardstick),
         breakdowns=breakdowns(inputs, _compared(inputs, head)),

@@ -1,0 +1,61 @@
+"""What the stage `audit` measured: approximate indexes beside the exact search of the same vectors."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built, read_json, write_json
+from distilrank.errors import MissingInput
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One way to search the vectors of a model.
+
+    `recall` is by depth the share of what exact search finds there that is found. `effectiveness` has the means of
+    measures. `milliseconds` are percentiles of single searches for `top_k` passages, without the encoding of the query;
+    `queries_per_second` is that of many at once. `build_seconds` is None where it was built elsewhere.
+    """
+
+    model: str
+    entry: str
+    kind: str
+    recall: Mapping[str, float]
+    effectiveness: Mapping[str, float]
+    queries_per_second: float
+    milliseconds: Mapping[str, float]
+    bytes_per_passage: float
+    build_seconds: float | None
+
+
+@dataclass(frozen=True)
+class IndexAudit:
+    """By the names of indexes, and of the models that search exactly. `measured` has the digests of indexes."""
+
+    machine: str
+    top_k: int
+    queries: int
+    passages: int
+    measured: Mapping[str, str]
+    exact: Mapping[str, Audited]
+    indexes: Mapping[str, Audited]
+
+    @classmethod
+    def read(cls) -> Self:
+        """Raises MissingInput."""
+        told = read_json(built(layout.AUDIT))
+        try:
+            exact, indexes = (_audited(told.pop(of)) for of in ("exact", "indexes"))
+            return cls(**told, exact=exact, indexes=indexes)
+        except (KeyError, TypeError) as error:
+            raise MissingInput(
+                layout.AUDIT, got="an audit of another form", expected="one of indexes", remedy="run `dvc repro`"
+            ) from error
+
+    def write(self) -> None:
+        write_json(layout.AUDIT, asdict(self))
+
+
+def _audited(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Audited]:
+    return {name: Audited(**one) for name, one in told.items()}

@@ -1,0 +1,257 @@
+"""Faiss indexes: trained on a sample, built shard by shard, and searched from a mapped file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from distilrank.data.ragged import Rows
+from distilrank.errors import InputError
+from distilrank.progress import progress
+from distilrank.rankers.device import chosen_device
+from distilrank.retrieval.kinds import Approximate
+from distilrank.retrieval.vector_store import VectorStore
+from distilrank.retrieval.vectors import Vectors
+
+if TYPE_CHECKING:
+    import faiss
+
+# Passages of a shard: what a killed build loses at most.
+SHARD = 1 << 18
+
+
+class Size(NamedTuple):
+    """Bytes of an index, and of the memory that building it takes at most."""
+
+    disk: int
+    memory: int
+
+
+def estimated_size(kind: Approximate, passages: int, width: int, shard: int = SHARD) -> Size:
+    """From an empty index of the kind. Raises InputError where Faiss makes none."""
+    fixed, each = _bytes_of(_empty(kind, width))
+    disk = fixed + passages * each
+    sample = 4 * width * min(kind.sample, passages)
+    # The shard that is merged stands beside the whole; Faiss copies the sample once.
+    return Size(disk, disk + fixed + min(shard, passages) * each + 2 * sample)
+
+
+def built_index(kind: Approximate, store: VectorStore, work: Path, whose: str, shard: int = SHARD) -> "faiss.Index":
+    """An index of all vectors in a store, by their rows. What stands in `work` is gone on with.
+
+    Raises InputError where Faiss refuses.
+    """
+    with _faiss_refusals(kind, store.width):
+        trained = _trained(kind, store, work / "trained.faiss")
+        if _merges(trained):
+            return _merged(trained, store, work, whose, shard)
+        return _grown(trained, kind, store, work, whose, shard)
+
+
+def read_index(file: Path, kind: Approximate, mapped: bool = True) -> "faiss.Index":
+    """Ready to search, on a card if Faiss reaches one. Nothing can be added to one that is mapped."""
+    import faiss
+
+    index = faiss.read_index(str(file), _mapping(file) if mapped else 0)
+    _set(index, kind)
+    return _on_card(index)
+
+
+def write_index(index: "faiss.Index", file: Path) -> None:
+    """Whole or not at all."""
+    import faiss
+
+    draft = file.with_name(f".{file.name}.partial")
+    faiss.write_index(index, str(draft))
+    draft.rename(file)
+
+
+def found_rows(index: "faiss.Index", queries: Vectors, depth: int) -> Rows:
+    """The rows (queries, depth) that an index finds, best first; -1 where it finds fewer."""
+    rows: Rows = index.search(np.ascontiguousarray(queries), depth)[1]
+    return rows
+
+
+def _empty(kind: Approximate, width: int) -> "faiss.Index":
+    import faiss
+
+    with _faiss_refusals(kind, width):
+        index = faiss.index_factory(width, kind.factory_string(width), faiss.METRIC_INNER_PRODUCT)
+        _set(index, kind)
+        return index
+
+
+def _set(index: "faiss.Index", kind: Approximate) -> None:
+    import faiss
+
+    for name, value in kind.settings().items():
+        faiss.ParameterSpace().set_index_parameter(index, name, value)
+
+
+def _trained(kind: Approximate, store: VectorStore, file: Path) -> "faiss.Index":
+    import faiss
+
+    if file.is_file():
+        return faiss.read_index(str(file))
+    index = _empty(kind, store.width)
+    if not index.is_trained:
+        drawn = np.random.default_rng(0).choice(len(store), min(kind.sample, len(store)), replace=False)
+        on_card = _on_card(index)
+        on_card.train(store.rows(np.sort(drawn)))
+        index = _off_card(on_card)
+    write_index(index, file)
+    return index
+
+
+def _merged(trained: "faiss.Index", store: VectorStore, work: Path, whose: str, shard: int) -> "faiss.Index":
+    """Each shard in a file of its own, then all in one."""
+    import faiss
+
+    files = {first: work / f"shard-{first}.faiss" for first in range(0, len(store), shard)}
+    done = sum(min(shard, len(store) - first) for first, file in files.items() if file.is_file())
+    with progress(f"passages indexed, {whose}", len(store), done) as advance:
+        for first, file in files.items():
+            if not file.is_file():
+                index = _on_card(faiss.clone_index(trained))
+                _add(index, store, first, shard)
+                write_index(_off_card(index), file)
+                advance(min(shard, len(store) - first))
+    whole = faiss.read_index(str(files[0]))
+    for first in list(files)[1:]:
+        whole.merge_from(faiss.read_index(str(files[first])), first if _is_inverted(whole) else 0)
+    return whole
+
+
+def _grown(
+    trained: "faiss.Index", kind: Approximate, store: VectorStore, work: Path, whose: str, shard: int
+) -> "faiss.Index":
+    """A graph, which cannot be merged: one index that grows, and is written after each shard."""
+    import faiss
+
+    file = work / "grown.faiss"
+    index = faiss.read_index(str(file)) if file.is_file() else trained
+    _set(index, kind)
+    with progress(f"passages indexed, {whose}", len(store), index.ntotal) as advance:
+        for first in range(index.ntotal, len(store), shard):
+            _draw_levels_anew(index, first)
+            with _one_thread():
+                _add(index, store, first, shard)
+            if first + shard < len(store):
+                write_index(index, file)
+            advance(min(shard, len(store) - first))
+    return index
+
+
+def _add(index: "faiss.Index", store: VectorStore, first: int, shard: int) -> None:
+    last = min(first + shard, len(store))
+    step = max(1, (1 << 24) // store.width)
+    for start in range(first, last, step):
+        index.add(store.rows(np.arange(start, min(start + step, last))))
+
+
+def _inner(index: "faiss.Index") -> Any:
+    """Behind transformations, the index that holds the vectors."""
+    import faiss
+
+    index = faiss.downcast_index(index)
+    while isinstance(index, faiss.IndexPreTransform):
+        index = faiss.downcast_index(index.index)
+    return index
+
+
+def _is_inverted(index: "faiss.Index") -> bool:
+    import faiss
+
+    return isinstance(_inner(index), faiss.IndexIVF)
+
+
+def _merges(trained: "faiss.Index") -> bool:
+    import faiss
+
+    return isinstance(_inner(trained), faiss.IndexIVF | faiss.IndexFlatCodes)
+
+
+def _draw_levels_anew(index: "faiss.Index", seed: int) -> None:
+    """A graph's file does not hold its random state: so a build that was killed draws as one that was not."""
+    inner = _inner(index)
+    if hasattr(inner, "hnsw"):
+        import faiss
+
+        inner.hnsw.rng = faiss.RandomGenerator(12345 + seed)  # type: ignore[attr-defined]  # not in Faiss's stubs
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Several link a graph in another order each time."""
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _mapping(file: Path) -> int:
+    """How Faiss maps what is in a file: lists by one way, and codes and graphs by another."""
+    import faiss
+
+    header = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
+    return int(faiss.IO_FLAG_MMAP if _is_inverted(header) else faiss.IO_FLAG_MMAP_IFC)
+
+
+def _on_card(index: "faiss.Index") -> "faiss.Index":
+    """On the card, where Faiss was built for one, reaches it, and has this index there."""
+    import faiss
+
+    if not hasattr(faiss, "StandardGpuResources") or (device := chosen_device()).type != "cuda":
+        return index
+    try:
+        return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), device.index or 0, index)
+    except RuntimeError:
+        return index  # such as a graph
+
+
+def _off_card(index: "faiss.Index") -> "faiss.Index":
+    import faiss
+
+    return faiss.index_gpu_to_cpu(index) if hasattr(faiss, "index_gpu_to_cpu") else index
+
+
+def _bytes_of(index: "faiss.Index") -> tuple[int, int]:
+    """Of an empty index: those that it has whatever is in it, and those of each passage."""
+    import faiss
+
+    inner: Any = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        fixed, each = _bytes_of(inner.index)
+        return fixed + 4 * inner.d * inner.index.d, each
+    if isinstance(inner, faiss.IndexRefine):
+        (fixed, each), (more, more_each) = _bytes_of(inner.base_index), _bytes_of(inner.refine_index)
+        return fixed + more, each + more_each
+    if isinstance(inner, faiss.IndexHNSW):
+        fixed, each = _bytes_of(inner.storage)
+        graph: Any = inner.hnsw
+        # Links of the lowest layer and, on average, of those above it; a level and an offset.
+        return fixed, each + 4 * (graph.nb_neighbors(0) + 1) + 12
+    if isinstance(inner, faiss.IndexIVF):
+        return 4 * inner.d * inner.nlist, inner.code_size + 8
+    return 0, getattr(inner, "code_size", 4 * inner.d)
+
+
+@contextmanager
+def _faiss_refusals(kind: Approximate, width: int) -> Iterator[None]:
+    """What Faiss cannot build, as a user's mistake."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).rpartition("Error: ")[2].strip()
+        raise InputError(
+            "indexes",
+            got=f"'{kind.factory_string(width)}', which Faiss refuses for vectors of {width} numbers ({reason})",
+            expected="an index that it can build",
+            remedy="choose other settings, or another kind",
+        ) from error

@@ -1,0 +1,21 @@
+"""Stored passages, or an index of these, as a model answers from them: dense vectors, or a passage store."""
+
+from pathlib import Path
+from typing import Any
+
+from distilrank.rankers.base import Ranker
+from distilrank.retrieval.made_from import vectors_behind
+from distilrank.retrieval.passage_index import PassageIndex
+from distilrank.retrieval.passage_store import STORE
+
+
+def opened(directory: Path, ranker: Ranker) -> PassageIndex[Any]:
+    """All is mapped. Raises MissingInput, also where an index was built of other encodings."""
+    behind = vectors_behind(directory)
+    if (behind / STORE).is_file():
+        from distilrank.retrieval.store_index import StoreIndex
+
+        return StoreIndex.read(directory, behind, ranker)
+    from distilrank.retrieval.dense import DenseIndex
+
+    return DenseIndex.read(directory)

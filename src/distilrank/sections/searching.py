@@ -1,0 +1,37 @@
+"""The sections of params.yaml on searching: how passages are encoded, and what approximate indexes must reach."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from distilrank.sections.base import Section, Share, text_like
+from distilrank.sections.precision import Precision
+
+IndexName = Annotated[str, text_like(r"^[A-Za-z][A-Za-z0-9_-]*$", "name")]
+
+
+class Encoding(Section):
+    """How passages are encoded before queries come, and how their vectors are stored."""
+
+    precision: Precision = "float32"
+    """Of matrix products. All but float32 are for GPUs."""
+
+    store: Literal["float32", "float16"] = "float32"
+    """Numbers of the stored vectors. float16 takes half the space, and rounds scores to three digits or so."""
+
+    passages_per_part: int = Field(ge=1, default=8192)
+    """What a killed encoding loses at most, per worker."""
+
+
+class Audit(Section):
+    """Approximate indexes beside the exact search of the same vectors, on test queries."""
+
+    queries: int = Field(ge=1, default=1000)
+    """Test queries that are searched, or all if there are fewer."""
+
+    single_queries: int = Field(ge=1, default=200)
+    """How many of them are timed one by one."""
+
+    floors: dict[IndexName, Share] = Field(default={})
+    """By entries of `indexes`, the least recall@10: the share of the ten passages of the exact search that the index
+    finds too. An index below it fails the audit."""

@@ -1,0 +1,173 @@
+"""Kinds of index: what they find of the exact search, by shards, after kills, and what they say of their size."""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import polars as pl
+import pytest
+
+from distilrank.errors import InputError
+from distilrank.retrieval import faiss_index, fitting
+from distilrank.retrieval.dense import DenseIndex
+from distilrank.retrieval.faiss_index import Size, built_index, estimated_size, read_index, write_vectors
+from distilrank.retrieval.fitting import free_memory, refuse_too_large
+from distilrank.retrieval.kinds import Approximate, Factory, Fp16, Hnsw, Ivf, IvfPq, OpqPq, Sq8
+from distilrank.retrieval.vector_store import VectorStore
+from distilrank.retrieval.vectors import Vectors
+
+PASSAGES, WIDTH = 3_000, 32
+IDS = pl.Series([f"p{number:05}" for number in range(PASSAGES)])
+QUERY_IDS = pl.Series([f"q{number:02}" for number in range(40)])
+# With the least recall@10 that each should have here.
+KINDS: dict[str, tuple[Approximate, float]] = {
+    "fp16": (Fp16(), 0.99),
+    "sq8": (Sq8(), 0.9),
+    "ivf": (Ivf(lists=16, probes=8), 0.9),
+    "hnsw": (Hnsw(links=16, build_width=64, search_width=64), 0.95),
+    "ivf-pq": (IvfPq(lists=8, probes=8, bytes=16), 0.9),
+    "opq-pq": (OpqPq(bytes=16), 0.9),
+    "factory": (Factory(factory="IVF16,PQ16x4fs,RFlat", set={"nprobe": 16, "k_factor_rf": 8}), 0.9),
+}
+# Those of which Faiss makes one index of several.
+MERGED = ("fp16", "sq8", "ivf", "ivf-pq", "opq-pq")
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Vectors:
+    """In clusters, and of different lengths, so that inner products rank otherwise than distances."""
+    random = np.random.default_rng(1)
+    centres = random.normal(size=(50, WIDTH))
+    near = centres[random.integers(0, 50, PASSAGES)] + 0.5 * random.normal(size=(PASSAGES, WIDTH))
+    return np.asarray(near * random.uniform(0.5, 1.5, size=(PASSAGES, 1)), np.float32)
+
+
+@pytest.fixture(scope="module")
+def queries(vectors: Vectors) -> Vectors:
+    noise = np.random.default_rng(2).normal(size=(len(QUERY_IDS), WIDTH))
+    return np.asarray(vectors[:: PASSAGES // len(QUERY_IDS)][: len(QUERY_IDS)] + 0.3 * noise, np.float32)
+
+
+def best_products(vectors: Vectors, queries: Vectors) -> list[set[str]]:
+    return [{IDS[int(row)] for row in np.argsort(-products)[:10]} for products in queries @ vectors.T]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_index_finds_most_of_the_highest_products_and_scores_them_exactly(
+    name: str, vectors: Vectors, queries: Vectors, tmp_path: Path
+) -> None:
+    kind, least = KINDS[name]
+    DenseIndex.build(vectors, IDS, kind).write(tmp_path)
+    run = DenseIndex.read(tmp_path).search(QUERY_IDS, queries, 10)
+    assert run["query_id"].value_counts()["count"].to_list() == [10] * len(QUERY_IDS)
+    shared = [
+        len(set(run.filter(pl.col("query_id") == query)["passage_id"]) & best)
+        for query, best in zip(QUERY_IDS, best_products(vectors, queries), strict=True)
+    ]
+    assert np.mean(shared) / 10 >= least
+    products = (queries @ vectors.T)[7]
+    found = run.filter(pl.col("query_id") == QUERY_IDS[7])
+    expected = [products[int(passage[1:])] for passage in found["passage_id"]]
+    np.testing.assert_allclose(found["score"].to_numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_mapped_index_finds_what_one_in_memory_does(
+    name: str, vectors: Vectors, queries: Vectors, tmp_path: Path
+) -> None:
+    kind = KINDS[name][0]
+    write_vectors(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
+    both = [read_index(tmp_path / "index.faiss", kind, mapped).search(queries, 10)[1] for mapped in (True, False)]
+    np.testing.assert_array_equal(*both)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_build_that_was_killed_goes_on_and_gives_the_same_bytes(
+    name: str, vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, store = KINDS[name][0], VectorStore.of(vectors, IDS)
+    for place in ("whole", "killed"):
+        (tmp_path / place).mkdir()
+    whole = built_index(kind, store, tmp_path / "whole", name, shard=1_000)
+    add, added = faiss_index._add, list[int]()
+
+    def add_once(index: faiss.Index, store: VectorStore, first: int, shard: int) -> None:
+        if len(added) == 2:
+            raise KeyboardInterrupt
+        added.append(first)
+        add(index, store, first, shard)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(faiss_index, "_add", add_once)
+        built_index(kind, store, tmp_path / "killed", name, shard=1_000)
+    with monkeypatch.context() as patched:
+        added[:] = [0]
+        patched.setattr(faiss_index, "_add", add_once)
+        again = built_index(kind, store, tmp_path / "killed", name, shard=1_000)
+    assert added == [0, 2_000], "two shards stood already"
+    assert again.ntotal == whole.ntotal == PASSAGES
+    assert faiss.serialize_index(again).tobytes() == faiss.serialize_index(whole).tobytes()
+
+
+@pytest.mark.parametrize("name", MERGED)
+def test_shards_make_the_same_index_as_all_at_once(
+    name: str, vectors: Vectors, queries: Vectors, tmp_path: Path
+) -> None:
+    kind, store = KINDS[name][0], VectorStore.of(vectors, IDS)
+    found = []
+    for shard in (700, PASSAGES):
+        (tmp_path / str(shard)).mkdir()
+        found.append(built_index(kind, store, tmp_path / str(shard), name, shard).search(queries, 10)[1])
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_estimated_size_is_that_of_the_file(name: str, vectors: Vectors, tmp_path: Path) -> None:
+    kind = KINDS[name][0]
+    write_vectors(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
+    size = (tmp_path / "index.faiss").stat().st_size
+    assert estimated_size(kind, PASSAGES, WIDTH).disk == pytest.approx(size, rel=0.2, abs=50_000)
+
+
+def test_what_has_no_room_is_refused_with_a_kind_that_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """8.8 million vectors of 768 numbers: 15.8 GB as a graph, 6.8 GB in bytes."""
+    monkeypatch.setattr(fitting, "free_memory", lambda: 8 * 10**9)
+    monkeypatch.setattr(fitting.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**12}))
+    with pytest.raises(InputError, match=r"dot-hnsw-T1: got a hnsw index of 16\.\d+ GB on disk.*choose kind: sq8"):
+        refuse_too_large(Hnsw(), 8_841_823, 768, "dot-hnsw-T1")
+    assert "hnsw of 8,841,823 passages of 768 numbers" in capsys.readouterr().out
+    refuse_too_large(IvfPq(lists=4096), 8_841_823, 768, "dot-ivf-pq-T1")
+
+
+def test_memory_is_bounded_by_the_control_group(tmp_path: Path) -> None:
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("1000000\n")
+    (group / "memory.current").write_text("400000\n")
+    assert free_memory(tmp_path) == 600_000
+    (group / "memory.max").write_text("max\n")
+    assert free_memory(tmp_path) > 1_000_000
+    assert free_memory(tmp_path / "none") > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Factory(factory="IVFF16"), "'IVFF16', which Faiss refuses for vectors of 32 numbers"),
+        (IvfPq(bytes=7), "'IVF1024,PQ7x8', which Faiss refuses"),
+        (Ivf(lists=100_000), "'IVF100000,SQfp16', which Faiss refuses"),
+        (Factory(factory="SQ8", set={"nprobes": 3}), "'SQ8', which Faiss refuses"),
+    ],
+    ids=str,
+)
+def test_what_faiss_cannot_build_is_a_users_mistake(
+    kind: Approximate, expected: str, vectors: Vectors, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=expected):
+        built_index(kind, VectorStore.of(vectors, IDS), tmp_path, "an index")
+
+
+def test_a_size_is_of_disk_and_memory() -> None:
+    assert estimated_size(Fp16(sample=1), 1_000, 100) == Size(disk=200_000, memory=400_000 + 2 * 400)

@@ -1,0 +1,124 @@
+"""The audit of approximate indexes, against figures worked out from plain products; and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.stages.test_evaluate import of_students, write_untrained
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
+from distilrank.config.params import Params
+from distilrank.data.collection import Collection
+from distilrank.data.tokens import TokenStore
+from distilrank.errors import AuditError, InputError, MissingInput
+from distilrank.indexed import load_indexed
+from distilrank.model import Model
+from distilrank.results.index_audit import IndexAudit
+from distilrank.retrieval.dense import DenseIndex
+from distilrank.stages.audit import audit
+from distilrank.stages.candidates import candidates
+from distilrank.stages.encode import encode
+from distilrank.stages.index import index
+
+pytestmark = pytest.mark.slow(30)
+# One that finds little: it probes one list of many.
+POOR = {"of": "dot", "kind": "ivf", "lists": 40, "probes": 1}
+
+
+@pytest.fixture
+def params(project: Path, backbone: Path, tiny_params: Params) -> Params:
+    """With an untrained `dot-T3`, and two indexes of its vectors."""
+    indexes = tiny_params.model_dump()["indexes"] | {"dot-poor": POOR}
+    made = of_students(tiny_params, indexes=indexes, audit={"queries": 1000, "single_queries": 3, "floors": {}})
+    candidates(made)
+    write_untrained(made, backbone)
+    for name in ("dot-hnsw-T3", "dot-poor-T3"):
+        index(made, name)
+    return made
+
+
+def test_recall_is_the_share_of_exact_search_that_is_found(params: Params) -> None:
+    audit(params)
+    told = IndexAudit.read()
+    assert list(told.exact) == ["dot-T3"]
+    assert list(told.indexes) == ["dot-hnsw-T3", "dot-poor-T3"]
+    exact, poor = told.exact["dot-T3"], told.indexes["dot-poor-T3"]
+    assert set(exact.recall.values()) == {1.0}
+    assert exact.bytes_per_passage == pytest.approx(4 * 384, abs=1)
+    assert told.indexes["dot-hnsw-T3"].bytes_per_passage == pytest.approx(2 * 384 + 8 * 8 + 20, rel=0.1)
+    assert (poor.model, poor.entry, poor.kind) == ("dot-T3", "dot-poor", "ivf")
+    assert poor.build_seconds is not None and exact.build_seconds is None
+    assert poor.recall["10"] == pytest.approx(recall_by_hand(params, "dot-poor-T3", 10), abs=1e-4)
+    assert poor.recall["100"] <= poor.recall["10"] < 1
+    assert set(poor.milliseconds) == {"p50", "p95", "p99"}
+    assert list(poor.effectiveness) == ["nDCG@10", "RR@10", "AP@1000", "R@20", "R@100"]
+    assert poor.effectiveness["R@100"] <= exact.effectiveness["R@100"]
+
+
+def recall_by_hand(params: Params, name: str, depth: int) -> float:
+    tokens, loaded = TokenStore.open(layout.TOKENS), load_indexed(params, name)
+    collection = Collection.read(layout.COLLECTION)
+    ids = collection.test_qrels()["query_id"].unique().sort()
+    queries, vectors = loaded.query_vectors(tokens, ids), np.load(layout.VECTORS / "dot-T3" / "vectors.npy")
+    run = loaded.retrieve(tokens, ids, depth)
+    shares = []
+    for row, query in enumerate(ids):
+        best = {tokens.passage_ids[int(one)] for one in np.argsort(-(vectors @ queries[row]))[:depth]}
+        shares.append(len(best & set(run.filter(pl.col("query_id") == query)["passage_id"])) / depth)
+    return float(np.mean(shares))
+
+
+def test_an_index_below_its_floor_fails_the_audit(params: Params) -> None:
+    floors = {"queries": 1000, "single_queries": 3, "floors": {"dot-hnsw": 0.3, "dot-poor": 0.99}}
+    asked = Params.model_validate(params.model_dump() | {"audit": floors})
+    with pytest.raises(AuditError, match=r"dot-poor-T3: got recall@10 of 0\.\d+, expected at least 0.99, as audit"):
+        audit(asked)
+    assert not layout.AUDIT.exists()
+
+
+def changed(place: Path) -> None:
+    """Another directory of the same name, which has the same files."""
+    with whole_directory(place, "another", {"changed": True}, []) as draft:
+        for file in place.iterdir():
+            if file.name != "manifest.json":
+                (draft.path / file.name).write_bytes(file.read_bytes())
+
+
+def test_what_was_made_from_something_else_is_refused(params: Params) -> None:
+    with pytest.raises(
+        InputError, match=r"search: got 'tk-T3', expected one of \['dot', 'dot-T3', 'dot-hnsw-T3', 'dot"
+    ):
+        load_indexed(params, "tk-T3")
+
+    changed(layout.MODELS / "dot-T3")
+    for name in ("dot-T3", "dot-hnsw-T3"):
+        with pytest.raises(MissingInput, match="vectors/dot-T3: got the vectors of another model than models/dot-T3"):
+            load_indexed(params, name)
+    encode(params, "dot-T3")
+    assert load_indexed(params, "dot-T3").index is not None
+    with pytest.raises(
+        MissingInput, match="indexes/dot-hnsw-T3: got an index of other vectors than those of vectors/dot"
+    ):
+        load_indexed(params, "dot-hnsw-T3")
+    changed(layout.TOKENS)
+    with pytest.raises(MissingInput, match="vectors/dot-T3: got the vectors of another data/tokens"):
+        load_indexed(params, "dot-T3")
+
+
+def test_an_index_is_found_and_checked_wherever_the_project_is(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path.cwd()
+    monkeypatch.chdir(tmp_path)
+    model = Model.load(root / "models" / "dot-T3", root / "indexes" / "dot-hnsw-T3")
+    assert isinstance(model.index, DenseIndex)
+    assert len(model.search("delete a fleet", 5)) == 5
+
+
+def test_the_estimate_is_printed_before_a_build(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    index(params, "dot-hnsw-T3")
+    passages = json.loads((layout.VECTORS / "dot-T3" / "manifest.json").read_text())["counts"]["passages"]
+    assert f"dot-hnsw-T3: hnsw of {passages:,} passages of 384 numbers, 0.00" in capsys.readouterr().out
