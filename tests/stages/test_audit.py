@@ -62,7 +62,7 @@ def recall_by_hand(params: Params, name: str, depth: int) -> float:
     tokens, loaded = TokenStore.open(layout.TOKENS), load_indexed(params, name)
     collection = Collection.read(layout.COLLECTION)
     ids = collection.test_qrels()["query_id"].unique().sort()
-    queries, vectors = loaded.query_vectors(tokens, ids), np.load(layout.VECTORS / "dot-T3" / "vectors.npy")
+    queries, vectors = loaded.encoded_queries(tokens, ids), np.load(layout.VECTORS / "dot-T3" / "vectors.npy")
     run = loaded.retrieve(tokens, ids, depth)
     shares = []
     for row, query in enumerate(ids):

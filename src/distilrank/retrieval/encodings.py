@@ -90,6 +90,8 @@ def encode_texts(
         with autocast(precision, device):
             return Encodings.of(encode(stored_batch(stored, rows[batch], pad).to(device, pinned)), form).stored
 
+    if not len(rows):
+        return Encodings(RaggedArrays.of({}, np.empty(0, np.int64)), form)
     batches, parts = [], []
     with float32_products(precision, device):
         for batch, part in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):
