@@ -46,7 +46,7 @@ def vectors(number: int, shortest: int, longest: int, width: int, seed: int) -> 
     lengths = random.integers(shortest, longest + 1, number)
     drawn = about[random.integers(0, DIRECTIONS, lengths.sum())] + 0.7 * random.standard_normal((lengths.sum(), width))
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-    return list(torch.from_numpy(drawn.astype(np.float32)).split(lengths.tolist()))
+    return list(torch.split(torch.from_numpy(drawn.astype(np.float32)), lengths.tolist()))
 
 
 def encodings(texts: list[Tensor], numbers: Numbers) -> Encodings:
@@ -63,7 +63,9 @@ def store_of(texts: list[Tensor], numbers: Numbers) -> PassageStore:
 def ranker(width: int) -> Ranker:
     """A ColBERT whose vectors are given: its layers are never run."""
     entry = ColbertParams(layers=1, dimension=width, normalise=True).model_dump()
-    return ColbertRanker(RankerConfig(ranker=entry, backbone=BACKBONE, query_length=8, passage_length=8)).eval()
+    made = ColbertRanker(RankerConfig(ranker=entry, backbone=BACKBONE, query_length=8, passage_length=8))
+    made.train(False)
+    return made
 
 
 def fastest(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
