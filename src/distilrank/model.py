@@ -1,6 +1,6 @@
 """A trained ranker as others use it: texts in, scores, vectors or hits out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -49,12 +49,13 @@ class Model:
         self.ranker, self.tokenizer, self.index = ranker, tokenizer, index
 
     @classmethod
-    def load(cls, directory: Path, index: Path | None = None) -> Self:
-        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one.
+    def load(cls, directory: Path, index: Path | None = None, live: bool = False) -> Self:
+        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one. Passages can be
+        added to a `live` index, replaced in it and deleted from it: `put` and `delete`.
 
         Raises MissingInput, also for an index of another model, or of another collection than stands in the project.
         """
-        return cls(load_ranker(directory), TextTokenizer(directory), _read(index, directory) if index else None)
+        return cls(load_ranker(directory), TextTokenizer(directory), _read(index, directory, live) if index else None)
 
     @torch.inference_mode()
     def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -103,6 +104,17 @@ class Model:
         encoded = self.ranker.encode_queries(self._query_batch(query))
         best = self._indexed().best(one_vector(encoded), k)
         return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
+
+    def put(self, passages: Mapping[str, str]) -> None:
+        """Adds passages, texts by id, to a live index, or replaces those that are there.
+
+        Raises InputError for an index that is not live, or of a kind that does not allow it.
+        """
+        self._indexed().put(pl.Series(list(passages), dtype=pl.String), self.encode_passages(list(passages.values())))
+
+    def delete(self, passage_ids: Sequence[str]) -> None:
+        """From a live index. Raises MissingInput for a passage that is not there, InputError as `put` does."""
+        self._indexed().delete(pl.Series(passage_ids, dtype=pl.String))
 
     def rerank(
         self,
@@ -156,10 +168,10 @@ class Model:
         return self.index
 
 
-def _read(index: Path, model: Path) -> "DenseIndex":
+def _read(index: Path, model: Path, live: bool) -> "DenseIndex":
     """What searches is imported for models that do."""
     from distilrank.retrieval.dense import DenseIndex
     from distilrank.retrieval.made_from import refuse_foreign, vectors_behind
 
     refuse_foreign(vectors_behind(index), model)
-    return DenseIndex.read(index)
+    return DenseIndex.read(index, live)
