@@ -26,6 +26,7 @@ else
 	python -m flows.distil
 endif
 	distilrank results
+	@echo "To search it and compare rankers in a browser: .venv/bin/distilrank serve-search"
 
 check-results: setup  ## fail where the last run falls outside the figures that params.yaml states
 	distilrank check-results

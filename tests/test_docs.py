@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 import typer
 from dvc.cli.parser import get_main_parser
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 from tests.conftest import ROOT
 
 from distilrank.cli.main import app
+from distilrank.config.params import Params
 
 DOCS = ROOT / "docs"
 PAGES = sorted(
@@ -139,3 +142,20 @@ def test_modules_and_benchmarks_that_are_shown_are_there() -> None:
             assert (ROOT / words[2].replace(".", "/")).with_suffix(".py").is_file(), page
         elif words[0] == "python" and words[1].endswith(".py"):
             assert (ROOT / words[1]).is_file(), page
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/changing.md", "docs/teachers.md"])
+def test_the_params_that_a_page_shows_are_read(page: str) -> None:
+    """Section by section: a page shows entries without what they go with."""
+    blocks = [block for _, language, block in BLOCK.findall((ROOT / page).read_text("utf-8")) if language == "yaml"]
+    assert blocks
+    for block in blocks:
+        for section, shown in YAML(typ="safe", pure=True).load(block).items():
+            TypeAdapter(Params.model_fields[section].rebuild_annotation()).validate_python(shown)
+
+
+def test_the_page_of_commands_is_made_without_the_libraries_of_the_commands() -> None:
+    """`make docs` installs typer alone, and `--help` answers at once."""
+    code = "import sys, distilrank.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"numpy", "polars", "pydantic"}.isdisjoint(loaded)

@@ -17,6 +17,7 @@ FLOORS = [
     {"registry", "tracking"},
     {"mlflow_client", "serving"},
     {"results"},
+    {"indexed", "matching", "searchers", "searching"},
     {"model"},
     {"config"},
     {"training", "conversion", "labels", "generation"},
@@ -36,6 +37,7 @@ LIGHT = [
     "distilrank.artifacts.directories",
     "distilrank.tracking",
     "distilrank.stages.collect",
+    "distilrank.serving.search.app",  # BM25 answers before torch is imported
 ]
 HEAVY = {"torch", "transformers", "mlflow", "prefect", "faiss", "matplotlib", "peft"}
 

@@ -34,6 +34,7 @@ CLONED = [
 MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
 TIMED = ["bm25", "backbone", *MODELS]
 RANKERS = ["bm25", "backbone", "T1", "T1b", "dot-start", "dot", "dot-T1", "dot-T2", "tk-start", "tk-T1", "tk-T2"]
+SYSTEMS = "systems: {hybrid: {fuse: [bm25, dot-T1], by: rrf, depth: 20}}"
 INDEXED = ["dot", "dot-T1", "dot-T2"]
 FLOW = (sys.executable, "-m", "flows.distil")
 # The services of the tiny params are not those that the collection comes with.
@@ -60,7 +61,8 @@ def clone(directory: Path) -> Path:
         source, target = ROOT / name, directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    shutil.copyfile(ROOT / "tests" / "params.tiny.yaml", directory / "params.yaml")
+    tiny = (ROOT / "tests" / "params.tiny.yaml").read_text()
+    (directory / "params.yaml").write_text(tiny.replace("systems: {}", SYSTEMS))
     write_graph_of(directory)
     subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
     return directory
@@ -354,10 +356,10 @@ def test_a_query_is_text_and_not_markup(
     assert "[/bold]" in capsys.readouterr().out
 
 
-def test_search_by_a_ranker_without_an_index_is_refused(by_repro: Path, command: Command) -> None:
-    done = command(by_repro, "distilrank", "search", "delete a fleet", "--model", "T1")
+def test_search_by_a_system_that_is_not_there_is_refused(by_repro: Path, command: Command) -> None:
+    done = command(by_repro, "distilrank", "search", "delete a fleet", "--system", "T9")
     assert done.returncode == 2
-    assert "got 'T1', expected one of ['dot', 'dot-T1', 'dot-T2', 'dot-hnsw-T1', 'dot-hnsw-T2']" in done.stderr
+    assert "got system 'T9', expected one of ['bm25', 'T1', 'T1b', 'dot'" in done.stderr
 
 
 def test_the_report_holds_every_ranker(by_repro: Path) -> None:

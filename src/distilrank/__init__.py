@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from distilrank import losses
     from distilrank.api import evaluate, load
-    from distilrank.model import Hit, Model
+    from distilrank.data.runs import Hit
+    from distilrank.model import Model
 
 __all__ = ["Hit", "Model", "evaluate", "load", "losses"]
-_HOMES = {"evaluate": "api", "load": "api", "Hit": "model", "Model": "model"}
+_HOMES = {"evaluate": "api", "load": "api", "Hit": "data.runs", "Model": "model"}
 
 
 def __getattr__(name: str) -> Any:

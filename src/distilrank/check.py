@@ -86,6 +86,9 @@ def _places(params: Params) -> Iterator[_Place]:
             yield _Place(f"{within or 'collection.'}{key}", place, output.collection, _dumped(on.collection), True)
         for number, run in enumerate(on.candidates.runs):
             yield _file(f"{within}candidates.runs.{number}", run, output.candidates, on.candidates)
+    if params.unlabelled and params.unlabelled.clicks:
+        first, made_with = next(iter(params.triples)), {"unlabelled": _dumped(params.unlabelled)}
+        yield _Place("unlabelled.clicks.location", params.unlabelled.clicks.location, layout.TRIPLES / first, made_with)
     for name, triples in params.triples.items():
         if isinstance(triples, FileElsewhere):
             yield _file(f"triples.{name}", triples, layout.TRIPLES / name, triples)

@@ -112,7 +112,7 @@ def _tell(error: Exception) -> None:
         ) from error
     if is_no_answer(error):
         raise Unreachable(
-            tracking_uri(), got=f"no answer from MLflow ({said})", expected="its server", remedy="see that it runs"
+            tracking_uri(), got=f"no answer from MLflow ({said})", expected="its server", remedy="start it"
         ) from error
 
 

@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from pydantic import BaseModel
 
 from distilrank.data.batches import batches_by_length
-from distilrank.data.ragged import RaggedIds
-from distilrank.data.runs import found
+from distilrank.data.ragged import RaggedIds, Rows
+from distilrank.data.runs import Hit, found
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
@@ -22,20 +21,13 @@ from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, Ranker, TokenBatch
 from distilrank.rankers.inference import tokens_per_batch
 from distilrank.rankers.inputs import ragged_ids, stored_batch, text_batch
 from distilrank.rankers.loading import load_ranker
-from distilrank.retrieval.reranking import rerank_stored
-from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors, one_vector
+from distilrank.rankers.matches import Match
+from distilrank.retrieval.vectors import Encode, Vectors, encode_vectors
 from distilrank.scoring.pairs import rerank
 from distilrank.sections.precision import Precision
 
 if TYPE_CHECKING:
-    from distilrank.retrieval.dense import DenseIndex
-
-
-class Hit(BaseModel):
-    """A passage that was found, and its score: raw, higher is better."""
-
-    passage_id: str
-    score: float
+    from distilrank.retrieval.passage_index import PassageIndex
 
 
 class Model:
@@ -45,43 +37,50 @@ class Model:
     different ranges.
     """
 
-    def __init__(self, ranker: Ranker, tokenizer: TextTokenizer, index: "DenseIndex | None" = None) -> None:
+    def __init__(self, ranker: Ranker, tokenizer: TextTokenizer, index: "PassageIndex[Any] | None" = None) -> None:
         self.ranker, self.tokenizer, self.index = ranker, tokenizer, index
 
     @classmethod
     def load(cls, directory: Path, index: Path | None = None, live: bool = False) -> Self:
-        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one. Passages can be
-        added to a `live` index, replaced in it and deleted from it: `put` and `delete`.
+        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one. A `live` index
+        takes changes: `put` and `delete`.
 
         Raises MissingInput, also for an index of another model, or of another collection than stands in the project.
         """
-        return cls(load_ranker(directory), TextTokenizer(directory), _read(index, directory, live) if index else None)
+        ranker = load_ranker(directory)
+        return cls(ranker, TextTokenizer(directory), _opened(index, directory, ranker, live) if index else None)
 
-    @torch.inference_mode()
     def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
         """The scores (passages,) of passages for a query, in their order."""
+        return self.score_tokens(query, self._passage_ids(passages), np.arange(len(passages)))
+
+    @torch.inference_mode()
+    def score_tokens(self, query: str, passages: RaggedIds, rows: Rows) -> npt.NDArray[np.float32]:
+        """The same of passages whose token ids are stored: the scores (rows,) of those in `rows`."""
         batch = self._query_batch(query)
         encoded = self.ranker.encode_queries(batch)
-        tokens = self._passage_ids(passages)
-        lengths = tokens.lengths(np.arange(len(passages))) + batch.ids.shape[1] + SPECIAL_TOKENS
-        scores = np.zeros(len(passages), np.float32)
-        for rows in batches_by_length(lengths, tokens_per_batch(self.ranker.device)):
-            some = stored_batch(tokens, rows, self.tokenizer.special_tokens.pad).to(self.ranker.device)
-            scores[rows] = self._interact(encoded, self.ranker.encode_passages(some))
+        lengths = passages.lengths(rows) + batch.ids.shape[1] + SPECIAL_TOKENS
+        scores = np.zeros(len(rows), np.float32)
+        for places in batches_by_length(lengths, tokens_per_batch(self.ranker.device)):
+            some = stored_batch(passages, rows[places], self.tokenizer.special_tokens.pad).to(self.ranker.device)
+            scores[places] = self._interact(encoded, self.ranker.encode_passages(some))
         return scores
 
     @torch.inference_mode()
     def encode(self, passages: Sequence[str]) -> Encoded:
         """What can be computed of passages, and stored, before any query is known."""
-        config = self.ranker.config
-        batch = text_batch(passages, config.passage_length, self.tokenizer, config.passage_prefix)
-        return self.ranker.encode_passages(batch.to(self.ranker.device))
+        return self.ranker.encode_passages(self._passage_batch(passages))
 
     @torch.inference_mode()
     def score_encoded(self, query: str, passages: Encoded) -> npt.NDArray[np.float32]:
         """The scores (passages,) for a query of passages that `encode` encoded."""
         encoded = self.ranker.encode_queries(self._query_batch(query))
         return self._interact(encoded, passages)
+
+    @torch.inference_mode()
+    def matches(self, query: str, passages: Sequence[str]) -> list[list[Match]]:
+        """What made up the score of each passage for a query; places are of the tokens with the ranker's prefixes."""
+        return self.ranker.matches(self._query_batch(query), self._passage_batch(passages))
 
     def encode_queries(self, queries: Sequence[str]) -> Vectors:
         """Vectors (queries, width). Raises InputError for a ranker that makes more than one vector per text."""
@@ -93,16 +92,30 @@ class Model:
         """Vectors (passages, width). Raises InputError for a ranker that makes more than one vector per text."""
         return self._vectors(self.ranker.encode_passages, self._passage_ids(passages))
 
-    def query_vectors(self, tokens: TokenStore, query_ids: pl.Series) -> Vectors:
-        """Vectors (queries, width) of stored queries. Raises InputError as `encode_queries` does."""
+    def encoded_queries(self, tokens: TokenStore, query_ids: pl.Series) -> Any:
+        """Stored queries as its index takes them; a slice gives some. Raises InputError for a model without one."""
         rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
-        return encode_vectors(self.ranker.encode_queries, tokens.queries, rows, pad, self.ranker.device)
+        return self._indexed().encoded(self.ranker, tokens.queries, rows, pad)
+
+    @torch.inference_mode()
+    def score_stored(self, query: str, passage_ids: pl.Series) -> npt.NDArray[np.float32]:
+        """The scores (passages,) of stored passages for a query. Raises InputError for a model without an index."""
+        encoded = self._indexed().of(self.ranker.encode_queries(self._query_batch(query)))
+        candidates = pl.DataFrame({"query_id": ["query"] * len(passage_ids), "passage_id": passage_ids})
+        run = self._indexed().rerank(self.ranker, pl.Series(["query"]), encoded, candidates)
+        scores: npt.NDArray[np.float32] = run["score"].to_numpy().astype(np.float32)
+        return scores
+
+    @property
+    def searches(self) -> bool:
+        """Whether it finds passages."""
+        return self.index is not None and self.index.searches
 
     @torch.inference_mode()
     def search(self, query: str, k: int = 10) -> list[Hit]:
         """The best `k` passages of the index, best first. Raises InputError for a model without an index."""
         encoded = self.ranker.encode_queries(self._query_batch(query))
-        best = self._indexed().best(one_vector(encoded), k)
+        best = self._indexed().best(self._indexed().of(encoded), k)
         return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
 
     def put(self, passages: Mapping[str, str]) -> None:
@@ -130,8 +143,8 @@ class Model:
         if self.index is None:
             return rerank(self.ranker, tokens, candidates, precision, advance)
         query_ids = candidates["query_id"].unique().sort()
-        vectors = self.query_vectors(tokens, query_ids)
-        run = rerank_stored(self.ranker, query_ids, vectors, self.index, candidates)
+        queries = self.encoded_queries(tokens, query_ids)
+        run = self.index.rerank(self.ranker, query_ids, queries, candidates)
         advance(len(run))
         return run
 
@@ -139,7 +152,7 @@ class Model:
         self, tokens: TokenStore, query_ids: pl.Series, depth: int, exclude_identical_ids: bool = False
     ) -> pl.DataFrame:
         """A run: the best `depth` passages of each stored query. Raises InputError for a model without an index."""
-        search = partial(self._indexed().search, query_ids, self.query_vectors(tokens, query_ids))
+        search = partial(self._indexed().search, query_ids, self.encoded_queries(tokens, query_ids))
         return found(search, depth, exclude_identical_ids)
 
     def _interact(self, query: Encoded, passages: Encoded) -> npt.NDArray[np.float32]:
@@ -152,6 +165,11 @@ class Model:
         config = self.ranker.config
         return text_batch([query], config.query_length, self.tokenizer, config.query_prefix).to(self.ranker.device)
 
+    def _passage_batch(self, passages: Sequence[str]) -> TokenBatch:
+        config = self.ranker.config
+        batch = text_batch(passages, config.passage_length, self.tokenizer, config.passage_prefix)
+        return batch.to(self.ranker.device)
+
     def _passage_ids(self, passages: Sequence[str]) -> RaggedIds:
         config = self.ranker.config
         return ragged_ids(passages, config.passage_length, self.tokenizer, config.passage_prefix)
@@ -160,7 +178,7 @@ class Model:
         pad = self.tokenizer.special_tokens.pad
         return encode_vectors(encode, tokens, np.arange(len(tokens)), pad, self.ranker.device)
 
-    def _indexed(self) -> "DenseIndex":
+    def _indexed(self) -> "PassageIndex[Any]":
         if self.index is None:
             raise InputError(
                 "search", got="a model without an index", expected="one with an index", remedy="load it with its index"
@@ -168,10 +186,10 @@ class Model:
         return self.index
 
 
-def _read(index: Path, model: Path, live: bool) -> "DenseIndex":
+def _opened(index: Path, model: Path, ranker: Ranker, live: bool) -> "PassageIndex[Any]":
     """What searches is imported for models that do."""
-    from distilrank.retrieval.dense import DenseIndex
     from distilrank.retrieval.made_from import refuse_foreign, vectors_behind
+    from distilrank.retrieval.opened import opened
 
     refuse_foreign(vectors_behind(index), model)
-    return DenseIndex.read(index, live)
+    return opened(index, ranker, live)

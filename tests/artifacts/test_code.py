@@ -71,7 +71,7 @@ def test_another_loss_changes_the_trainings_alone(edited: Edited) -> None:
 def test_what_a_table_chooses_by_the_params_changes_the_stages_that_use_it(edited: Edited) -> None:
     assert edited("data/sources/beir.py", '"corpus.jsonl"', '"passages.jsonl"') == {"collect"}
     ranking = {
-        "find", "mine", "teach", "import_model", "score", "score_dev", "distil", "encode", "index", "evaluate",
+        "find", "mine", "teach", "import_model", "score", "score_dev", "distil", "encode", "evaluate", "systems",
         "latency", "audit",
     }  # fmt: skip
     assert edited("rankers/tk/model.py", "import math", "import cmath") == ranking | {"collect"}

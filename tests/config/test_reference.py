@@ -43,6 +43,7 @@ def test_a_section_shows_type_range_default_meaning_and_each_choice_by_its_name(
 def test_what_a_section_shares_with_another_is_told_once() -> None:
     assert {entry.path: entry.see for entry in reference() if entry.see} == {
         "triples.NAME.from.N": "candidates.runs.N",
+        "unlabelled.clicks": "candidates.runs.N",
         "baselines.NAME": "teachers.NAME",
         "evaluations.NAME.candidates.runs.N": "candidates.runs.N",
         "students.NAME.ranker": "teachers.NAME.ranker",
@@ -64,6 +65,6 @@ def test_the_command_answers_without_anything_heavy(command: Command) -> None:
         "app(standalone_mode=False); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert done.startswith("matrix (required)\n  Which of these meet.\n")
+    assert done.startswith("matrix (required)\n  Which teachers teach which students, and what else is built.\n")
     assert HEAVY.isdisjoint(done.split())
     assert command(ROOT, "distilrank", "params", "--markdown").stdout == (ROOT / "docs" / "params.md").read_text()

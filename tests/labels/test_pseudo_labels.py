@@ -79,6 +79,19 @@ def test_a_positive_scores_higher_than_its_negatives_whatever_the_thresholds(
     )
 
 
+def test_what_was_clicked_is_relevant_unless_the_teacher_takes_it_for_what_is_not() -> None:
+    """p5 scores too low for a positive, and is believed; p3 scores as negatives do, and is not. Without clicks p2 and
+    p1 would be q's positives."""
+    clicks = pl.DataFrame([("q", "p5"), ("q", "p3"), ("s", "p9")], schema=["query_id", "passage_id"], orient="row")
+    found = triples_from_scores(SCORES, Thresholds(2.0, 0.0), params(), negatives=1, clicks=clicks)
+    assert found.select("query_id", "positive_id").rows() == [("q", "p5")]
+    assert found["negative_ids"][0].to_list()[0] in ("p3", "p4")
+    # Queries without clicks are as they were.
+    others = clicks.filter(pl.col("query_id") == "s")
+    without = triples_from_scores(SCORES, Thresholds(2.0, 0.0), params(), negatives=1)
+    assert triples_from_scores(SCORES, Thresholds(2.0, 0.0), params(), negatives=1, clicks=others).equals(without)
+
+
 def test_share_one_is_no_threshold() -> None:
     with pytest.raises(ValueError, match="less than 1"):
         Unlabelled(depth=5, triples=1, positive_from=1.0, negative_to=0.5, seed=1)

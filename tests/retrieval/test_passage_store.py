@@ -1,5 +1,6 @@
 """Passage stores: re-ranking from them equals scoring the pairs anew, whatever passages they hold."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ from distilrank.data.ragged import RaggedIds, StoredTexts
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import MissingInput, ScoreError
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
+from distilrank.rankers.colbert.model import ColbertRanker
+from distilrank.retrieval import storing
 from distilrank.retrieval.encodings import Encodings, encode_texts
-from distilrank.retrieval.forms import Numbers, TermsForm, VectorsForm
-from distilrank.retrieval.passage_store import PassageStore, form_for, store_passages
+from distilrank.retrieval.forms import Numbers, TermsForm, VectorsForm, form_of
+from distilrank.retrieval.passage_store import GrowingStore, PassageStore
 from distilrank.retrieval.reranking import rerank_from_store
+from distilrank.retrieval.storing import PassagesToStore, StoredPart, stored_passages
+from distilrank.sections.searching import Encoding
 
 STORED = [name for name, one in OPTIONS.items() if one.vector_per_token or one.weighs_terms]
 # Of scores whose spread is 1: what numbers of 11 bits, and of 8, lose of them.
@@ -34,6 +39,7 @@ def some_texts(number: int, longest: int, seed: int) -> RaggedIds:
 
 TEXTS = StoredTexts(some_texts(8, LENGTHS.query_length, 1), some_texts(60, LENGTHS.passage_length, 2), 0)
 QUERY_IDS = pl.Series([f"q{number}" for number in range(8)])
+EVERY = np.arange(60)
 PASSAGE_IDS = pl.Series([f"p{number:02}" for number in range(60)])
 
 
@@ -43,20 +49,25 @@ def ranker(request: pytest.FixtureRequest, backbone: Path, tmp_path_factory: pyt
     return small_ranker(OPTIONS[request.param], folder, TextTokenizer(backbone))
 
 
-def stored(ranker: Ranker, directory: Path, numbers: Numbers = "float16", at_once: int = 25) -> PassageStore:
-    rows = np.arange(len(PASSAGE_IDS))
-    return store_passages(ranker, TEXTS, PASSAGE_IDS, rows, directory, "it", numbers, at_once=at_once)
+def stored(
+    ranker: Ranker, directory: Path, numbers: Numbers = "float16", at_once: int = 25, rows: np.ndarray = EVERY
+) -> PassageStore:
+    """By a worker, which loads the ranker from its directory."""
+    model = directory.with_name(f"{directory.name}-model")
+    ranker.save_pretrained(model)
+    params = Encoding(passages_per_part=at_once)
+    return stored_passages(model, TEXTS, PASSAGE_IDS, rows, directory, params, numbers, "it")
 
 
 def encoded_queries(ranker: Ranker) -> Encodings:
-    form = form_for(ranker, "float32")
+    form = form_of("float32", (ranker.config.backbone or {})["vocab_size"] if ranker.params.weighs_terms else None)
     return encode_texts(ranker.encode_queries, TEXTS.queries, np.arange(8), 0, ranker.device, form)
 
 
 def some_pairs() -> pl.DataFrame:
     """In no order."""
     pairs = QUERY_IDS.rename("query_id").to_frame().join(PASSAGE_IDS.rename("passage_id").to_frame(), how="cross")
-    return pairs.sample(150, shuffle=True, seed=3)
+    return pairs.sample(80, shuffle=True, seed=3)
 
 
 def batch_of(texts: RaggedIds) -> TokenBatch:
@@ -76,9 +87,11 @@ def afresh(ranker: Ranker) -> dict[tuple[str, str], float]:
 def test_reranking_from_the_store_equals_scoring_the_pairs(ranker: Ranker, numbers: Numbers, tmp_path: Path) -> None:
     if ranker.params.weighs_terms and numbers == "int8":
         pytest.skip("weights of terms are stored as floats")
-    stored(ranker, tmp_path, numbers)
+    stored(ranker, tmp_path / "store", numbers)
     candidates = some_pairs()
-    run = rerank_from_store(ranker, QUERY_IDS, encoded_queries(ranker), PassageStore.open(tmp_path), candidates)
+    run = rerank_from_store(
+        ranker, QUERY_IDS, encoded_queries(ranker), PassageStore.open(tmp_path / "store"), candidates
+    )
     assert run.drop("score").equals(candidates)
     scores = afresh(ranker)
     expected = np.array([scores[pair] for pair in candidates.iter_rows()])
@@ -99,59 +112,66 @@ class Stopped(Exception):
 def test_it_goes_on_behind_the_last_whole_part(
     colbert: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = stored(colbert, tmp_path / "whole", at_once=10)
-    encode, encoded = colbert.encode_passages, 0
+    stored(colbert, tmp_path / "whole", at_once=10)
+    begin, encoded = storing.begin_storing, []
 
-    def counted(batch: TokenBatch) -> Encoded:
-        nonlocal encoded
-        if encoded >= 35:
-            raise Stopped
-        encoded += len(batch.ids)
-        return encode(batch)
+    def stopping(model: Path) -> Callable[[PassagesToStore], StoredPart]:
+        encode = begin(model)
 
-    monkeypatch.setattr(colbert, "encode_passages", counted)
+        def stop_at_the_fourth(part: PassagesToStore) -> StoredPart:
+            if len(encoded) == 3:
+                raise Stopped
+            encoded.append(part.first)
+            return encode(part)
+
+        return stop_at_the_fourth
+
+    monkeypatch.setattr(storing, "begin_storing", stopping)
     with pytest.raises(Stopped):
         stored(colbert, tmp_path / "parts", at_once=10)
-    with pytest.raises(MissingInput, match=r"got [34]0 of 60 passages, expected all"):
+    with pytest.raises(MissingInput, match="got 30 of 60 passages, expected all"):
         PassageStore.open(tmp_path / "parts")
     # As a kill may leave them: entries behind those of the last whole part.
     with (tmp_path / "parts" / "values.npy").open("ab") as file:
         file.write(b"half a part")
-    before, encoded = encoded // 10 * 10, -100
+    encoded[:] = [-1] * 5
     stored(colbert, tmp_path / "parts", at_once=10)
-    assert encoded == -100 + 60 - before
+    assert encoded[5:] == [30, 40, 50]
     for name in ("values.npy", "lengths.npy", "passage_ids.parquet", "store.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert len(whole) == 60
+
+
+def test_parts_that_come_early_wait(colbert: Ranker, tmp_path: Path) -> None:
+    """As those of several workers may."""
+    whole = stored(colbert, tmp_path / "whole")
+    store = GrowingStore(tmp_path / "parts", PASSAGE_IDS, whole.form, "the same")
+    written = []
+    for first, last in ((20, 45), (45, 60), (0, 20)):
+        store.add(first, whole[first:last].stored)
+        written.append(store.passages)
+    assert written == [0, 0, 60]
+    assert (tmp_path / "parts" / "values.npy").read_bytes() == (tmp_path / "whole" / "values.npy").read_bytes()
 
 
 def test_other_passages_are_encoded_anew(colbert: Ranker, tmp_path: Path) -> None:
-    first = stored(colbert, tmp_path).read(np.array([7]), colbert.device)
-    rows = np.arange(60)[::-1].copy()
-    again = store_passages(colbert, TEXTS, PASSAGE_IDS, rows, tmp_path, "it")
-    torch.testing.assert_close(again.read(np.array([52]), colbert.device).values, first.values, atol=1e-3, rtol=1e-3)
-    store_passages(colbert, TEXTS, PASSAGE_IDS, rows, tmp_path, "it", "int8")
-    assert PassageStore.open(tmp_path).form == VectorsForm("int8")
+    first = stored(colbert, tmp_path / "store").read(np.array([7]), colbert.device)
+    again = stored(colbert, tmp_path / "store", rows=EVERY[::-1].copy()).read(np.array([52]), colbert.device)
+    torch.testing.assert_close(again.values, first.values, atol=1e-3, rtol=1e-3)
+    stored(colbert, tmp_path / "store", "int8")
+    assert PassageStore.open(tmp_path / "store").form == VectorsForm("int8")
 
 
-def test_an_encoding_that_has_no_score_is_refused(
-    colbert: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encode = colbert.encode_passages
-
-    def beyond(batch: TokenBatch) -> Encoded:
-        encoded = encode(batch)
-        encoded.values[batch.mask.sum(1) == 1] = 1e5
-        return encoded
-
-    monkeypatch.setattr(colbert, "encode_passages", beyond)
-    with pytest.raises(ScoreError, match="the encoding of passage 'p01': got numbers that are not finite"):
-        stored(colbert, tmp_path)
-    stored(colbert, tmp_path, "float32")
+def test_an_encoding_that_has_no_score_is_refused(colbert: Ranker, tmp_path: Path) -> None:
+    """Beyond float16, which a store in float32 holds."""
+    assert isinstance(colbert, ColbertRanker)
+    colbert.projection.weight.data.mul_(1e6)
+    with pytest.raises(ScoreError, match="the encoding of passage 'p00': got numbers that are not finite"):
+        stored(colbert, tmp_path / "store")
+    stored(colbert, tmp_path / "store", "float32")
 
 
 def test_a_passage_that_is_not_stored_is_refused(colbert: Ranker, tmp_path: Path) -> None:
-    store = stored(colbert, tmp_path)
+    store = stored(colbert, tmp_path / "store")
     with pytest.raises(MissingInput, match="passage 'elsewhere'"):
         store.rows(pl.Series(["p03", "elsewhere"]))
     with pytest.raises(MissingInput, match="no such file"):

@@ -14,6 +14,7 @@ from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import AuditError, InputError, MissingInput
+from distilrank.indexed import load_indexed
 from distilrank.model import Model
 from distilrank.results.index_audit import IndexAudit
 from distilrank.retrieval.dense import DenseIndex
@@ -21,7 +22,6 @@ from distilrank.stages.audit import audit
 from distilrank.stages.candidates import candidates
 from distilrank.stages.encode import encode
 from distilrank.stages.index import index
-from distilrank.stages.indexed import load_indexed
 
 pytestmark = pytest.mark.slow(30)
 # One that finds little: it probes one list of many.
@@ -62,7 +62,7 @@ def recall_by_hand(params: Params, name: str, depth: int) -> float:
     tokens, loaded = TokenStore.open(layout.TOKENS), load_indexed(params, name)
     collection = Collection.read(layout.COLLECTION)
     ids = collection.test_qrels()["query_id"].unique().sort()
-    queries, vectors = loaded.query_vectors(tokens, ids), np.load(layout.VECTORS / "dot-T3" / "vectors.npy")
+    queries, vectors = loaded.encoded_queries(tokens, ids), np.load(layout.VECTORS / "dot-T3" / "vectors.npy")
     run = loaded.retrieve(tokens, ids, depth)
     shares = []
     for row, query in enumerate(ids):

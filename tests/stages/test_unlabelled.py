@@ -68,3 +68,40 @@ def test_without_such_queries_it_is_refused(prepared: Path, tmp_path: Path, comm
     done = command(tmp_path, "distilrank", "triples", "bm25")
     assert done.returncode == 2
     assert "unlabelled: got no query without qrels that has two candidates" in done.stderr
+
+
+def test_clicks_are_counted_and_those_of_test_queries_left_out(
+    logged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(logged)
+    for words in ("collect", "candidates"):
+        app(words.split(), standalone_mode=False)
+    queries = pl.read_parquet("data/collection/queries.parquet")
+    asked = {split: some["query_id"].to_list() for (split,), some in queries.group_by("split", maintain_order=True)}
+    first, second = asked["unlabelled"][:2]
+    # In this collection a query and its relevant passage share the id. The second clicked what is not relevant.
+    lines = [(first, first, 3), (first, first, 1), (second, first, 1), (second, "absent", 1), (second, second, 0),
+             ("nobody", first, 1), *((query, query, 1) for query in asked["test"] + asked["dev"])]  # fmt: skip
+    Path("clicks.tsv").write_text("".join(f"{query}\t{passage}\t{times}\n" for query, passage, times in lines))
+    text = Path("params.yaml").read_text().replace("seed: 1}\nteachers", "seed: 1, clicks: CLICKS}\nteachers")
+    Path("params.yaml").write_text(text.replace("CLICKS", "{location: clicks.tsv, checksum: null}"))
+    app(["triples", "bm25"], standalone_mode=False)
+    told = {
+        "clicks": len(lines) - 2, "clicks of unknown queries, left out": 1, "clicks of unknown passages, left out": 1,
+        "clicks of dev queries, left out": len(asked["dev"]), "clicks of test queries, left out": len(asked["test"]),
+    }  # fmt: skip
+    counts = json.loads(Path("data/triples/bm25/manifest.json").read_text())["counts"]
+    assert {name: number for name, number in counts.items() if name.startswith("clicks")} == told
+    assert f"{len(lines) - 2:,} clicks" in capsys.readouterr().out
+    kept = pl.read_parquet("data/triples/bm25/clicks.parquet")
+    assert sorted(kept.rows()) == sorted([(first, first), (second, first)])
+    # Whether BM25 found it or not, a teacher scores what was clicked.
+    scored = pl.read_parquet("data/triples/bm25/unlabelled.parquet").filter(pl.col("query_id") == second)
+    assert first in [scored["positive_id"][0], *scored["negative_ids"][0]]
+    app(["score-bm25", "bm25"], standalone_mode=False)
+    labels = pl.read_parquet("labels/bm25/bm25/labels.parquet")
+    learned = labels.filter(pl.col("query_id").is_in([first, second])).select("query_id", "positive_id").rows()
+    assert set(learned) <= set(kept.rows())
+    counts = json.loads(Path("labels/bm25/bm25/manifest.json").read_text())["counts"]
+    assert counts["triples of clicks"] == len(learned)
+    assert counts["triples of unlabelled queries"] >= len(learned)

@@ -24,7 +24,7 @@ from distilrank.rankers.params import RankerParams
 from distilrank.rankers.splade.params import SpladeParams
 from distilrank.rankers.tk.params import TkParams
 from distilrank.scoring.pairs import score_pairs
-from distilrank.sections.training import Batches, Training, Validation
+from distilrank.sections.training import Batches, Budget, Training, Validation
 from distilrank.training.batches import TripleDataset
 from distilrank.training.in_batch import InBatchLesson
 from distilrank.training.processes import ALONE, Processes, together
@@ -37,6 +37,12 @@ KEY = ["query_id", "passage_id"]
 # Of six triples in batches of four, the second batch of an epoch has two. With topics it is full.
 CASES: dict[str, tuple[RankerParams, Loss, dict[str, Any]]] = {
     "dot": (DOT, MarginMSE(), {}),
+    # Of which no more than the least number of steps fits, on any machine.
+    "dot, a fitted scale, within a budget": (
+        DOT,
+        MarginMSE(scale="fitted"),
+        {"steps": None, "budget": Budget(minutes=1e-6)},
+    ),
     "dot, all negatives of a batch": (DOT, InfoNCE(temperature=0.1), {}),
     "dot, all negatives of a batch, with a cache": (DOT, InfoNCE(temperature=0.1), {"gradient_cache": True}),
     "cat, all negatives of a batch": (CatParams(layers=2), InfoNCE(temperature=0.1), {}),
@@ -61,7 +67,8 @@ def trained(case: str, work: Path, among: Processes = ALONE) -> dict[str, Any] |
     tokens, triples = token_store(tokenizer), some_triples()
     taught = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     dataset = TripleDataset(tokens.triple_rows(triples), tokens.texts, taught if loss.needs_teacher else None)
-    params = Training(steps=4, batch_size=4, learning_rate=1e-3, warmup_share=0.0, validate_every=2, **settings)
+    usual = {"steps": 4, "batch_size": 4, "learning_rate": 1e-3, "warmup_share": 0.0, "validate_every": 2}
+    params = Training(**usual | settings)
     # Of one query, only one process has a share.
     validated = Validation(queries=1 if case == "dot" else 4, depth=3, passages=9)
     validate = validating_with(tokens)(validated)

@@ -19,8 +19,8 @@ from distilrank.artifacts.own_imports import PACKAGE, files_named, imported_name
 # The modules of stages/ that are commands.
 STAGES = (
     "collect", "tokenize", "candidates", "triples", "find", "mine", "teach", "import_model", "score", "score_bm25",
-    "score_dev", "ensemble", "import_scores", "distil", "encode", "index", "quality", "evaluate", "metrics", "latency",
-    "audit", "report",
+    "score_dev", "ensemble", "import_scores", "distil", "encode", "index", "quality", "evaluate", "systems", "metrics",
+    "latency", "audit", "report",
 )  # fmt: skip
 CONSTRAINTS = Path("constraints.txt")
 # What changes no result. Of config/entries.py and config/params.py a stage takes what params.yaml says, which dvc.yaml

@@ -28,6 +28,8 @@ VECTORS = Path("vectors")
 INDEXES = Path("indexes")
 # A folder per test collection, in it one per ranker.
 RUNS = Path("evaluation/runs")
+# The same of systems, all of which one stage makes.
+SYSTEMS = Path("evaluation/systems")
 # Every ranker's figures, query by query: (ranker, task, query_id, measure, value).
 MEASURES = Path("evaluation/measures/measures.parquet")
 METRICS = Path("evaluation/metrics.json")
@@ -59,6 +61,16 @@ def places_of(evaluation: str) -> Places:
 def runs_of(ranker: str, evaluation: str = OWN) -> Path:
     """What was measured of a ranker on a test collection: runs in TREC form, and measures query by query."""
     return RUNS / evaluation / ranker
+
+
+def system_of(name: str, evaluation: str = OWN) -> Path:
+    """The same of a system."""
+    return SYSTEMS / evaluation / name
+
+
+def weights_of(system: str) -> Path:
+    """By member, and how they were tuned: of a system that is a weighted sum."""
+    return SYSTEMS / f"{system}.json"
 
 
 def run_of(ranker: str, kind: str, evaluation: str = OWN) -> Path:

@@ -60,7 +60,7 @@ def alone_with(directory: Path) -> Iterator[None]:
                     directory,
                     got=f"a training of it that still runs ({file.read_text('utf-8') or 'process unknown'})",
                     expected="one training at a time",
-                    remedy="wait until it ends, or end that process; what it has done is gone on with",
+                    remedy="wait until it ends, or end that process; the next one resumes its work",
                 )
             time.sleep(0.5)
         command = [Path(sys.argv[0]).name, *sys.argv[1:]]

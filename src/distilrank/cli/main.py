@@ -13,7 +13,7 @@ from distilrank.redaction import redacted
 # The extra of this package that brings what is imported.
 _EXTRAS = {
     "dvc": "flows", "dvc_data": "flows", "prefect": "flows", "mlflow": "tracking", "faiss": "cpu", "ray": "ray",
-    "peft": "lora",
+    "peft": "lora", "fastapi": "search", "uvicorn": "search",
 }  # fmt: skip
 # Each adds its commands, in the order of --help.
 for _commands in ("state", "project", "stages", "results", "compare", "check_results", "registry", "exchange"):

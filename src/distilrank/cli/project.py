@@ -37,7 +37,8 @@ def init(
     write_graph(read())
     if passages and unseen_by_dvc(passages):
         typer.echo(f"note: DVC does not see {passages} change: put or link it below collections/, and name it there")
-    typer.echo("next: set your collection in params.yaml, then run `distilrank check` and `dvc repro collect`")
+    first = "" if passages else "set your collection in params.yaml, then "
+    typer.echo(f"next: {first}run `distilrank check` and `dvc repro collect`")
 
 
 @app.command()

@@ -7,7 +7,6 @@ import typer
 
 from distilrank.artifacts import layout
 from distilrank.cli.app import CHECKPOINTS, RESULTS, Dense, Evaluation, app, read
-from distilrank.errors import InputError
 
 
 @app.command(rich_help_panel=RESULTS)
@@ -29,21 +28,37 @@ def results() -> None:
 @app.command(rich_help_panel=RESULTS)
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
-    model: Annotated[str | None, typer.Option(help="A dense ranker, or an index; else the first, as taught.")] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(
+            "--system", "--model", help="bm25, a model or an index; else the first student that searches, as taught."
+        ),
+    ] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
-    """Answer a query by a distilled student's vectors of all passages, or by an index of these."""
-    if not query.strip():
-        raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
+    """Answer a query by a system: BM25, a dense model, an index, or another model that re-ranks BM25's best."""
     from distilrank.cli.tables import show_hits
-    from distilrank.config.derived import encoded_models
-    from distilrank.results.search import search as find
-    from distilrank.stages.indexed import load_indexed
+    from distilrank.results.search import with_texts
+    from distilrank.searching import Searchers, refuse_query
 
-    params = read()
-    name = model or encoded_models(params)[1]  # after its control, the first student that searches as first taught
-    loaded = load_indexed(params, name)
-    show_hits(query, name, find(query, loaded, layout.COLLECTION, depth))
+    refuse_query(query)
+    searchers = Searchers()
+    name = system or searchers.usual()
+    hits = searchers.load(name).search(query, depth)
+    show_hits(query, name, with_texts(hits, layout.COLLECTION))
+
+
+@app.command("serve-search", rich_help_panel=RESULTS)
+def serve_search(
+    host: Annotated[
+        str | None, typer.Option(help="An address of this machine that others reach; else they cannot.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8088,
+) -> None:
+    """Serve a page on which people search, and compare what systems find."""
+    from distilrank.serving.search.serve import serve_search as serve
+
+    serve(host, port)
 
 
 @app.command(rich_help_panel=CHECKPOINTS)
@@ -56,8 +71,8 @@ def retrieve(
     """Write what a model or an index finds for all queries of a split, to be given as candidates."""
     from distilrank.config.derived import model_of_index, tokens_of
     from distilrank.data.collection import Collection
+    from distilrank.indexed import load_indexed
     from distilrank.results.search import write_run
-    from distilrank.stages.indexed import load_indexed
 
     params = read()
     apart, tokens = params.collection.exclude_identical_ids, tokens_of(params, model_of_index(params, model))

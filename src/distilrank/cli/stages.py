@@ -216,6 +216,9 @@ def evaluate(
     stage(read_for("evaluate"), ranker or "", on)
 
 
+_stage("systems", "Fuse and cascade rankers, and measure what they find together.")
+
+
 @app.command(rich_help_panel=STAGES)
 def metrics() -> None:
     """Gather the figures of all rankers."""

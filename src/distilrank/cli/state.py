@@ -3,7 +3,6 @@
 import typer
 
 from distilrank.cli.app import app, read
-from distilrank.config.entries import PARAMS_FILE
 
 _MOST_NAMED = 8
 
@@ -12,6 +11,8 @@ _MOST_NAMED = 8
 def show_state(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
+    from distilrank.config.entries import PARAMS_FILE
+
     if not PARAMS_FILE.is_file():
         typer.echo(f"no project here: there is no {PARAMS_FILE}")
         _next("distilrank init", "makes one in an empty directory; `distilrank --help` lists all commands")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from distilrank.config.derived import distillations, in_batch_teacher
 from distilrank.config.starts import source_of
+from distilrank.config.systems import searched_by
 
 if TYPE_CHECKING:
     from distilrank.config.derived import Distillation
@@ -37,7 +38,7 @@ def _circle_from(path: list[str], needs: Needs, whole: set[str]) -> list[str] | 
 
 
 def _needs(params: "Entries") -> Needs:
-    """What each set of mined triples, each teacher and each student is made of, as dvc.yaml has it."""
+    """What each set of mined triples, each teacher, each student and each system is made of, as dvc.yaml has it."""
     mined = {
         _set(name): [*one.models(), *([one.filter.teacher] if one.filter else [])]
         for name, one in params.mined_triples().items()
@@ -46,7 +47,8 @@ def _needs(params: "Entries") -> Needs:
     students = {
         one.model: _needs_of(params, one) for student in params.students for one in distillations(params, student)
     }
-    return mined | teachers | students
+    systems = {_system(name): [_system(other) for other in searched_by(one)] for name, one in params.systems.items()}
+    return mined | teachers | students | systems
 
 
 def _needs_of(params: "Entries", one: "Distillation") -> list[str]:
@@ -56,6 +58,10 @@ def _needs_of(params: "Entries", one: "Distillation") -> list[str]:
     members = params.members(one.teacher) if one.teacher else []
     labelled_by = [*params.teachers] if one.teacher in params.ensembles else members
     return [_set(one.triples), *labelled_by, *filter(None, (start, in_batch_teacher(params, one)))]
+
+
+def _system(name: str) -> str:
+    return f"systems.{name}"
 
 
 def _set(triples: str) -> str:

@@ -222,16 +222,19 @@ class BuiltIndex(NamedTuple):
     model: str
 
 
-def flat_students(params: "Entries") -> list[str]:
-    """The students whose models search all passages exactly."""
-    return [name for name, kind in params.indexes.items() if kind.is_exact]
+def stored_students(params: "Entries", only_searched: bool = False) -> list[str]:
+    """The students whose models' encodings of all passages are stored, or those of them that search exactly."""
+    return [name for name, kind in params.indexes.items() if kind.is_exact and (kind.searches or not only_searched)]
 
 
-def encoded_models(params: "Entries") -> list[str]:
-    """The trained models whose vectors of all passages are stored: each such student without a teacher, then taught."""
+def encoded_models(params: "Entries", only_searched: bool = False) -> list[str]:
+    """The trained models whose encodings of all passages are stored: each such student without a teacher, then taught.
+
+    `only_searched`: those that search them.
+    """
     return [
         name
-        for student in flat_students(params)
+        for student in stored_students(params, only_searched)
         for name in (student, *(distilled_name(student, teacher) for teacher in params.matrix.teachers))
     ]
 
@@ -252,26 +255,26 @@ def model_of_index(params: "Entries", name: str) -> str:
 
 
 def stored_vectors_of(params: "Entries", ranker: str, evaluation: str = layout.OWN) -> Path | None:
-    """Where a ranker's vectors of all passages of a collection stand, if they are stored. Only those of the collection
-    that models learn from are."""
+    """Where a ranker's encodings of all passages of a collection stand, if they are stored. Only those of the
+    collection that models learn from are."""
     return layout.VECTORS / ranker if evaluation == layout.OWN and ranker in encoded_models(params) else None
 
 
 def searching(params: "Entries", evaluation: str) -> list[str]:
     """All that searches a collection, if it makes one vector per text: of a given model its checkpoint tells.
 
-    The collection that models learn from is searched by those whose vectors are stored, and by what is compared with
-    them: starts, the backbone, other controls, baselines. Others are searched by every ranker.
+    The collection that models learn from is searched by those whose encodings are stored to be searched, and by what is
+    compared with dense ones: starts, the backbone, other controls, baselines. Others are searched by every ranker.
     """
     untrained = "retrieve" in params.evaluation.untrained
     if evaluation != layout.OWN:
         rankers = ranker_names(params) if untrained else model_names(params)
         return [*rankers, *seeded_names(params)]
-    students = flat_students(params)
+    students = [name for name in stored_students(params) if params.students[name].ranker.one_vector]
     begun_from = [BACKBONE, *(start.name for start in starts(params) if start.student in students)]
     controls = [name for name in params.matrix.controls_per_teacher if name in students]
     return [
-        *encoded_models(params),
+        *encoded_models(params, only_searched=True),
         *(begun_from if untrained else []),
         *(control_name(*pair) for pair in product(controls, params.matrix.teachers)),
         *params.baselines,

@@ -9,7 +9,8 @@ from distilrank.artifacts.layout import OWN
 from distilrank.config.evaluations import Collection, EvaluationName, OtherCollection
 from distilrank.config.models import Ensemble, Matrix, Student, Teacher, trained_or_given
 from distilrank.errors import ParamsError
-from distilrank.retrieval.kinds import INDEX_KINDS, IndexKind
+from distilrank.retrieval.index_kind import IndexKind
+from distilrank.retrieval.kinds import INDEX_KINDS
 from distilrank.sections.base import FileElsewhere, ModelName, Section
 from distilrank.sections.checkpoints import GivenModel
 from distilrank.sections.data import (
@@ -29,6 +30,7 @@ from distilrank.sections.measuring import Evaluation, Latency, NoWorse, Promotio
 from distilrank.sections.mining import MinedTriples
 from distilrank.sections.pseudo import MAKERS, PseudoQueries
 from distilrank.sections.searching import Audit, Encoding, IndexName
+from distilrank.sections.systems import AnySystem
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Scoring, Validation
 
@@ -72,7 +74,7 @@ class Entries(Section):
     """Which passages, queries and qrels."""
 
     pseudo_queries: AnyPseudoQueries | None = None
-    """Queries that are made of passages, where people asked few or none. null: none."""
+    """Queries made of passages, for a collection with few queries or none. null: none are made."""
 
     backbone: Backbone
 
@@ -87,12 +89,12 @@ class Entries(Section):
     unlabelled: Unlabelled | None = None
 
     teachers: dict[ModelName, AnyTeacher] = Field(default={})
-    """Rankers that teach: trained here, or given where there is a `checkpoint`."""
+    """Rankers that teach. With a `checkpoint` they come from elsewhere, else they are trained here."""
 
     ensembles: dict[ModelName, Ensemble] = Field(default={})
 
     imports: dict[ModelName, AnyImport] = Field(default={})
-    """Scores of others, which teach in the place of a teacher."""
+    """Scores of others, which teach instead of a teacher."""
 
     students: Annotated[dict[ModelName, Student], Field(min_length=1)]
 
@@ -113,13 +115,18 @@ class Entries(Section):
     labels: Labels = Labels()
 
     baselines: dict[ModelName, GivenModel] = Field(default={})
-    """Rankers that were trained elsewhere, and teach nobody: they are measured beside the others."""
+    """Rankers that were trained elsewhere and teach nobody. They are measured like the others."""
 
     evaluation: Evaluation = Evaluation()
 
     evaluations: dict[EvaluationName, OtherCollection] = Field(default={})
-    """Collections, by name, that every model is measured on besides, by their test queries. Each takes all keys of
-    `collection`, on the same level as these."""
+    """Other collections, by name, on whose test queries every model is measured. Each takes all keys of
+    `collection`, on the same level as these.
+    """
+
+    systems: dict[ModelName, AnySystem] = Field(default={})
+    """What searches by several rankers together, by name: a fusion where there is a `fuse`, a cascade where there is a
+    `rerank`."""
 
     latency: Latency = Latency()
 

@@ -45,11 +45,12 @@ class OtherCollection(Section):
     """Candidates per query that are re-ranked, at most its `candidates.depth`. null: `evaluation.depth`."""
 
     minimum_relevance: Relevances = 1
-    """What counts as relevant, but for nDCG: in all its test sets, or in each by its name."""
+    """The lowest grade that is relevant, except for nDCG: for all its test sets, or for each by its name."""
 
     count_absent: bool = False
-    """Whether judged passages that are not there count, as what nobody finds: as trec_eval counts them. For official
-    qrels on a pool of passages."""
+    """Whether judged passages that are absent count, as passages that nobody finds. trec_eval counts them so. Use it
+    for official qrels on a pool of passages.
+    """
 
     @model_validator(mode="before")
     @classmethod

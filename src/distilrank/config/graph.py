@@ -33,7 +33,7 @@ from distilrank.config.derived import (
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.config.evaluations import OtherCollection
 from distilrank.config.names import BACKBONE
-from distilrank.config.starts import source_of
+from distilrank.config.starts import source_of, student_of
 from distilrank.errors import InputError
 from distilrank.sections.data import BM25
 from distilrank.sections.mining import MinedTriples
@@ -107,7 +107,9 @@ def graph(params: Entries) -> dict[str, Any]:
         },
         "import": [*params.imports],
         "distil": {one.model: _distil(params, one) for one in trainings},
-        "encode": {name: {"tokens": _tokens(params, name)} for name in encoded_models(params)},
+        "encode": {
+            name: {"tokens": _tokens(params, name), "student": student_of(name)} for name in encoded_models(params)
+        },
         "index": {one.name: {"entry": one.entry, "model": one.model} for one in built_indexes(params)},
         # What `audit` reads besides vectors; these again where there is no index.
         "indexes": (layout.INDEXES if built_indexes(params) else layout.VECTORS).as_posix(),

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from distilrank.losses.base import Loss
 from distilrank.losses.of_a_teacher import MarginMSE
@@ -16,6 +16,7 @@ from distilrank.sections.labels import ScaleRule
 from distilrank.sections.starting import Start, StartFrom
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
+from distilrank.sections.weights import Weights
 
 # One of the table's, which the type checker cannot know.
 if TYPE_CHECKING:
@@ -28,34 +29,23 @@ else:
     TeacherLoss = one_of("name", {name: one for name, one in LOSSES.items() if one.needs_teacher})
 
 
-def _word_or_numbers(weights: object) -> str:
-    return "word" if isinstance(weights, str) else "numbers"
-
-
-Weights = Annotated[
-    Annotated[Literal["tuned"], Tag("word")]
-    | Annotated[dict[ModelName, Annotated[float, Field(ge=0)]], Tag("numbers")],
-    Discriminator(_word_or_numbers),
-]
-
-
 class Teacher(Section):
     """A ranker trained on labels."""
 
     ranker: AnyRanker
-    """Its architecture, and what that one takes."""
+    """Its architecture, and the keys of that architecture."""
 
     backbone: OwnBackbone | None = None
-    """One of its own. null: everybody's."""
+    """A backbone of its own. null: the section `backbone`."""
 
     loss: LabelLoss = RankNet()
-    """What it learns by."""
+    """Its loss."""
 
     training: Training
     """How it is trained."""
 
     triples: ModelName | None = None
-    """Which entry of `triples` it learns from. null: the only one."""
+    """The entry of `triples` that it learns from. null: the only one."""
 
     @model_validator(mode="after")
     def names_parts_of_its_ranker(self) -> Self:
@@ -71,10 +61,10 @@ class Ensemble(Section):
     that is one of `teachers`."""
 
     combine: Literal["mean", "median"] = "mean"
-    """Of their scaled scores."""
+    """How their scaled scores become one."""
 
     scale: ScaleRule = "none"
-    """What each member's scores are brought to first, as `labels.scale` has it."""
+    """The scale that each member's scores are brought to first; see `labels.scale`."""
 
     weights: Weights | None = None
     """How much each member counts in the mean: a number each, as shares of their sum; or `tuned`: what ranks
@@ -104,19 +94,25 @@ class Ensemble(Section):
 
 
 class InBatch(Section):
-    """A second teacher, cheap enough to score every query with every passage of each batch."""
+    """A second teacher. It is cheap enough to score every query with every passage of each batch."""
 
     teacher: ModelName
     """An entry of `teachers` whose texts meet in products: dot, colbert or splade."""
 
     loss: TeacherLoss = MarginMSE()
-    """What its scores are learned by: a query's positive against all other passages of the batch."""
+    """The loss by which its scores are learned: a query's positive against all other passages of the batch."""
 
     weight: float = Field(gt=0, default=1.0)
-    """How many times this loss counts, beside `loss`."""
+    """The weight of this loss; `loss` has weight 1."""
 
     scale: float = Field(gt=0, default=1.0)
-    """What its scores are multiplied by, such as a cosine's to the range of the other teacher's labels."""
+    """The factor of its scores. It brings a cosine to the range of the other teacher's labels."""
+
+    @model_validator(mode="after")
+    def has_a_scale_of_its_own(self) -> Self:
+        if self.loss.fits_scale:
+            raise ValueError("in_batch.loss.scale is fitted, to triples: set in_batch.scale to a number instead")
+        return self
 
     def __str__(self) -> str:
         """As the report has it."""
@@ -124,31 +120,31 @@ class InBatch(Section):
 
 
 class Student(Section):
-    """A ranker that each teacher of the matrix teaches, and its control, which differs in the loss alone."""
+    """A ranker that each teacher of the matrix teaches, and its control, which differs only in the loss."""
 
     ranker: AnyRanker
-    """Its architecture, and what that one takes."""
+    """Its architecture, and the keys of that architecture."""
 
     backbone: OwnBackbone | None = None
-    """One of its own. null: everybody's."""
+    """A backbone of its own. null: the section `backbone`."""
 
     start: Start = "backbone"
-    """What it starts from, of which it takes the lowest layers unless a section says which."""
+    """What it starts from. It takes the lowest layers, unless a section names others."""
 
     loss: TeacherLoss = MarginMSE()
-    """What it learns a teacher's scores by."""
+    """The loss by which it learns a teacher's scores."""
 
     in_batch: InBatch | None = None
-    """What it learns beside that, of another teacher. Its control does not. null: nothing."""
+    """What it also learns, from a second teacher. Its control does not. null: nothing."""
 
     control_loss: LabelLoss = RankNet()
-    """What its control learns labels by."""
+    """The loss by which its control learns labels."""
 
     training: Training
     """How both are trained."""
 
     triples: ModelName | None = None
-    """Which entry of `triples` both learn from. null: the only one. Imports bring triples of their own."""
+    """The entry of `triples` that both learn from. null: the only one. Imports bring their own triples."""
 
     @model_validator(mode="after")
     def names_parts_of_its_ranker(self) -> Self:
@@ -176,21 +172,23 @@ class Student(Section):
 
 
 class Matrix(Section):
-    """Which of these meet."""
+    """Which teachers teach which students, and what else is built."""
 
     teachers: Annotated[list[ModelName], Field(min_length=1)]
     """Teachers, ensembles, imports and `bm25`: each teaches every student."""
 
     controls: list[ModelName] = Field(default=[])
-    """Students that are also trained without a teacher, on the same triples: from where they start, but from the
-    backbone where that is their teacher. One control serves all teachers whose students start and learn so too."""
+    """Students that are also trained without a teacher, on the same triples. A control starts where its student
+    does, or from the backbone if that depends on the teacher. One control serves all teachers.
+    """
 
     controls_per_teacher: list[ModelName] = Field(default=[])
-    """The same, once per teacher: each starts where that teacher's students start, and learns from the labelled part
-    of their triples."""
+    """The same, once per teacher. Each starts where that teacher's students start, and learns from the labelled part
+    of their triples.
+    """
 
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
-    """More seeds that every student and control is trained by, for means and deviations."""
+    """More seeds by which every student and control is trained, for means and deviations."""
 
     @model_validator(mode="after")
     def names_each_once(self) -> Self:

@@ -9,18 +9,20 @@ from distilrank.artifacts.layout import OWN
 from distilrank.config.circles import circle_of
 from distilrank.config.derived import (
     built_indexes,
-    flat_students,
     measured_names,
     measured_on,
     measures_of,
     ranker_names,
     ranker_of,
+    stored_students,
 )
 from distilrank.config.entries import Entries
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
+from distilrank.config.systems import faults_of_systems
 from distilrank.data.hub import BUNDLED
 from distilrank.evaluation.tasks import RERANK, evaluation_of, kind_of, task_of
+from distilrank.retrieval.kinds import INDEX_KINDS
 from distilrank.sections.data import BM25, Triples
 from distilrank.sections.measuring import relative_floor
 
@@ -30,10 +32,11 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def names_agree(self) -> Self:
-        names = [*self.label_names(), *self.students, *self.baselines]
+        names = [*self.label_names(), *self.students, *self.baselines, *self.systems]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
-                f"teachers, ensembles, imports, students and baselines must differ in name; more than one has {twice}"
+                "teachers, ensembles, imports, students, baselines and systems must differ in name; more than one has "
+                f"{twice}"
             )
         if taken := {BM25, "given", BACKBONE, START, CONTROL} & set(names):
             raise ValueError(f"{min(taken)} names something else in the results: choose another")
@@ -58,29 +61,6 @@ class Params(Entries):
         for where, given, allowed in known:
             if strange := [name for name in given if name not in allowed]:
                 raise ValueError(f"{where} may name the entries {allowed}, not {strange}")
-        return self
-
-    @model_validator(mode="after")
-    def indexes_are_of_encoded_students(self) -> Self:
-        # An index needs one vector a passage; and without a control nobody could tell what teaching gained.
-        controls = {name: self.students[name] for name in self.matrix.controls if name in self.students}
-        dense = [name for name, student in controls.items() if student.ranker.one_vector]
-        for name, kind in self.indexes.items():
-            student = kind.of or name
-            if student not in dense:
-                raise ValueError(f"indexes.{name} may be of the dense students with a control {dense}, not {student}")
-            if kind.is_exact and name != student:
-                raise ValueError(f"indexes.{name} is {kind.kind}, which is no index besides: call it {student}")
-            if not kind.is_exact and student not in flat_students(self):
-                raise ValueError(
-                    f"indexes.{name} is of {student}, which has no flat entry: add {student}: {{kind: flat}}"
-                )
-        taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
-        if taken:
-            raise ValueError(f"indexes make {min(taken)}, which is the name of a ranker: call the entry otherwise")
-        if strange := [name for name in self.audit.floors if name not in self.indexes or self.indexes[name].is_exact]:
-            known = [name for name, kind in self.indexes.items() if not kind.is_exact]
-            raise ValueError(f"audit.floors may name the approximate indexes {known}, not {strange}")
         return self
 
     @model_validator(mode="after")
@@ -153,12 +133,45 @@ class Params(Entries):
         return self
 
     @model_validator(mode="after")
+    def indexes_are_of_encoded_students(self) -> Self:
+        # Without a control nobody could tell what teaching gained.
+        controls = {name: self.students[name].ranker for name in self.matrix.controls if name in self.students}
+        searched = stored_students(self, only_searched=True)
+        for name, kind in self.indexes.items():
+            student = kind.of or name
+            fitting = [control for control, ranker in controls.items() if kind.can_hold(ranker)]
+            if student not in fitting:
+                what = f"students with a control and {kind.holds}"
+                raise ValueError(f"indexes.{name} may be of the {what} {fitting}, not {student}")
+            if kind.is_exact and name != student:
+                raise ValueError(f"indexes.{name} is {kind.kind}, which is no index besides: call it {student}")
+            if not kind.is_exact and student not in searched:
+                every = (one for one, other in INDEX_KINDS.items() if other.is_exact and other.searches)
+                add = next(one for one in every if INDEX_KINDS[one].can_hold(controls[student]))
+                raise ValueError(
+                    f"indexes.{name} is of {student}, whose passages are not encoded to be searched: "
+                    f"add {student}: {{kind: {add}}} to indexes"
+                )
+        taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
+        if taken:
+            raise ValueError(f"indexes make {min(taken)}, which is the name of a ranker: call the entry otherwise")
+        if strange := [name for name in self.audit.floors if name not in self.indexes or self.indexes[name].is_exact]:
+            known = [name for name, kind in self.indexes.items() if not kind.is_exact]
+            raise ValueError(f"audit.floors may name the approximate indexes {known}, not {strange}")
+        return self
+
+    @model_validator(mode="after")
+    def systems_name_what_is_there(self) -> Self:
+        if faults := list(faults_of_systems(self)):
+            raise ValueError("; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
     def nothing_needs_itself(self) -> Self:
         if circle := circle_of(self):
             first, *others = circle
-            raise ValueError(
-                f"{first} needs {', which needs '.join(others)}: a circle; name what an earlier round makes"
-            )
+            other = "another first stage" if first.startswith("systems.") else "what an earlier round makes"
+            raise ValueError(f"{first} needs {', which needs '.join(others)}: a circle; name {other}")
         return self
 
     @model_validator(mode="after")

@@ -138,7 +138,7 @@ def _keys(section: type[Section], choices: Choices) -> Iterator[Key]:
         if _tells_apart(name, choices):
             if section in choices:
                 continue
-            kind = any_of([*choices.values()])
+            kind = any_of([tag for choice, tag in choices.items() if issubclass(choice, section)])
         elif "const" in described or kind == "null":
             kind = f"only {kind}"
         default = None if field.is_required() else as_yaml(described["default"])

@@ -33,7 +33,7 @@ def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] =
         if path.is_dir():
             raise DownloadError(path, got="a directory", expected="a file", remedy="name the file")
         if not path.is_file():
-            raise NotThere(path, got="no such file", expected="a file", remedy="put it there")
+            raise NotThere(path, got="no such file", expected="a file", remedy="correct the path")
         _readable(path)
         _verify(path, location, checksum)
         return path
@@ -138,7 +138,7 @@ def _readable(path: Path) -> None:
         path.open("rb").close()
     except OSError as error:
         raise DownloadError(
-            path, got=error.strerror, expected="a file that may be read", remedy="see to its permissions"
+            path, got=error.strerror, expected="a file that may be read", remedy="change its permissions"
         ) from error
 
 

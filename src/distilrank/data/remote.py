@@ -125,5 +125,5 @@ def _refused(location: str, got: str, kind: type[DownloadError] = DownloadError)
         location,
         got=redacted(got)[:160],
         expected="a file that may be read",
-        remedy="correct the location, or see to its permissions, credentials and proxies",
+        remedy="check the location, its permissions, your credentials and proxies",
     )

@@ -5,12 +5,26 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import polars as pl
+from pydantic import BaseModel
 
 from distilrank.data.ties import SCORE, apart, by_id, by_lot
 from distilrank.errors import ScoreError
 
 RUN_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "score": pl.Float64}
 HAS_RANK = SCORE.is_finite().fill_null(False)
+
+
+class Hit(BaseModel):
+    """A passage that was found, and its score: raw, higher is better."""
+
+    passage_id: str
+    score: float
+
+
+def hits(run: pl.DataFrame) -> list[Hit]:
+    """Those of a run of one query, best first. Raises ScoreError as `finite` does."""
+    best = ranked(run).select(*Hit.model_fields)
+    return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
 
 
 def ranked(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:

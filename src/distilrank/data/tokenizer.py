@@ -17,6 +17,8 @@ _USUAL = {
     "pad": ("[PAD]", "<pad>"),
     "mask": ("[MASK]", "<mask>"),
 }
+# Where something begins in a text, and where it ends, in characters.
+Span = tuple[int, int]
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json"]
 
 
@@ -54,6 +56,22 @@ class TextTokenizer:
         whole = [prefix + text for text in texts] if prefix else list(texts)
         return [one.ids for one in self._tokenizer.encode_batch_fast(whole, add_special_tokens=False)]
 
+    def token(self, number: int) -> str:
+        """The text of one token id."""
+        text: str = self._tokenizer.decode([number], skip_special_tokens=False).strip()
+        return text
+
+    def words(self, text: str, prefix: str = "") -> list[Span]:
+        """The places in a text of the word that each of its token ids is of, or is a piece of.
+
+        A token of the prefix alone has an empty place.
+        """
+        encoding = self._tokenizer.encode(prefix + text, add_special_tokens=False)
+        places: dict[int | None, Span] = {}
+        for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
+            places[word] = (min(start, places.get(word, (start,))[0]), end)
+        return [_within(text, *places[word], len(prefix)) for word in encoding.word_ids]
+
     def framed(self, text: str, second: str | None = None) -> Encoding:
         """A text, or a pair of texts, with the special tokens that the tokenizer itself puts around them."""
         return self._tokenizer.encode(text, second)
@@ -87,6 +105,13 @@ class TextTokenizer:
         """What transformers takes where a configuration, such as bert-base-uncased's, says nothing."""
         usual = (token for token in _USUAL[name] if self._tokenizer.token_to_id(token) is not None)
         return next(usual, None)
+
+
+def _within(text: str, start: int, end: int, skipped: int) -> Span:
+    """A place in what stands behind the `skipped` characters of a prefix, without white space at its ends."""
+    start, end = max(0, start - skipped), max(0, end - skipped)
+    word = text[start:end]
+    return start + len(word) - len(word.lstrip()), start + len(word.rstrip())
 
 
 def refuse_other_vocabulary(

@@ -9,8 +9,8 @@ from distilrank.data.query_ranges import QueryRange
 from distilrank.errors import CollectionError
 from distilrank.sections.data import Draw
 
-# In the directory of triples: they, and the candidates of unlabelled queries in their form.
-TRIPLES, UNLABELLED = "triples.parquet", "unlabelled.parquet"
+# In the directory of triples: they, the candidates of unlabelled queries in their form, and what of these was clicked.
+TRIPLES, UNLABELLED, CLICKS = "triples.parquet", "unlabelled.parquet", "clicks.parquet"
 
 
 def sample_triples(

@@ -87,7 +87,9 @@ def _description(labels: Path) -> str:
     if "members" not in used:
         return f"{described}."
     scaled = "" if used["scale"] == "none" else f", each brought to the scale {used['scale']}"
-    return f"The {used['combine']} of {len(members)} rankers{scaled} ({described})."
+    shares = ", ".join(f"{name} {weight:g}" for name, weight in (used.get("weights") or {}).items())
+    weighted = f", by the weights {shares}" if shares else ""
+    return f"The {used['combine']} of {len(members)} rankers{scaled}{weighted} ({described})."
 
 
 def _tokens(labels: Path) -> dict[str, Any]:
@@ -108,7 +110,8 @@ def _ranker(name: str) -> str:
     if "checkpoint" in used:
         return f"{ranker['architecture']} of {ranker['layers']} layers, given by {used['checkpoint']}"
     training = used["training"]
+    steps = used.get("chosen", {}).get("steps", training["steps"])
     return (
         f"{ranker['architecture']} on {used['backbone']['model']}, {ranker['layers']} layers, "
-        f"trained with {used['loss']['name']} for at most {training['steps']} steps of {training['batch_size']}"
+        f"trained with {used['loss']['name']} for at most {steps} steps of {training['batch_size']}"
     )

@@ -27,18 +27,24 @@ class Thresholds:
 
 
 def triples_from_scores(
-    scores: pl.DataFrame, thresholds: Thresholds, params: Unlabelled, negatives: int
+    scores: pl.DataFrame,
+    thresholds: Thresholds,
+    params: Unlabelled,
+    negatives: int,
+    clicks: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Labels, with so many `negatives` each, of each query's best `triples` passages that count as relevant.
 
-    `scores` are query_id, passage_id, score. No passage is a negative twice; where a query has too few for all of its
-    positives, the best go first. Each positive scores higher than its negatives.
+    `scores` are query_id, passage_id, score. Of a query with `clicks` (query_id, passage_id) what counts is what was
+    clicked and scores too high for a negative; of others what scores like a positive. No passage is a negative twice;
+    where a query has too few for all of its positives, the best go first. Each positive scores higher than its
+    negatives.
     """
     lots = pl.Series("lot", np.random.default_rng(params.seed).permutation(len(scores)))
     ordered = scores.sort("query_id", "passage_id").with_columns(lots)
     score = pl.col("score")
     positives = (
-        ordered.filter(score >= thresholds.positive_from)
+        _relevant(ordered, thresholds, clicks)
         .sort("query_id", "score", "passage_id", descending=[False, True, True])
         .with_columns(number=pl.int_range(pl.len()).over("query_id"))
         .filter(pl.col("number") < params.triples)
@@ -59,6 +65,15 @@ def triples_from_scores(
     return joined.select("query_id", "positive_id", "negative_ids", "positive_score", "negative_scores")
 
 
+def _relevant(scores: pl.DataFrame, thresholds: Thresholds, clicks: pl.DataFrame | None) -> pl.DataFrame:
+    like_a_positive = scores.filter(pl.col("score") >= thresholds.positive_from)
+    if clicks is None:
+        return like_a_positive
+    clicked = scores.join(clicks, on=["query_id", "passage_id"], how="semi")
+    believed = clicked.filter(pl.col("score") > thresholds.negative_to)
+    return pl.concat([believed, like_a_positive.join(clicks, on="query_id", how="anti")])
+
+
 def unlabelled_pieces(
     ranges: list[QueryRange],
     candidates: pl.LazyFrame,
@@ -66,9 +81,10 @@ def unlabelled_pieces(
     thresholds: Thresholds,
     params: Unlabelled,
     negatives: int,
+    clicks: pl.DataFrame | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Labels of the queries of `candidates` (query_id, ...), a range of them at a time."""
     for queries in ranges:
         some = queries.of(candidates).select("query_id").unique().collect()
         scores = scores_of_range(queries).join(some, on="query_id", how="semi")
-        yield triples_from_scores(scores, thresholds, params, negatives)
+        yield triples_from_scores(scores, thresholds, params, negatives, clicks)

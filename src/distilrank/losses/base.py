@@ -6,7 +6,7 @@ torch is imported where a loss is computed, so that params are read without it.
 """
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from distilrank.sections.base import Section
 
@@ -34,12 +34,27 @@ class Loss(Section):
     name: str
     """Which one."""
 
+    @property
+    def fits_scale(self) -> bool:
+        """Whether it wants `scaled` to be told of a scale before the first step."""
+        return False
+
+    def scaled(self, scale: float) -> Self:
+        """The same, where it wants that, by a scale: what the teacher's margins are multiplied by."""
+        raise ValueError(f"scale: got {scale}, expected none for the loss {self.name}")
+
+    @property
+    def times(self) -> float:
+        """What it multiplies the teacher's margins by."""
+        return 1.0
+
     @abstractmethod
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor": ...
 
     def __str__(self) -> str:
         """Its name, and in brackets its own params: `listwise-kl (temperature 2.0)`."""
-        own = ", ".join(f"{key} {value}" for key, value in self.model_dump(exclude={"name"}).items())
+        told = self.model_dump(exclude={"name"}, exclude_defaults=True)
+        own = ", ".join(f"{key} {value}" for key, value in told.items())
         return f"{self.name} ({own})" if own else self.name
 
 

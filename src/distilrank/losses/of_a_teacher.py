@@ -1,9 +1,9 @@
 """Losses that learn from a teacher's scores."""
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from distilrank.losses.base import Loss, compared, margins, mean
 from distilrank.losses.of_labels import RankNet
@@ -12,21 +12,49 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def _word_or_number(scale: object) -> str:
+    return "word" if isinstance(scale, str) else "number"
+
+
+Scale = Annotated[
+    Annotated[Literal["fitted"], Tag("word")] | Annotated[float, Field(gt=0), Tag("number")],
+    Discriminator(_word_or_number),
+]
+
+
 class TeacherLoss(Loss):
     needs_teacher: ClassVar[bool] = True
 
 
 class MarginMSE(TeacherLoss):
-    """Mean over the negatives of ((s+ - s-) - (t+ - t-))^2.
+    """Mean over the negatives of ((s+ - s-) - c (t+ - t-))^2.
 
-    Hofstätter et al., arXiv 2010.02666, equation 8.
+    Hofstätter et al., arXiv 2010.02666, equation 8, where c is 1.
     """
 
     name: Literal["margin-mse"] = "margin-mse"
 
+    scale: Scale = 1.0
+    """c: what the teacher's margins are multiplied by. `fitted`: a number is chosen before the first step, by which
+    they are as large as the student's first margins, and 1 at least."""
+
+    @property
+    def fits_scale(self) -> bool:
+        return self.scale == "fitted"
+
+    def scaled(self, scale: float) -> Self:
+        return self.model_copy(update={"scale": scale})
+
+    @property
+    def times(self) -> float:
+        """Raises ValueError for a scale that is still to be fitted."""
+        if isinstance(self.scale, str):
+            raise ValueError("scale: got 'fitted', expected a number, by `scaled`")
+        return self.scale
+
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":
         taught, among = compared(scores, teacher)
-        return mean((margins(scores, among) - margins(taught, among)).square())
+        return mean((margins(scores, among) - self.times * margins(taught, among)).square())
 
 
 class PointwiseMSE(TeacherLoss):

@@ -12,6 +12,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import BackboneError
+from distilrank.rankers.matches import Match
 from distilrank.rankers.params import RankerParams
 
 # [CLS] and [SEP] come on top of the stored tokens of a query and a passage.
@@ -156,6 +157,10 @@ class Ranker(PreTrainedModel):
         `done` is the share of the training's steps that are done with this one.
         """
         return queries.values.new_zeros(())
+
+    def matches(self, query: TokenBatch, passages: TokenBatch) -> list[list[Match]]:
+        """What made up the score of each passage for one query; an architecture that cannot tell gives none."""
+        return [[] for _ in passages.ids]
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """What may learn at a rate of its own, by the name that params.yaml gives it."""

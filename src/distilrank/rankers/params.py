@@ -35,7 +35,7 @@ class RankerParams(Section):
     """Which one."""
 
     layers: int = Field(ge=1)
-    """Transformer layers: the backbone's or the teacher's lowest."""
+    """How many transformer layers: the lowest of the backbone or teacher."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ class ScaledParams(RankerParams):
     """Whether vectors have length 1, so that products are cosines."""
 
     scale: float = Field(gt=0, default=1.0)
-    """What products are multiplied by; where `learn_scale`, at the start."""
+    """The factor of products. With `learn_scale`, the factor at the start."""
 
     learn_scale: bool = False
     """Whether the scale is learned. It may then have a learning rate of its own."""

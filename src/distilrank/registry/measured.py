@@ -104,5 +104,5 @@ def _not_measured(what: str) -> MissingInput:
         what,
         got="no measures",
         expected="those of an evaluation that it was part of",
-        remedy="have `distilrank register` keep them, after `dvc repro`",
+        remedy="run `dvc repro`, then `distilrank register`, which keeps them",
     )

@@ -98,7 +98,7 @@ def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVer
                 name,
                 got=f"{_number(after)} as {what}, which was not when this began",
                 expected=_number(before),
-                remedy="look at it, then give the command again",
+                remedy="look at it, then run the command again",
             )
     if challenger:
         tags = client.get_model_version(name, challenger.version).tags
@@ -107,7 +107,7 @@ def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVer
                 f"{name} version {challenger.version}",
                 got="a rollback of it since this began",
                 expected="none",
-                remedy="look at it, then give the command again",
+                remedy="look at it, then run the command again",
             )
 
 

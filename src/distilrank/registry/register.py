@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import unchanged
-from distilrank.config.derived import distillations, model_names, stored_vectors_of
+from distilrank.config.derived import distillations, encoded_models, model_names, stored_vectors_of
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.mlflow_client import connect, tracking_uri
@@ -80,7 +80,8 @@ class _Built:
     @classmethod
     def read(cls, params: Params, dvc: BuiltByDvc, model: str) -> Self:
         directory = layout.MODELS / model
-        index = stored_vectors_of(params, model)
+        # What only re-ranks by passage ids is no use to a server, which gets texts.
+        index = stored_vectors_of(params, model) if model in encoded_models(params, only_searched=True) else None
         places = {Tag.MODEL: directory} | ({Tag.INDEX: index} if index else {})
         identity = {tag: dvc.digest(unchanged(place)) for tag, place in places.items()}
         data = {Tag.COLLECTION: dvc.digest(layout.COLLECTION)}

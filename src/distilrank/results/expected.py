@@ -68,7 +68,7 @@ def refuse_none(tables: Sequence[GradedTable], collections: Iterable[str]) -> No
             "params.yaml: report.expected",
             got=f"no figures for the collection {' or '.join(collections)}",
             expected="some, which a run can be held to",
-            remedy="state those of a run that you trust",
+            remedy="state the figures of a run that you trust",
         )
 
 

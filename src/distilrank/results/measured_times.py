@@ -1,7 +1,7 @@
 """The times that the stage `latency` wrote: by kind of task, ranker, and how it was asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from distilrank.artifacts import layout
@@ -18,7 +18,8 @@ class MeasuredTimes:
     """Milliseconds, of re-ranking `depth` passages and of finding `top_k`, for one client and for `clients` at once.
 
     `measured` are the digests of the models and indexes that were timed; `bytes_per_passage` is by ranker what storing
-    all that it computes of a passage before a query takes.
+    all that it computes of a passage before a query takes. Of rankers that store a vector per token, `bytes_by_numbers`
+    is the same by what these are stored as.
     """
 
     machine: str
@@ -29,6 +30,7 @@ class MeasuredTimes:
     measured: Mapping[str, str]
     milliseconds: Mapping[str, Mapping[str, Mapping[str, Times]]]
     bytes_per_passage: Mapping[str, float]
+    bytes_by_numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls) -> Self:

@@ -1,25 +1,30 @@
-"""What a dense model finds: the passages of one query, or a run of many."""
+"""What is found: the texts of hits, and a dense model's run of many queries."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from distilrank.data.collection import Collection
-from distilrank.data.runs import write_trec
+from distilrank.data.runs import Hit, write_trec
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
-from distilrank.model import Model
+
+if TYPE_CHECKING:
+    from distilrank.model import Model
 
 
-def search(query: str, model: Model, collection: Path, depth: int) -> pl.DataFrame:
-    """The best passages (passage_id, score, title, text), best first. Raises MissingInput."""
-    hits = pl.DataFrame([hit.model_dump() for hit in model.search(query, depth)])
-    passages = Collection.read(collection).passages.join(hits.lazy(), on="passage_id", how="semi").collect()
-    return hits.join(passages, on="passage_id", how="left", maintain_order="left")
+def with_texts(hits: Sequence[Hit], collection: Path) -> pl.DataFrame:
+    """Hits as they come (passage_id, score, title, text). Raises MissingInput."""
+    schema = {"passage_id": pl.String, "score": pl.Float64}
+    table = pl.DataFrame([hit.model_dump() for hit in hits], schema)
+    passages = Collection.read(collection).passages.join(table.lazy(), on="passage_id", how="semi").collect()
+    return table.join(passages, on="passage_id", how="left", maintain_order="left")
 
 
 def write_run(
-    model: Model,
+    model: "Model",
     name: str,
     tokens: Path,
     queries: pl.DataFrame,

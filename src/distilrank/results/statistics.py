@@ -1,4 +1,5 @@
-"""What the tests say of each taught student: beside its control, its teachers, the first stage and its start."""
+"""What the tests say of each taught student: beside its control, its teachers, the first stage and its start; and of
+each system beside what it is made of."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,16 +11,18 @@ import polars as pl
 from distilrank.config.derived import control_of, first_stage_of, start_of
 from distilrank.config.names import distilled_name
 from distilrank.config.params import Params
+from distilrank.config.systems import searched_by
 from distilrank.evaluation.significance import effect_size
 from distilrank.results.differences import Difference, differences_of
 
-Role = Literal["control", "teacher", "first stage", "start"]
+Role = Literal["control", "teacher", "first stage", "start", "part"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A taught student with another ranker, by what that is to it; `effect` is Cohen's d of the paired differences."""
+    """A taught student or system with another ranker, by what that is to it; `effect` is Cohen's d of the paired
+    differences."""
 
     task: str
     measure: str
@@ -46,7 +49,7 @@ def statistics(params: Params, measures: pl.DataFrame) -> list[Compared]:
 
 
 def _named(params: Params, first_stage: str) -> Iterator[tuple[str, Role, str]]:
-    """What is compared: a taught student, what the other is to it, and the other."""
+    """What is compared: a taught student or system, what the other is to it, and the other."""
     for student, teacher in product(params.students, params.matrix.teachers):
         taught, control = distilled_name(student, teacher), control_of(params, student, teacher)
         if control:
@@ -56,6 +59,9 @@ def _named(params: Params, first_stage: str) -> Iterator[tuple[str, Role, str]]:
             yield taught, "teacher", member
         yield taught, "first stage", first_stage
         yield taught, "start", start_of(params, student, teacher).name
+    for name, system in params.systems.items():
+        for part in searched_by(system):
+            yield name, "first stage" if part == first_stage else "part", part
 
 
 def _in_table(task: str, measure: str, values: pl.DataFrame, named: list[tuple[str, Role, str]]) -> list[Compared]:

@@ -8,25 +8,30 @@ import numpy as np
 import polars as pl
 
 from distilrank.artifacts.files import built, read_json, write_json
-from distilrank.data.ragged import Rows
-from distilrank.data.runs import RUN_SCHEMA, ranked, top
+from distilrank.data.ragged import RaggedIds, Rows
+from distilrank.data.runs import RUN_SCHEMA, top
 from distilrank.errors import InputError
-from distilrank.retrieval.kinds import INDEX_KINDS, Approximate, Flat, IndexKind
+from distilrank.rankers.base import Encoded, Ranker
+from distilrank.retrieval.index_kind import IndexKind
+from distilrank.retrieval.kinds import INDEX_KINDS, Approximate, Flat
 from distilrank.retrieval.live_store import DELETED_FILE, LiveStore
 from distilrank.retrieval.made_from import vectors_behind
+from distilrank.retrieval.passage_index import KIND_FILE, PassageIndex
+from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vector_store import VectorStore, refuse_endless
-from distilrank.retrieval.vectors import Vectors
+from distilrank.retrieval.vectors import Vectors, encode_vectors, one_vector
 
 if TYPE_CHECKING:
     import faiss
 
-KIND_FILE, INDEX_FILE = "kind.json", "index.faiss"
+INDEX_FILE = "index.faiss"
 
 
-class DenseIndex:
+class DenseIndex(PassageIndex[Vectors]):
     """The exact vectors of passages, and what searches them: themselves, or an index that chooses passages."""
 
     def __init__(self, store: VectorStore, kind: IndexKind | None = None, index: "faiss.Index | None" = None) -> None:
+        super().__init__(store.passage_ids)
         self.store, self._kind, self._index = store, kind or Flat(), index
 
     @classmethod
@@ -43,8 +48,8 @@ class DenseIndex:
 
     @classmethod
     def read(cls, directory: Path, live: bool = False) -> Self:
-        """From vectors, or from an index, which searches those that it was built of. All is mapped, but that passages
-        can be added to a `live` index, which is in memory.
+        """From vectors, or from an index, which searches those that it was built of. All is mapped, but for a `live`
+        index, which takes changes.
 
         Raises MissingInput, also where an index was built of other vectors.
         """
@@ -91,19 +96,24 @@ class DenseIndex:
         """The exact vectors (passages, width) of some passages."""
         return self.store.vectors_of(passage_ids)
 
-    def best(self, vector: Vectors, depth: int) -> pl.DataFrame:
-        """The `depth` passages (passage_id, score) for one query's vector (1, width), best first."""
-        return ranked(self.search(pl.Series(["query"]), vector, depth)).select("passage_id", "score")
+    def encoded(self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int) -> Vectors:
+        return encode_vectors(ranker.encode_queries, queries, rows, pad, ranker.device)
 
-    def search(self, query_ids: pl.Series, vectors: Vectors, depth: int) -> pl.DataFrame:
+    def of(self, encoded: Encoded) -> Vectors:
+        return one_vector(encoded)
+
+    def rerank(self, ranker: Ranker, query_ids: pl.Series, queries: Vectors, candidates: pl.DataFrame) -> pl.DataFrame:
+        return rerank_stored(ranker, query_ids, queries, self.store, candidates)
+
+    def search(self, query_ids: pl.Series, queries: Vectors, depth: int) -> pl.DataFrame:
         """A run: the `depth` passages that are found for each query vector (queries, width), by exact products.
 
         An index that is not exact may find fewer, or others. Raises ScoreError where a vector is not finite.
         """
-        refuse_endless(vectors, query_ids, "query")
+        refuse_endless(queries, query_ids, "query")
         depth = min(depth, len(self.store))
-        rows = self._rows(vectors, depth)
-        scores = self.store.products(vectors, np.maximum(rows, 0))
+        rows = self._rows(queries, depth)
+        scores = self.store.products(queries, np.maximum(rows, 0))
         run = pl.DataFrame(
             {
                 "query_id": query_ids.gather(np.repeat(np.arange(len(query_ids)), rows.shape[1])),

@@ -5,9 +5,11 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import torch
 
 from distilrank.data.ragged import RaggedArrays, RaggedIds, Rows
+from distilrank.errors import ScoreError
 from distilrank.progress import Advance
 from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
 from distilrank.rankers.inference import copies_pinned, each_batch
@@ -46,9 +48,22 @@ class Encodings:
         assert isinstance(self.form, VectorsForm)
         return self.form.vectors(self.stored.subset(rows).arrays)
 
-    def between(self, start: int, stop: int) -> "Encodings":
-        """Those from one row to another, not copied."""
-        return Encodings(self.stored.between(start, stop), self.form)
+    def __getitem__(self, part: slice) -> "Encodings":
+        """Those of a part, not copied."""
+        return Encodings(self.stored.between(*part.indices(len(self))[:2]), self.form)
+
+    def refuse_endless(self, ids: pl.Series, what: str) -> None:
+        """Raises ScoreError where a number is not finite."""
+        for array in self.stored.arrays.values():
+            sound = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+            if not sound.all():
+                row = int(np.searchsorted(self.stored.offsets, sound.argmin(), side="right")) - 1
+                raise ScoreError(
+                    f"the encoding of {what} '{ids[row]}'",
+                    got="numbers that are not finite, or beyond float16",
+                    expected="numbers from -65504 to 65504",
+                    remedy="train the ranker that made it anew, at a lower learning_rate",
+                )
 
     def bytes_per_text(self) -> float:
         """What one takes on average, without its length."""
@@ -75,6 +90,8 @@ def encode_texts(
         with autocast(precision, device):
             return Encodings.of(encode(stored_batch(stored, rows[batch], pad).to(device, pinned)), form).stored
 
+    if not len(rows):
+        return Encodings(RaggedArrays.of({}, np.empty(0, np.int64)), form)
     batches, parts = [], []
     with float32_products(precision, device):
         for batch, part in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):

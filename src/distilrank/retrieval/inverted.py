@@ -12,11 +12,12 @@ import polars as pl
 from distilrank.artifacts.files import built
 from distilrank.data.ragged import RaggedArrays, Rows
 from distilrank.data.runs import RUN_SCHEMA
-from distilrank.retrieval.drawn import Floats, best
+from distilrank.retrieval.drawn import best
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.maxsim import as_run
 from distilrank.retrieval.passage_store import PassageStore
 from distilrank.retrieval.postings import Postings
+from distilrank.retrieval.vectors import Vectors
 from distilrank.workers.cores import usable_cores
 
 FILES = ("starts", "rows", "scores")
@@ -72,7 +73,7 @@ class InvertedIndex:
         with ThreadPoolExecutor(usable_cores()) as threads:
             return pl.concat([pl.DataFrame(schema=RUN_SCHEMA), *threads.map(found, range(len(queries)))])
 
-    def _products(self, terms: Rows, weights: Floats, rows: Rows) -> Floats:
+    def _products(self, terms: Rows, weights: Vectors, rows: Rows) -> Vectors:
         """The products (rows,) of a query's vector and those in `rows`."""
         query = np.zeros(self.store.form.vocabulary or 0, np.float32)
         query[terms] = weights

@@ -1,7 +1,7 @@
 """How passage vectors are searched. Another package adds a kind as an entry point of the group `distilrank.indexes`.
 
-Each kind but the exact one is a description for Faiss's index factory, with settings by the names that Faiss has:
-https://github.com/facebookresearch/faiss/wiki/The-index-factory.
+Each kind for dense vectors, but the exact one, is a description for Faiss's index factory, with settings by the names
+that Faiss has: https://github.com/facebookresearch/faiss/wiki/The-index-factory.
 """
 
 from abc import abstractmethod
@@ -10,20 +10,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from distilrank.sections.base import ModelName, Section
+from distilrank.retrieval.index_kind import IndexKind
+from distilrank.retrieval.store_kinds import Inverted, MaxSim, Plaid, Pruned, Store
 from distilrank.sections.tables import Table
-
-
-class IndexKind(Section):
-    """An entry of `indexes` in params.yaml. Importing it imports no Faiss."""
-
-    is_exact: ClassVar[bool] = False
-
-    kind: str
-    """Which one."""
-
-    of: ModelName | None = None
-    """The student whose models it searches. null: the one that the entry is called after."""
 
 
 class Flat(IndexKind):
@@ -164,7 +153,7 @@ class Factory(Approximate):
         return self.set
 
 
-KINDS = (Flat, Fp16, Sq8, Ivf, Hnsw, IvfPq, OpqPq, Factory)
+KINDS = (Flat, Fp16, Sq8, Ivf, Hnsw, IvfPq, OpqPq, Factory, Store, MaxSim, Plaid, Inverted, Pruned)
 INDEX_KINDS: Table[type[IndexKind]] = Table(
     "distilrank.indexes", {one.model_fields["kind"].default: one for one in KINDS}
 )

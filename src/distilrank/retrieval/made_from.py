@@ -5,7 +5,7 @@ from pathlib import Path
 from distilrank.artifacts.layout import MODELS, VECTORS
 from distilrank.artifacts.manifest import MANIFEST, digest, read_manifest
 from distilrank.errors import MissingInput
-from distilrank.retrieval.vector_store import VECTORS_FILE
+from distilrank.retrieval.vector_store import IDS_FILE
 
 
 def vectors_behind(index: Path) -> Path:
@@ -13,7 +13,7 @@ def vectors_behind(index: Path) -> Path:
 
     Raises MissingInput where these are not there, or others than it was built of.
     """
-    if (index / VECTORS_FILE).is_file():
+    if (index / IDS_FILE).is_file():
         return index
     made_from = read_manifest(index).inputs
     place = next((Path(place) for place in made_from if Path(place).parent == VECTORS), None)

@@ -10,9 +10,10 @@ from distilrank.data.runs import RUN_SCHEMA
 from distilrank.progress import Advance
 from distilrank.rankers.base import Encoded, Ranker
 from distilrank.rankers.inference import each_batch
-from distilrank.retrieval.drawn import Floats, best
+from distilrank.retrieval.drawn import best
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.passage_store import PassageStore
+from distilrank.retrieval.vectors import Vectors
 
 # Queries that meet a block, and passages of a block.
 _QUERIES, _PASSAGES = 128, 16_384
@@ -35,7 +36,7 @@ def search_all(
     return pl.concat(parts) if parts else pl.DataFrame(schema=RUN_SCHEMA)
 
 
-def as_run(query_ids: pl.Series, passage_ids: pl.Series, rows: Rows, scores: Floats) -> pl.DataFrame:
+def as_run(query_ids: pl.Series, passage_ids: pl.Series, rows: Rows, scores: Vectors) -> pl.DataFrame:
     """A run of the rows (queries, depth) with these scores; without those of -1, and those that score -inf."""
     found = pl.Series(((rows >= 0) & (scores > -np.inf)).ravel())
     columns = {
@@ -48,7 +49,7 @@ def as_run(query_ids: pl.Series, passage_ids: pl.Series, rows: Rows, scores: Flo
 
 def _best_of_all(
     ranker: Ranker, queries: Encoded, store: PassageStore, depth: int, at_once: int
-) -> tuple[Rows, Floats]:
+) -> tuple[Rows, Vectors]:
     rows = np.full((len(queries.mask), 0), -1, np.int64)
     scores = np.empty(rows.shape, np.float32)
     for start, block in _blocks(ranker, queries, store, at_once):
@@ -57,14 +58,14 @@ def _best_of_all(
     return rows, scores
 
 
-def _blocks(ranker: Ranker, queries: Encoded, store: PassageStore, at_once: int) -> Iterator[tuple[int, Floats]]:
+def _blocks(ranker: Ranker, queries: Encoded, store: PassageStore, at_once: int) -> Iterator[tuple[int, Vectors]]:
     """The scores (queries, passages) of one block after the other, and its first row."""
     budget = max(600, _PRODUCTS // queries.mask.numel())
     for start in range(0, len(store), at_once):
-        block = store.between(start, start + at_once)
+        block = store[start : start + at_once]
 
-        def met(batch: Rows, block: Encodings = block) -> Floats:
-            met: Floats = ranker.interact_all(queries, block.read(batch, ranker.device)).cpu().numpy()
+        def met(batch: Rows, block: Encodings = block) -> Vectors:
+            met: Vectors = ranker.interact_all(queries, block.read(batch, ranker.device)).cpu().numpy()
             return met
 
         scores = np.empty((len(queries.mask), len(block)), np.float32)

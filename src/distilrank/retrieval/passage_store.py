@@ -3,7 +3,6 @@
 It is written part by part. In memory stands one part, and a killed encoding goes on behind the last whole part.
 """
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,18 +12,13 @@ import polars as pl
 
 from distilrank.artifacts.files import built, read_json, write_json
 from distilrank.data.npy import append_rows
-from distilrank.data.ragged import RaggedArrays, Rows, StoredTexts
+from distilrank.data.ragged import RaggedArrays, Rows
 from distilrank.data.tokens import rows_of
-from distilrank.errors import MissingInput, ScoreError
-from distilrank.progress import progress
-from distilrank.rankers.base import Ranker
-from distilrank.retrieval.encodings import Encodings, encode_texts
-from distilrank.retrieval.forms import Form, Numbers, form_of
-from distilrank.sections.precision import Precision
+from distilrank.errors import MissingInput
+from distilrank.retrieval.encodings import Encodings
+from distilrank.retrieval.forms import Form, form_of
 
 STORE, IDS, LENGTHS = "store.json", "passage_ids.parquet", "lengths.npy"
-# Passages of a part.
-_AT_ONCE = 4_096
 
 
 class PassageStore(Encodings):
@@ -55,66 +49,38 @@ class PassageStore(Encodings):
         return rows_of(passage_ids, self.passage_ids, "passage")
 
 
-def form_for(ranker: Ranker, numbers: Numbers) -> Form:
-    """What a ranker's encodings are stored as."""
-    return form_of(numbers, (ranker.config.backbone or {})["vocab_size"] if ranker.params.weighs_terms else None)
+class GrowingStore:
+    """A store that is written part by part, in the order of rows. A part that comes early waits in memory.
 
-
-def store_passages(
-    ranker: Ranker,
-    texts: StoredTexts,
-    passage_ids: pl.Series,
-    rows: Rows,
-    directory: Path,
-    whose: str,
-    numbers: Numbers = "float16",
-    precision: Precision = "float32",
-    at_once: int = _AT_ONCE,
-) -> PassageStore:
-    """Encodes the passages in `rows`, which have these ids, into a directory.
-
-    What stands there of the same rows is gone on with. `whose` they are is shown. Raises ScoreError where an encoding
-    is not finite, or has numbers that float16 cannot hold.
+    What stands in the directory of the same work is gone on with.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    passage_ids.to_frame("passage_id").write_parquet(directory / IDS)
-    form = form_for(ranker, numbers)
-    of = {"numbers": numbers, "vocabulary": form.vocabulary, "rows": sha256(rows.tobytes()).hexdigest()}
-    first, entries = _done(directory / STORE, of)
-    with progress(f"passages encoded by {whose}", len(rows), first) as advance:
-        for start in range(first, len(rows), at_once):
-            block = rows[start : start + at_once]
-            part = encode_texts(
-                ranker.encode_passages, texts.passages, block, texts.pad, ranker.device, form, advance, precision
-            ).stored
-            _check(part, passage_ids[start : start + at_once])
-            for name, array in part.arrays.items():
-                append_rows(directory / f"{name}.npy", entries, array)
-            append_rows(directory / LENGTHS, start, part.lengths(np.arange(len(part))).astype(np.int32))
-            entries += int(part.offsets[-1])
-            done = {"passages": start + len(block), "entries": entries, "arrays": list(part.arrays)}
-            write_json(directory / STORE, of | done)
-    return PassageStore.open(directory)
 
+    def __init__(self, directory: Path, passage_ids: pl.Series, form: Form, work: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        passage_ids.to_frame("passage_id").write_parquet(directory / IDS)
+        self._directory, self._passage_ids, self._form = directory, passage_ids, form
+        self._of = {"numbers": form.numbers, "vocabulary": form.vocabulary, "work": work}
+        told = read_json(directory / STORE) if (directory / STORE).is_file() else {}
+        is_same = all(told.get(key) == value for key, value in self._of.items())
+        self._early: dict[int, RaggedArrays] = {}
+        # How many there are.
+        self.passages: int = told["passages"] if told and is_same else 0
+        self._entries: int = told["entries"] if told and is_same else 0
 
-def _done(file: Path, of: dict[str, Any]) -> tuple[int, int]:
-    """The passages and entries of the same work that stand already."""
-    told = read_json(file) if file.is_file() else {}
-    is_same = all(told.get(key) == value for key, value in of.items())
-    return (told["passages"], told["entries"]) if told and is_same else (0, 0)
+    def add(self, first: int, part: RaggedArrays) -> None:
+        """A part whose first passage has the row `first`. Raises ScoreError where a number is not finite."""
+        Encodings(part, self._form).refuse_endless(self._passage_ids[first : first + len(part)], "passage")
+        self._early[first] = part
+        while self.passages in self._early:
+            self._append(self._early.pop(self.passages))
 
-
-def _check(part: RaggedArrays, passage_ids: pl.Series) -> None:
-    for array in part.arrays.values():
-        sound = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if not sound.all():
-            row = int(np.searchsorted(part.offsets, sound.argmin(), side="right")) - 1
-            raise ScoreError(
-                f"the encoding of passage '{passage_ids[row]}'",
-                got="numbers that are not finite, or beyond float16",
-                expected="numbers from -65504 to 65504",
-                remedy="train the ranker that made it anew, at a lower learning_rate",
-            )
+    def _append(self, part: RaggedArrays) -> None:
+        for name, array in part.arrays.items():
+            append_rows(self._directory / f"{name}.npy", self._entries, array)
+        append_rows(self._directory / LENGTHS, self.passages, np.diff(part.offsets).astype(np.int32))
+        self.passages, self._entries = self.passages + len(part), self._entries + int(part.offsets[-1])
+        done = {"passages": self.passages, "entries": self._entries, "arrays": list(part.arrays)}
+        write_json(self._directory / STORE, self._of | done)
 
 
 def _mapped(file: Path) -> npt.NDArray[Any]:

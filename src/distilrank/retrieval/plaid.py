@@ -21,11 +21,12 @@ from distilrank.data.ragged import Rows
 from distilrank.data.runs import RUN_SCHEMA
 from distilrank.progress import progress
 from distilrank.rankers.base import Ranker
-from distilrank.retrieval.drawn import Floats, best
+from distilrank.retrieval.drawn import best
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.maxsim import as_run
 from distilrank.retrieval.passage_store import PassageStore
 from distilrank.retrieval.postings import transposed
+from distilrank.retrieval.vectors import Vectors
 
 CENTROIDS, CODES, STARTS, PASSAGES, DONE = "centroids.npy", "codes.npy", "starts.npy", "passages.npy", "done.json"
 # Vectors of a block, and vectors per centroid that centroids are found of at most, as in Faiss.
@@ -37,7 +38,7 @@ class PlaidIndex:
     """Centroids (centroids, width), the centroid of each vector, and by centroid the passages that have it."""
 
     def __init__(
-        self, store: PassageStore, centroids: Floats, codes: npt.NDArray[np.int32], starts: Rows,
+        self, store: PassageStore, centroids: Vectors, codes: npt.NDArray[np.int32], starts: Rows,
         passages: npt.NDArray[np.int32],
     ) -> None:  # fmt: skip
         self.store, self._centroids, self._codes = store, centroids, codes
@@ -79,13 +80,13 @@ class PlaidIndex:
         """
         runs = [pl.DataFrame(schema=RUN_SCHEMA)]
         for row in range(len(queries)):
-            query = queries.between(row, row + 1)
+            query = queries[row : row + 1]
             rows = self._chosen(query.stored.arrays["values"], probes, max(compared, depth))
             rows, scores = best(rows, _maxsim(ranker, query, self.store, rows), depth)
             runs.append(as_run(query_ids.gather([row]), self.store.passage_ids, rows[None], scores[None]))
         return pl.concat(runs)
 
-    def _chosen(self, query: Floats, probes: int, number: int) -> Rows:
+    def _chosen(self, query: Vectors, probes: int, number: int) -> Rows:
         """The rows of the passages that are best by their centroids, of those near the vectors of a query."""
         products = self._centroids @ query.T
         near = np.argpartition(-products, min(probes, len(products)) - 1, axis=0)[:probes]
@@ -98,13 +99,15 @@ class PlaidIndex:
         return best(rows, highest.sum(axis=1), number)[0]
 
 
-def _maxsim(ranker: Ranker, query: Encodings, store: PassageStore, rows: Rows) -> Floats:
+def _maxsim(ranker: Ranker, query: Encodings, store: PassageStore, rows: Rows) -> Vectors:
+    if not len(rows):
+        return np.empty(0, np.float32)
     read = query.read(np.array([0]), ranker.device)
-    scores: Floats = ranker.interact_all(read, store.read(rows, ranker.device))[0].cpu().numpy()
+    scores: Vectors = ranker.interact_all(read, store.read(rows, ranker.device))[0].cpu().numpy()
     return scores
 
 
-def _centroids(store: PassageStore, number: int) -> Floats:
+def _centroids(store: PassageStore, number: int) -> Vectors:
     """Of vectors of passages that are drawn, by k-means."""
     import faiss
 
@@ -118,7 +121,7 @@ def _centroids(store: PassageStore, number: int) -> Floats:
     return kmeans.centroids
 
 
-def _write_codes(store: PassageStore, centroids: Floats, directory: Path, whose: str) -> None:
+def _write_codes(store: PassageStore, centroids: Vectors, directory: Path, whose: str) -> None:
     import faiss
 
     quantiser = faiss.IndexFlatL2(centroids.shape[1])

@@ -10,9 +10,9 @@ from distilrank.progress import Advance
 from distilrank.rankers.base import Encoded, Ranker
 from distilrank.rankers.inference import each_batch
 from distilrank.rankers.precision import autocast, float32_products
-from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.passage_store import PassageStore
+from distilrank.retrieval.vector_store import VectorStore
 from distilrank.retrieval.vectors import Vectors
 from distilrank.sections.precision import Precision
 
@@ -56,15 +56,15 @@ def rerank_from_store(
 
 @torch.inference_mode()
 def rerank_stored(
-    ranker: Ranker, query_ids: pl.Series, query_vectors: Vectors, index: DenseIndex, candidates: pl.DataFrame
+    ranker: Ranker, query_ids: pl.Series, query_vectors: Vectors, store: VectorStore, candidates: pl.DataFrame
 ) -> pl.DataFrame:
-    """A run: the candidates (query_id, passage_id), scored from the index; `query_ids` ascend, one vector each."""
+    """A run: the candidates (query_id, passage_id), scored by stored vectors; `query_ids` ascend, one vector each."""
     scores = np.empty(len(candidates), np.float64)
     step = max(1, _AT_ONCE // max(1, query_vectors.shape[1]))
     for start in range(0, len(candidates), step):
         some = candidates[start : start + step]
         queries = query_vectors[query_ids.search_sorted(some["query_id"]).to_numpy()]
-        passages = index.vectors(some["passage_id"])
+        passages = store.vectors_of(some["passage_id"])
         scored = ranker.interact(_encoded(queries, ranker.device), _encoded(passages, ranker.device))
         scores[start : start + step] = scored.cpu().numpy()
     return candidates.select("query_id", "passage_id", score=pl.Series(scores))

@@ -41,10 +41,10 @@ class FileElsewhere(Section):
     """A file, by its path or URL."""
 
     location: str = Field(min_length=1)
-    """A path, `https://` or `s3://`; a file in an archive stands behind a `#`."""
+    """A path, `https://` or `s3://`. Write `#` and a name behind it for a file in an archive."""
 
     mirrors: list[str] = Field(default=[])
     """Other locations of the same file, tried in turn."""
 
     checksum: Checksum | None
-    """By it DVC sees that the file changed. null: it is not checked."""
+    """DVC notices a changed file by it. null: nothing is checked, and DVC does not notice."""

@@ -19,10 +19,12 @@ class GivenModel(Section):
     """A folder, a Hugging Face id, `minilm`, or a registered model as `models:/NAME/VERSION`."""
 
     sha256: Sha256 | None = None
-    """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+    """The digest of its `model.safetensors`. DVC notices changed weights by it. null: nothing is checked, and DVC
+    does not notice.
+    """
 
     tokens: GivenTokens = GivenTokens()
-    """What it reads of texts, where that is not as the checkpoint says."""
+    """How much of texts it reads, if not as the checkpoint says."""
 
     @field_validator("checkpoint")
     @classmethod

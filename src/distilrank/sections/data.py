@@ -17,18 +17,20 @@ class Backbone(Section):
     """`minilm`, which is bundled; or a Hugging Face id; or a folder."""
 
     sha256: Sha256 | None
-    """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+    """The digest of its `model.safetensors`. DVC notices changed weights by it. null: nothing is checked, and DVC
+    does not notice.
+    """
 
 
 class OwnBackbone(Backbone):
-    """One that a teacher or student has of its own."""
+    """A backbone that one teacher or student has for itself."""
 
     own_vocabulary: bool = False
-    """Whether its vocabulary is another than everybody's, so that it has tokens of its own."""
+    """Whether its vocabulary differs from that of the section `backbone`, so that it needs tokens of its own."""
 
 
 class Tokens(Section):
-    """How much of a text is read, and what stands before it."""
+    """How much of a text is read, and which prefix it gets."""
 
     query_length: int = Field(ge=1, le=512, default=16)
     """Word pieces kept of a query."""
@@ -44,7 +46,7 @@ class Tokens(Section):
 
 
 class GivenTokens(Section):
-    """How much of a text a given ranker reads, and what stands before it."""
+    """How much of a text a given ranker reads, and which prefix it gets."""
 
     query_length: Annotated[int, Field(ge=1, le=512)] | None = None
     """Word pieces kept of a query. null: as many as the checkpoint says, else `tokens.query_length`."""
@@ -72,10 +74,10 @@ class Candidates(Section):
     """BM25's share of the length normalisation."""
 
     stemmer: Literal["english"] | None = None
-    """Snowball's stemmer, by which `boats` and `boat` are one term. null: words as they are."""
+    """Snowball's stemmer, which makes `boats` and `boat` one term. null: words count as they are."""
 
     runs: list[FileElsewhere] = Field(default=[])
-    """Runs that take BM25's place for their queries: in TREC's form, or query_id, passage_id, query, passage."""
+    """Runs that replace BM25 for their queries: in TREC's form, or as query_id, passage_id, query, passage."""
 
     def first_stage(self) -> str:
         """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
@@ -83,7 +85,7 @@ class Candidates(Section):
 
 
 class TrainingCandidates(Candidates):
-    """The same where there are training queries as well."""
+    """The candidates of test, dev and training queries."""
 
     train_depth: int = Field(ge=0, le=1000, default=30)
     """Passages per training query."""
@@ -93,13 +95,15 @@ class Draw(Section):
     """How triples are drawn from ranked passages."""
 
     negatives: int = Field(ge=1, default=1)
-    """Negatives of each triple, at most `negatives_from`."""
+    """Negatives per triple, at most `negatives_from`."""
 
     negatives_from: int = Field(ge=1, default=30)
-    """Negatives are drawn from so many of a query's best passages; of candidates, at most `candidates.train_depth`."""
+    """How many of a query's best passages negatives are drawn from. For candidates: at most
+    `candidates.train_depth`.
+    """
 
     seed: int = Field(ge=0, default=42)
-    """Of the draw."""
+    """The seed of the draw."""
 
     @model_validator(mode="after")
     def has_enough_negatives(self) -> Self:
@@ -116,20 +120,20 @@ class Triples(Draw):
 
 
 class GivenTriples(FileElsewhere):
-    """Triples of a file in MS MARCO's form, tab-separated: a query, a relevant passage, one that is not."""
+    """Triples of a file in MS MARCO's form, tab-separated: a query, a relevant passage, a negative."""
 
     columns: Literal["ids", "texts"]
     """Whether the file has ids or texts."""
 
     count: Annotated[int, Field(ge=1)] | None = None
-    """The first so many. null: all."""
+    """How many triples are taken, from the first on. null: all."""
 
 
 class Lists(FileElsewhere):
-    """Passages of queries, by their texts, which are found again in the collection."""
+    """Passages per query, by their texts. The texts are looked up in the collection."""
 
     negatives: int = Field(ge=1, default=1)
-    """Negatives of each triple. Those of a query that make no whole triple are left out."""
+    """Negatives per triple. What is left of a query's negatives, too few for another triple, is left out."""
 
 
 class GivenLists(Lists):
@@ -149,10 +153,14 @@ class Unlabelled(Section):
     """Triples per query, at most."""
 
     positive_from: Share
-    """Relevant is what scores as this share of the labelled positives do, or higher."""
+    """A quantile of the labelled positives' scores. A passage that scores at least as high is relevant."""
 
     negative_to: Share
-    """Not relevant is what scores as this share of the labelled negatives do, or lower."""
+    """A quantile of the labelled negatives' scores. A passage that scores no higher is not relevant."""
 
     seed: int = Field(ge=0)
-    """Of the draw."""
+    """The seed of the draw."""
+
+    clicks: FileElsewhere | None = None
+    """A file of clicks, in the form of qrels. Of a query with clicks only clicked passages are relevant, except those
+    that the teacher scores like a negative. null: no clicks are known."""

@@ -17,7 +17,7 @@ class Import(FileElsewhere):
     """That of the file."""
 
     scale: ScaleRule | None = None
-    """What its scores are brought to, as `labels.scale` has it. null: that of `labels`."""
+    """The scale that its scores are brought to. null: `labels.scale`."""
 
 
 class ScoreLines(Import):

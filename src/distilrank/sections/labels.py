@@ -11,11 +11,12 @@ ScaleRule = Literal["none", "z", "min-max", "rank"]
 
 
 class Labels(Section):
-    """What is made of a teacher's scores, and when they are refused."""
+    """How a teacher's scores become labels, and when they are refused."""
 
     scale: ScaleRule = "none"
-    """What scores are brought to: none: as they are; z: mean 0 and standard deviation 1; min-max: from 0 to 1; rank:
-    the share of the query's other scored passages that stand below."""
+    """The scale of the scores. none: as they are. z: mean 0 and standard deviation 1. min-max: from 0 to 1. rank:
+    the share of the query's other scored passages that are below.
+    """
 
     most_negative_margins: float = Field(ge=0, le=1, default=0.4)
     """The largest share of triples that a teacher may rank the wrong way round."""

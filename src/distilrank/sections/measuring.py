@@ -22,19 +22,21 @@ class Evaluation(Section):
     """What is measured on the test queries."""
 
     depth: RerankedDepth = 20
-    """Candidates per query that are re-ranked, at most `candidates.depth`."""
+    """How many candidates per query are re-ranked, at most `candidates.depth`."""
 
     measures: Annotated[list[Measure], Field(min_length=1)] = Field(default=DEFAULT_MEASURES)
-    """What is measured, by names of ir-measures. Rankers are compared by the first, the primary measure."""
+    """The measures, by their names in ir-measures. Rankers are compared by the first, the primary measure."""
 
     minimum_relevance: Relevances = 1
-    """What counts as relevant for measures that name no `rel`: in all test sets, or in each by its name."""
+    """The lowest grade that is relevant, for measures that name no `rel`: for all test sets, or for each by its
+    name.
+    """
 
     precision: Precision = "float32"
-    """Of the matrix products by which test pairs are scored."""
+    """The precision of matrix products when test pairs are scored."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
-    """Tasks at which the backbone and the students' starts are measured too."""
+    """The tasks on which the backbone and the students' starts are measured too."""
 
     @property
     def primary(self) -> str:
@@ -59,42 +61,42 @@ class Evaluation(Section):
 
 
 class Latency(Section):
-    """The times of a request as a server gets it, alone and among others."""
+    """How the time of a request is measured: as a server gets it, alone and among others."""
 
     queries: int = Field(ge=1, default=20)
     """Test queries that are timed."""
 
     clients: int = Field(default=4, ge=1)
-    """How many ask at once, where several do."""
+    """How many clients ask at once, in the second measurement."""
 
 
 class ExpectedFigures(Section):
-    """Stated means of one measure; a run's figures are within their seed noise, near them, or off."""
+    """Stated means of one measure. A run's figures are within seed noise, near, or off."""
 
     collection: str = Field(min_length=1)
     """The name that its versions in the registry begin with, or that of an entry of `evaluations`. A run on another is
     not graded."""
 
     test_set: SplitName = "test"
-    """Whose queries they are means over."""
+    """The test set over whose queries they are means."""
 
     task: Literal["rerank", "retrieve"]
     """What the rankers did."""
 
     measure: Measure
-    """What the figures are."""
+    """The measure of the figures."""
 
     source: str
     """Where they are from."""
 
     seed_noise: float = Field(gt=0)
-    """How far off a figure may be by seeds alone."""
+    """How far a figure may differ by seeds alone."""
 
     near: float = Field(gt=0)
-    """How far off a figure may be to count as near: `seed_noise` or more."""
+    """How far a figure may differ and still be near: `seed_noise` or more."""
 
     figures: Annotated[dict[str, float], Field(min_length=1)]
-    """The means, by the name of a ranker in the results. Of a ranker that is not there: not measured."""
+    """The means, by the ranker's name in the results. A ranker that is absent there counts as not measured."""
 
     @model_validator(mode="after")
     def near_is_beyond_noise(self) -> Self:
@@ -107,35 +109,36 @@ class NoWorse(Section):
     """A paired test that a challenger is not worse than a champion."""
 
     task: str = "rerank"
-    """rerank or retrieve; behind a test set and a slash where there are several."""
+    """rerank or retrieve. With several test sets, write the test set and a slash before it."""
 
     measure: PrimaryOrMeasure = PRIMARY
     """What is compared, query by query."""
 
     margin: float = Field(gt=0, default=0.01)
-    """How much less is worse."""
+    """A loss of this size is worse."""
 
     p_value: float = Field(gt=0, lt=1, default=0.05)
     """The test's p must be below it."""
 
 
 class Promotion(Section):
-    """What a challenger must be to become champion: `distilrank promote`."""
+    """What `distilrank promote` asks of a challenger."""
 
     floors: dict[str, dict[PrimaryOrMeasure, Floor | list[Floor]]] = Field(
         default={"rerank": {PRIMARY: ["bm25", "control"]}, "retrieve": {PRIMARY: ["bm25", "control"]}}
     )
-    """By task and measure: a number, or a ranker's figure (`bm25`, `bm25 + .02`); `control` is the model's own control.
-    Those for searching hold for models that search."""
+    """By task and measure, the least that it must reach: a number, or a ranker's figure (`bm25`, `bm25 + .02`);
+    `control` is the model's own control. Floors for searching hold for models that search.
+    """
 
     no_worse: NoWorse = NoWorse()
-    """Than the champion, and the best one so far."""
+    """The test that it is not worse than the champion and the best one so far."""
 
     milliseconds: float = Field(gt=0, default=1000)
-    """To re-rank the candidates of a query, at most (median)."""
+    """The longest median time to re-rank the candidates of a query."""
 
     megabytes: float = Field(gt=0, default=200)
-    """Of a model and its exact vectors, at most."""
+    """The largest size of a model and its exact vectors together."""
 
     def every_floor(self, primary: str) -> list[tuple[str, str, Floor]]:
         """By task and measure."""
@@ -154,27 +157,27 @@ def relative_floor(floor: Floor) -> tuple[str, float] | None:
 
 
 class Budgets(Section):
-    """What a model that is shipped may take at most; null: as much as it likes."""
+    """The limits of a model that is shipped. null: no limit."""
 
     milliseconds: float | None = Field(gt=0, default=None)
     """The median time of re-ranking the candidates of a query: of a request as a server gets it, which stores nothing,
     or with passages encoded beforehand."""
 
     bytes_per_passage: float | None = Field(ge=0, default=None)
-    """What is stored of each passage, where they are encoded beforehand."""
+    """How much is stored per passage, if passages are encoded beforehand."""
 
 
 class Report(Section):
     """What the report shows besides the results."""
 
     examples: int = Field(ge=1, default=10)
-    """Queries that are shown with what rankers found."""
+    """How many queries are shown with what rankers found."""
 
     queries: int = Field(ge=1, default=10)
-    """The largest wins of a taught student that are shown, the largest losses, and the queries that it lost."""
+    """How many of a taught student's largest wins, largest losses, and lost queries are shown."""
 
     budgets: Budgets = Budgets()
-    """Within which the report says what to ship."""
+    """The limits within which the report says what to ship."""
 
     expected: list[ExpectedFigures] = Field(default=[])
-    """Stated figures, by which a run is graded: `distilrank check-results` fails where one is off or not measured."""
+    """Stated figures, by which a run is graded. `distilrank check-results` fails if one is off or not measured."""

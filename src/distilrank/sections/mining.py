@@ -11,39 +11,40 @@ Rank = Annotated[int, Field(ge=1, le=1000)]
 
 
 class Filter(Section):
-    """Leaves out negatives that a teacher takes for relevant."""
+    """Leaves out negatives that a teacher finds relevant."""
 
     teacher: ModelName
     """The entry of `teachers` that scores them."""
 
     margin: float = 0.0
-    """A negative stays where it scores at least so much below the positive."""
+    """A negative stays if it scores at least this much below the positive."""
 
 
 class MinedTriples(Section):
-    """Training triples, mined: a positive by the qrels, negatives of what BM25, trained models and runs find."""
+    """Training triples, mined: a positive by the qrels, negatives that BM25, trained models or runs find."""
 
     # As params.yaml has it: `from` is a word of Python's own.
     model_config = ConfigDict(serialize_by_alias=True)
 
     sources: Annotated[list[RankerName | FileElsewhere], Field(min_length=1, alias="from")]
-    """What finds negatives: `bm25`; dense models by their names in the results, such as dot-T1; runs, as files. All
-    passages are searched."""
+    """What finds negatives among all passages: `bm25`; dense models, by their names in the results, such as dot-T1;
+    runs, as files.
+    """
 
     ranks: Annotated[list[Rank], Field(min_length=2, max_length=2)]
-    """The first and the last rank of each source that negatives are drawn from."""
+    """Negatives are drawn from these ranks of each source: the first and the last."""
 
     negatives: int = Field(ge=1, default=1)
-    """Negatives of each triple, in turn from each source."""
+    """Negatives per triple, taken in turn from each source."""
 
     count: int = Field(ge=1, default=3200)
     """How many triples are drawn."""
 
     filter: Filter | None = None
-    """What leaves out false negatives. null: nothing does."""
+    """What leaves out false negatives. null: nothing is left out."""
 
     seed: int = Field(ge=0, default=42)
-    """Of the draw."""
+    """The seed of the draw."""
 
     @model_validator(mode="after")
     def ranks_rise(self) -> Self:

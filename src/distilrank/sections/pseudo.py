@@ -18,22 +18,22 @@ class PseudoQueries(Section):
     """What makes them."""
 
     passages: Annotated[int, Field(ge=1)] | None = None
-    """How many passages they are made of, drawn. null: all."""
+    """How many passages, drawn by lot, queries are made of. null: all."""
 
     per_passage: int = Field(ge=1, default=1)
-    """Queries of each, at most."""
+    """Queries per passage, at most."""
 
     found_within: Annotated[int, Field(ge=1, le=1000)] | None = 10
-    """A query stays where BM25 finds its passage among so many. null: all stay."""
+    """A query stays if its passage is among this many passages that BM25 finds first. null: all stay."""
 
     dev_share: Share = 0.05
-    """Share of the passages whose queries are for development, where there are no dev queries."""
+    """Share of the passages whose queries become dev queries, if there are none."""
 
     test_share: Share = 0.05
-    """Share of the passages whose queries are the test set `pseudo`, where there are no test queries."""
+    """Share of the passages whose queries become the test set `pseudo`, if there are no test queries."""
 
     seed: int = Field(ge=0, default=42)
-    """Of what is drawn."""
+    """The seed of all draws."""
 
 
 class Titles(PseudoQueries):
@@ -61,13 +61,13 @@ class PhraseKeys(PseudoQueries):
 
 
 class Sentences(SentenceKeys):
-    """Sentences of passages, drawn."""
+    """Sentences of passages, drawn by lot."""
 
     by: Literal["sentences"]
 
 
 class Phrases(PhraseKeys):
-    """The words that tell a passage from others, by tf-idf, in the order in which they stand in it."""
+    """The words of a passage with the highest tf-idf, in the order of the passage."""
 
     by: Literal["phrases"]
 
@@ -79,7 +79,7 @@ class Mixed(SentenceKeys, PhraseKeys):
 
 
 class Generated(PseudoQueries):
-    """What a sequence-to-sequence model, such as doc2query, writes of passages: drawn from what it finds likely."""
+    """What a sequence-to-sequence model, such as doc2query, writes for passages: sampled by likelihood."""
 
     by: Literal["model"]
 
@@ -87,19 +87,21 @@ class Generated(PseudoQueries):
     """A Hugging Face id or a folder."""
 
     sha256: Sha256 | None = None
-    """Of its `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+    """The digest of its `model.safetensors`. DVC notices changed weights by it. null: nothing is checked, and DVC
+    does not notice.
+    """
 
     prefix: str = ""
     """Text before each passage, as the model was trained."""
 
     passage_length: int = Field(ge=1, default=320)
-    """Its word pieces that are read of a passage."""
+    """How many word pieces of a passage it reads."""
 
     query_length: int = Field(ge=1, default=32)
-    """Its word pieces that a query has at most."""
+    """How many word pieces a query has, at most."""
 
     top_k: int = Field(ge=1, default=10)
-    """Each word piece is drawn from the so many likeliest."""
+    """Each word piece is drawn from this many likeliest ones."""
 
     batch_size: int = Field(ge=1, default=16)
     """Passages at once."""

@@ -13,17 +13,17 @@ Layer = Annotated[int, Field(ge=0)]
 
 
 class StartFrom(Section):
-    """What a training begins from, and which of its layers."""
+    """What a training starts from, and which layers it takes."""
 
     model: str = Field(min_length=1)
     """`backbone`; `teacher`; a teacher or trained student by its name in the results, such as dot-T1; or a checkpoint:
     `minilm`, a Hugging Face id, or a folder."""
 
     layers: Annotated[list[Layer], Field(min_length=1)] | None = None
-    """Layers that are taken, in this order, counted from 0: as many as `ranker.layers`. null: the lowest."""
+    """The layers to take, in this order, counted from 0: as many as `ranker.layers`. null: the lowest."""
 
     sha256: Sha256 | None = None
-    """Of a checkpoint's `model.safetensors`: by it DVC sees that the weights changed. null: they are not checked."""
+    """The digest of a checkpoint's `model.safetensors`. DVC notices changed weights by it. null: nothing is checked."""
 
     @model_validator(mode="after")
     def names_what_has_layers(self) -> Self:

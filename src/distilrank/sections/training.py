@@ -13,113 +13,148 @@ Schedule = Literal["linear", "cosine", "constant", "plateau"]
 
 
 class Lora(Section):
-    """Adapters of low rank that learn in place of the layers they stand in; the trained model has them merged."""
+    """Adapters of low rank, which learn instead of the layers that they are in. The trained model has them merged."""
 
     rank: int = Field(ge=1, default=16)
-    """Of each adapter."""
+    """The rank of each adapter."""
 
     alpha: int = Field(ge=1, default=32)
-    """What an adapter computes counts `alpha` / `rank` times."""
+    """An adapter's output is multiplied by `alpha` / `rank`."""
 
     dropout: float = Field(ge=0, lt=1, default=0.0)
-    """Of what adapters read, while training."""
+    """The dropout on what adapters read, while training."""
 
     targets: Annotated[list[str], Field(min_length=1)] | None = None
-    """The linear layers that get one, by the ends of their names, such as query and output.dense. null: all linear
-    layers of the transformer's layers."""
+    """The linear layers that get an adapter, by the ends of their names, such as query and output.dense. null: all
+    linear layers of the transformer's layers.
+    """
 
 
 class Batches(Section):
-    """Balanced topic-aware batches: each is of queries of one topic, and an epoch takes each query once."""
+    """Balanced topic-aware batches: each has queries of one topic, and an epoch takes each query once."""
 
     topics: int = Field(ge=1, default=20)
-    """Into how many topics the queries fall, by k-means over vectors of the backbone."""
+    """How many topics k-means divides the queries into, by vectors of the backbone."""
 
     margin_bins: Annotated[int, Field(ge=1)] | None = 10
-    """Bins of the teacher's margins, between the lowest and the highest of a query: of these a query's triple is drawn
-    evenly. null, or without a teacher: it is any of the query's."""
+    """Bins of equal width between the lowest and the highest teacher's margin of a query. A query's triple is drawn
+    from a bin, all bins being equally likely. null, or without a teacher: all its triples are equally likely.
+    """
 
 
 class Plateau(Section):
-    """How the rate falls where validations bring no gain."""
+    """How the rate falls when validations bring no gain."""
 
     patience: int = Field(ge=0, default=15)
-    """So many validations in a row may be no better than the best; after one more, the rate falls."""
+    """This many validations in a row may be no better than the best. After one more, the rate falls."""
 
     factor: float = Field(gt=0, lt=1, default=0.25)
-    """What the rate is multiplied by."""
+    """The factor by which the rate falls."""
+
+
+class Budget(Section):
+    """How long a training may take, in place of a number of steps."""
+
+    minutes: float = Field(gt=0)
+    """The time for all steps and validations. The training measures its speed first, and then chooses its steps."""
 
 
 class Training(Section):
     """A training by AdamW."""
 
-    steps: int = Field(ge=1)
-    """Times that the weights are moved: a multiple of `validate_every`."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """How many times the weights change: a multiple of `validate_every`. null: as many as `budget` allows."""
+
+    budget: Budget | None = None
+    """How long the training may take, in place of `steps`. The result then depends on the machine. null: no limit."""
 
     batch_size: int = Field(ge=1, default=16)
     """Triples per batch."""
 
     batches: Batches | None = None
-    """How triples come together in batches. null: at random, each triple once per epoch."""
+    """How triples are grouped into batches. null: at random, each triple once per epoch."""
 
     accumulate: int = Field(ge=1, default=1)
-    """Batches per step: their gradients are averaged, which takes the memory of one. In-batch negatives are those of
-    one batch."""
+    """Batches per step. Their gradients are averaged, in the memory of one batch. In-batch negatives come from one
+    batch.
+    """
 
     tokens_together: Annotated[int, Field(ge=1)] | None = None
-    """Tokens, padding included, that are encoded at once. null: 1,000 on a CPU, 16,384 on a GPU. It changes no result
-    but by rounding and dropout."""
+    """Tokens, padding included, that are encoded at once. null: 1,000 on a CPU, 16,384 on a GPU. It changes results
+    only by rounding and dropout.
+    """
 
     learning_rate: LearningRate
     """The highest, at the end of the warm-up."""
 
     part_learning_rates: dict[str, LearningRate] = Field(default={})
-    """Rates of parts of the ranker: `scale` where it learns, and `kernels` and `embeddings` of tk."""
+    """Learning rates of parts of the ranker: `scale` if it is learned, and `kernels` and `embeddings` of tk."""
 
     layer_decay: float = Field(gt=0, le=1, default=1.0)
-    """What the rate is multiplied by from one transformer layer to the one below; the embeddings come last."""
+    """The factor of the rate from each transformer layer to the one below. The embeddings come last."""
 
     warmup_share: float = Field(ge=0, lt=1, default=0.1)
     """Share of the steps in which the rate rises."""
 
     schedule: Schedule = "linear"
-    """How the rate falls after the warm-up: along a line or a cosine to 0, or not at all; or, without a warm-up, where
-    validations bring no gain (`plateau`)."""
+    """How the rate falls after the warm-up. linear, cosine: to 0. constant: not at all. plateau: when validations
+    bring no gain, and without a warm-up.
+    """
 
     plateau: Plateau = Plateau()
     """Of the schedule `plateau`. The defaults are those of matchmaker, by the authors of arXiv 2010.02666."""
 
     weight_decay: float = Field(ge=0, lt=1, default=0.0)
-    """AdamW's, of all weights but biases and norms."""
+    """AdamW's weight decay, for all weights except biases and norms."""
 
     max_gradient_norm: Annotated[float, Field(gt=0)] | None = 1.0
-    """Longer gradients are cut to this length. null: none is."""
+    """Longer gradients are cut to this length. null: no gradient is cut."""
 
     precision: Precision = "float32"
-    """Of matrix products. All but float32 are for GPUs; float16 needs one. Weights stay float32."""
+    """The precision of matrix products. All but float32 are for GPUs; float16 needs one. Weights stay float32."""
 
     gradient_cache: bool = False
-    """Whether texts are encoded twice, so that the states of `tokens_together` alone are in memory at once: the same
-    gradient, for about two fifths more time."""
+    """Whether texts are encoded twice, so that memory holds the states of only `tokens_together` tokens. The
+    gradient stays the same. It takes about two fifths more time.
+    """
 
     gradient_checkpointing: bool = False
-    """Whether the states within a layer are computed again for the gradient: less memory for a third more time."""
+    """Whether the states within a layer are computed again for the gradient. This saves memory, and takes a third
+    more time.
+    """
 
     lora: Lora | None = None
-    """LoRA: embeddings and layers stay as they are, and adapters learn. Needs the extra `lora`. null: all learns."""
+    """LoRA: adapters learn, and embeddings and layers stay as they are. It needs the extra `lora`. null: all weights
+    learn.
+    """
 
     validate_every: int = Field(ge=1)
     """Steps from one validation to the next."""
 
     patience: Annotated[int, Field(ge=1)] | None = None
-    """It ends early after so many validations in a row that are no better than the best. null: never."""
+    """The training ends after this many validations in a row that are no better than the best. null: it never ends
+    early.
+    """
 
     seed: int = Field(ge=0, default=1)
-    """Of new weights, dropout and the order of triples."""
+    """The seed of new weights, of dropout and of the order of triples."""
+
+    @property
+    def all_steps(self) -> int:
+        """How many there are: of a training with a budget, once they are chosen."""
+        assert self.steps is not None, "the steps of a budget are chosen when the training begins"
+        return self.steps
+
+    @model_validator(mode="after")
+    def has_steps_or_a_budget(self) -> Self:
+        if (self.steps is None) == (self.budget is None):
+            got = "neither steps nor budget" if self.steps is None else "both steps and budget"
+            raise ValueError(f"there are {got}: name one of them")
+        return self
 
     @model_validator(mode="after")
     def ends_on_a_validation(self) -> Self:
-        if self.steps % self.validate_every:
+        if self.steps is not None and self.steps % self.validate_every:
             raise ValueError(f"steps must be a multiple of validate_every, {self.validate_every}")
         return self
 
@@ -131,6 +166,8 @@ class Training(Section):
 
     @model_validator(mode="after")
     def patience_can_run_out(self) -> Self:
+        if self.steps is None:
+            return self
         validations = self.steps // self.validate_every
         # The first validation is the best so far, and after the last there is nothing to end.
         if self.patience is not None and self.patience > validations - 2:
@@ -142,20 +179,25 @@ class Training(Section):
 
 
 class Validation(Section):
-    """What chooses the step that is kept: a measure on dev queries, the mean of re-ranking and, if dense, searching."""
+    """How the step to keep is chosen: by a measure on dev queries. For dense rankers it is the mean of re-ranking
+    and searching.
+    """
 
     measure: Measure = "nDCG@10"
-    """By its name in ir-measures; relevant is what has a grade of 1 or more. Searching goes as deep as its
-    cut-off, or, where it has none, as `depth`."""
+    """Its name in ir-measures. Passages with a grade of 1 or more are relevant. Searching goes as deep as the
+    measure's cut-off; without one, as deep as `depth`.
+    """
 
     queries: int = Field(ge=1, default=100)
-    """Dev queries, drawn; all where there are fewer."""
+    """How many dev queries, drawn by lot. If there are fewer: all."""
 
     depth: int = Field(ge=1, default=10)
-    """Candidates per query that are re-ranked, at most `candidates.depth`."""
+    """How many candidates per query are re-ranked, at most `candidates.depth`."""
 
     passages: Annotated[int, Field(ge=1)] | None = 400
-    """Passages drawn for dense rankers, which search these and the relevant ones. null: they re-rank only."""
+    """How many passages are drawn for dense rankers, which search these and the relevant ones. null: they only
+    re-rank.
+    """
 
     @model_validator(mode="after")
     def tells_rankers_apart(self) -> Self:
@@ -171,10 +213,10 @@ class Scoring(Section):
     """How teachers score pairs."""
 
     precision: Precision = "float32"
-    """Of matrix products. All but float32 are for GPUs."""
+    """The precision of matrix products. All but float32 are for GPUs."""
 
     pairs_per_part: int = Field(ge=1, default=1024)
-    """What a killed scoring loses at most, per worker."""
+    """How many pairs a killed scoring loses per worker, at most."""
 
     pairs_at_once: int = Field(ge=1, default=2_000_000)
-    """What is planned and joined in memory at once: it bounds memory, whatever there is to score."""
+    """How many pairs are planned and joined in memory at once. This limits memory, however much there is to score."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from distilrank.model import Hit, Model
+from distilrank.data.runs import Hit
+from distilrank.model import Model
 
 # More would keep others waiting: what a query asks for is answered at once.
 MOST_PASSAGES = 1000
@@ -50,7 +51,7 @@ class Answering:
             raise NotAnswered("expected either passages, to score them, or top_k, to find as many")
         if request.passages is not None and len(request.passages) > MOST_PASSAGES:
             raise NotAnswered(f"passages: got {len(request.passages)}, expected at most {MOST_PASSAGES}")
-        if request.top_k is not None and self._model.index is None:
+        if request.top_k is not None and not self._model.searches:
             raise NotAnswered("top_k: this model has no index; expected passages, to score them")
         if request.top_k is not None and not 1 <= request.top_k <= MOST_PASSAGES:
             raise NotAnswered(f"top_k: got {request.top_k}, expected 1 to {MOST_PASSAGES}")

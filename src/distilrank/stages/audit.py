@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,23 +15,24 @@ from distilrank.artifacts.costs import Cost
 from distilrank.artifacts.manifest import digest
 from distilrank.config.derived import built_indexes, measures_of, tokens_of
 from distilrank.config.params import Params
+from distilrank.config.starts import student_of
 from distilrank.data.runs import found
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import AuditError
 from distilrank.evaluation.latency import TOP_K, machine
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import RETRIEVE
+from distilrank.indexed import load_indexed
 from distilrank.progress import progress
 from distilrank.results.index_audit import Audited, IndexAudit
-from distilrank.retrieval.dense import INDEX_FILE, DenseIndex
-from distilrank.retrieval.vector_store import VECTORS_FILE
-from distilrank.retrieval.vectors import Vectors
-from distilrank.stages.indexed import load_indexed
+from distilrank.retrieval.passage_index import PassageIndex
 from distilrank.stages.test_collection import TestCollection
 
 DEPTHS = (10, 100, 1000)
 # How often many queries are searched at once; the fastest counts, since other work can only slow it down.
 _TIMES = 3
+# Files of vectors, weights and indexes.
+_SEARCHED = (".npy", ".faiss")
 
 
 def audit(params: Params) -> None:
@@ -43,10 +45,11 @@ def audit(params: Params) -> None:
     with progress("indexes audited", len(every)) as advance:
         for model, built in groupby(every, key=lambda one: one.model):
             searches = _Searches.of(params, test, model, query_ids)
-            exact[model] = searches.audited(searches.exact, layout.VECTORS / model / VECTORS_FILE, model, "flat")
+            exact[model] = searches.audited(searches.exact, layout.VECTORS / model, model, searches.kind)
             for one in built:
-                place, kind = layout.INDEXES / one.name, params.indexes[one.entry].kind
-                indexes[one.name] = searches.audited(DenseIndex.read(place), place / INDEX_FILE, one.entry, kind)
+                index, kind = load_indexed(params, one.name).index, params.indexes[one.entry].kind
+                assert index is not None
+                indexes[one.name] = searches.audited(index, layout.INDEXES / one.name, one.entry, kind)
                 advance(1)
     _refuse_below_floors(params, indexes)
     measured = {str(place): digest(place) for place in (layout.INDEXES / name for name in indexes)}
@@ -68,21 +71,24 @@ class _Searches:
     test: TestCollection
     model: str
     query_ids: pl.Series
-    vectors: Vectors
-    exact: DenseIndex
+    kind: str
+    queries: Any
+    exact: PassageIndex[Any]
     found: dict[int, pl.DataFrame]
 
     @classmethod
     def of(cls, params: Params, test: TestCollection, model: str, query_ids: pl.Series) -> "_Searches":
         loaded, tokens = load_indexed(params, model), TokenStore.open(tokens_of(params, model))
-        vectors, exact = loaded.query_vectors(tokens, query_ids), DenseIndex.read(layout.VECTORS / model)
-        depths = [depth for depth in DEPTHS if depth <= len(exact.store)]
-        searched = {depth: exact.search(query_ids, vectors, depth) for depth in depths}
-        return cls(params, test, model, query_ids, vectors, exact, searched)
+        queries, exact = loaded.encoded_queries(tokens, query_ids), loaded.index
+        assert exact is not None
+        depths = [depth for depth in DEPTHS if depth <= len(exact.passage_ids)]
+        searched = {depth: exact.search(query_ids, queries, depth) for depth in depths}
+        kind = params.indexes[student_of(model)].kind
+        return cls(params, test, model, query_ids, kind, queries, exact, searched)
 
-    def audited(self, index: DenseIndex, file: Path, entry: str, kind: str) -> Audited:
-        """`file` holds what is searched."""
-        cost = Cost.of(file.parent)
+    def audited(self, index: PassageIndex[Any], place: Path, entry: str, kind: str) -> Audited:
+        """`place` holds what is searched."""
+        cost = Cost.of(place)
         return Audited(
             self.model,
             entry,
@@ -91,18 +97,18 @@ class _Searches:
             self._effectiveness(index),
             self._queries_per_second(index),
             self._milliseconds(index),
-            round(file.stat().st_size / len(self.exact.store), 1),
+            round(_bytes_in(place) / len(self.exact.passage_ids), 1),
             cost.seconds if cost else None,
         )
 
-    def _recall(self, index: DenseIndex, depth: int) -> float:
-        expected, got = self.found[depth], index.search(self.query_ids, self.vectors, depth)
+    def _recall(self, index: PassageIndex[Any], depth: int) -> float:
+        expected, got = self.found[depth], index.search(self.query_ids, self.queries, depth)
         both = expected.join(got, on=["query_id", "passage_id"], how="semi")
         return round(len(both) / len(expected), 4)
 
-    def _effectiveness(self, index: DenseIndex) -> dict[str, float]:
+    def _effectiveness(self, index: PassageIndex[Any]) -> dict[str, float]:
         """Means over all queries, by the relevance of the test set that each is in."""
-        search = partial(index.search, self.query_ids, self.vectors)
+        search = partial(index.search, self.query_ids, self.queries)
         run = found(search, self.test.deepest, self.test.exclude_identical_ids)
         asked = self.query_ids.to_frame()
         tables = []
@@ -112,23 +118,28 @@ class _Searches:
             tables.append(measure(own, judged, self.test.relevance[name], measures_of(self.params, RETRIEVE)))
         return {name: round(value, 4) for name, value in means(pl.concat(tables)).items()}
 
-    def _queries_per_second(self, index: DenseIndex) -> float:
+    def _queries_per_second(self, index: PassageIndex[Any]) -> float:
         seconds = []
         for _ in range(_TIMES):
             began = time.perf_counter()
-            index.search(self.query_ids, self.vectors, TOP_K)
+            index.search(self.query_ids, self.queries, TOP_K)
             seconds.append(time.perf_counter() - began)
         return round(len(self.query_ids) / min(seconds), 1)
 
-    def _milliseconds(self, index: DenseIndex) -> dict[str, float]:
+    def _milliseconds(self, index: PassageIndex[Any]) -> dict[str, float]:
         """Percentiles of one query at a time."""
         number = min(self.params.audit.single_queries, len(self.query_ids))
         times = []
         for row in range(number):
             began = time.perf_counter()
-            index.best(self.vectors[row : row + 1], TOP_K)
+            index.best(self.queries[row : row + 1], TOP_K)
             times.append((time.perf_counter() - began) * 1000)
         return {f"p{share}": round(float(np.percentile(times, share)), 3) for share in (50, 95, 99)}
+
+
+def _bytes_in(place: Path) -> int:
+    """Of what is searched: without ids and manifests."""
+    return sum(file.stat().st_size for file in place.iterdir() if file.suffix in _SEARCHED)
 
 
 def _refuse_below_floors(params: Params, indexes: dict[str, Audited]) -> None:

@@ -1,7 +1,6 @@
 """find: what a source finds for the training queries, among all passages: negatives for triples that are mined."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -9,27 +8,20 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.work import work_directory
-from distilrank.config.derived import stored_vectors_of, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.given_runs import given_candidates
 from distilrank.data.run_tables import FOUND, write_ranked
-from distilrank.data.runs import found, ranked
-from distilrank.data.tokens import TokenStore
+from distilrank.data.runs import ranked
 from distilrank.data.triples import positives_of
 from distilrank.errors import CollectionError, ParamsError
-from distilrank.model import Model
 from distilrank.progress import progress
-from distilrank.retrieval.bm25 import BM25
-from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.encoding import encoded_passages
 from distilrank.sections.base import FileElsewhere
 from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.sections.mining import MinedTriples
+from distilrank.stages.searches import inputs_of_search, search_by
 
 _QUERIES_AT_ONCE = 1_000
-# The best passages of queries (query_id, text, split).
-Search = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def find(params: Params, triples: str, name: str) -> None:
@@ -44,7 +36,7 @@ def find(params: Params, triples: str, name: str) -> None:
         used["encoding"] = params.encoding.model_dump()
     if source == LEXICAL:
         used |= params.candidates.model_dump(include={"k1", "b", "stemmer"})
-    inputs = [layout.COLLECTION, *_places_of_model(params, section, name)]
+    inputs = [layout.COLLECTION, *(inputs_of_search(params, name) if name in section.models() else [])]
     first, last = section.ranks
     made_by = f"distilrank find {triples} {name}"
     with (
@@ -70,14 +62,6 @@ def _source(section: MinedTriples, triples: str, name: str) -> str | FileElsewhe
     return section.sources[names.index(name)]
 
 
-def _places_of_model(params: Params, section: MinedTriples, name: str) -> list[Path]:
-    """What a model's search reads beside the collection."""
-    if name not in section.models():
-        return []
-    vectors = stored_vectors_of(params, name)
-    return [tokens_of(params, name), layout.MODELS / name, *([vectors] if vectors else [])]
-
-
 def _runs(
     params: Params, collection: Collection, queries: pl.DataFrame, source: str | FileElsewhere, depth: int, work: Path
 ) -> Iterator[pl.DataFrame]:
@@ -95,31 +79,8 @@ def _runs(
             )
         yield ranked(of_training)
         return
-    search = _by_bm25(params, collection, depth) if source == LEXICAL else _by_model(params, source, depth, work)
+    search = search_by(params, source, depth, work)
     with progress(f"queries searched by {source}", len(queries)) as advance:
         for some in queries.iter_slices(_QUERIES_AT_ONCE):
             yield ranked(search(some))
             advance(len(some))
-
-
-def _by_bm25(params: Params, collection: Collection, depth: int) -> Search:
-    bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
-    apart = params.collection.exclude_identical_ids
-
-    def search(queries: pl.DataFrame) -> pl.DataFrame:
-        find = partial(bm25.search, queries["query_id"].to_list(), queries["text"].to_list())
-        return found(find, depth, apart)
-
-    return search
-
-
-def _by_model(params: Params, name: str, depth: int, work: Path) -> Search:
-    """Exactly, by its vectors: those that are stored, or made here."""
-    tokens, directory = TokenStore.open(tokens_of(params, name)), layout.MODELS / name
-    model = Model.load(directory, stored_vectors_of(params, name))
-    if model.index is None:
-        place = work / "vectors"
-        stored = encoded_passages(directory, tokens, tokens.passage_ids, place, params.encoding, name)
-        model.index = DenseIndex(stored)
-    apart = params.collection.exclude_identical_ids
-    return lambda queries: model.retrieve(tokens, queries["query_id"], depth, apart)

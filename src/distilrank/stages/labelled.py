@@ -11,7 +11,7 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built
 from distilrank.config.params import Params
 from distilrank.data.query_ranges import QueryRange, query_ranges
-from distilrank.data.triples import TRIPLES, UNLABELLED
+from distilrank.data.triples import CLICKS, TRIPLES, UNLABELLED
 from distilrank.labels.labels import FILE, write_in_pieces, write_labels
 from distilrank.labels.pseudo_labels import Thresholds, unlabelled_pieces
 from distilrank.labels.quality import refuse_inverted
@@ -49,7 +49,7 @@ def label_triples(
         draft.counts["triples"] = write_labels(file, table, ranges, scaled)
         refuse_inverted(teacher, pl.scan_parquet(file), limit)
         if params.unlabelled:
-            draft.counts["triples of unlabelled queries"] = _add_unlabelled(file, params, directory, scaled)
+            draft.counts |= _add_unlabelled(file, params, directory, scaled)
 
 
 def scored_ranges(params: Params, triples: str) -> list[QueryRange]:
@@ -67,9 +67,11 @@ def pairs_to_score(directory: Path) -> pl.LazyFrame:
 
 def _add_unlabelled(
     file: Path, params: Params, directory: Path, scores_of_range: Callable[[QueryRange], pl.DataFrame]
-) -> int:
-    """Adds the triples of a directory's unlabelled queries to the labels in `file`, and returns their number."""
+) -> dict[str, int]:
+    """Adds the triples of a directory's unlabelled queries to the labels in `file`, and returns how many there are, and
+    of clicks how many."""
     assert params.unlabelled
+    clicks = pl.read_parquet(directory / CLICKS) if (directory / CLICKS).is_file() else None
     candidates = pl.scan_parquet(built(directory / UNLABELLED))
     labelled, added = file.with_suffix(".labelled"), file.with_suffix(".added")
     file.rename(labelled)
@@ -81,9 +83,14 @@ def _add_unlabelled(
         Thresholds.of(labels, params.unlabelled),
         params.unlabelled,
         labels.select(pl.col("negative_ids").list.len()).head(1).collect().item(),
+        clicks,
     )
-    number = write_in_pieces(added, pieces)
+    counts = {"triples of unlabelled queries": write_in_pieces(added, pieces)}
+    if clicks is not None:
+        pairs = pl.scan_parquet(added).select("query_id", passage_id="positive_id")
+        of_clicks = pairs.join(clicks.lazy(), on=["query_id", "passage_id"], how="semi")
+        counts["triples of clicks"] = of_clicks.select(pl.len()).collect().item()
     pl.scan_parquet([labelled, added]).sink_parquet(file)
     labelled.unlink()
     added.unlink()
-    return number
+    return counts

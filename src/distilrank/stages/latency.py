@@ -18,13 +18,19 @@ from distilrank.data.tokenizer import TextTokenizer
 from distilrank.evaluation.latency import BEFOREHAND, SINGLE, TOP_K, Times, machine, milliseconds, served
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.model import Model
+from distilrank.rankers.base import Encoded
 from distilrank.rankers.loading import load_ranker
 from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
-from distilrank.retrieval.dense import DenseIndex
+from distilrank.retrieval.encodings import Encodings
+from distilrank.retrieval.forms import Numbers, VectorsForm
+from distilrank.retrieval.opened import opened
+from distilrank.retrieval.store_index import StoreIndex
 from distilrank.serving.answering import Answering, Request
 from distilrank.stages.untrained import untrained
 
+# What stored vectors may be; the report compares what they take.
+FORMS: tuple[Numbers, ...] = ("float32", "float16", "int8")
 ByTask = dict[str, dict[str, dict[str, Times]]]
 
 
@@ -32,6 +38,7 @@ def latency(params: Params) -> None:
     queries = timed_queries(params)
     times: ByTask = {RERANK: {}, RETRIEVE: {}}
     storage: dict[str, float] = {}
+    forms: dict[str, dict[str, float]] = {}
     if not params.candidates.runs:
         _time_bm25(params, queries, times)
     # A student's start takes the student's time; of the backbone, no student need have all layers.
@@ -40,13 +47,19 @@ def latency(params: Params) -> None:
     )
     models = {name: partial(load_ranker, layout.MODELS / name) for name in model_names(params)}
     for name, load in (backbone | models).items():
-        index = DenseIndex.read(layout.VECTORS / name) if name in encoded_models(params) else None
-        model = Model(load(), TextTokenizer(tokens_of(params, name)), index)
-        beforehand, storage[name] = _beforehand(model, queries)
+        ranker = load()
+        index = opened(layout.VECTORS / name, ranker) if name in encoded_models(params) else None
+        model = Model(ranker, TextTokenizer(tokens_of(params, name)), index)
+        encoded = [model.encode(query.passages) for query in queries]
+        beforehand, storage[name] = _beforehand(model, queries, encoded)
+        if ranker.params.vector_per_token:
+            forms[name] = {numbers: _bytes_as(encoded, VectorsForm(numbers)) for numbers in FORMS}
+        # The time as a server is measured without the encodings of all queries in memory.
+        del encoded
         answering = Answering(model)
         requests = [Request(query=query.text, passages=query.passages) for query in queries]
         times[RERANK][name] = _served(params, answering, requests) | {BEFOREHAND: beforehand}
-        if index:
+        if model.searches:
             requests = [Request(query=query.text, top_k=TOP_K) for query in queries]
             times[RETRIEVE][name] = _served(params, answering, requests)
     places = [layout.MODELS / name for name in models] + [layout.VECTORS / name for name in encoded_models(params)]
@@ -59,6 +72,7 @@ def latency(params: Params) -> None:
         "measured": {str(place): digest(place) for place in places},
         "milliseconds": times,
         "bytes_per_passage": storage,
+        "bytes_by_numbers": forms,
     }
     write_json(layout.LATENCY, told)
 
@@ -80,13 +94,25 @@ def _served(params: Params, answering: Answering, requests: list[Request]) -> di
     return served(lambda number: answering.answer([requests[number]]), len(requests), params.latency.clients)
 
 
-def _beforehand(model: Model, queries: list[TimedQuery]) -> tuple[Times, float]:
-    """The times of re-ranking passages that were encoded before the clock runs, and the bytes that storing one takes.
+def _beforehand(model: Model, queries: list[TimedQuery], encoded: list[Encoded]) -> tuple[Times, float]:
+    """The times of re-ranking passages that were encoded before the clock runs, and the bytes that storing one takes:
+    those of the model's passage store, where it has one."""
+    if isinstance(model.index, StoreIndex):
+        bytes_per_passage = model.index.store.bytes_per_text()
+        rerank = partial(_from_store, model, queries)
+    else:
+        bytes_per_passage = fmean(passages.stored_bytes() for passages in encoded)
+        rerank = partial(_from_memory, model, queries, encoded)
+    return milliseconds(rerank, len(queries)), round(bytes_per_passage, 1)
 
-    The encodings of all queries go before the model is timed as a server: theirs is the memory of many requests.
-    """
-    encoded = [model.encode(query.passages) for query in queries]
-    times = milliseconds(
-        lambda number: model.score_encoded(queries[number].text, encoded[number]).tolist(), len(queries)
-    )
-    return times, round(fmean(passages.stored_bytes() for passages in encoded), 1)
+
+def _from_store(model: Model, queries: list[TimedQuery], number: int) -> object:
+    return model.score_stored(queries[number].text, queries[number].passage_ids).tolist()
+
+
+def _from_memory(model: Model, queries: list[TimedQuery], encoded: list[Encoded], number: int) -> object:
+    return model.score_encoded(queries[number].text, encoded[number]).tolist()
+
+
+def _bytes_as(encoded: list[Encoded], form: VectorsForm) -> float:
+    return round(fmean(Encodings.of(passages, form).bytes_per_text() for passages in encoded), 1)

@@ -1,5 +1,7 @@
 """metrics: the figures of all rankers on all test collections, query by query and in the mean."""
 
+from pathlib import Path
+
 import polars as pl
 
 from distilrank.artifacts import layout
@@ -7,6 +9,7 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built, write_json
 from distilrank.config.derived import evaluated
 from distilrank.config.params import Params
+from distilrank.config.systems import measured_systems
 from distilrank.errors import CollectionError
 from distilrank.evaluation.measures import Means, means_by_task
 
@@ -16,10 +19,16 @@ def metrics(params: Params) -> Means:
 
     Raises MissingInput, and CollectionError where two collections have a task of one name.
     """
-    measured = evaluated(params)
-    tables = [_measures_of(on, ranker) for on, ranker in measured]
+    rankers, systems = evaluated(params), measured_systems(params)
+    folders = [
+        *(layout.runs_of(ranker, on) for on, ranker in rankers),
+        *(layout.system_of(name, on) for on, name in systems),
+    ]
+    measured = [*rankers, *systems]
+    tables = [_measures_of(folder, ranker) for folder, (_, ranker) in zip(folders, measured, strict=True)]
     _refuse_one_name_twice([(on, table) for (on, _), table in zip(measured, tables, strict=True)])
-    every, inputs = pl.concat(tables), [layout.runs_of(ranker, on) for on, ranker in measured]
+    every = pl.concat(tables)
+    inputs = [*folders[: len(rankers)], *([layout.SYSTEMS] if systems else [])]
     with whole_directory(layout.MEASURES.parent, "distilrank metrics", {}, inputs) as draft:
         every.write_parquet(draft.path / layout.MEASURES.name)
         draft.counts |= {"rankers": every["ranker"].n_unique(), "values": len(every)}
@@ -28,8 +37,8 @@ def metrics(params: Params) -> Means:
     return found
 
 
-def _measures_of(on: str, ranker: str) -> pl.DataFrame:
-    table = pl.read_parquet(built(layout.runs_of(ranker, on) / layout.MEASURES.name))
+def _measures_of(folder: Path, ranker: str) -> pl.DataFrame:
+    table = pl.read_parquet(built(folder / layout.MEASURES.name))
     return table.select(pl.lit(ranker).alias("ranker"), pl.all())
 
 

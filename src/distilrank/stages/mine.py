@@ -18,7 +18,7 @@ from distilrank.data.mining import Scorer, mine_triples
 from distilrank.data.query_ranges import query_ranges
 from distilrank.data.run_tables import FOUND
 from distilrank.data.tokens import TokenStore
-from distilrank.data.triples import TRIPLES, UNLABELLED, pairs_by_range
+from distilrank.data.triples import TRIPLES, pairs_by_range
 from distilrank.rankers.device import chosen_device
 from distilrank.scoring.missing import score_missing
 from distilrank.scoring.parts import begin_scoring
@@ -26,7 +26,7 @@ from distilrank.scoring.plan import KnownPairs, Plan
 from distilrank.scoring.scores import scan_scores, write_scores
 from distilrank.scoring.store import ScoreStore, fingerprint_of, scorer_of
 from distilrank.stages.record import Track
-from distilrank.stages.unlabelled import write_unlabelled
+from distilrank.stages.unlabelled import unlabelled_used, write_unlabelled
 from distilrank.workers.pool import workers
 from distilrank.workers.work import Work, Workplace
 
@@ -43,7 +43,7 @@ def mine(params: Params, name: str, track: Track) -> None:
     teacher = section.filter.teacher if section.filter else None
     judge = [tokens_of(params, teacher), layout.MODELS / teacher] if teacher else []
     inputs = [layout.COLLECTION, layout.CANDIDATES, *places.values(), *judge]
-    used = section.model_dump() | {"precision": params.scoring.precision}
+    used = section.model_dump() | {"precision": params.scoring.precision} | unlabelled_used(params.unlabelled)
     scorer = _scorer(params, name, teacher, inputs, track) if teacher else nullcontext()
     with (
         scorer as scores_of,
@@ -54,7 +54,7 @@ def mine(params: Params, name: str, track: Track) -> None:
         draft.counts |= {"triples": len(triples), "queries": triples["query_id"].n_unique(), **counts}
         if params.unlabelled:
             candidates = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
-            draft.counts |= write_unlabelled(draft.path / UNLABELLED, collection, candidates)
+            draft.counts |= write_unlabelled(draft.path, collection, candidates, params.unlabelled.clicks)
 
 
 @contextmanager

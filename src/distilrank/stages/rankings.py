@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
@@ -33,15 +34,29 @@ from distilrank.workers.work import Work, Workplace
 RunOf = Callable[[QueryRange], pl.DataFrame]
 
 
+class Reranked(Protocol):
+    """The passages that a ranker re-ranks: the candidates of a test collection, or what a system's first stage found.
+
+    `best` gives them for a range of queries (query_id, passage_id, score), `re_ranked` the ids of all, ascending.
+    """
+
+    def best(self, queries: QueryRange) -> pl.DataFrame: ...
+    def re_ranked(self) -> pl.Series: ...
+
+
 @dataclass(frozen=True)
 class Rankings:
-    """Of a ranker, by its name in the results; `work` keeps what a killed evaluation goes on with."""
+    """Of a ranker, by its name in the results; `work` keeps what a killed evaluation goes on with.
+
+    Where passages are `given` it re-ranks these, and nothing else; otherwise the candidates, and it searches if it can.
+    """
 
     params: Params
     ranker: str
     test: TestCollection
     ranges: list[QueryRange]
     work: Path
+    given: Reranked | None = None
 
     def runs(self) -> Generator[tuple[str, RunOf]]:
         """By kind of task, what makes the run of a range: to be called before the next one is asked for."""
@@ -50,8 +65,13 @@ class Rankings:
             yield RETRIEVE, self.test.found
             return
         directory = self._directory()
-        by = self._by_vectors if trained_params(directory).one_vector else self._by_pairs
+        is_stored = stored_vectors_of(self.params, self.ranker, self.test.called) is not None
+        by = self._by_vectors if is_stored or trained_params(directory).one_vector else self._by_pairs
         yield from by(directory, TokenStore.open(self._tokens()))
+
+    @property
+    def _reranked(self) -> Reranked:
+        return self.given or self.test
 
     def _directory(self) -> Path:
         """The ranker's: of one that is not trained, made here."""
@@ -70,16 +90,15 @@ class Rankings:
         return tokens_of(self.params, self.ranker, self.test.called)
 
     def _by_vectors(self, directory: Path, tokens: TokenStore) -> Iterator[tuple[str, RunOf]]:
-        """A dense ranker encodes each passage once: its vectors are stored, or made here of what it searches or
-        re-ranks."""
+        """Each passage is encoded once: stored, or by a dense ranker here, as far as it searches or re-ranks."""
         params, name, test = self.params, self.ranker, self.test
         model = Model.load(directory, stored_vectors_of(params, name, test.called))
-        searches = name in searching(params, test.called)
+        searches = name in searching(params, test.called) and not self.given
         if model.index is None:
-            passages = tokens.passage_ids if searches else test.re_ranked()
+            passages = tokens.passage_ids if searches else self._reranked.re_ranked()
             place = self.work / "vectors"
             model.index = DenseIndex(encoded_passages(directory, tokens, passages, place, params.encoding, name))
-        yield RERANK, lambda queries: model.rerank(tokens, test.best(queries))
+        yield RERANK, lambda queries: model.rerank(tokens, self._reranked.best(queries))
         if searches:
             yield (
                 RETRIEVE,
@@ -91,7 +110,7 @@ class Rankings:
         place, precision = Workplace.chosen(), self.params.evaluation.precision
         if not place.ray_address:
             chosen_device()  # refused here; on Ray it is for the workers to say
-        known = KnownPairs(lambda queries: self.test.best(queries).select(KEY).sort(KEY), tokens)
+        known = KnownPairs(lambda queries: self._reranked.best(queries).select(KEY).sort(KEY), tokens)
         # The store first: a second scoring by the same ranker waits there, until all is written.
         with ScoreStore.opened(scorer_of(directory, precision)) as store:
             plan = Plan.made(self.work / "plan", known, self.ranges, store, self.params.scoring.pairs_per_part)

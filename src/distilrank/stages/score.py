@@ -17,6 +17,7 @@ def score(params: Params, teacher: str, triples: str, track: Track) -> None:
     directory, scores = layout.TRIPLES / triples, layout.SCORES / triples / teacher
     pairs = pairs_to_score(directory)
     ranges = query_ranges(pairs, params.scoring.pairs_at_once)
-    write_teacher_scores(params, teacher, scores, pairs_by_range(pairs), ranges, [directory], track, place)
+    made_by = f"distilrank score {teacher} {triples}"
+    write_teacher_scores(params, teacher, scores, made_by, pairs_by_range(pairs), ranges, [directory], track, place)
     scored = scan_scores(scores)
     label_triples(params, teacher, triples, lambda queries: queries.of(scored).collect(), {}, [scores])

@@ -33,16 +33,16 @@ def score_dev(params: Params, member: str, track: Track) -> None:
         )
     place = workplace()
     collection, target = Collection.read(layout.COLLECTION), layout.DEV_SCORES / member
-    pairs = _pairs(params, collection)
+    pairs, made_by = _pairs(params, collection), f"distilrank score-dev {member}"
     if member == LEXICAL:
         used = params.candidates.model_dump(include={"k1", "b", "stemmer"})
-        with whole_directory(target, f"distilrank score-dev {member}", used, _READ) as draft:
+        with whole_directory(target, made_by, used, _READ) as draft:
             bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
             write_part(bm25.score(collection.queries, pairs), draft.path, 0)
             draft.counts["scores"] = len(pairs)
         return
     every = [QueryRange(pairs["query_id"][0], pairs["query_id"][-1])]
-    write_teacher_scores(params, member, target, lambda _: pairs, every, _READ, track, place)
+    write_teacher_scores(params, member, target, made_by, lambda _: pairs, every, _READ, track, place)
 
 
 def _pairs(params: Params, collection: Collection) -> pl.DataFrame:

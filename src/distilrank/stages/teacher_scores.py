@@ -35,6 +35,7 @@ def write_teacher_scores(
     params: Params,
     teacher: str,
     target: Path,
+    made_by: str,
     pairs: PairsOfRange,
     ranges: list[QueryRange],
     read: list[Path],
@@ -54,5 +55,5 @@ def write_teacher_scores(
         plan = Plan.made(work / "plan", known, ranges, store, section.pairs_per_part)
         with track(name, used, work) as record, workers(Work(begin_scoring, model), place) as each:
             score_missing(store, plan, each, tokens, section.precision, teacher, record.log)
-        with whole_directory(target, f"distilrank score {teacher} {target.parent.name}", used, inputs) as draft:
+        with whole_directory(target, made_by, used, inputs) as draft:
             draft.counts["scores"] = write_scores(draft.path, known, ranges, store)

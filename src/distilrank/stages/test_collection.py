@@ -66,6 +66,10 @@ class TestCollection:
         """The ids of a range's test queries, ascending."""
         return queries.of(self.query_ids.to_frame().lazy()).collect().to_series()
 
+    def texts(self, queries: QueryRange) -> pl.DataFrame:
+        """The range's test queries (query_id, text, split), ascending."""
+        return self.collection.queries.join(self.queries(queries).to_frame(), on="query_id", how="semi")
+
     def found(self, queries: QueryRange) -> pl.DataFrame:
         """The run of whatever found the candidates: as many as a search finds."""
         return queries.of(self._first(self.deepest)).select(list(RUN_SCHEMA)).collect()

@@ -84,7 +84,8 @@ def _write_model(
 
         with _saved_batch(name, lesson, work):
             ranker, history = trained(work, observe)
-        with whole_directory(layout.MODELS / name, f"distilrank train {name}", used, inputs) as draft:
+        made_with = {**used, "chosen": history.chosen}
+        with whole_directory(layout.MODELS / name, f"distilrank train {name}", made_with, inputs) as draft:
             ranker.save_pretrained(draft.path)
             copy_tokenizer(store, draft.path)
             write_json(draft.path / "history.json", asdict(history))

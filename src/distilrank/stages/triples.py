@@ -9,11 +9,11 @@ from distilrank.config.params import Params
 from distilrank.data.collection import TRAIN, Collection
 from distilrank.data.given_lists import write_given_lists
 from distilrank.data.given_triples import write_given_triples
-from distilrank.data.triples import TRIPLES, UNLABELLED, sample_triples
+from distilrank.data.triples import TRIPLES, sample_triples
 from distilrank.errors import ParamsError
 from distilrank.sections.data import GivenLists, GivenTriples, Triples
 from distilrank.sections.mining import MinedTriples
-from distilrank.stages.unlabelled import write_unlabelled
+from distilrank.stages.unlabelled import unlabelled_used, write_unlabelled
 
 
 def triples(params: Params, name: str) -> None:
@@ -27,7 +27,8 @@ def triples(params: Params, name: str) -> None:
     collection = Collection.read(layout.COLLECTION)
     candidates = pl.scan_parquet(built(layout.CANDIDATES / "candidates.parquet"))
     inputs = [layout.COLLECTION, layout.CANDIDATES]
-    with whole_directory(layout.TRIPLES / name, f"distilrank triples {name}", section.model_dump(), inputs) as draft:
+    used = section.model_dump() | unlabelled_used(params.unlabelled)
+    with whole_directory(layout.TRIPLES / name, f"distilrank triples {name}", used, inputs) as draft:
         file = draft.path / TRIPLES
         match section:
             case GivenTriples():
@@ -42,4 +43,4 @@ def triples(params: Params, name: str) -> None:
         found = pl.scan_parquet(file).select(triples=pl.len(), queries=pl.col("query_id").n_unique())
         draft.counts |= found.collect(engine="streaming").row(0, named=True)
         if params.unlabelled:
-            draft.counts |= write_unlabelled(draft.path / UNLABELLED, collection, candidates)
+            draft.counts |= write_unlabelled(draft.path, collection, candidates, params.unlabelled.clicks)

@@ -1,25 +1,49 @@
-"""What triples and mine share: the candidates of queries without qrels, for teachers to score."""
+"""What triples and mine share: the candidates of queries without qrels, for teachers to score, and clicks on some."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from distilrank.data.clicks import read_clicks
 from distilrank.data.collection import UNLABELLED, Collection
+from distilrank.data.triples import CLICKS
+from distilrank.data.triples import UNLABELLED as FILE
 from distilrank.errors import CollectionError
+from distilrank.sections.base import FileElsewhere
+from distilrank.sections.data import Unlabelled
+
+# Behind the last candidate.
+_LAST = 1 << 30
 
 
-def write_unlabelled(file: Path, collection: Collection, candidates: pl.LazyFrame) -> dict[str, int]:
+def unlabelled_used(section: Unlabelled | None) -> dict[str, Any]:
+    """What the manifest of triples tells of them."""
+    return {"unlabelled": section.model_dump()} if section else {}
+
+
+def write_unlabelled(
+    directory: Path, collection: Collection, candidates: pl.LazyFrame, clicks: FileElsewhere | None
+) -> dict[str, int]:
     """Writes them in the form of triples, the best and the others, and returns of how many queries they are.
 
-    Raises CollectionError if there are none.
+    What was clicked is among them, whether it was found or not, and stands in a table beside them as well: it is
+    counted, and told. Raises CollectionError if there are no such queries, and as `read_clicks` does.
     """
     queries = collection.queries_of(UNLABELLED).lazy()
-    ordered = candidates.join(queries, on="query_id", how="semi").sort("query_id", "rank")
+    found = candidates.join(queries, on="query_id", how="semi").select("query_id", "passage_id", "rank").collect()
+    counts: dict[str, int] = {}
+    if clicks:
+        clicked, counts = read_clicks(clicks, collection)
+        clicked.write_parquet(directory / CLICKS)
+        print(f"unlabelled: {', '.join(f'{number:,} {what}' for what, number in counts.items())}", flush=True)
+        missed = clicked.join(found, on=["query_id", "passage_id"], how="anti")
+        found = pl.concat([found, missed.with_columns(rank=pl.lit(_LAST, found["rank"].dtype))])
     passages = pl.col("passage_id")
-    found = ordered.group_by("query_id", maintain_order=True).agg(
-        positive_id=passages.first(), negative_ids=passages.slice(1)
+    grouped = found.sort("query_id", "rank", "passage_id").group_by("query_id", maintain_order=True)
+    several = grouped.agg(positive_id=passages.first(), negative_ids=passages.slice(1)).filter(
+        pl.col("negative_ids").list.len() > 0
     )
-    several = found.filter(pl.col("negative_ids").list.len() > 0).collect()
     if several.is_empty():
         raise CollectionError(
             "params.yaml: unlabelled",
@@ -27,5 +51,5 @@ def write_unlabelled(file: Path, collection: Collection, candidates: pl.LazyFram
             expected="some",
             remedy="name their file as collection.unlabelled, or set unlabelled to null",
         )
-    several.write_parquet(file)
-    return {"unlabelled queries": len(several)}
+    several.write_parquet(directory / FILE)
+    return {"unlabelled queries": len(several), **counts}

@@ -33,7 +33,9 @@ class Figures(TrainerCallback):
 
     _began: float
 
-    def __init__(self) -> None:
+    def __init__(self, times: float = 1.0) -> None:
+        """`times`: what the loss multiplies the teacher's margins by."""
+        self._times = times
         self._steps = self._validations = 0.0
         self._begin_anew()
 
@@ -48,7 +50,7 @@ class Figures(TrainerCallback):
         self._triples += len(scores)
         self._add_margins("student", scores.detach())
         if "teacher" in batch:
-            self._add_margins("teacher", batch["teacher"])
+            self._add_margins("teacher", batch["teacher"] * self._times)
 
     def add_entries(self, queries: Encoded, passages: Encoded) -> None:
         """Of the same batch, the texts of its triples."""

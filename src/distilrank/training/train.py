@@ -17,6 +17,7 @@ from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.precision import float32_products
 from distilrank.training.checkpoints import how_to_go_on, last_whole, newest, of_step, step_of
+from distilrank.training.chosen import choices, with_choices
 from distilrank.training.figures import GRADIENT_NORM, MARGINS, PADDING
 from distilrank.training.history import History
 from distilrank.training.lora import merged
@@ -48,13 +49,13 @@ def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = 
         if among.count > 1:
             print(f"training in {among.count} processes", flush=True)
         try:
-            state = _train(task, work, observe, checkpoint, among)
+            state = _train(with_choices(task, work, among), work, observe, checkpoint, among)
         except KeyboardInterrupt:
             print(f"distilrank: interrupted; {how_to_go_on(work)}", file=sys.stderr, flush=True)
             raise
     else:
         among.tell("")
-    return _trained(task, of_step(work, state.best_global_step)), _history(state, task.measure)
+    return _trained(task, of_step(work, state.best_global_step)), _history(state, task.measure, choices(work))
 
 
 def _trained(task: TrainingTask, checkpoint: Path) -> Ranker:
@@ -70,7 +71,7 @@ def take_part(task: TrainingTask, among: Processes) -> None:
     """Trains beside the first process, and writes nothing; returns at once where that has nothing to train."""
     if work := among.told():
         checkpoint = newest(Path(work))
-        _train(task, Path(work), lambda *_: None, checkpoint, among)
+        _train(with_choices(task, Path(work), among), Path(work), lambda *_: None, checkpoint, among)
 
 
 def _train(
@@ -80,7 +81,7 @@ def _train(
     done = step_of(checkpoint) if checkpoint else 0
     device = chosen_device()
     precision = task.params.precision
-    shown = progress("training steps", task.params.steps, done) if among.first else nullcontext(lambda _: None)
+    shown = progress("training steps", task.params.all_steps, done) if among.first else nullcontext(lambda _: None)
     with shown as advance, float32_products(precision, device):
         arguments = training_arguments(task.params, work, device)
         if not among.first:
@@ -101,7 +102,8 @@ def refuse_too_many(task: TrainingTask, among: Processes) -> None:
     """Raises WorkerError where a batch has fewer triples than there are processes."""
     params, triples = task.params, len(task.triples)
     last = triples % params.batch_size
-    is_reached = params.steps * params.accumulate > triples // params.batch_size
+    # Within a budget there may be any number of steps.
+    is_reached = params.budget or params.all_steps * params.accumulate > triples // params.batch_size
     smallest = last if last and is_reached and not params.batches else params.batch_size
     if among.count > smallest:
         raise WorkerError(
@@ -118,7 +120,7 @@ def _has_ended(state: TrainerState) -> bool:
     return bool(callbacks["TrainerControl"]["args"]["should_training_stop"])
 
 
-def _history(state: TrainerState, measure: str) -> History:
+def _history(state: TrainerState, measure: str, chosen: dict[str, float]) -> History:
     def curve(key: str) -> list[tuple[int, float]]:
         return [(int(entry["step"]), float(entry[key])) for entry in state.log_history if key in entry]
 
@@ -132,4 +134,5 @@ def _history(state: TrainerState, measure: str) -> History:
         {whose: points for whose, points in margins.items() if points},
         curve(GRADIENT_NORM),
         curve(PADDING),
+        chosen,
     )

@@ -93,7 +93,7 @@ class RankerTrainer(Trainer):
             data_collator=self._collator(_tokens_together(task.params, arguments.device)),
         )
         self.remove_callback(PrinterCallback)
-        self._divergence, self._figures = Divergence(), Figures()
+        self._divergence, self._figures = Divergence(), Figures(task.loss.times)
         self._how = Computed(arguments.device, task.params.precision, task.params.gradient_cache, among)
         self.add_callback(self._figures)
         if task.params.gradient_checkpointing:
@@ -134,7 +134,7 @@ class RankerTrainer(Trainer):
     def _penalty(self, step: Step) -> Tensor:
         queries, passages = step.texts_of_triples
         self._figures.add_entries(queries, passages)
-        return self.ranker.penalty(queries, passages, (self.state.global_step + 1) / self.task.params.steps)
+        return self.ranker.penalty(queries, passages, (self.state.global_step + 1) / self.task.params.all_steps)
 
     def _collator(self, tokens: int) -> Collator:
         task, every, among = self.task, self._objective.every, self._among
@@ -204,14 +204,14 @@ def _plateau(params: Training) -> dict[str, Any]:
 def training_arguments(params: Training, work: Path, device: torch.device) -> TrainingArguments:
     """What Trainer calls the params."""
     # A divisor of the steps between checkpoints: a loss is then never the mean over an interruption.
-    coarsest = max(1, params.steps // _CURVE_POINTS)
+    coarsest = max(1, params.all_steps // _CURVE_POINTS)
     logging_steps = next(steps for steps in range(coarsest, 0, -1) if params.validate_every % steps == 0)
     arguments = TrainingArguments(
         output_dir=str(work),
-        max_steps=params.steps,
+        max_steps=params.all_steps,
         per_device_train_batch_size=params.batch_size,
         learning_rate=params.learning_rate,
-        warmup_steps=round(params.warmup_share * params.steps),
+        warmup_steps=round(params.warmup_share * params.all_steps),
         lr_scheduler_type=_SCHEDULES[params.schedule],
         lr_scheduler_kwargs=_plateau(params) if params.schedule == "plateau" else None,
         gradient_accumulation_steps=params.accumulate,

@@ -73,7 +73,7 @@ class DevValidation:
         of_queries = self._vectors(ranker, ranker.encode_queries, store.queries, store.query_rows(queries))
         of_queries = of_queries.reshape(len(queries), vectors.shape[1])  # of no queries as well
         stored = DenseIndex.build(vectors, every)
-        runs = {RERANK: rerank_stored(ranker, queries, of_queries, stored, candidates)}
+        runs = {RERANK: rerank_stored(ranker, queries, of_queries, stored.store, candidates)}
         if self._searched is not None:
             searched = DenseIndex.build(stored.vectors(self._searched), self._searched)
             runs[RETRIEVE] = searched.search(queries, of_queries, self._depth_of_search)

@@ -30,7 +30,7 @@ class AwsApiDocs(CollectionSection):
     """AWS services as boto3 spells them, such as ec2 and s3."""
 
     minimum_words: int = Field(default=12, ge=1)
-    """Operations described in fewer are left out."""
+    """Operations with shorter descriptions are left out."""
 
     dev_share: Share = 0.02
     """Share of the operations that are dev queries."""

@@ -27,8 +27,9 @@ class Beir(Located):
     exclude_identical_ids: bool = True
 
     splits: dict[SplitName, FileName] = Field(default={"train": "train", "dev": "dev", "test": "test"})
-    """Each split's NAME in qrels/, or with a slash the path of another file of qrels. Without this key, those of the
-    three that are there."""
+    """The NAME in qrels/ for each split, or the path of another qrels file, with a slash. Without this key: those of
+    the three that exist.
+    """
 
     def splits_to_come(self) -> set[str] | None:
         if "splits" in self.model_fields_set:

@@ -92,7 +92,7 @@ def rows_of(name: str, part: str) -> Iterator[Any]:
             f"ir_datasets {name}",
             got=f"{type(error).__name__}: {error}"[:160],
             expected=f"{part} that can be had",
-            remedy="see to the connection, or to what ir-datasets.com says of this data set",
+            remedy="check the connection, and what ir-datasets.com says about this data set",
         ) from error
 
 

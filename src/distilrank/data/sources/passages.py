@@ -28,7 +28,7 @@ class Passages(Located):
     source: Literal["passages"]
 
     words: int = Field(ge=1, default=120)
-    """Of a folder: words of a passage. A longer text makes several."""
+    """For a folder: words per passage. A longer text becomes several passages."""
 
     def splits_to_come(self) -> set[str]:
         return set()

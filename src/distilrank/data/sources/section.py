@@ -33,19 +33,23 @@ class CollectionSection(Section):
     """Which one."""
 
     name: Annotated[str, text_like(r"^[A-Za-z0-9_-]+$", "name")] | None = None
-    """What the registry and the report call it. null: by its source, data set, folder or archive."""
+    """Its name in the registry and the report. null: the source, data set, folder or archive."""
 
     on_error: OnError = "fail"
-    """What becomes of faulty rows. drop: they are left out, and listed in data/collection/dropped.tsv."""
+    """What happens to faulty rows. fail: `collect` stops. drop: they are left out, and listed in
+    data/collection/dropped.tsv.
+    """
 
     exclude_identical_ids: bool = False
-    """Whether the passage by a query's own id is never found for it: in ArguAna and Quora that is the query itself."""
+    """Whether a passage with the query's own id is never found for it. In ArguAna and Quora that passage is the
+    query itself.
+    """
 
     dev_share: Share | None = None
-    """Share of the training queries that are for development, where there are no dev queries."""
+    """Share of the training queries that become dev queries, if the collection has none."""
 
     dev_queries: Annotated[int, Field(ge=1)] | None = None
-    """Dev queries that are kept, where there are more. null: all."""
+    """How many dev queries are kept, at most. null: all."""
 
     @abstractmethod
     def opened(self) -> Source:
@@ -92,7 +96,7 @@ class Located(CollectionSection):
     """Other locations with the same files, tried in turn."""
 
     checksums: dict[str, Checksum] = Field(default={})
-    """By the names of the files that are downloaded."""
+    """The digests of downloaded files, by file name."""
 
     unlabelled: FileName | None = None
     """A file of queries without qrels."""

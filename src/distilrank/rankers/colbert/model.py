@@ -6,6 +6,7 @@ from torch.nn.functional import normalize, pad
 
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, in_float32
 from distilrank.rankers.colbert.params import ColbertParams
+from distilrank.rankers.matches import Match, most_similar
 from distilrank.rankers.scale import Scale
 from distilrank.rankers.transformer import TransformerRanker
 
@@ -63,6 +64,10 @@ class ColbertRanker(TransformerRanker):
         at_once = max(1, _MOST_SIMILARITIES // (queries.mask.shape[1] * len(vectors)))
         blocks = zip(torch.split(queries.values, at_once), torch.split(queries.mask, at_once), strict=True)
         return torch.cat([interact(*block) for block in blocks])
+
+    def matches(self, query: TokenBatch, passages: TokenBatch) -> list[list[Match]]:
+        encoded = self.encode_queries(query), self.encode_passages(passages)
+        return most_similar(*encoded, (query, passages), begin=1)  # behind [CLS]
 
     def longest(self) -> int:
         return max(self._query_positions, self.config.passage_length + 2)

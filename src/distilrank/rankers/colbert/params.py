@@ -8,7 +8,7 @@ from distilrank.rankers.params import ScaledParams
 
 
 class ColbertParams(ScaledParams):
-    """ColBERT: one vector per token; for each of the query's the highest product, summed."""
+    """ColBERT: one vector per token. The score is the sum, over the query's tokens, of the highest product."""
 
     vector_per_token: ClassVar[bool] = True
     takes_maxsim: ClassVar[bool] = True
@@ -18,13 +18,13 @@ class ColbertParams(ScaledParams):
     architecture: Literal["colbert"] = "colbert"
 
     dimension: int = Field(ge=1, default=128)
-    """Of its vectors."""
+    """The width of its vectors."""
 
     expand_queries: bool = False
-    """Whether queries are filled up with [MASK], which nothing reads."""
+    """Whether queries are filled up with [MASK], to which no other token attends."""
 
     query_masks: int = Field(ge=0, default=0)
-    """How many [MASK] that are read stand behind each query. The paper's published ColBERT was trained with some."""
+    """How many [MASK] are appended to each query, and read. The paper's published ColBERT was trained with some."""
 
     skipped_tokens: list[Annotated[int, Field(ge=0)]] = Field(default=[])
     """Ids of the tokens of passages that no query token is compared with, such as those of punctuation."""

@@ -16,7 +16,7 @@ class DotParams(ScaledParams):
     architecture: Literal["dot"] = "dot"
 
     pooling: Literal["cls", "mean"]
-    """The vector is that of [CLS], or the mean of all."""
+    """Whether the vector is that of [CLS], or the mean over all tokens."""
 
     dimension: Annotated[int, Field(ge=1)] | None = None
     """What the vector is projected to. null: it has the backbone's width."""

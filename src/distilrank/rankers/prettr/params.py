@@ -19,10 +19,10 @@ class PrettrParams(RankerParams):
     layers: int = Field(ge=2)
 
     join_layer: int = Field(ge=1)
-    """The layer from which on they are read joined, below `layers`."""
+    """The first layer that reads them joined, below `layers`."""
 
     query_masks: int = Field(ge=0, default=0)
-    """How many [MASK] stand behind each query. The paper's published PreTTR was trained with some."""
+    """How many [MASK] are appended to each query. The paper's published PreTTR was trained with some."""
 
     @model_validator(mode="after")
     def joins_below_the_top(self) -> Self:

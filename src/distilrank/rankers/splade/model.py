@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Encoded, RankerConfig, TokenBatch, all_products, in_float32
+from distilrank.rankers.matches import Match, largest_products
 from distilrank.rankers.splade.head import MaskedWordHead
 from distilrank.rankers.splade.params import SpladeParams
 from distilrank.rankers.transformer import TransformerRanker
@@ -17,6 +18,8 @@ from distilrank.rankers.transformer import TransformerRanker
 _EPSILON = 1e-12
 # Logits at once: a gibibyte in float32.
 _MOST_LOGITS = 2**28
+# Entries of the vocabulary that are told of a score.
+_MOST_TERMS = 12
 
 
 class SpladeRanker(TransformerRanker):
@@ -59,6 +62,9 @@ class SpladeRanker(TransformerRanker):
 
     def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
         return all_products(queries, passages)
+
+    def matches(self, query: TokenBatch, passages: TokenBatch) -> list[list[Match]]:
+        return largest_products(self.encode_queries(query), self.encode_passages(passages), _MOST_TERMS)
 
     def penalty(self, queries: Encoded, passages: Encoded, done: float) -> Tensor:
         """FLOPS of queries and of passages (Paria et al., arXiv 2004.05665, section 4), as SPLADE v2 weighs them."""

@@ -17,14 +17,13 @@ class SpladeParams(RankerParams):
     architecture: Literal["splade"] = "splade"
 
     flops_queries: float = Field(ge=0, default=0.0)
-    """How much a training penalises what the queries' vectors would cost an inverted index, so that they become sparse:
-    what the FLOPS of Paria et al. is multiplied by."""
+    """The factor of the FLOPS penalty (Paria et al.) on the queries' vectors. A higher factor makes them sparser."""
 
     flops_passages: float = Field(ge=0, default=0.0)
-    """The same of passages."""
+    """The same for passages."""
 
     flops_ramp: float = Field(ge=0, le=1, default=0.33)
-    """The share of the steps in which both rise quadratically from 0."""
+    """The share of the steps over which both factors rise quadratically from 0."""
 
     @property
     def penalised(self) -> bool:

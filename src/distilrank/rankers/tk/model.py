@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.base import Encoded, Ranker, RankerConfig, TokenBatch, check_enough, in_float32
+from distilrank.rankers.matches import Match, most_similar
 from distilrank.rankers.tk.glove import glove_table
 from distilrank.rankers.tk.params import TkParams
 from distilrank.redaction import without_secrets
@@ -79,6 +80,10 @@ class TkRanker(Ranker):
             logs = torch.log(scaled) * queries.mask.unsqueeze(2)
             scores: Tensor = self.head(logs.sum(1))
             return scores.squeeze(1)
+
+    def matches(self, query: TokenBatch, passages: TokenBatch) -> list[list[Match]]:
+        encoded = self.encode_queries(query), self.encode_passages(passages)
+        return most_similar(*encoded, (query, passages), begin=0)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         return {

@@ -23,7 +23,7 @@ _BACKGROUND = '<rect width="100%" height="100%" fill="var(--paper)"/>'
 
 def figures_of(page: str, inputs: ReportInputs) -> dict[str, str]:
     """By name the figures of a report as whole SVG documents, in the colours of the light scheme."""
-    style = Path(__file__).with_name("style.css").read_text("utf-8")
+    style = Path(__file__).with_name("scheme.css").read_text("utf-8")
     variables = light_scheme(style) | {f"ranker-{ranker.number}": ranker.colour for ranker in inputs.rankers}
     drawn: dict[str, str] = {}
     for title, drawing in _drawings(page):

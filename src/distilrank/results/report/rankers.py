@@ -9,9 +9,10 @@ from distilrank.config.derived import control_of, evaluated, measured_on, start_
 from distilrank.config.names import BACKBONE, control_name, distilled_name
 from distilrank.config.params import Params
 from distilrank.config.starts import Source, own_backbone
+from distilrank.config.systems import measured_systems
 from distilrank.sections.data import BM25
 
-Role = Literal["baseline", "teacher", "start", "control", "taught"]
+Role = Literal["baseline", "teacher", "start", "control", "taught", "system"]
 # Distinct for the colour-blind (Okabe and Ito); the stylesheet holds the colours.
 HUES = 6
 
@@ -41,7 +42,8 @@ class ReportedRanker:
 
 
 def reported_rankers(params: Params) -> list[ReportedRanker]:
-    """What finds candidates, the backbone, baselines, teachers, then each student after its starts and its controls.
+    """What finds candidates, the backbone, baselines, teachers, then each student after its starts and its controls;
+    and what several of them are together.
 
     This is the order of every table and plot.
     """
@@ -56,8 +58,9 @@ def reported_rankers(params: Params) -> list[ReportedRanker]:
         *_baselines(params),
         *_teachers(params),
         *_students(params),
+        *_systems(params),
     ]
-    measured = {ranker for _, ranker in evaluated(params)}
+    measured = {ranker for _, ranker in (*evaluated(params), *measured_systems(params))}
     shown = [fields for fields in described if fields["name"] in measured]
     return [ReportedRanker(number, **fields) for number, fields in enumerate(shown)]
 
@@ -130,6 +133,12 @@ def _untaught(params: Params, name: str, hue: str) -> Iterator[dict[str, Any]]:
     for control, description in controls.items():
         colour = _shade(hue, 65, "var(--paper)")
         yield {"name": control, "role": "control", "description": description, "colour": colour, "student": name}
+
+
+def _systems(params: Params) -> Iterator[dict[str, Any]]:
+    for number, (name, system) in enumerate(params.systems.items()):
+        colour = _shade("var(--accent)", max(100 - 20 * number, 40), "var(--paper)")
+        yield {"name": name, "role": "system", "description": str(system), "colour": colour}
 
 
 def _shade(colour: str, percent: int, towards: str = "var(--far)") -> str:

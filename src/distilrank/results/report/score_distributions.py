@@ -70,7 +70,7 @@ def _models(inputs: ReportInputs) -> dict[str, Distributions]:
     models = [
         _scores(ranker.name, ranker, inputs.runs.of_drawn(ranker.name))
         for ranker in inputs.rankers
-        if ranker.role not in ("baseline", "start") or ranker.name in inputs.params.matrix.teachers
+        if ranker.role not in ("baseline", "start", "system") or ranker.name in inputs.params.matrix.teachers
     ]
     teachers = [model for model in models if model.ranker and model.ranker.role == "teacher"]
     combined = ((name, inputs.runs.of_teacher_drawn(name)) for name in inputs.params.ensembles)

@@ -12,10 +12,11 @@ def load_indexed(params: Params, name: str) -> Model:
 
     Raises InputError where nothing of that name searches, MissingInput where it is not built, or not of what is here.
     """
-    if name in encoded_models(params):
+    searched = encoded_models(params, only_searched=True)
+    if name in searched:
         return Model.load(layout.MODELS / name, layout.VECTORS / name)
     model = model_of_index(params, name)
     if model == name:
-        known = [*encoded_models(params), *(one.name for one in built_indexes(params))]
+        known = [*searched, *(one.name for one in built_indexes(params))]
         raise InputError("search", got=f"'{name}'", expected=f"one of {known}", remedy="name one of these")
     return Model.load(layout.MODELS / model, layout.INDEXES / name)

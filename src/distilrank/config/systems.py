@@ -1,0 +1,85 @@
+"""What follows from the section `systems`: what they may name, their order, and where each is measured."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from distilrank.artifacts import layout
+from distilrank.config.derived import encoded_models, model_names, searching
+from distilrank.sections.data import BM25
+from distilrank.sections.systems import Cascade, Fusion, System
+
+if TYPE_CHECKING:
+    from distilrank.config.entries import Entries
+
+
+def first_stages(params: "Entries") -> list[str]:
+    """All but systems that search the passages which models learn from, and answer a query's text: BM25, and the models
+    that search what is stored of all passages."""
+    return [BM25, *encoded_models(params, only_searched=True)]
+
+
+def searched_by(system: System) -> list[str]:
+    """What searches for a system: the members of a fusion, the first stage of a cascade."""
+    return system.fuse if isinstance(system, Fusion) else [system.first]
+
+
+def systems_in_order(params: "Entries") -> dict[str, System]:
+    """All systems, each after those that it names."""
+    ordered: dict[str, System] = {}
+
+    def add(name: str) -> None:
+        system = params.systems[name]
+        for other in searched_by(system):
+            if other in params.systems and other not in ordered:
+                add(other)
+        ordered[name] = system
+
+    for name in params.systems:
+        if name not in ordered:
+            add(name)
+    return ordered
+
+
+def measured_systems(params: "Entries") -> list[tuple[str, str]]:
+    """As (collection, system): each system on every collection that all its members search."""
+    ordered = systems_in_order(params)
+    return [
+        (on, name)
+        for on in (layout.OWN, *params.evaluations)
+        for name in ordered
+        if all(one == BM25 or one in searching(params, on) for one in leaves(params, name))
+    ]
+
+
+def leaves(params: "Entries", name: str) -> list[str]:
+    """The first stages that a system comes down to."""
+    below = (leaves(params, one) if one in params.systems else [one] for one in searched_by(params.systems[name]))
+    return [one for some in below for one in some]
+
+
+def faults_of_systems(params: "Entries") -> Iterator[str]:
+    """What each system names that is not there, with the nearest name; and depths beyond what is searched."""
+    stages = first_stages(params)
+    for name, system in params.systems.items():
+        where = f"systems.{name}"
+        if isinstance(system, Cascade):
+            others = [one for one in params.systems if one != name]
+            yield from _strange(f"{where}.first", [system.first], [*stages, *others])
+            yield from _strange(f"{where}.rerank", [system.rerank], model_names(params))
+        else:
+            yield from _strange(f"{where}.fuse", system.fuse, stages)
+        searched = {"candidates": params.candidates} | {
+            f"evaluations.{other}.candidates": one.candidates for other, one in params.evaluations.items()
+        }
+        for section, candidates in searched.items():
+            if system.depth > candidates.depth:
+                yield f"{where}.depth is {system.depth}, beyond {section}.depth, {candidates.depth}"
+
+
+def _strange(where: str, given: list[str], known: list[str]) -> Iterator[str]:
+    for name in given:
+        if name not in known:
+            nearest = get_close_matches(name, known, 1, cutoff=0.5)
+            meant = f": did you mean {nearest[0]}?" if nearest else ""
+            yield f"{where} may name {known}, not {name}{meant}"

@@ -1,0 +1,28 @@
+"""What all kinds of index have in common: entries of `indexes` in params.yaml."""
+
+from typing import ClassVar
+
+from distilrank.rankers.params import RankerParams
+from distilrank.sections.base import ModelName, Section
+
+
+class IndexKind(Section):
+    """An entry of `indexes` in params.yaml. Importing it imports neither torch nor Faiss."""
+
+    # Whether it stores what a student's models compute of passages. Such an entry goes by the student's name.
+    is_exact: ClassVar[bool] = False
+    # Whether it searches all passages, or re-ranks alone.
+    searches: ClassVar[bool] = True
+    # What it asks of a ranker.
+    holds: ClassVar[str] = "one vector per text"
+
+    kind: str
+    """Which one."""
+
+    of: ModelName | None = None
+    """The student whose models it searches. null: the one that the entry is called after."""
+
+    @classmethod
+    def can_hold(cls, ranker: RankerParams) -> bool:
+        """Whether it is for the encodings of such a ranker."""
+        return ranker.one_vector

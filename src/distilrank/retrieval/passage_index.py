@@ -1,0 +1,61 @@
+"""What a model answers from: stored passages, which re-rank, and, where they can be searched, what finds them."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+import polars as pl
+
+from distilrank.data.ragged import RaggedIds, Rows
+from distilrank.data.runs import ranked
+from distilrank.errors import InputError
+from distilrank.rankers.base import Encoded, Ranker
+
+# What stands beside stored passages or an index: its entry of the params.
+KIND_FILE = "kind.json"
+# Encoded queries, of which a slice gives some.
+Queries = TypeVar("Queries")
+
+
+class PassageIndex(ABC, Generic[Queries]):
+    """Of passages whose ids ascend."""
+
+    # Whether it can be searched.
+    searches = True
+
+    def __init__(self, passage_ids: pl.Series) -> None:
+        self.passage_ids = passage_ids
+
+    @abstractmethod
+    def encoded(self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int) -> Queries:
+        """The queries in `rows`, by the model's ranker."""
+
+    @abstractmethod
+    def of(self, encoded: Encoded) -> Queries:
+        """Queries that the ranker has encoded."""
+
+    @abstractmethod
+    def rerank(self, ranker: Ranker, query_ids: pl.Series, queries: Queries, candidates: pl.DataFrame) -> pl.DataFrame:
+        """A run: the candidates (query_id, passage_id) with their scores; `query_ids` ascend, as `queries` do."""
+
+    @abstractmethod
+    def search(self, query_ids: pl.Series, queries: Queries, depth: int) -> pl.DataFrame:
+        """A run: the `depth` passages that are found for each query."""
+
+    def put(self, passage_ids: pl.Series, vectors: Any) -> None:
+        """Adds or replaces passages. Raises InputError where that cannot be."""
+        raise _no_changes()
+
+    def delete(self, passage_ids: pl.Series) -> None:
+        """Raises InputError where that cannot be."""
+        raise _no_changes()
+
+    def best(self, query: Queries, depth: int) -> pl.DataFrame:
+        """The `depth` passages (passage_id, score) for one query, best first."""
+        return ranked(self.search(pl.Series(["query"]), query, depth)).select("passage_id", "score")
+
+
+def _no_changes() -> InputError:
+    return InputError(
+        "passages", got="a change of a passage store", expected="a live index of vectors",
+        remedy="encode the passages again: dvc repro",
+    )  # fmt: skip

@@ -1,0 +1,161 @@
+"""How passage stores are searched: by MaxSim, exactly or by PLAID, or by an inverted index of term weights."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from distilrank.rankers.params import RankerParams
+from distilrank.retrieval.index_kind import IndexKind
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from distilrank.rankers.base import Ranker
+    from distilrank.retrieval.encodings import Encodings
+    from distilrank.retrieval.passage_store import PassageStore
+
+# What finds the passages (query_id, passage_id, score) for queries by their ids, to a depth.
+Search = Callable[["pl.Series", "Encodings", int], "pl.DataFrame"]
+
+
+class OfStore(IndexKind):
+    """What searches a passage store, or the store itself."""
+
+    @abstractmethod
+    def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
+        """Writes what searches a store, if that is more than the store itself. A killed build goes on."""
+
+    @abstractmethod
+    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search | None:
+        """What searches, as it was built. None where nothing does."""
+
+
+class Store(OfStore):
+    """What a ranker computes of each token of a passage is stored, and re-ranking reads it. Nothing is searched."""
+
+    is_exact: ClassVar[bool] = True
+    searches: ClassVar[bool] = False
+    holds: ClassVar[str] = "a vector per token"
+
+    kind: Literal["store"] = "store"
+
+    numbers: Literal["float32", "float16", "int8"] = "float16"
+    """Of the stored vectors. int8 has a scale per vector."""
+
+    @classmethod
+    def can_hold(cls, ranker: RankerParams) -> bool:
+        return ranker.vector_per_token
+
+    def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
+        return None
+
+    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search | None:
+        return None
+
+
+class MaxSim(Store):
+    """The same, and every query is compared with every passage by MaxSim: exact, where time allows."""
+
+    searches: ClassVar[bool] = True
+    holds: ClassVar[str] = "vectors that MaxSim compares"
+
+    kind: Literal["maxsim"] = "maxsim"  # type: ignore[assignment]  # a kind of its own
+
+    @classmethod
+    def can_hold(cls, ranker: RankerParams) -> bool:
+        return ranker.takes_maxsim
+
+    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
+        from distilrank.retrieval.maxsim import search_all
+
+        return lambda query_ids, queries, depth: search_all(ranker, query_ids, queries, store, depth)
+
+
+class Plaid(OfStore):
+    """PLAID (Santhanam et al., CIKM 2022): centroids choose passages, which MaxSim of exact vectors scores."""
+
+    holds: ClassVar[str] = MaxSim.holds
+
+    kind: Literal["plaid"] = "plaid"
+
+    centroids: int | None = Field(ge=1, default=None)
+    """How many. null: 16 times the square root of the number of vectors, as a power of two."""
+
+    probes: int = Field(ge=1, default=4)
+    """How many centroids are looked at for each query vector. More find more, and take longer."""
+
+    compared: int = Field(ge=1, default=256)
+    """How many passages are compared by their exact vectors: the best by their centroids, and `depth` at least."""
+
+    @classmethod
+    def can_hold(cls, ranker: RankerParams) -> bool:
+        return ranker.takes_maxsim
+
+    def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
+        from distilrank.retrieval.plaid import PlaidIndex
+
+        PlaidIndex.build(store, directory, whose, self.centroids)
+
+    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
+        from distilrank.retrieval.plaid import PlaidIndex
+
+        index = PlaidIndex.open(directory, store)
+        return partial(index.search, ranker, probes=self.probes, compared=self.compared)
+
+
+class Inverted(OfStore):
+    """An inverted index of the weights of all terms: exact search by learned sparse vectors."""
+
+    is_exact: ClassVar[bool] = True
+    holds: ClassVar[str] = "a sparse vector of term weights"
+
+    kind: Literal["inverted"] = "inverted"
+
+    numbers: Literal["float32", "float16"] = "float16"
+    """Of the stored weights."""
+
+    @classmethod
+    def can_hold(cls, ranker: RankerParams) -> bool:
+        return ranker.weighs_terms
+
+    def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
+        from distilrank.retrieval.inverted import InvertedIndex
+
+        InvertedIndex.build(store).write(directory)
+
+    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
+        from distilrank.retrieval.inverted import InvertedIndex
+
+        return InvertedIndex.open(directory, store).search
+
+
+class Pruned(OfStore):
+    """An inverted index of each passage's highest weights. It chooses passages; all weights score them."""
+
+    holds: ClassVar[str] = Inverted.holds
+
+    kind: Literal["pruned"] = "pruned"
+
+    terms: int = Field(ge=1, default=64)
+    """How many of a passage's terms are kept, those of the highest weights. Fewer take less space and time."""
+
+    rescored: int = Field(ge=1, default=2)
+    """How many times as many passages as are asked for it chooses, of which all weights keep the best."""
+
+    @classmethod
+    def can_hold(cls, ranker: RankerParams) -> bool:
+        return ranker.weighs_terms
+
+    def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
+        from distilrank.retrieval.inverted import InvertedIndex
+
+        InvertedIndex.build(store, self.terms).write(directory)
+
+    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
+        from distilrank.retrieval.inverted import InvertedIndex
+
+        return partial(InvertedIndex.open(directory, store).search, rescored=self.rescored)

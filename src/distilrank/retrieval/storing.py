@@ -1,0 +1,94 @@
+"""Passage stores by workers, part by part: a killed encoding goes on behind the last part that is written."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from distilrank.artifacts.files import built
+from distilrank.data.ragged import RaggedArrays, RaggedIds, Rows, StoredTexts
+from distilrank.progress import progress
+from distilrank.rankers.device import chosen_device
+from distilrank.rankers.loading import load_ranker
+from distilrank.rankers.table import trained_params
+from distilrank.retrieval.encodings import encode_texts
+from distilrank.retrieval.forms import Form, Numbers, form_of
+from distilrank.retrieval.passage_store import GrowingStore, PassageStore
+from distilrank.sections.precision import Precision
+from distilrank.sections.searching import Encoding
+from distilrank.workers.pool import workers
+from distilrank.workers.work import Work, Workplace
+
+
+@dataclass(frozen=True)
+class PassagesToStore:
+    """The texts of a part, whose first passage has the row `first`."""
+
+    first: int
+    texts: RaggedIds
+    pad: int
+    precision: Precision
+    numbers: Numbers
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """What is stored of a part."""
+
+    first: int
+    entries: RaggedArrays
+
+
+def begin_storing(model: Path) -> Callable[[PassagesToStore], StoredPart]:
+    """Loads the ranker in `model`, and gives what encodes parts with it."""
+    ranker = load_ranker(model)
+
+    def store(part: PassagesToStore) -> StoredPart:
+        every, form = np.arange(len(part.texts)), form_for(model, part.numbers)
+        encoded = encode_texts(
+            ranker.encode_passages, part.texts, every, part.pad, ranker.device, form, precision=part.precision
+        )
+        return StoredPart(part.first, encoded.stored)
+
+    return store
+
+
+def form_for(model: Path, numbers: Numbers) -> Form:
+    """What the encodings of the ranker in `model` are stored as."""
+    backbone = json.loads(built(model / "config.json").read_text("utf-8"))["backbone"]
+    return form_of(numbers, backbone["vocab_size"] if trained_params(model).weighs_terms else None)
+
+
+def stored_passages(
+    model: Path, texts: StoredTexts, passage_ids: pl.Series, rows: Rows, directory: Path, params: Encoding,
+    numbers: Numbers, whose: str,
+) -> PassageStore:  # fmt: skip
+    """The encodings of the passages in `rows`, which have these ids, in a directory.
+
+    What stands there of the same passages is gone on with. `whose` they are is shown. Raises ScoreError for a number
+    that is not finite, or that float16 cannot hold.
+    """
+    place = Workplace.chosen()
+    if not place.ray_address:
+        chosen_device()  # refused here; on Ray it is for the workers to say
+    work = sha256(rows.tobytes() + params.precision.encode()).hexdigest()
+    store = GrowingStore(directory, passage_ids, form_for(model, numbers), work)
+
+    def parts() -> Iterator[PassagesToStore]:
+        for first in range(store.passages, len(rows), params.passages_per_part):
+            some = texts.passages.subset(rows[first : first + params.passages_per_part])
+            yield PassagesToStore(first, some, texts.pad, params.precision, numbers)
+
+    if store.passages < len(rows):
+        with (
+            progress(f"passages encoded by {whose}", len(rows), store.passages) as advance,
+            workers(Work(begin_storing, model), place) as each,
+        ):
+            for part in each(parts()):
+                store.add(part.first, part.entries)
+                advance(len(part.entries))
+    return PassageStore.open(directory)

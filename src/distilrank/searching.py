@@ -1,0 +1,165 @@
+"""Any system of the project in the working directory, by its name: a query in, hits out."""
+
+from functools import cached_property, partial
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.files import built, read_json
+from distilrank.artifacts.manifest import MANIFEST, read_manifest
+from distilrank.data.collection import Collection
+from distilrank.data.tokens import TokenStore
+from distilrank.errors import InputError
+from distilrank.retrieval.bm25 import BM25
+from distilrank.retrieval.fusion import reciprocal_rank_fusion, weighted_sum
+from distilrank.searchers import Cascaded, Dense, Fused, Joined, Lexical, Reranking, Searcher
+from distilrank.sections.data import BM25 as LEXICAL
+from distilrank.sections.data import Candidates
+from distilrank.sections.systems import Cascade, ReciprocalRanks, System, WeightedSum
+
+# Read when it is first needed: BM25 answers before torch is imported and params.yaml is read.
+if TYPE_CHECKING:
+    from distilrank.config.params import Params
+
+# Characters of a query. No ranker reads as many.
+LONGEST_QUERY = 2_000
+
+
+class Searchers:
+    """All systems of the project that were built here. Each is loaded when it is first asked, and stays.
+
+    Without `params`, those of params.yaml are read when they are first needed.
+    """
+
+    def __init__(self, params: "Params | None" = None) -> None:
+        self._given = params
+        self._loaded: dict[str, Searcher] = {}
+        self._loading = RLock()
+
+    def names(self) -> list[str]:
+        """BM25, then what is built: the models in the order of the report, then indexes, then systems. Raises
+        ParamsError."""
+        built = [place.name for place in self._places() if (place / MANIFEST).is_file()]
+        return [LEXICAL, *built, *(self._params.systems if (layout.SYSTEMS / MANIFEST).is_file() else [])]
+
+    def usual(self) -> str:
+        """The one to ask where none is named: the first student that searches, as first taught, else BM25."""
+        from distilrank.config.derived import encoded_models
+
+        return next(iter(encoded_models(self._params, only_searched=True)[1:]), LEXICAL)  # its control is the first
+
+    def compared(self) -> list[str]:
+        """What people compare unless they name others: BM25, the usual system, and the first teacher."""
+        teachers = [name for name in self.names() if name in self._params.teachers]
+        return list(dict.fromkeys([LEXICAL, self.usual(), *teachers[:1]]))
+
+    def how(self, name: str) -> str:
+        """How a system answers, in a few words."""
+        if name == LEXICAL:
+            return "finds by terms"
+        if name in self._params.systems:
+            return str(self._params.systems[name])
+        if name in self._indexes():
+            return "searches an index"
+        if name in self._searching():
+            return "searches all passages"
+        return f"re-ranks {LEXICAL}'s best {self._params.evaluation.depth}"
+
+    def is_loaded(self, name: str) -> bool:
+        return name in self._loaded
+
+    def load(self, name: str) -> Searcher:
+        """The system by this name. Raises InputError for a name that no system here has, MissingInput."""
+        if name not in self._loaded:
+            with self._loading:
+                if name not in self._loaded:
+                    self._loaded[name] = self._made(name)
+        return self._loaded[name]
+
+    @cached_property
+    def _params(self) -> "Params":
+        from distilrank.config.params_file import read_params
+
+        return self._given or read_params()
+
+    def _places(self) -> list[Path]:
+        """Of all models and indexes that the params ask for."""
+        from distilrank.config.derived import built_indexes, measured_names
+
+        models = [layout.MODELS / name for name in measured_names(self._params)]
+        return models + [layout.INDEXES / one.name for one in built_indexes(self._params)]
+
+    def _searching(self) -> list[str]:
+        """The models whose vectors of all passages are stored, and the indexes of these."""
+        from distilrank.config.derived import encoded_models
+
+        return [*encoded_models(self._params, only_searched=True), *self._indexes()]
+
+    def _indexes(self) -> list[str]:
+        from distilrank.config.derived import built_indexes
+
+        return [one.name for one in built_indexes(self._params)]
+
+    def _made(self, name: str) -> Searcher:
+        if name == LEXICAL:
+            return _bm25()
+        if name in self._params.systems:
+            return self._system(name, self._params.systems[name])
+        if name not in (known := [*(place.name for place in self._places()), *self._params.systems]):
+            expected = f"one of {[LEXICAL, *known]}"
+            raise InputError("search", got=f"system '{name}'", expected=expected, remedy="name one of these")
+        return self._model(name)
+
+    def _model(self, name: str) -> Searcher:
+        """One that searches all passages does so; any other re-ranks BM25's best."""
+        from distilrank.indexed import load_indexed
+
+        if name in self._searching():
+            return Dense(load_indexed(self._params, name))
+        return self._reranking(name, self.load(LEXICAL), self._params.evaluation.depth)
+
+    def _reranking(self, name: str, first: Searcher, depth: int) -> Reranking:
+        """By what is stored of passages, where it is."""
+        from distilrank.config.derived import stored_vectors_of, tokens_of
+        from distilrank.model import Model
+
+        tokens = TokenStore.open(tokens_of(self._params, name))
+        model = Model.load(layout.MODELS / name, stored_vectors_of(self._params, name))
+        return Reranking(first, model, tokens, depth)
+
+    def _system(self, name: str, system: System) -> Searcher:
+        if isinstance(system, Cascade):
+            ranker = self._reranking(system.rerank, self.load(system.first), system.depth)
+            return Cascaded(ranker, system.depth)
+        return Fused({member: self.load(member) for member in system.fuse}, _joined(name, system), system.depth)
+
+
+def _joined(name: str, system: System) -> Joined:
+    """Raises MissingInput for a weighted sum whose weights are not there."""
+    if isinstance(system, WeightedSum):
+        weights = read_json(built(layout.weights_of(name)))["weights"]
+        return partial(weighted_sum, weights=weights, scale=system.scale)
+    assert isinstance(system, ReciprocalRanks)
+    return lambda runs: reciprocal_rank_fusion([*runs.values()], system.k)
+
+
+def _bm25() -> Lexical:
+    """With the params that found the candidates. Raises MissingInput."""
+    used = read_manifest(layout.CANDIDATES).params
+    params = Candidates.model_validate({key: used[key] for key in Candidates.model_fields})
+    collection = Collection.read(layout.COLLECTION)
+    return Lexical(BM25(collection.passage_ids(), collection.passage_texts(), params))
+
+
+def refuse_query(query: str) -> None:
+    """Raises InputError for a query without words, or one that is too long."""
+    if not query.strip():
+        raise InputError("search", got="an empty query", expected="words to look for", remedy="say what to look for")
+    if len(query) > LONGEST_QUERY:
+        raise InputError(
+            "search",
+            got=f"a query of {len(query):,} characters",
+            expected=f"at most {LONGEST_QUERY:,}",
+            remedy="shorten it",
+        )

@@ -1,0 +1,101 @@
+"""The section on systems: what searches by several rankers together, by fusion or by a cascade."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from distilrank.sections.base import RankerName, Section
+from distilrank.sections.tables import one_of
+from distilrank.sections.weights import Weights
+
+SystemDepth = Annotated[int, Field(ge=1, le=1000)]
+# What a member's scores of one query are brought to, before they are added up.
+FusionScale = Literal["min-max", "z", "rank", "none"]
+
+
+class Fusion(Section):
+    """Members that each search all passages, and whose runs become one."""
+
+    fuse: Annotated[list[RankerName], Field(min_length=2)]
+    """What searches: `bm25`, and dense rankers that search all passages, such as dot-T1."""
+
+    by: str
+    """By ranks or by scores."""
+
+    depth: SystemDepth = 100
+    """The best passages of each member that count, at most `candidates.depth`."""
+
+    @model_validator(mode="after")
+    def counts_each_member_once(self) -> Self:
+        if len(set(self.fuse)) < len(self.fuse):
+            raise ValueError(f"each member must stand once in fuse; they are {self.fuse}")
+        return self
+
+
+class ReciprocalRanks(Fusion):
+    """Reciprocal rank fusion."""
+
+    by: Literal["rrf"]
+
+    def __str__(self) -> str:
+        """As the report has it."""
+        return f"{' + '.join(self.fuse)}, by reciprocal ranks"
+
+    k: float = Field(ge=0, default=60)
+    """A passage gets 1 / (k + rank) of each member. The larger, the less the first ranks stand out."""
+
+
+class WeightedSum(Fusion):
+    """The weighted sum of the members' scaled scores."""
+
+    by: Literal["weights"]
+
+    def __str__(self) -> str:
+        """As the report has it."""
+        return f"{' + '.join(self.fuse)}, by weights{', tuned' if self.weights == 'tuned' else ''}"
+
+    weights: Weights = "tuned"
+    """How much each member counts: a number each; or `tuned`: what searches best by `validation.measure`, on as many
+    dev queries as validations ask."""
+
+    scale: FusionScale = "min-max"
+    """What a member's scores of a query are brought to first. min-max: from 0 to 1; z: mean 0 and standard deviation 1;
+    rank: the share of its other passages that stand below; none: as they are."""
+
+    @model_validator(mode="after")
+    def weighs_each_member(self) -> Self:
+        given = self.weights
+        if isinstance(given, dict) and (set(given) != set(self.fuse) or not sum(given.values())):
+            raise ValueError(f"weights must have a number for each of {self.fuse}, one above 0; they are {given}")
+        return self
+
+
+class Cascade(Section):
+    """A first stage that searches, whose best passages a ranker re-ranks."""
+
+    first: RankerName
+    """What searches: `bm25`, a dense ranker that searches all passages, or another system."""
+
+    rerank: RankerName
+    """The ranker that re-ranks: any model by its name in the results, such as colbert-T1."""
+
+    depth: SystemDepth = 20
+    """Passages per query that it re-ranks, at most `candidates.depth`. The others stay behind them, in their order."""
+
+    def __str__(self) -> str:
+        """As the report has it."""
+        return f"{self.rerank} re-ranks the best {self.depth} of {self.first}"
+
+
+def _kind(system: Any) -> str:
+    keys = system if isinstance(system, dict) else system.model_dump()
+    return "cascade" if "rerank" in keys else "fusion"
+
+
+System = Fusion | Cascade
+# One of the table's, which the type checker cannot know.
+if TYPE_CHECKING:
+    AnyFusion = Fusion
+else:
+    AnyFusion = one_of("by", {"rrf": ReciprocalRanks, "weights": WeightedSum})
+AnySystem = Annotated[Annotated[AnyFusion, Tag("fusion")] | Annotated[Cascade, Tag("cascade")], Discriminator(_kind)]

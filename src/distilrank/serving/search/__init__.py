@@ -1,0 +1,1 @@
+"""The search page: a server for people, who compare what systems find."""

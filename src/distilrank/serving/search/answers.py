@@ -1,0 +1,192 @@
+"""What the search page is told: systems, example queries, and the answers of a system to a query."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cached_property
+from itertools import chain
+from threading import Lock
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel
+
+from distilrank.artifacts import layout
+from distilrank.data.collection import WHOLE_TEXT, Collection
+from distilrank.errors import InputError
+from distilrank.matching import Matched, Word
+from distilrank.results.search import with_texts
+from distilrank.searching import Searchers, refuse_query
+from distilrank.sections.data import BM25 as LEXICAL
+
+MOST_SYSTEMS, MOST_HITS = 3, 50
+_EXAMPLES = 8
+
+
+class Piece(BaseModel):
+    """A part of a text. What matched has a weight, from above 0 to 1, and the words of the query that it matched."""
+
+    text: str
+    weight: float = 0
+    matches: list[str] = []
+
+
+class Term(BaseModel):
+    """An entry of the vocabulary that adds to a score, and which texts have it."""
+
+    text: str
+    weight: float
+    in_query: bool
+    in_passage: bool
+
+
+class Shown(BaseModel):
+    """A hit with its texts; `relevance` is that of the qrels, null where they do not know the passage."""
+
+    passage_id: str
+    score: float
+    title: list[Piece]
+    text: list[Piece]
+    terms: list[Term]
+    relevance: int | None
+
+
+class Answer(BaseModel):
+    """Of one system: the milliseconds from the query's text to the ids and scores of its hits."""
+
+    system: str
+    milliseconds: float
+    hits: list[Shown]
+
+
+class Answers(BaseModel):
+    """Of the systems that were asked. `known` passages are relevant by the qrels; null where they lack the query."""
+
+    query: str
+    known: int | None
+    highest: int
+    answers: list[Answer]
+
+
+class Listed(BaseModel):
+    """A system, how it answers, and whether it is loaded."""
+
+    name: str
+    how: str
+    ready: bool
+
+
+class Systems(BaseModel):
+    """All that can be asked, those that are compared unless others are named, and queries to try."""
+
+    systems: list[Listed]
+    usual: list[str]
+    examples: list[str]
+
+
+class SearchAnswers:
+    """Asks systems, one at a time: the time of each is its own."""
+
+    def __init__(self, searchers: Searchers) -> None:
+        self._searchers = searchers
+        self._asking = Lock()
+
+    def prepare(self) -> None:
+        """Loads BM25, by which the page answers at once, then what is compared unless others are named."""
+        for name in chain([LEXICAL], self._compared()):
+            with suppress(InputError):  # told to whoever asks it
+                self._searchers.load(name)
+
+    def _compared(self) -> Iterator[str]:
+        """Read when BM25 is loaded: params.yaml takes its time."""
+        with suppress(InputError):
+            yield from self._searchers.compared()
+
+    def systems(self) -> Systems:
+        searchers = self._searchers
+        listed = [
+            Listed(name=name, how=searchers.how(name), ready=searchers.is_loaded(name)) for name in searchers.names()
+        ]
+        return Systems(systems=listed, usual=searchers.compared(), examples=self._qrels.examples(_EXAMPLES))
+
+    def answers(self, query: str, systems: Sequence[str], depth: int) -> Answers:
+        """Raises InputError for a query or number that cannot be, and a system that is not here; MissingInput."""
+        refuse_query(query)
+        if not 1 <= len(systems) <= MOST_SYSTEMS:
+            raise InputError(
+                "systems", got=f"{len(systems)} names", expected=f"1 to {MOST_SYSTEMS}", remedy="name as many"
+            )
+        if not 1 <= depth <= MOST_HITS:
+            raise InputError("depth", got=depth, expected=f"1 to {MOST_HITS}", remedy="ask for as many")
+        judged = self._qrels.of(query)
+        return Answers(
+            query=query,
+            known=sum(relevance > 0 for relevance in judged.values()) if judged else None,
+            highest=self._qrels.highest,
+            answers=[self._answer(query, name, depth, judged) for name in systems],
+        )
+
+    def _answer(self, query: str, name: str, depth: int, judged: Mapping[str, int]) -> Answer:
+        searcher = self._searchers.load(name)
+        with self._asking:
+            began = time.perf_counter()
+            hits = searcher.search(query, depth)
+            took = time.perf_counter() - began
+            rows = with_texts(hits, layout.COLLECTION).with_columns(passage=WHOLE_TEXT)
+            matched = searcher.matched(query, rows["passage"].to_list())
+        heaviest = max((word.weight for one in matched for word in one.words), default=1)
+        shown = [
+            _shown(row, one, heaviest, judged.get(row["passage_id"]))
+            for row, one in zip(rows.iter_rows(named=True), matched, strict=True)
+        ]
+        return Answer(system=name, milliseconds=round(1000 * took, 1), hits=shown)
+
+    @cached_property
+    def _qrels(self) -> "_Qrels":
+        return _Qrels(Collection.read(layout.COLLECTION))
+
+
+class _Qrels:
+    """What is known to be relevant to a query, by its text."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self.highest = int(collection.qrels.select(pl.col("relevance").max().fill_null(0)).item())
+
+    def of(self, query: str) -> dict[str, int]:
+        """The relevance of the passages that are judged for a query of the collection; none for any other."""
+        asked = self._collection.queries.filter(pl.col("text") == query.strip())
+        judged = self._collection.qrels.join(asked, on="query_id", how="semi")
+        return dict(judged.group_by("passage_id").agg(pl.col("relevance").max()).iter_rows())
+
+    def examples(self, most: int) -> list[str]:
+        """Test queries that have qrels, from all over them."""
+        queries = self._collection.queries.join(self._collection.test_qrels(), on="query_id", how="semi")
+        return queries["text"].gather_every(max(1, len(queries) // most)).head(most).to_list()
+
+
+def _shown(row: Mapping[str, Any], matched: Matched, heaviest: float, relevance: int | None) -> Shown:
+    """The title comes first in what a ranker reads, and a space behind it, if there is one."""
+    title, text = row["title"], row["text"]
+    return Shown(
+        passage_id=row["passage_id"],
+        score=row["score"],
+        title=_pieces(title, matched.words, heaviest, 0),
+        text=_pieces(text, matched.words, heaviest, len(row["passage"]) - len(text)),
+        terms=[Term(**asdict(term)) for term in matched.terms],
+        relevance=relevance,
+    )
+
+
+def _pieces(text: str, words: Sequence[Word], heaviest: float, begin: int) -> list[Piece]:
+    """The text in parts, those that matched apart; it begins at `begin` of what the places of words count from."""
+    pieces, done = [], 0
+    for word in words:
+        start, end = word.place[0] - begin, word.place[1] - begin
+        if done <= start < end <= len(text):
+            pieces.append(Piece(text=text[done:start]))
+            pieces.append(Piece(text=text[start:end], weight=word.weight / heaviest, matches=word.query))
+            done = end
+    pieces.append(Piece(text=text[done:]))
+    return [piece for piece in pieces if piece.text]

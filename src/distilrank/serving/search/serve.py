@@ -1,0 +1,47 @@
+"""The search page's server: it listens first, and loads what answers while the page is shown."""
+
+import socket
+from contextlib import suppress
+from threading import Thread
+
+from distilrank.artifacts import layout
+from distilrank.artifacts.manifest import read_manifest
+from distilrank.errors import InputError
+
+LOOPBACK = "127.0.0.1"
+_NAMES = [LOOPBACK, "localhost"]
+
+
+def serve_search(host: str | None, port: int) -> None:
+    """Serves until Ctrl-C, on this machine alone unless a host is named; port 0 is any that is free.
+
+    Raises MissingInput where there is no collection to search, InputError where it cannot listen.
+    """
+    for place in (layout.COLLECTION, layout.CANDIDATES):
+        read_manifest(place)
+    listening = _listening(host or LOOPBACK, port)
+    from distilrank.searching import Searchers
+    from distilrank.serving.search.answers import SearchAnswers
+
+    answers = SearchAnswers(Searchers())
+    Thread(target=answers.prepare, daemon=True).start()
+    import uvicorn
+
+    from distilrank.serving.search.app import search_app
+
+    config = uvicorn.Config(search_app(answers, ["*"] if host else _NAMES), log_level="warning", server_header=False)
+    print(f"http://{host or LOOPBACK}:{listening.getsockname()[1]}  (Ctrl-C ends it)", flush=True)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise InputError(
+            "serve-search",
+            got=f"{host}:{port}, which cannot be listened on ({error.strerror})",
+            expected="an address of this machine, and a free port",
+            remedy="name another --port, or end what listens there",
+        ) from error

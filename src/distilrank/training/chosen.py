@@ -1,0 +1,75 @@
+"""What a training chooses before its first step, and keeps when it goes on: the scale of its teacher's margins, and how
+many steps its budget holds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import set_seed
+
+from distilrank.artifacts.files import read_json, write_json
+from distilrank.rankers.pair_scores import StoredPairs, pair_scores
+from distilrank.training.budget import steps_within_budget
+from distilrank.training.processes import Processes
+from distilrank.training.trainer import TrainingTask
+
+_FILE = "chosen.json"
+# Triples whose first margins tell the scale.
+_TRIPLES = 256
+# Margins up to which RankNet's log(1 + exp(-margin)) is steep: a student whose own are smaller soon grows to it.
+_LEAST = 1.0
+
+
+def with_choices(task: TrainingTask, work: Path, among: Processes) -> TrainingTask:
+    """The task with what its params leave open: chosen now, by all processes, or before a kill."""
+    if not (task.loss.fits_scale or task.params.budget):
+        return task
+    found = choices(work)
+    is_new = not found
+    if task.loss.fits_scale:
+        if is_new:
+            found["scale"] = _of_the_first(_scale(task), among)
+        task = replace(task, loss=task.loss.scaled(found["scale"]))
+    if task.params.budget:
+        if is_new:
+            found["steps"] = round(_of_the_first(steps_within_budget(task, work, among), among))
+        task = replace(task, params=task.params.model_copy(update={"steps": found["steps"], "budget": None}))
+    # All have met above, so that none finds the file before it has chosen.
+    if is_new and among.first:
+        write_json(work / _FILE, found)
+    return task
+
+
+def choices(work: Path) -> dict[str, float]:
+    """What was chosen, by name."""
+    found: dict[str, float] = read_json(work / _FILE) if (work / _FILE).exists() else {}
+    return found
+
+
+def _of_the_first(number: float, among: Processes) -> float:
+    """The first process's number, in all of them."""
+    return float(among.sum(torch.tensor([number if among.first else 0.0], dtype=torch.float64))[0])
+
+
+def _scale(task: TrainingTask) -> float:
+    """max(m, 1) / t, of the root mean squares m of the student's first margins and t of its teacher's; 1 where all of
+    the teacher's are 0."""
+    assert task.triples.teacher is not None, "a loss that fits a scale has a teacher"
+    some = np.unique(np.linspace(0, len(task.triples) - 1, _TRIPLES).astype(np.int64))
+    queries, passages = task.triples.rows.queries[some], task.triples.rows.passages[some]
+    set_seed(task.params.seed)
+    ranker = task.begin()
+    ranker.train(False)
+    pairs = StoredPairs(task.triples.texts, np.repeat(queries, passages.shape[1]), passages.ravel())
+    student = pair_scores(ranker, pairs, task.params.precision).scores.reshape(passages.shape)
+    taught = _root_mean_square(task.triples.teacher[some])
+    scale = max(_root_mean_square(student), _LEAST) / taught if taught else 1.0
+    print(f"the teacher's margins count {scale:.3g} times", flush=True)
+    return scale
+
+
+def _root_mean_square(scores: npt.NDArray[np.float32]) -> float:
+    """Of the margins of scores (triples, 1 + negatives)."""
+    return float(np.sqrt(np.mean((scores[:, :1] - scores[:, 1:]).astype(np.float64) ** 2)))
