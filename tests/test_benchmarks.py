@@ -13,6 +13,7 @@ from tests.conftest import DATASETS, ROOT, Command
 from tests.rankers.tiny import save_tiny_ranker
 
 from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.serving.logged_model import log_ranker
 
@@ -104,11 +105,12 @@ def run(directory: Path, command: Command, name: str, arguments: list[str], prin
 
 def register_champion(name: str, database: Path) -> None:
     """A tiny dense ranker with an index."""
-    ranker = save_tiny_ranker(database.parent / "tiny", "dot")
-    index = database.parent / "index"
-    index.mkdir()
+    ranker, index = layout.MODELS / "tiny", layout.VECTORS / "tiny"
+    with whole_directory(ranker, "a test", {}, []) as draft:
+        save_tiny_ranker(draft.path, "dot")
     vectors = np.random.default_rng(0).normal(size=(12, 32)).astype(np.float32)
-    DenseIndex.build(vectors, pl.Series([f"p{number:02}" for number in range(12)])).write(index)
+    with whole_directory(index, "a test", {}, [ranker]) as draft:
+        DenseIndex.build(vectors, pl.Series([f"p{number:02}" for number in range(12)])).write(draft.path)
     uri = f"sqlite:///{database}"
     client = MlflowClient(tracking_uri=uri)
     mlflow.set_tracking_uri(uri)

@@ -11,6 +11,8 @@ import torch
 from mlflow import MlflowClient
 from tests.rankers.tiny import save_tiny_ranker
 
+from distilrank.artifacts import layout
+from distilrank.artifacts.directories import whole_directory
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.rankers.inputs import text_batch
 from distilrank.rankers.loading import load_ranker
@@ -24,9 +26,12 @@ IDS = ["1", "2", "3", "4"]
 
 
 @pytest.fixture(params=["prettr", "dot"])
-def ranker(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The directory of a tiny ranker with random weights."""
-    return save_tiny_ranker(tmp_path / "T1", request.param)
+def ranker(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of a tiny ranker with random weights, in a project of its own."""
+    monkeypatch.chdir(tmp_path)
+    with whole_directory(layout.MODELS / "T1", "a test", {}, []) as draft:
+        save_tiny_ranker(draft.path, request.param)
+    return tmp_path / layout.MODELS / "T1"
 
 
 @pytest.fixture
@@ -37,16 +42,14 @@ def index(ranker: Path, tmp_path: Path) -> Path | None:
     loaded, tokenizer = load_ranker(ranker), TextTokenizer(ranker)
     with torch.inference_mode():
         vectors = one_vector(loaded.encode_passages(text_batch(PASSAGES, 12, tokenizer)))
-    directory = tmp_path / "index"
-    directory.mkdir()
-    DenseIndex.build(vectors, pl.Series(IDS)).write(directory)
-    return directory
+    with whole_directory(layout.VECTORS / "T1", "a test", {}, [layout.MODELS / "T1"]) as draft:
+        DenseIndex.build(vectors, pl.Series(IDS)).write(draft.path)
+    return tmp_path / layout.VECTORS / "T1"
 
 
 @pytest.fixture
-def model(ranker: Path, index: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def model(ranker: Path, index: Path | None, tmp_path: Path) -> str:
     """The URI of that ranker as a logged model."""
-    monkeypatch.chdir(tmp_path)
     tracking_uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = MlflowClient(tracking_uri=tracking_uri)
     run = client.create_run(client.create_experiment("distilrank"))

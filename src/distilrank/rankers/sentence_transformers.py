@@ -27,7 +27,7 @@ _SETTINGS = "sentence_bert_config.json"
 
 
 class Saved(Protocol):
-    """A model of sentence-transformers: modules, of which the first is the transformer."""
+    """A model of sentence-transformers: modules, of which the first reads texts."""
 
     def save(self, path: str, *, create_model_card: bool) -> None: ...
 
@@ -44,9 +44,11 @@ class Exported:
     def save(self, directory: Path) -> None:
         """Writes it so that it loads as it is: a backbone that could have a pooler would get a random one."""
         self.model.save(str(directory), create_model_card=False)
-        backbone, settings = self.model[0].model, directory / _SETTINGS
-        could_have = "add_pooling_layer" in inspect.signature(type(backbone).__init__).parameters
-        if could_have and backbone.pooler is None:
+        first, settings = self.model[0], directory / _SETTINGS
+        if not isinstance(first, Transformer):
+            return
+        could_have = "add_pooling_layer" in inspect.signature(type(first.model).__init__).parameters
+        if could_have and first.model.pooler is None:
             write_json(settings, read_json(settings) | {"model_kwargs": {"add_pooling_layer": False}})
 
 
