@@ -10,7 +10,7 @@ import pytest
 from distilrank.errors import InputError
 from distilrank.retrieval import faiss_index, fitting
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.faiss_index import Size, built_index, estimated_size, read_index, write_vectors
+from distilrank.retrieval.faiss_index import Size, built_index, estimated_size, read_index, write_index
 from distilrank.retrieval.fitting import free_memory, refuse_too_large
 from distilrank.retrieval.kinds import Approximate, Factory, Fp16, Hnsw, Ivf, IvfPq, OpqPq, Sq8
 from distilrank.retrieval.vector_store import VectorStore
@@ -76,7 +76,7 @@ def test_a_mapped_index_finds_what_one_in_memory_does(
     name: str, vectors: Vectors, queries: Vectors, tmp_path: Path
 ) -> None:
     kind = KINDS[name][0]
-    write_vectors(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
+    write_index(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
     both = [read_index(tmp_path / "index.faiss", kind, mapped).search(queries, 10)[1] for mapped in (True, False)]
     np.testing.assert_array_equal(*both)
 
@@ -124,7 +124,7 @@ def test_shards_make_the_same_index_as_all_at_once(
 @pytest.mark.parametrize("name", KINDS)
 def test_the_estimated_size_is_that_of_the_file(name: str, vectors: Vectors, tmp_path: Path) -> None:
     kind = KINDS[name][0]
-    write_vectors(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
+    write_index(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
     size = (tmp_path / "index.faiss").stat().st_size
     assert estimated_size(kind, PASSAGES, WIDTH).disk == pytest.approx(size, rel=0.2, abs=50_000)
 
