@@ -19,7 +19,7 @@ from distilrank.retrieval.on_card import off_card, on_card
 GROUP = "search"
 _WIDTH, _DEPTH, _QUERIES = 384, 100, 256
 # As retrieval/kinds.py describes them to Faiss. Without a card, two show that the check itself runs.
-_KINDS = ("SQfp16", "SQ8", "IVF32,SQfp16", "IVF32,PQ48x8")
+_KINDS = ("SQfp16", "SQ8", "IVF32,SQfp16", "IVF32,PQ48x8np")
 _SAMPLE = 20_000
 
 
