@@ -14,9 +14,13 @@ from torch.nn.functional import normalize
 from distilrank.gpu_check.bench import Bench, Differs, NotChecked
 from distilrank.gpu_check.findings import Rate
 from distilrank.gpu_check.meter import finish, repeated_rate
+from distilrank.retrieval.on_card import off_card, on_card
 
 GROUP = "search"
 _WIDTH, _DEPTH, _QUERIES = 384, 100, 256
+# As retrieval/kinds.py describes them to Faiss. Without a card, two show that the check itself runs.
+_KINDS = ("SQfp16", "SQ8", "IVF32,SQfp16", "IVF32,PQ48x8np")
+_SAMPLE = 20_000
 
 
 def check(bench: Bench) -> None:
@@ -24,6 +28,10 @@ def check(bench: Bench) -> None:
     space = Space(_unit_vectors(passages, seed=0), _unit_vectors(_QUERIES, seed=1))
     for by, search in {"torch": _search_by_torch, "Faiss": _search_by_faiss}.items():
         bench.check(GROUP, f"{by} finds the nearest of {passages:,} vectors", partial(search, bench, space))
+    for kind in _KINDS if bench.on_card else _KINDS[:2]:
+        bench.check(
+            GROUP, f"{kind} is built and searched as on the processor", partial(_build_by_faiss, bench, space, kind)
+        )
 
 
 @dataclass(frozen=True)
@@ -88,10 +96,40 @@ def _faiss_index(bench: Bench, vectors: Any) -> Any:
     return index
 
 
+def _build_by_faiss(bench: Bench, space: Space, kind: str) -> str:
+    """Trained once, so that both have the same centroids."""
+    if find_spec("faiss") is None:
+        raise NotChecked("faiss is not installed")
+    import faiss
+
+    if bench.on_card and not hasattr(faiss, "StandardGpuResources"):
+        raise NotChecked("faiss is installed without its part for cards, faiss-gpu")
+    vectors, queries = space.vectors[: 10 * _SAMPLE].numpy(), space.queries.numpy()
+    index = faiss.index_factory(_WIDTH, kind, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors[:_SAMPLE])
+    if kind.startswith("IVF"):
+        faiss.ParameterSpace().set_index_parameter(index, "nprobe", 8)
+    there = on_card(faiss.clone_index(index))
+    if bench.on_card and type(there).__name__ == type(index).__name__:
+        raise Differs("it stayed on the processor")
+    for one in (index, there):
+        one.add(vectors)
+    expected, found, back = (one.search(queries, _DEPTH)[1] for one in (index, there, off_card(there)))
+    shared = [_shared(rows, expected) for rows in (found, back)]
+    if min(shared) < 0.95 * _DEPTH:
+        raise Differs(f"of {_DEPTH} vectors, {shared[0]:.1f} are the same there, and {shared[1]:.1f} of what came back")
+    return f"{shared[0]:.1f} of {_DEPTH} vectors the same"
+
+
+def _shared(rows: Any, expected: Any) -> float:
+    """How many of each query's rows are expected, in the mean."""
+    return float(np.mean([len(set(one) & set(other)) for one, other in zip(rows, expected, strict=True)]))
+
+
 def _same(scores: Any, rows: Any, expected: Any, expected_rows: Any) -> str:
     """Scores by rank, and the rows but where scores all but tie."""
     apart = float(np.abs(scores - expected).max())
-    shared = float(np.mean([len(set(one) & set(other)) for one, other in zip(rows, expected_rows, strict=True)]))
+    shared = _shared(rows, expected_rows)
     if not apart <= 1e-4 or shared < 0.99 * _DEPTH:
         raise Differs(f"scores {apart:.1e} apart; {shared:.1f} of {_DEPTH} vectors are the same")
     return f"scores within {apart:.1e}, {shared:.1f} of {_DEPTH} vectors the same"

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from distilrank.data.ragged import Rows
 from distilrank.errors import InputError
 from distilrank.progress import progress
-from distilrank.rankers.device import chosen_device
 from distilrank.retrieval.kinds import Approximate
+from distilrank.retrieval.on_card import off_card, on_card
 from distilrank.retrieval.vector_store import VectorStore
 from distilrank.retrieval.vectors import Vectors
 
@@ -59,7 +59,7 @@ def read_index(file: Path, kind: Approximate, mapped: bool = True) -> "faiss.Ind
 
     index = faiss.read_index(str(file), _mapping(file) if mapped else 0)
     _set(index, kind)
-    return _on_card(index)
+    return on_card(index)
 
 
 def write_index(index: "faiss.Index", file: Path) -> None:
@@ -129,9 +129,9 @@ def _trained(kind: Approximate, store: VectorStore, file: Path) -> "faiss.Index"
     index = _empty(kind, store.width)
     if not index.is_trained:
         drawn = np.random.default_rng(0).choice(len(store), min(kind.sample, len(store)), replace=False)
-        on_card = _on_card(index)
-        on_card.train(store.rows(np.sort(drawn)))
-        index = _off_card(on_card)
+        there = on_card(index)
+        there.train(store.rows(np.sort(drawn)))
+        index = off_card(there)
     write_index(index, file)
     return index
 
@@ -145,9 +145,9 @@ def _merged(trained: "faiss.Index", store: VectorStore, work: Path, whose: str, 
     with progress(f"passages indexed, {whose}", len(store), done) as advance:
         for first, file in files.items():
             if not file.is_file():
-                index = _on_card(faiss.clone_index(trained))
+                index = on_card(faiss.clone_index(trained))
                 _add(index, store, first, shard)
-                write_index(_off_card(index), file)
+                write_index(off_card(index), file)
                 advance(min(shard, len(store) - first))
     whole = faiss.read_index(str(files[0]))
     for first in list(files)[1:]:
@@ -248,24 +248,6 @@ def _mapping(file: Path) -> int:
 
     header = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
     return int(faiss.IO_FLAG_MMAP if _is_inverted(header) else faiss.IO_FLAG_MMAP_IFC)
-
-
-def _on_card(index: "faiss.Index") -> "faiss.Index":
-    """On the card, where Faiss was built for one, reaches it, and has this index there."""
-    import faiss
-
-    if not hasattr(faiss, "StandardGpuResources") or (device := chosen_device()).type != "cuda":
-        return index
-    try:
-        return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), device.index or 0, index)
-    except RuntimeError:
-        return index  # such as a graph
-
-
-def _off_card(index: "faiss.Index") -> "faiss.Index":
-    import faiss
-
-    return faiss.index_gpu_to_cpu(index) if hasattr(faiss, "index_gpu_to_cpu") else index
 
 
 def _bytes_of(index: "faiss.Index") -> tuple[int, int]:
