@@ -120,7 +120,7 @@ def command(environment: dict[str, str]) -> Command:
 
     def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            words, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=600
+            words, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=1800
         )
 
     return run

@@ -43,6 +43,14 @@ SMALLEST: dict[str, tuple[list[str], list[str]]] = {
         ["--queries", "4", "--depth", "10", "--passages", "200", "--words", "4", "--rankers", "cat"],
         ["40 pairs, on", "pairs kept", "cat"],
     ),
+    "indexes.py": (
+        ["--passages", "300", "--queries", "5", "--width", "8"],
+        ["300 passages of 8 numbers", "flat, ratio", "ivf, Faiss", "hnsw, ratio"],
+    ),
+    "late_interaction.py": (
+        ["--passages", "200", "--queries", "3", "--candidates", "10", "--rounds", "1", "--width", "16"],
+        ["float16", "int8", "bytes per passage", "(a) re-ranking", "sentence-transformers", "PLAID finds"],
+    ),
     "scoring.py": (
         ["--queries", "1", "--negatives", "2", "--rounds", "1", "--layers", "1", "--services", "sqs"],
         ["2 triples, 3 unique pairs", "(a) triples as given: ours", "(b) unique pairs: ours", "Our time on one thread"],

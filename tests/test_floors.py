@@ -37,6 +37,7 @@ LIGHT = [
     "distilrank.artifacts.directories",
     "distilrank.tracking",
     "distilrank.stages.collect",
+    "distilrank.serving.search.app",  # BM25 answers before torch is imported
 ]
 HEAVY = {"torch", "transformers", "mlflow", "prefect", "faiss", "matplotlib", "peft"}
 

@@ -18,15 +18,15 @@ Nested = Mapping[str, Mapping[str, float]]
 QRELS_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.Int64}
 
 
-def load(directory: str | Path, index: str | Path | None = None) -> Model:
+def load(directory: str | Path, index: str | Path | None = None, live: bool = False) -> Model:
     """A trained ranker, such as models/dot-T1: on the device that DISTILRANK_DEVICE names, else a card if there is one.
 
     What searches is the index that is named, such as indexes/dot-hnsw-T1, else the project's exact vectors,
-    vectors/dot-T1, where these are this ranker's. Raises MissingInput where a file is absent, and for the index of
-    another ranker.
+    vectors/dot-T1, where these are this ranker's. `live` allows `put` and `delete`. Raises MissingInput where a file is
+    absent, and for the index of another ranker.
     """
     model = Path(directory)
-    return Model.load(model, Path(index) if index else _vectors_of(model))
+    return Model.load(model, Path(index) if index else _vectors_of(model), live)
 
 
 def evaluate(

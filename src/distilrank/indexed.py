@@ -7,16 +7,17 @@ from distilrank.errors import InputError
 from distilrank.model import Model
 
 
-def load_indexed(params: Params, name: str) -> Model:
-    """The model with what searches its passages: `dot-T1` searches exactly, `dot-hnsw-T1` by that index of dot-T1.
+def load_indexed(params: Params, name: str, live: bool = False) -> Model:
+    """The model with what searches its passages: `dot-T1` searches exactly, `dot-hnsw-T1` by that index of dot-T1. A
+    `live` index takes changes.
 
     Raises InputError where nothing of that name searches, MissingInput where it is not built, or not of what is here.
     """
     searched = encoded_models(params, only_searched=True)
     if name in searched:
-        return Model.load(layout.MODELS / name, layout.VECTORS / name)
+        return Model.load(layout.MODELS / name, layout.VECTORS / name, live)
     model = model_of_index(params, name)
     if model == name:
         known = [*searched, *(one.name for one in built_indexes(params))]
         raise InputError("search", got=f"'{name}'", expected=f"one of {known}", remedy="name one of these")
-    return Model.load(layout.MODELS / model, layout.INDEXES / name)
+    return Model.load(layout.MODELS / model, layout.INDEXES / name, live)

@@ -1,6 +1,6 @@
 """A trained ranker as others use it: texts in, scores, vectors or hits out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -41,13 +41,14 @@ class Model:
         self.ranker, self.tokenizer, self.index = ranker, tokenizer, index
 
     @classmethod
-    def load(cls, directory: Path, index: Path | None = None) -> Self:
-        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one.
+    def load(cls, directory: Path, index: Path | None = None, live: bool = False) -> Self:
+        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one. A `live` index
+        takes changes: `put` and `delete`.
 
         Raises MissingInput, also for an index of another model, or of another collection than stands in the project.
         """
         ranker = load_ranker(directory)
-        return cls(ranker, TextTokenizer(directory), _opened(index, directory, ranker) if index else None)
+        return cls(ranker, TextTokenizer(directory), _opened(index, directory, ranker, live) if index else None)
 
     def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
         """The scores (passages,) of passages for a query, in their order."""
@@ -117,6 +118,17 @@ class Model:
         best = self._indexed().best(self._indexed().of(encoded), k)
         return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
 
+    def put(self, passages: Mapping[str, str]) -> None:
+        """Adds passages, texts by id, to a live index, or replaces those that are there.
+
+        Raises InputError for an index that is not live, or of a kind that does not allow it.
+        """
+        self._indexed().put(pl.Series(list(passages), dtype=pl.String), self.encode_passages(list(passages.values())))
+
+    def delete(self, passage_ids: Sequence[str]) -> None:
+        """From a live index. Raises MissingInput for a passage that is not there, InputError as `put` does."""
+        self._indexed().delete(pl.Series(passage_ids, dtype=pl.String))
+
     def rerank(
         self,
         tokens: TokenStore,
@@ -174,10 +186,10 @@ class Model:
         return self.index
 
 
-def _opened(index: Path, model: Path, ranker: Ranker) -> "PassageIndex[Any]":
+def _opened(index: Path, model: Path, ranker: Ranker, live: bool) -> "PassageIndex[Any]":
     """What searches is imported for models that do."""
     from distilrank.retrieval.made_from import refuse_foreign, vectors_behind
     from distilrank.retrieval.opened import opened
 
     refuse_foreign(vectors_behind(index), model)
-    return opened(index, ranker)
+    return opened(index, ranker, live)

@@ -200,7 +200,8 @@ def test_a_mistake_in_a_promotion_is_told_whole_and_no_table(built: SimpleNamesp
     told = run.stdout[run.stdout.rindex("distilrank: ") :].splitlines()
     assert told[0].startswith("distilrank: params.yaml: n: got an unknown key"), run.stdout
     assert [line.partition(": got nothing")[0] for line in told[1:]] == [
-        "params.yaml: collection", "params.yaml: backbone", "params.yaml: students", "params.yaml: matrix"
+        "params.yaml: collection", "params.yaml: backbone", "params.yaml: students", "params.yaml: matrix",
+        "params.yaml: indexes",
     ]  # fmt: skip
     flow_run = server.last_flow_run()
     assert flow_run["id"] != built.flow_run["id"] and flow_run["state_type"] == "FAILED"

@@ -10,13 +10,13 @@ import pytest
 from distilrank.errors import InputError
 from distilrank.retrieval import faiss_index, fitting
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.faiss_index import Size, built_index, estimated_size, read_index, write_vectors
+from distilrank.retrieval.faiss_index import Size, built_index, estimated_size, read_index, write_index
 from distilrank.retrieval.fitting import free_memory, refuse_too_large
 from distilrank.retrieval.kinds import Approximate, Factory, Fp16, Hnsw, Ivf, IvfPq, OpqPq, Sq8
 from distilrank.retrieval.vector_store import VectorStore
 from distilrank.retrieval.vectors import Vectors
 
-PASSAGES, WIDTH = 3_000, 32
+PASSAGES, WIDTH = 1_500, 16
 IDS = pl.Series([f"p{number:05}" for number in range(PASSAGES)])
 QUERY_IDS = pl.Series([f"q{number:02}" for number in range(40)])
 # With the least recall@10 that each should have here.
@@ -25,9 +25,9 @@ KINDS: dict[str, tuple[Approximate, float]] = {
     "sq8": (Sq8(), 0.9),
     "ivf": (Ivf(lists=16, probes=8), 0.9),
     "hnsw": (Hnsw(links=16, build_width=64, search_width=64), 0.95),
-    "ivf-pq": (IvfPq(lists=8, probes=8, bytes=16), 0.9),
-    "opq-pq": (OpqPq(bytes=16), 0.9),
-    "factory": (Factory(factory="IVF16,PQ16x4fs,RFlat", set={"nprobe": 16, "k_factor_rf": 8}), 0.9),
+    "ivf-pq": (IvfPq(lists=4, probes=4, bytes=8), 0.9),
+    "opq-pq": (OpqPq(bytes=8), 0.9),
+    "factory": (Factory(factory="IVF16,PQ8x4fs,RFlat", set={"nprobe": 16, "k_factor_rf": 8}), 0.9),
 }
 # Those of which Faiss makes one index of several.
 MERGED = ("fp16", "sq8", "ivf", "ivf-pq", "opq-pq")
@@ -76,7 +76,7 @@ def test_a_mapped_index_finds_what_one_in_memory_does(
     name: str, vectors: Vectors, queries: Vectors, tmp_path: Path
 ) -> None:
     kind = KINDS[name][0]
-    write_vectors(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
+    write_index(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
     both = [read_index(tmp_path / "index.faiss", kind, mapped).search(queries, 10)[1] for mapped in (True, False)]
     np.testing.assert_array_equal(*both)
 
@@ -88,7 +88,7 @@ def test_a_build_that_was_killed_goes_on_and_gives_the_same_bytes(
     kind, store = KINDS[name][0], VectorStore.of(vectors, IDS)
     for place in ("whole", "killed"):
         (tmp_path / place).mkdir()
-    whole = built_index(kind, store, tmp_path / "whole", name, shard=1_000)
+    whole = built_index(kind, store, tmp_path / "whole", name, shard=500)
     add, added = faiss_index._add, list[int]()
 
     def add_once(index: faiss.Index, store: VectorStore, first: int, shard: int) -> None:
@@ -99,12 +99,12 @@ def test_a_build_that_was_killed_goes_on_and_gives_the_same_bytes(
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(faiss_index, "_add", add_once)
-        built_index(kind, store, tmp_path / "killed", name, shard=1_000)
+        built_index(kind, store, tmp_path / "killed", name, shard=500)
     with monkeypatch.context() as patched:
         added[:] = [0]
         patched.setattr(faiss_index, "_add", add_once)
-        again = built_index(kind, store, tmp_path / "killed", name, shard=1_000)
-    assert added == [0, 2_000], "two shards stood already"
+        again = built_index(kind, store, tmp_path / "killed", name, shard=500)
+    assert added == [0, 1_000], "two shards stood already"
     assert again.ntotal == whole.ntotal == PASSAGES
     assert faiss.serialize_index(again).tobytes() == faiss.serialize_index(whole).tobytes()
 
@@ -115,7 +115,7 @@ def test_shards_make_the_same_index_as_all_at_once(
 ) -> None:
     kind, store = KINDS[name][0], VectorStore.of(vectors, IDS)
     found = []
-    for shard in (700, PASSAGES):
+    for shard in (400, PASSAGES):
         (tmp_path / str(shard)).mkdir()
         found.append(built_index(kind, store, tmp_path / str(shard), name, shard).search(queries, 10)[1])
     np.testing.assert_array_equal(*found)
@@ -124,7 +124,7 @@ def test_shards_make_the_same_index_as_all_at_once(
 @pytest.mark.parametrize("name", KINDS)
 def test_the_estimated_size_is_that_of_the_file(name: str, vectors: Vectors, tmp_path: Path) -> None:
     kind = KINDS[name][0]
-    write_vectors(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
+    write_index(built_index(kind, VectorStore.of(vectors, IDS), tmp_path, name), tmp_path / "index.faiss")
     size = (tmp_path / "index.faiss").stat().st_size
     assert estimated_size(kind, PASSAGES, WIDTH).disk == pytest.approx(size, rel=0.2, abs=50_000)
 
@@ -155,7 +155,7 @@ def test_memory_is_bounded_by_the_control_group(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (Factory(factory="IVFF16"), "'IVFF16', which Faiss refuses for vectors of 32 numbers"),
+        (Factory(factory="IVFF16"), "'IVFF16', which Faiss refuses for vectors of 16 numbers"),
         (IvfPq(bytes=7), "'IVF1024,PQ7x8', which Faiss refuses"),
         (Ivf(lists=100_000), "'IVF100000,SQfp16', which Faiss refuses"),
         (Factory(factory="SQ8", set={"nprobes": 3}), "'SQ8', which Faiss refuses"),

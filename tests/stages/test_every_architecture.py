@@ -16,6 +16,7 @@ from distilrank.artifacts import costs, layout
 from distilrank.artifacts.manifest import digest, read_manifest
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
+from distilrank.data.runs import read_trec
 from distilrank.errors import MissingInput, ParamsError
 from distilrank.labels.labels import read_labels, scores_of
 from distilrank.rankers.table import ARCHITECTURES
@@ -48,6 +49,9 @@ RANKERS |= {
     for name, one in ARCHITECTURES.items()
     if name not in RANKERS
 }
+# Whose passages are stored, beside those of the dense ranker.
+STORED = ["colbert", "tk", "splade"]
+VECTOR_PER_TOKEN = ["colbert", "prettr", "tk"]
 TRAINING = {
     "steps": 2, "batch_size": 4, "learning_rate": 1e-4, "warmup_share": 0.0, "validate_every": 2, "patience": None,
     "seed": 1,
@@ -90,9 +94,21 @@ def params_of_all(tiny: Params) -> Params:
             "students": students,
             "matrix": {
                 "teachers": ["T2"],
-                "controls": ["dot"],
+                "controls": ["dot", *STORED],
                 "controls_per_teacher": ["cat"],
                 "seeds": [],
+            },
+            # Vectors of a few steps are so alike that float16 does not tell them apart.
+            "audit": tiny.audit.model_dump() | {"floors": {}},
+            "indexes": {
+                "dot": {"kind": "flat"},
+                "dot-hnsw": {"of": "dot", "kind": "hnsw", "links": 8},
+                "colbert": {"kind": "maxsim"},
+                "colbert-int8": {"of": "colbert", "kind": "int8"},
+                "colbert-plaid": {"of": "colbert", "kind": "plaid", "centroids": 64},
+                "tk": {"kind": "store"},
+                "splade": {"kind": "inverted"},
+                "splade-pruned": {"of": "splade", "kind": "pruned", "terms": 200},
             },
         }
     )
@@ -123,13 +139,16 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
         teach(params, teacher, track)
         score(params, teacher, "bm25", track)
     ensemble(params, "T2", "bm25")
-    distil(params, "dot", None, track)
+    for student in ("dot", *STORED):
+        distil(params, student, None, track)
     distil(params, "cat", "T2", track, control=True)
     for student in params.students:
         distil(params, student, "T2", track)
-    for name in ("dot", "dot-T2"):
-        encode(params, name)
-    index(params, "dot-hnsw-T2")
+    for student in ("dot", *STORED):
+        for name in (student, f"{student}-T2"):
+            encode(params, name)
+    for name in ("dot-hnsw-T2", "colbert-int8-T2", "colbert-plaid-T2", "splade-pruned-T2"):
+        index(params, name)
     metrics = measured(params)
     latency(params)
     audit(params)
@@ -138,9 +157,10 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
 
     taught = [f"{student}-T2" for student in params.students]
     starts = ["cat-start-T2", *(f"{student}-start" for student in params.students if student != "cat")]
-    trained = ["backbone", *params.teachers, "dot", "cat-control-T2", *taught]
+    trained = ["backbone", *params.teachers, "dot", *STORED, "cat-control-T2", *taught]
     assert set(metrics["rerank"]) == {"bm25", *trained, *starts}
-    assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", "dot", "dot-T2"]
+    searching = {"dot", "dot-T2", "colbert", "colbert-T2", "splade", "splade-T2"}
+    assert set(metrics["retrieve"]) == {"bm25", "backbone", "dot-start", *searching}
     latencies_are_of_what_is_served(trained)
     page = layout.REPORT.read_text()
     assert all(name in page for name in taught)
@@ -150,13 +170,32 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     assert read_manifest(layout.MODELS / "dot-T2").inputs[frozen] == digest(layout.MODELS / "colbert_teacher")
     assert frozen not in read_manifest(layout.MODELS / "dot").inputs
     labels_are_the_mean_of_normalised_scores(params)
+    what_is_stored_is_searched_and_audited()
+
+
+def what_is_stored_is_searched_and_audited() -> None:
+    told = json.loads(layout.AUDIT.read_text())
+    assert set(told["indexes"]) == {"dot-hnsw-T2", "colbert-int8-T2", "colbert-plaid-T2", "splade-pruned-T2"}
+    assert {name: one["kind"] for name, one in told["exact"].items()} == {
+        "dot-T2": "flat", "colbert-T2": "maxsim", "splade-T2": "inverted"
+    }  # fmt: skip
+    assert all(one["recall"]["10"] == 1 for one in told["exact"].values())
+    assert all(one["recall"]["10"] > 0.5 for one in told["indexes"].values())
+    # A passage is found by the score that re-ranks it.
+    for name in ("colbert-T2", "splade-T2"):
+        runs = (read_trec(layout.run_of(name, kind)) for kind in ("rerank", "retrieve"))
+        reranked, found = (run.rename({"score": kind}) for run, kind in zip(runs, ("a", "b"), strict=True))
+        both = reranked.join(found, on=["query_id", "passage_id"])
+        assert len(both) > 50
+        np.testing.assert_allclose(both["a"].to_numpy(), both["b"].to_numpy(), rtol=1e-4)
 
 
 def latencies_are_of_what_is_served(models: list[str]) -> None:
     told = json.loads(layout.LATENCY.read_text())
     times = told["milliseconds"]
     assert set(times["rerank"]) == {"bm25", *models}
-    assert list(times["retrieve"]) == ["bm25", "dot", "dot-T2"]
+    searching = [name for student in ("dot", "colbert", "splade") for name in (student, f"{student}-T2")]
+    assert set(times["retrieve"]) == {"bm25", *searching}
     for name in models:
         assert list(times["rerank"][name]) == ["single", "concurrent", "encoded beforehand"]
     assert list(times["retrieve"]["dot"]) == ["single", "concurrent"]
@@ -164,6 +203,10 @@ def latencies_are_of_what_is_served(models: list[str]) -> None:
     assert set(stored) == set(models)
     assert stored["cat-T2"] == 0, "it reads query and passage together"
     assert stored["dot-T2"] == stored["dot"] == 4 * RANKERS["dot"]["dimension"]
+    by_numbers = told["bytes_by_numbers"]
+    assert set(by_numbers) == {name for name in models if name.partition("-")[0].partition("_")[0] in VECTOR_PER_TOKEN}
+    # Two bytes a number, or one and two for each vector's scale.
+    assert by_numbers["colbert-T2"]["float16"] / by_numbers["colbert-T2"]["int8"] == pytest.approx(32 / 18, rel=1e-3)
     assert told["measured"]["models/dot-T2"] == digest(layout.MODELS / "dot-T2")
     assert told["measured"]["vectors/dot-T2"] == digest(layout.VECTORS / "dot-T2")
 

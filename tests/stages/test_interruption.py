@@ -151,8 +151,8 @@ def test_a_second_training_of_one_model_is_refused_while_the_first_lives(
         assert (second.returncode, second.stdout) == (2, ""), second.stderr
         assert second.stderr == (
             f"distilrank: models/T1: got a training of it that still runs (process {first.pid} on {gethostname()}: "
-            "distilrank teach T1), expected one training at a time; wait until it ends, or end that process; what it "
-            "has done is gone on with\n"
+            "distilrank teach T1), expected one training at a time; wait until it ends, or end that process; the next "
+            "one resumes its work\n"
         )
         assert sorted(work.rglob("*")) == before
         # Another model is another matter.

@@ -7,6 +7,7 @@ import typer
 
 from distilrank.artifacts import layout
 from distilrank.cli.app import CHECKPOINTS, RESULTS, Dense, Evaluation, app, read
+from distilrank.errors import InputError
 
 
 @app.command(rich_help_panel=RESULTS)
@@ -80,3 +81,23 @@ def retrieve(
     loaded = load_indexed(params, model)
     lines = write_run(loaded, model, tokens, queries, target, depth, apart)
     typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")
+
+
+@app.command(rich_help_panel=CHECKPOINTS)
+def update(
+    name: Annotated[str, typer.Argument(help="A dense model or an index, such as dot-T1 or dot-hnsw-T1.")],
+    target: Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")],
+    passages: Annotated[
+        Path | None, typer.Option(exists=True, help="Passages to add, or to replace those of their ids.")
+    ] = None,
+    delete: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A file of passage ids to delete, one per line.")
+    ] = None,
+) -> None:
+    """Write an index with passages added, replaced and deleted, without a rebuild."""
+    if not passages and not delete:
+        raise InputError("update", got="no change", expected="--passages or --delete", remedy="name a file")
+    from distilrank.stages.update import update as changed
+
+    counts = changed(read(), name, target, passages, delete)
+    typer.echo(f"{target}: {', '.join(f'{number:,} {what}' for what, number in counts.items())}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -9,7 +10,9 @@ from distilrank.data.collection import Collection
 from distilrank.data.runs import Hit, write_trec
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
-from distilrank.model import Model
+
+if TYPE_CHECKING:
+    from distilrank.model import Model
 
 
 def with_texts(hits: Sequence[Hit], collection: Path) -> pl.DataFrame:
@@ -21,7 +24,7 @@ def with_texts(hits: Sequence[Hit], collection: Path) -> pl.DataFrame:
 
 
 def write_run(
-    model: Model,
+    model: "Model",
     name: str,
     tokens: Path,
     queries: pl.DataFrame,

@@ -10,9 +10,11 @@ import polars as pl
 from distilrank.artifacts.files import built, read_json, write_json
 from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.data.runs import RUN_SCHEMA, top
+from distilrank.errors import InputError
 from distilrank.rankers.base import Encoded, Ranker
 from distilrank.retrieval.index_kind import IndexKind
 from distilrank.retrieval.kinds import INDEX_KINDS, Approximate, Flat
+from distilrank.retrieval.live_store import DELETED_FILE, LiveStore
 from distilrank.retrieval.made_from import vectors_behind
 from distilrank.retrieval.passage_index import KIND_FILE, PassageIndex
 from distilrank.retrieval.reranking import rerank_stored
@@ -45,12 +47,15 @@ class DenseIndex(PassageIndex[Vectors]):
             return cls(store, kind, built_index(kind, store, Path(work), kind.kind))
 
     @classmethod
-    def read(cls, directory: Path) -> Self:
-        """From vectors, or from an index, which searches those that it was built of. All is mapped.
+    def read(cls, directory: Path, live: bool = False) -> Self:
+        """From vectors, or from an index, which searches those that it was built of. All is mapped, but for a `live`
+        index, which takes changes.
 
         Raises MissingInput, also where an index was built of other vectors.
         """
-        store = VectorStore.read(vectors_behind(directory))
+        vectors = vectors_behind(directory)
+        has_changed = live or (vectors / DELETED_FILE).is_file()
+        store = LiveStore.read(vectors) if has_changed else VectorStore.read(vectors)
         if not (directory / KIND_FILE).is_file():
             return cls(store)
         from distilrank.retrieval.faiss_index import read_index
@@ -58,13 +63,34 @@ class DenseIndex(PassageIndex[Vectors]):
         entry = read_json(directory / KIND_FILE)
         kind = INDEX_KINDS[entry["kind"]].model_validate(entry)
         assert isinstance(kind, Approximate)
-        return cls(store, kind, read_index(built(directory / INDEX_FILE), kind))
+        return cls(store, kind, read_index(built(directory / INDEX_FILE), kind, mapped=not live))
 
     def write(self, directory: Path) -> None:
         """With its vectors, so that it needs nothing else."""
         self.store.write(directory)
         if self._index is not None:
             write_searcher(self._kind, self._index, directory)
+
+    def put(self, passage_ids: pl.Series, vectors: Vectors) -> None:
+        """Adds passages with their vectors (passages, width) to a live index, or replaces those that are there.
+
+        Raises InputError where its kind does not allow that, and changes nothing then.
+        """
+        store = self._live()
+        stored = store.checked(passage_ids, vectors)
+        if store.holds_any(passage_ids):
+            self._refuse_unless_it_leaves_out()
+        if self._index is not None:
+            from distilrank.retrieval.faiss_index import add_vectors
+
+            add_vectors(self._index, stored)
+        store.put(passage_ids, stored)
+
+    def delete(self, passage_ids: pl.Series) -> None:
+        """From a live index. Raises MissingInput for a passage that is not there, InputError as `put` does."""
+        store = self._live()
+        self._refuse_unless_it_leaves_out()
+        store.delete(passage_ids)
 
     def vectors(self, passage_ids: pl.Series) -> Vectors:
         """The exact vectors (passages, width) of some passages."""
@@ -109,7 +135,25 @@ class DenseIndex(PassageIndex[Vectors]):
             return nearest(self.store, vectors, depth)
         from distilrank.retrieval.faiss_index import found_rows
 
-        return found_rows(self._index, vectors, min(depth * self._kind.rescored, len(self.store)))
+        alive = self.store.alive if isinstance(self.store, LiveStore) else None
+        return found_rows(self._index, vectors, min(depth * self._kind.rescored, len(self.store)), alive)
+
+    def _live(self) -> LiveStore:
+        if not isinstance(self.store, LiveStore):
+            raise InputError(
+                "passages", got="a change of an index that is mapped from disk", expected="a live index",
+                remedy="load it with live=True",
+            )  # fmt: skip
+        return self.store
+
+    def _refuse_unless_it_leaves_out(self) -> None:
+        """By a search that has to. Raises InputError."""
+        if self._index is None:
+            return
+        from distilrank.retrieval.faiss_index import found_rows
+
+        alive = np.zeros(max(1, int(self._index.ntotal)), bool)
+        found_rows(self._index, np.zeros((1, self.store.width), np.float32), 1, alive)
 
 
 def write_searcher(kind: IndexKind, index: "faiss.Index", directory: Path) -> None:

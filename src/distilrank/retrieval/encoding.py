@@ -148,6 +148,8 @@ class _PartsInFile:
         if self._done:
             self._file = np.load(file, mmap_mode="r+", allow_pickle=False)
         else:
-            (self._directory / DONE).unlink(missing_ok=True)  # first: it may tell of what is overwritten here
+            # In this order: the one tells of the other, which somebody may still read by a mapping of its own.
+            (self._directory / DONE).unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
             self._file = np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(self._params.store), shape=shape)
         return self._file

@@ -48,6 +48,11 @@ class Encodings:
         assert isinstance(self.form, VectorsForm)
         return self.form.vectors(self.stored.subset(rows).arrays)
 
+    def stored_as(self, form: VectorsForm) -> "Encodings":
+        """The same vectors in another form, in memory."""
+        assert isinstance(self.form, VectorsForm)
+        return Encodings(RaggedArrays(form.stored(self.form.vectors(self.stored.arrays)), self.stored.offsets), form)
+
     def __getitem__(self, part: slice) -> "Encodings":
         """Those of a part, not copied."""
         return Encodings(self.stored.between(*part.indices(len(self))[:2]), self.form)
@@ -90,6 +95,8 @@ def encode_texts(
         with autocast(precision, device):
             return Encodings.of(encode(stored_batch(stored, rows[batch], pad).to(device, pinned)), form).stored
 
+    if not len(rows):
+        return Encodings(RaggedArrays.of({}, np.empty(0, np.int64)), form)
     batches, parts = [], []
     with float32_products(precision, device):
         for batch, part in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):

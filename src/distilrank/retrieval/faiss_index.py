@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from distilrank.data.ragged import Rows
 from distilrank.errors import InputError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Passages of a shard: what a killed build loses at most.
 SHARD = 1 << 18
+# By rows, whether their passages are still there.
+Alive = npt.NDArray[np.bool_]
 
 
 class Size(NamedTuple):
@@ -68,10 +71,38 @@ def write_index(index: "faiss.Index", file: Path) -> None:
     draft.rename(file)
 
 
-def found_rows(index: "faiss.Index", queries: Vectors, depth: int) -> Rows:
-    """The rows (queries, depth) that an index finds, best first; -1 where it finds fewer."""
-    rows: Rows = index.search(np.ascontiguousarray(queries), depth)[1]
+def found_rows(index: "faiss.Index", queries: Vectors, depth: int, alive: Alive | None = None) -> Rows:
+    """The rows (queries, depth) that an index finds, best first; -1 where it finds fewer.
+
+    Of those rows alone that are `alive`. Raises InputError where this kind cannot leave out others.
+    """
+    if alive is None or alive.all():
+        rows: Rows = index.search(np.ascontiguousarray(queries), depth)[1]
+        return rows
+    import faiss
+
+    kinds: Any = faiss  # whose stubs lack the arguments
+    selector = kinds.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
+    try:
+        rows = index.search(np.ascontiguousarray(queries), depth, params=_selecting(index, selector))[1]
+    except RuntimeError as error:
+        raise InputError(
+            "passages", got="a deletion or a replacement, which this kind of index cannot leave out of a search",
+            expected="hnsw, ivf, ivf-pq, fp16, sq8 or flat", remedy="choose one of these, or build the index again",
+        ) from error  # fmt: skip
     return rows
+
+
+def add_vectors(index: "faiss.Index", vectors: Vectors) -> None:
+    """Behind the rows that it has. Raises InputError where this kind takes no more."""
+    try:
+        index.add(np.ascontiguousarray(vectors))
+    except RuntimeError as error:
+        raise InputError(
+            "passages", got="an addition, which this kind of index does not take",
+            expected="hnsw, ivf, ivf-pq, opq-pq, fp16, sq8 or flat",
+            remedy="choose one of these, or build the index again",
+        ) from error  # fmt: skip
 
 
 def _empty(kind: Approximate, width: int) -> "faiss.Index":
@@ -159,6 +190,22 @@ def _inner(index: "faiss.Index") -> Any:
     while isinstance(index, faiss.IndexPreTransform):
         index = faiss.downcast_index(index.index)
     return index
+
+
+def _selecting(index: Any, selector: Any) -> Any:
+    """Its own settings, and the selector: parameters replace what is set."""
+    import faiss
+
+    kinds: Any = faiss  # whose stubs lack the arguments
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        return kinds.SearchParametersPreTransform(index_params=_selecting(inner.index, selector))
+    if isinstance(inner, faiss.IndexIVF):
+        return kinds.SearchParametersIVF(sel=selector, nprobe=inner.nprobe)
+    if isinstance(inner, faiss.IndexHNSW):
+        graph: Any = inner.hnsw
+        return kinds.SearchParametersHNSW(sel=selector, efSearch=graph.efSearch)
+    return kinds.SearchParameters(sel=selector)
 
 
 def _is_inverted(index: "faiss.Index") -> bool:

@@ -45,7 +45,7 @@ class VectorsForm(Form):
 
     def entries(self, encoded: Encoded) -> tuple[Entries, Lengths]:
         values = encoded.values[encoded.mask].float().cpu().numpy()
-        return self._stored(values), encoded.mask.sum(1).cpu().numpy()
+        return self.stored(values), encoded.mask.sum(1).cpu().numpy()
 
     def encoded(self, entries: Entries, lengths: Lengths) -> Encoded:
         values = entries["values"] if self.numbers != "int8" else self.vectors(entries)
@@ -59,7 +59,8 @@ class VectorsForm(Form):
         values = entries["values"].astype(np.float32)
         return values * entries["scales"].astype(np.float32)[:, None] if self.numbers == "int8" else values
 
-    def _stored(self, values: npt.NDArray[np.float32]) -> Entries:
+    def stored(self, values: npt.NDArray[np.float32]) -> Entries:
+        """The entries of vectors (vectors, width)."""
         if self.numbers != "int8":
             # A number that float16 cannot hold becomes infinite, which the store refuses.
             with np.errstate(over="ignore"):

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from distilrank.retrieval.index_kind import IndexKind
-from distilrank.retrieval.store_kinds import Inverted, MaxSim, Plaid, Pruned, Store
+from distilrank.retrieval.store_kinds import Int8, Inverted, MaxSim, Plaid, Pruned, Store
 from distilrank.sections.tables import Table
 
 
@@ -153,7 +153,7 @@ class Factory(Approximate):
         return self.set
 
 
-KINDS = (Flat, Fp16, Sq8, Ivf, Hnsw, IvfPq, OpqPq, Factory, Store, MaxSim, Plaid, Inverted, Pruned)
+KINDS = (Flat, Fp16, Sq8, Ivf, Hnsw, IvfPq, OpqPq, Factory, Store, MaxSim, Int8, Plaid, Inverted, Pruned)
 INDEX_KINDS: Table[type[IndexKind]] = Table(
     "distilrank.indexes", {one.model_fields["kind"].default: one for one in KINDS}
 )

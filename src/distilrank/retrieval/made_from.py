@@ -13,10 +13,10 @@ def vectors_behind(index: Path) -> Path:
 
     Raises MissingInput where these are not there, or others than it was built of.
     """
-    if (index / IDS_FILE).is_file():
-        return index
-    made_from = read_manifest(index).inputs
+    made_from = read_manifest(index).inputs if (index / MANIFEST).is_file() else {}
     place = next((Path(place) for place in made_from if Path(place).parent == VECTORS), None)
+    if place is None and (index / IDS_FILE).is_file():
+        return index
     if place is None:
         raise MissingInput(
             index, got="no vectors, and none that its manifest names", expected="those of passages",

@@ -23,9 +23,9 @@ def nearest(store: VectorStore, queries: Vectors, depth: int) -> Rows:
     deep = min(depth + 1, len(store))
     device = chosen_device()
     rows, scores = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-    for first, block in store.blocks():
+    for of_block, block in store.blocks():
         own, own_scores = _in_block(block, queries, min(deep, len(block)), device)
-        rows, scores = best(np.hstack([rows, own + first]), np.hstack([scores, own_scores]), deep)
+        rows, scores = best(np.hstack([rows, of_block[own]]), np.hstack([scores, own_scores]), deep)
     return _drawn_at_the_cut(store, queries, rows, scores) if deep > depth else rows
 
 
@@ -53,10 +53,11 @@ def _drawn_at_the_cut(store: VectorStore, queries: Vectors, rows: Rows, scores: 
 
 def _drawn(store: VectorStore, queries: Vectors, found: Rows, least: Floats) -> Rows:
     """The `depth` rows whose products are above `least` (queries, 1), then those with it by lot."""
-    every, depth, rounding = np.arange(len(store)), found.shape[1], _ROUNDING * np.abs(least)
-    products = np.hstack([queries @ block.T for _, block in store.blocks()])
+    depth, rounding = found.shape[1], _ROUNDING * np.abs(least)
+    blocks = [(rows, queries @ block.T) for rows, block in store.blocks()]
+    every, products = np.concatenate([rows for rows, _ in blocks]), np.hstack([some for _, some in blocks])
     lots = np.broadcast_to(scattered(every).astype(np.uint64) + np.uint64(1 << 32), products.shape)
     keys = np.where(products > least + rounding, np.uint64(0), np.where(products >= least - rounding, lots, _OUT))
     chosen = np.argpartition(keys, depth - 1)[:, :depth]
     is_whole = (np.take_along_axis(keys, chosen, 1) < _OUT).all(axis=1, keepdims=True)
-    return np.where(is_whole, chosen, found)
+    return np.where(is_whole, every[chosen], found)

@@ -1,12 +1,13 @@
 """What a model answers from: stored passages, which re-rank, and, where they can be searched, what finds them."""
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import polars as pl
 
 from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.data.runs import ranked
+from distilrank.errors import InputError
 from distilrank.rankers.base import Encoded, Ranker
 
 # What stands beside stored passages or an index: its entry of the params.
@@ -44,6 +45,21 @@ class PassageIndex(ABC, Generic[Queries]):
     def search(self, query_ids: pl.Series, queries: Queries, depth: int) -> pl.DataFrame:
         """A run: the `depth` passages that are found for each query."""
 
+    def put(self, passage_ids: pl.Series, vectors: Any) -> None:
+        """Adds or replaces passages. Raises InputError where that cannot be."""
+        raise _no_changes()
+
+    def delete(self, passage_ids: pl.Series) -> None:
+        """Raises InputError where that cannot be."""
+        raise _no_changes()
+
     def best(self, query: Queries, depth: int) -> pl.DataFrame:
         """The `depth` passages (passage_id, score) for one query, best first."""
         return ranked(self.search(pl.Series(["query"]), query, depth)).select("passage_id", "score")
+
+
+def _no_changes() -> InputError:
+    return InputError(
+        "passages", got="a change of a passage store", expected="a live index of vectors",
+        remedy="encode the passages again: dvc repro",
+    )  # fmt: skip

@@ -15,10 +15,13 @@ from distilrank.data.npy import append_rows
 from distilrank.data.ragged import RaggedArrays, Rows
 from distilrank.data.tokens import rows_of
 from distilrank.errors import MissingInput
+from distilrank.progress import progress
 from distilrank.retrieval.encodings import Encodings
-from distilrank.retrieval.forms import Form, form_of
+from distilrank.retrieval.forms import Form, VectorsForm, form_of
 
 STORE, IDS, LENGTHS = "store.json", "passage_ids.parquet", "lengths.npy"
+# Passages that are copied at once.
+_COPIED = 8_192
 
 
 class PassageStore(Encodings):
@@ -81,6 +84,17 @@ class GrowingStore:
         self.passages, self._entries = self.passages + len(part), self._entries + int(part.offsets[-1])
         done = {"passages": self.passages, "entries": self._entries, "arrays": list(part.arrays)}
         write_json(self._directory / STORE, self._of | done)
+
+
+def write_int8(store: PassageStore, directory: Path, whose: str) -> None:
+    """A copy of a store of vectors in int8. What stands in the directory is gone on with."""
+    form = VectorsForm("int8")
+    grown = GrowingStore(directory, store.passage_ids, form, "a copy")
+    with progress(f"passages indexed, {whose}", len(store), grown.passages) as advance:
+        for start in range(grown.passages, len(store), _COPIED):
+            part = store[start : start + _COPIED].stored_as(form)
+            grown.add(start, part.stored)
+            advance(len(part))
 
 
 def _mapped(file: Path) -> npt.NDArray[Any]:

@@ -100,6 +100,8 @@ class PlaidIndex:
 
 
 def _maxsim(ranker: Ranker, query: Encodings, store: PassageStore, rows: Rows) -> Vectors:
+    if not len(rows):
+        return np.empty(0, np.float32)
     read = query.read(np.array([0]), ranker.device)
     scores: Vectors = ranker.interact_all(read, store.read(rows, ranker.device))[0].cpu().numpy()
     return scores

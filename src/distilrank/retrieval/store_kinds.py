@@ -75,6 +75,30 @@ class MaxSim(Store):
         return lambda query_ids, queries, depth: search_all(ranker, query_ids, queries, store, depth)
 
 
+class Int8(OfStore):
+    """A copy of the vectors in int8, which every query is compared with: its audit tells what `numbers: int8` loses."""
+
+    holds: ClassVar[str] = MaxSim.holds
+
+    kind: Literal["int8"] = "int8"
+
+    @classmethod
+    def can_hold(cls, ranker: RankerParams) -> bool:
+        return ranker.takes_maxsim
+
+    def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
+        from distilrank.retrieval.passage_store import write_int8
+
+        write_int8(store, directory, whose)
+
+    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
+        from distilrank.retrieval.maxsim import search_all
+        from distilrank.retrieval.passage_store import PassageStore
+
+        copy = PassageStore.open(directory)
+        return lambda query_ids, queries, depth: search_all(ranker, query_ids, queries, copy, depth)
+
+
 class Plaid(OfStore):
     """PLAID (Santhanam et al., CIKM 2022): centroids choose passages, which MaxSim of exact vectors scores."""
 

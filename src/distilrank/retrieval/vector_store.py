@@ -1,4 +1,4 @@
-"""The exact vectors of passages on disk, mapped into memory: what re-ranks, and what indexes are built of."""
+"""The exact vectors of passages, mapped from disk: they re-rank, exact search compares them, indexes are of them."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -22,10 +22,10 @@ Stored = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 
 
 class VectorStore:
-    """Vectors (passages, width), as float32 or float16, and the passage id of each. The ids ascend."""
+    """Vectors (passages, width), as float32 or float16, and the passage id of each row. The ids ascend."""
 
     def __init__(self, stored: Stored, passage_ids: pl.Series) -> None:
-        self._stored, self.passage_ids = stored, passage_ids
+        self.stored, self.passage_ids = stored, passage_ids
 
     @classmethod
     def of(cls, vectors: Vectors, passage_ids: pl.Series) -> Self:
@@ -40,37 +40,43 @@ class VectorStore:
         return cls(stored, pl.read_parquet(built(directory / IDS_FILE))["passage_id"])
 
     def write(self, directory: Path) -> None:
-        np.save(directory / VECTORS_FILE, self._stored, allow_pickle=False)
+        np.save(directory / VECTORS_FILE, self.stored, allow_pickle=False)
         write_ids(self.passage_ids, directory)
 
     def __len__(self) -> int:
+        """How many passages there are."""
         return len(self.passage_ids)
 
     @property
     def width(self) -> int:
-        return int(self._stored.shape[1])
+        return int(self.stored.shape[1])
 
     def vectors_of(self, passage_ids: pl.Series) -> Vectors:
         """The vectors (passages, width) of some passages. Raises MissingInput for one that is not stored."""
-        return self.rows(rows_of(passage_ids, self.passage_ids, "passage"))
+        return self.rows(self.rows_of(passage_ids))
+
+    def rows_of(self, passage_ids: pl.Series) -> Rows:
+        """Raises MissingInput for a passage that is not stored."""
+        return rows_of(passage_ids, self.passage_ids, "passage")
 
     def rows(self, rows: Rows) -> Vectors:
         """The vectors (..., width) in some rows (...), as float32."""
-        return np.asarray(self._stored[rows], np.float32)
+        return np.asarray(self.stored[rows], np.float32)
 
-    def blocks(self, passages: int | None = None) -> Iterator[tuple[int, Vectors]]:
-        """All vectors as float32, block by block: the first row of each, and its vectors."""
-        step = passages or max(1, _AT_ONCE // max(1, self.width))
+    def blocks(self) -> Iterator[tuple[Rows, Vectors]]:
+        """All vectors as float32, block by block: the rows of each, and its vectors."""
+        step = max(1, _AT_ONCE // max(1, self.width))
         if len(self) <= step:
-            yield 0, self._only_block
+            yield self._only_block
             return
         for start in range(0, len(self), step):
-            yield start, np.asarray(self._stored[start : start + step], np.float32)
+            vectors = np.asarray(self.stored[start : start + step], np.float32)
+            yield np.arange(start, start + len(vectors)), vectors
 
     @cached_property
-    def _only_block(self) -> Vectors:
+    def _only_block(self) -> tuple[Rows, Vectors]:
         """Kept, because a server asks for it with each query."""
-        return np.asarray(self._stored, np.float32)
+        return np.arange(len(self)), np.asarray(self.stored, np.float32)
 
     def products(self, queries: Vectors, rows: Rows) -> Vectors:
         """The inner products (queries, depth) of each query with the vectors in its rows."""

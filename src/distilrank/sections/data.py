@@ -162,6 +162,5 @@ class Unlabelled(Section):
     """The seed of the draw."""
 
     clicks: FileElsewhere | None = None
-    """A file of clicks, in the form of qrels. Of a query with clicks, only clicked passages are relevant, and only
-    where the teacher's score does not say otherwise. null: there are no clicks.
-    """
+    """A file of clicks, in the form of qrels. Of a query with clicks only clicked passages are relevant, except those
+    that the teacher scores like a negative. null: no clicks are known."""

@@ -56,17 +56,17 @@ class Budget(Section):
     """How long a training may take, in place of a number of steps."""
 
     minutes: float = Field(gt=0)
-    """The time of steps and validations. The training measures how many steps fit before the first one."""
+    """The time for all steps and validations. The training measures its speed first, and then chooses its steps."""
 
 
 class Training(Section):
     """A training by AdamW."""
 
     steps: Annotated[int, Field(ge=1)] | None = None
-    """How many times the weights change: a multiple of `validate_every`. null: as many as fit into `budget`."""
+    """How many times the weights change: a multiple of `validate_every`. null: as many as `budget` allows."""
 
     budget: Budget | None = None
-    """A time in place of `steps`. The result then depends on the machine. null: `steps` counts."""
+    """How long the training may take, in place of `steps`. The result then depends on the machine. null: no limit."""
 
     batch_size: int = Field(ge=1, default=16)
     """Triples per batch."""

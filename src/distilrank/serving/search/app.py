@@ -14,12 +14,13 @@ from markupsafe import Markup
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from distilrank import results
 from distilrank.errors import InputError
-from distilrank.results.report import colours
 from distilrank.searching import LONGEST_QUERY
 from distilrank.serving.search.answers import MOST_SYSTEMS, Answers, SearchAnswers, Systems
 
-_PAGE, _REPORT = Path(__file__).parent, Path(colours.__file__).parent
+# Colours and fonts are the report's, whose modules take seconds to be imported.
+_PAGE, _SCHEME = Path(__file__).parent, Path(results.__file__).parent / "report" / "scheme.css"
 DEPTHS = (5, 10, 20, 50)
 
 
@@ -79,7 +80,7 @@ def _page() -> tuple[str, str]:
     environment = Environment(
         loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    style = (_REPORT / "scheme.css").read_text("utf-8") + (_PAGE / "page.css").read_text("utf-8")
+    style = _SCHEME.read_text("utf-8") + (_PAGE / "page.css").read_text("utf-8")
     script = (_PAGE / "page.js.jinja").read_text("utf-8")
     page = environment.get_template("page.html.jinja").render(
         style=Markup(style), script=Markup(script), longest=LONGEST_QUERY, most=MOST_SYSTEMS, depths=DEPTHS
