@@ -821,6 +821,7 @@ def test_systems_stand_beside_the_rankers_with_their_times_and_weights(results: 
     assert "weighted is 0.35 bm25 + 0.65 dot-T1, tuned on dev queries: nDCG@10 0.500; all alike 0.450" in page
     assert "tk-T1 re-ranks the best 20 of weighted" in page and "nDCG@10 of searching against milliseconds" in page
     compared = {(one.ranker, one.role, one.other) for one in inputs.tests if one.task == "retrieve"}
-    assert {("weighted", "first stage", "bm25"), ("weighted", "part", "dot-T1"), ("cascade", "part", "weighted")} <= compared
+    assert {("weighted", "first stage", "bm25"), ("weighted", "part", "dot-T1")} <= compared
+    assert ("cascade", "part", "weighted") in compared
     assert not any(one.ranker in systems for one in inputs.tests if one.task == "rerank")
     assert "weighted" in write_summary(inputs, page) and "weighted" in latex_tables(inputs)

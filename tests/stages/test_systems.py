@@ -224,7 +224,8 @@ def test_what_may_answer_people_is_timed_part_by_part(params: Params) -> None:
             assert [*map(int, by_threads)] == sorted({1, threads()})
             for parts in by_threads.values():
                 reranks = name in ("tk-T3", "cascade", "dense", "deep")
-                assert parts.keys() == {"end to end", *(["first stage", "re-ranking", "store reads"] if reranks else [])}
+                expected = ["first stage", "re-ranking", "store reads"] if reranks else []
+                assert parts.keys() == {"end to end", *expected}
                 assert all(0 < part["p50"] <= part["p95"] <= part["p99"] for part in parts.values())
                 if reranks:
                     most = max(parts["first stage"]["p99"], parts["re-ranking"]["p99"])
