@@ -787,7 +787,10 @@ def test_other_collections_and_baselines_stand_in_the_tables(
 
 def test_systems_stand_beside_the_rankers_with_their_times_and_weights(results: Params) -> None:
     fused = ["bm25", "dot-T1"]
-    systems = {"weighted": {"fuse": fused, "by": "weights"}, "cascade": {"first": "weighted", "rerank": "tk-T1"}}
+    systems = {
+        "weighted": {"fuse": fused, "by": "weights", "depth": 20},
+        "cascade": {"first": "weighted", "rerank": "tk-T1"},
+    }
     params = Params.model_validate(results.model_dump() | {"systems": systems})
     metrics, measures = json.loads(layout.METRICS.read_text()), pl.read_parquet(layout.MEASURES)
     of_dot = measures.filter(pl.col("ranker") == "dot-T1", pl.col("task") == "retrieve")
@@ -813,7 +816,8 @@ def test_systems_stand_beside_the_rankers_with_their_times_and_weights(results: 
     value = f"{metrics['retrieve']['dot-T1']['nDCG@10']:.3f}"
     # At the depth where it is measured, then at others; medians with both threads, then with one.
     assert [*cells(page, "sortable deployed", "cascade")] == [
-        ["100", value, "8.0", "9.0", "10.0", "7.0", "20.0", "30.0", "14.0"]
+        ["100", value, "8.0", "9.0", "10.0", "7.0", "20.0", "30.0", "14.0"],
+        ["10", "", "8.0", "9.0", "10.0", "7.0", "20.0", "30.0", "14.0"],
     ]
     of_tk = next(cells(page, "sortable deployed", "tk-T1"))
     assert of_tk[:2] == ["10", f"{metrics['rerank']['tk-T1']['nDCG@10']:.3f}"]
