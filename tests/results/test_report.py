@@ -184,6 +184,8 @@ def write_results(params: Params, collection: Collection) -> None:
     told |= {"bytes_per_passage": {name: storage_of(name) for name in timed[1:]}}
     write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
     write_audit(params)
+    with whole_directory(layout.SYSTEMS, "distilrank systems", {}, []) as draft:
+        draft.counts["systems"] = 0
     tables = {"/".join(labels): labels_of(random, 5 + number) for number, labels in enumerate(labels_in(params))}
     write_json(layout.LABEL_QUALITY, quality(tables, combinations(tables, 2)))
     for name in model_names(params):
