@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,14 +19,26 @@ if TYPE_CHECKING:
 
 # One run from the run of each member, by its name.
 Joined = Callable[[Mapping[str, pl.DataFrame]], pl.DataFrame]
+# Called between the first stage and re-ranking.
+Between = Callable[[], object]
 
 
 class Searcher(ABC):
     """Answers a query."""
 
     @abstractmethod
-    def search(self, query: str, depth: int) -> list[Hit]:
-        """The best `depth` passages, best first, or fewer where it finds fewer."""
+    def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
+        """The best `depth` passages, best first, or fewer where it finds fewer. What has a first stage calls `between`
+        when that has answered."""
+
+    def at(self, depth: int) -> "Searcher":
+        """The same where members find, and a ranker re-ranks, so many passages."""
+        return self
+
+    @property
+    def reranking(self) -> "Reranking | None":
+        """What re-ranks the first stage's passages, if anything does."""
+        return None
 
     def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
         """What matched in passages that it found; one that cannot tell gives nothing of each."""
@@ -39,7 +51,7 @@ class Lexical(Searcher):
 
     bm25: BM25
 
-    def search(self, query: str, depth: int) -> list[Hit]:
+    def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
         return hits(self.bm25.search(["query"], [query], depth))
 
 
@@ -49,7 +61,7 @@ class Dense(Searcher):
 
     model: "Model"
 
-    def search(self, query: str, depth: int) -> list[Hit]:
+    def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
         return self.model.search(query, depth)
 
     def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
@@ -66,8 +78,23 @@ class Reranking(Searcher):
     tokens: TokenStore
     depth: int
 
-    def search(self, query: str, depth: int) -> list[Hit]:
-        return hits(self.reranked(query, self.first.search(query, max(depth, self.depth))))[:depth]
+    def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
+        found = self.first.search(query, max(depth, self.depth))
+        between()
+        return hits(self.reranked(query, found))[:depth]
+
+    def at(self, depth: int) -> "Reranking":
+        return replace(self, first=self.first.at(depth), depth=depth)
+
+    @property
+    def reranking(self) -> "Reranking":
+        return self
+
+    def read(self, passage_ids: pl.Series) -> object:
+        """What is stored of passages, as re-ranking reads it."""
+        if self.model.index is None:
+            return self.tokens.passages.subset(self.tokens.passage_rows(passage_ids))
+        return self.model.index.stored(passage_ids)
 
     def reranked(self, query: str, found: Sequence[Hit]) -> pl.DataFrame:
         """A run of these passages, by its own scores."""
@@ -90,9 +117,12 @@ class Fused(Searcher):
     joined: Joined
     depth: int
 
-    def search(self, query: str, depth: int) -> list[Hit]:
+    def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
         runs = {name: _run_of(member.search(query, self.depth)) for name, member in self.members.items()}
         return hits(self.joined(runs))[:depth]
+
+    def at(self, depth: int) -> "Fused":
+        return replace(self, depth=depth)
 
 
 @dataclass(frozen=True)
@@ -102,10 +132,18 @@ class Cascaded(Searcher):
     ranker: Reranking
     depth: int
 
-    def search(self, query: str, depth: int) -> list[Hit]:
+    def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
         found = self.ranker.first.search(query, max(depth, self.depth))
+        between()
         reranked = self.ranker.reranked(query, found[: self.depth])
         return hits(reranked_first(reranked, _run_of(found)))[:depth]
+
+    def at(self, depth: int) -> "Cascaded":
+        return Cascaded(self.ranker.at(depth), depth)
+
+    @property
+    def reranking(self) -> "Reranking":
+        return self.ranker
 
     def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
         return self.ranker.matched(query, passages)

@@ -184,6 +184,8 @@ def write_results(params: Params, collection: Collection) -> None:
     told |= {"bytes_per_passage": {name: storage_of(name) for name in timed[1:]}}
     write_json(layout.LATENCY, told | {"milliseconds": {"rerank": reranking, "retrieve": searching}})
     write_audit(params)
+    with whole_directory(layout.SYSTEMS, "distilrank systems", {}, []) as draft:
+        draft.counts["systems"] = 0
     tables = {"/".join(labels): labels_of(random, 5 + number) for number, labels in enumerate(labels_in(params))}
     write_json(layout.LABEL_QUALITY, quality(tables, combinations(tables, 2)))
     for name in model_names(params):
@@ -783,3 +785,49 @@ def test_other_collections_and_baselines_stand_in_the_tables(
     assert page.count('<th class="first">ms a query</th>') == 2, "on `other` nobody took the time"
     show_results(params)
     assert "Re-ranking the given candidates: other" in capsys.readouterr().out
+
+
+def test_systems_stand_beside_the_rankers_with_their_times_and_weights(results: Params) -> None:
+    fused = ["bm25", "dot-T1"]
+    systems = {
+        "weighted": {"fuse": fused, "by": "weights", "depth": 20},
+        "cascade": {"first": "weighted", "rerank": "tk-T1"},
+    }
+    params = Params.model_validate(results.model_dump() | {"systems": systems})
+    metrics, measures = json.loads(layout.METRICS.read_text()), pl.read_parquet(layout.MEASURES)
+    of_dot = measures.filter(pl.col("ranker") == "dot-T1", pl.col("task") == "retrieve")
+    for name in systems:
+        metrics["retrieve"][name] = metrics["retrieve"]["dot-T1"]
+        measures = pl.concat([measures, of_dot.with_columns(ranker=pl.lit(name))])
+    measures.write_parquet(layout.MEASURES)
+    write_json(layout.METRICS, metrics)
+    tuned = {"value": 0.5, "alone": {"bm25": 0.25, "dot-T1": 0.4}, "alike": 0.45}
+    write_json(layout.weights_of("weighted"), {"weights": {"bm25": 0.35, "dot-T1": 0.65}, "tuned": tuned})
+
+    def timed(depth: int, *names: str) -> dict[str, Any]:
+        times = {name: {"p50": 7.0 + place, "p95": 20.0, "p99": 30.0} for place, name in enumerate(names)}
+        slower = {name: {share: 2 * time for share, time in one.items()} for name, one in times.items()}
+        return {"depth": depth, "milliseconds": {"10": {"1": slower, "2": times}, "100": {"1": slower, "2": times}}}
+
+    parts = ["end to end", "first stage", "re-ranking", "store reads"]
+    deployed = {"bm25": timed(10, *parts[:1]), "tk-T1": timed(10, *parts), "cascade": timed(100, *parts)}
+    latency = json.loads(layout.LATENCY.read_text())
+    write_json(layout.LATENCY, latency | {"deployed": deployed})
+    inputs = ReportInputs.read(params)
+    page = write_report(inputs)
+    value = f"{metrics['retrieve']['dot-T1']['nDCG@10']:.3f}"
+    # At the depth where it is measured, then at others; medians with both threads, then with one.
+    assert [*cells(page, "sortable deployed", "cascade")] == [
+        ["100", value, "8.0", "9.0", "10.0", "7.0", "20.0", "30.0", "14.0"],
+        ["10", "", "8.0", "9.0", "10.0", "7.0", "20.0", "30.0", "14.0"],
+    ]
+    of_tk = next(cells(page, "sortable deployed", "tk-T1"))
+    assert of_tk[:2] == ["10", f"{metrics['rerank']['tk-T1']['nDCG@10']:.3f}"]
+    assert next(cells(page, "sortable deployed", "bm25"))[2:5] == ["", "", ""]
+    assert "weighted is 0.35 bm25 + 0.65 dot-T1, tuned on dev queries: nDCG@10 0.500; all alike 0.450" in page
+    assert "tk-T1 re-ranks the best 20 of weighted" in page and "nDCG@10 of searching against milliseconds" in page
+    compared = {(one.ranker, one.role, one.other) for one in inputs.tests if one.task == "retrieve"}
+    assert {("weighted", "first stage", "bm25"), ("weighted", "part", "dot-T1")} <= compared
+    assert ("cascade", "part", "weighted") in compared
+    assert not any(one.ranker in systems for one in inputs.tests if one.task == "rerank")
+    assert "weighted" in write_summary(inputs, page) and "weighted" in latex_tables(inputs)

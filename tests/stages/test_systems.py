@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from tests.measuring import measured
 from tests.stages.test_evaluate import of_students, write_untrained
 
@@ -23,8 +24,11 @@ from distilrank.model import Model
 from distilrank.searching import Searchers
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
+from distilrank.stages.deployed import deployed_times
+from distilrank.stages.index import index
 from distilrank.stages.systems import systems
 from distilrank.stages.tokenize import tokenize_other
+from distilrank.workers.cores import threads
 
 pytestmark = pytest.mark.slow(30)
 
@@ -37,7 +41,9 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "raw": {"fuse": FUSED, "by": "weights", "weights": {"bm25": 3.0, "dot-T3": 1.0}, "depth": 20, "scale": "none"},
     "dense": {"first": "bm25", "rerank": "dot-T3", "depth": 10},
     "deep": {"first": "cascade", "rerank": "dot", "depth": 3},
+    "indexed": {"fuse": ["bm25", "dot-sq8-T3"], "by": "rrf", "depth": 20},
 }
+INDEXES = {"dot": {"kind": "flat"}, "dot-sq8": {"of": "dot", "kind": "sq8"}}
 OTHER = {"b1": "create a bucket", "b2": "delete the bucket", "b3": "list a fleet", "b4": "delete the table of a fleet"}
 
 
@@ -65,6 +71,7 @@ def built(prepared: Path, backbone: Path, tiny_params: Params, tmp_path_factory:
         for on in (layout.OWN, "other"):
             candidates(params, on)
         write_untrained(params, backbone)
+        index(params, "dot-sq8-T3")
         measured(params)
     return directory
 
@@ -78,7 +85,9 @@ def params(built: Path, tiny_params: Params, monkeypatch: pytest.MonkeyPatch) ->
 
 def params_of(tiny: Params) -> Params:
     other = {"source": "beir", "location": "other", "candidates": {"depth": 20}, "depth": 10}
-    return of_students(tiny, systems=SYSTEMS, evaluations={"other": other})
+    timed = {"queries": 3, "depths": [10, 1000], "seconds": 0.01}
+    changes = {"indexes": INDEXES, "audit": {"floors": {}}, "latency": timed}
+    return of_students(tiny, systems=SYSTEMS, evaluations={"other": other}, **changes)
 
 
 def ranking(run: Path) -> dict[str, dict[str, float]]:
@@ -111,7 +120,7 @@ def test_a_hybrid_is_the_reciprocal_rank_fusion_of_its_members(params: Params, o
         assert [*passages.values()] == sorted(passages.values(), reverse=True)
 
 
-@pytest.mark.parametrize("name", ["hybrid", "weighted", "dense", "cascade"])
+@pytest.mark.parametrize("name", ["hybrid", "weighted", "dense", "cascade", "indexed"])
 def test_a_system_answers_a_text_as_it_was_measured(params: Params, name: str) -> None:
     searcher = Searchers(params).load(name)
     texts = Collection.read(layout.COLLECTION).queries_of("test")
@@ -196,9 +205,41 @@ def test_what_was_scored_for_the_candidates_is_not_scored_again_for_a_cascade(pa
 
 def test_systems_are_measured_at_searching_like_any_ranker(params: Params) -> None:
     metrics = json.loads(layout.METRICS.read_text())
-    assert set(SYSTEMS) <= metrics["retrieve"].keys() and set(SYSTEMS) <= metrics["other/retrieve"].keys()
+    assert set(SYSTEMS) <= metrics["retrieve"].keys()
+    # An index is of the collection that models learn from.
+    assert metrics["other/retrieve"].keys() & set(SYSTEMS) == set(SYSTEMS) - {"indexed"}
     assert not set(SYSTEMS) & metrics["rerank"].keys()
     assert all(metrics["retrieve"][name].keys() == metrics["retrieve"]["bm25"].keys() for name in SYSTEMS)
+
+
+def test_what_may_answer_people_is_timed_part_by_part(params: Params) -> None:
+    texts, before = ["delete a fleet", "list all queues"], torch.get_num_threads()
+    times = deployed_times(params, texts, passages=354)
+    assert torch.get_num_threads() == before
+    assert [*times] == ["bm25", "dot-T3", "tk-T3", *SYSTEMS]
+    # The depths that the collection has, and the one where it is measured.
+    depths = {name: [*map(int, one.milliseconds)] for name, one in times.items()}
+    assert depths["bm25"] == [10] and depths["tk-T3"] == [10, 25] and depths["cascade"] == [5, 10]
+    for name, one in times.items():
+        for by_threads in one.milliseconds.values():
+            assert [*map(int, by_threads)] == sorted({1, threads()})
+            for parts in by_threads.values():
+                reranks = name in ("tk-T3", "cascade", "dense", "deep")
+                expected = ["first stage", "re-ranking", "store reads"] if reranks else []
+                assert parts.keys() == {"end to end", *expected}
+                assert all(0 < part["p50"] <= part["p95"] <= part["p99"] for part in parts.values())
+                if reranks:
+                    most = max(parts["first stage"]["p99"], parts["re-ranking"]["p99"])
+                    assert most <= parts["end to end"]["p99"] + 0.01
+
+
+def test_a_system_is_timed_as_deep_as_is_asked(params: Params) -> None:
+    """Whatever its own depth: all that the first stage finds is re-ranked."""
+    searcher = Searchers(params).load("cascade").at(30)
+    hits = searcher.search("delete a fleet", 30)
+    assert len(hits) == 30 and searcher.reranking
+    scores = searcher.reranking.reranked("delete a fleet", hits)
+    assert [hit.score for hit in hits] == pytest.approx(sorted(scores["score"], reverse=True), abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import product
 from typing import TYPE_CHECKING
 
 from distilrank.artifacts import layout
-from distilrank.config.derived import encoded_models, model_names, searching
+from distilrank.config.derived import built_indexes, encoded_models, model_names, searching
+from distilrank.config.names import distilled_name
+from distilrank.evaluation.latency import TOP_K
 from distilrank.sections.data import BM25
 from distilrank.sections.systems import Cascade, Fusion, System
 
@@ -14,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def first_stages(params: "Entries") -> list[str]:
-    """All but systems that search the passages which models learn from, and answer a query's text: BM25, and the models
-    that search what is stored of all passages."""
-    return [BM25, *encoded_models(params, only_searched=True)]
+    """All but systems that search the passages which models learn from, and answer a query's text: BM25, the models
+    that search what is stored of all passages, and indexes of this."""
+    return [BM25, *encoded_models(params, only_searched=True), *(one.name for one in built_indexes(params))]
 
 
 def searched_by(system: System) -> list[str]:
@@ -42,13 +45,14 @@ def systems_in_order(params: "Entries") -> dict[str, System]:
 
 
 def measured_systems(params: "Entries") -> list[tuple[str, str]]:
-    """As (collection, system): each system on every collection that all its members search."""
+    """As (collection, system): each system on every collection that all its members search. Indexes are of the one that
+    models learn from."""
     ordered = systems_in_order(params)
     return [
         (on, name)
         for on in (layout.OWN, *params.evaluations)
         for name in ordered
-        if all(one == BM25 or one in searching(params, on) for one in leaves(params, name))
+        if on == layout.OWN or all(one == BM25 or one in searching(params, on) for one in leaves(params, name))
     ]
 
 
@@ -56,6 +60,16 @@ def leaves(params: "Entries", name: str) -> list[str]:
     """The first stages that a system comes down to."""
     below = (leaves(params, one) if one in params.systems else [one] for one in searched_by(params.systems[name]))
     return [one for some in below for one in some]
+
+
+def deployed(params: "Entries") -> dict[str, int]:
+    """What may answer people, and how deep it searches or re-ranks: BM25; baselines, teachers and taught students,
+    which search if they can and else re-rank BM25's best; systems."""
+    taught = [distilled_name(*pair) for pair in product(params.students, params.matrix.teachers)]
+    searching_alone = first_stages(params)
+    rankers = [BM25, *params.baselines, *params.teachers, *taught]
+    found = {name: TOP_K if name in searching_alone else params.evaluation.depth for name in rankers}
+    return found | {name: system.depth for name, system in params.systems.items()}
 
 
 def faults_of_systems(params: "Entries") -> Iterator[str]:

@@ -6,7 +6,7 @@ Imports nothing of the package, because the registry's clean process, which may 
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import numpy as np
 
 # How a request was asked: alone, or with those of other clients at once; or alone, with its passages encoded before.
 SINGLE, CONCURRENT, BEFOREHAND = "single", "concurrent", "encoded beforehand"
+# The parts of a search, of which reads are a part of re-ranking too.
+FIRST_STAGE, READS, RERANKING, WHOLE = "first stage", "store reads", "re-ranking", "end to end"
 # What one asks for who searches.
 TOP_K = 10
 # Queries answered before the clock counts: the first ones pay for warming up.
@@ -38,6 +40,11 @@ def milliseconds(answer: Callable[[int], object], queries: int, clients: int = 1
         list(threads.map(answer, (number % queries for number in range(max(_WARM_UP, clients)))))
         times = list(threads.map(timed, range(queries)))
     return {"median": round(float(np.median(times)), 3), "p90": round(float(np.percentile(times, 90)), 3)}
+
+
+def percentiles(milliseconds: Sequence[float]) -> Times:
+    """The median, and the times below which 95 and 99 of a hundred queries are."""
+    return {f"p{share}": round(float(np.percentile(milliseconds, share)), 3) for share in (50, 95, 99)}
 
 
 def served(answer: Callable[[int], object], queries: int, clients: int) -> dict[str, Times]:

@@ -14,12 +14,25 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE, evaluation_of, kind_of
 
 
 @dataclass(frozen=True)
+class Deployed:
+    """A search from text to ids: how deep it searches or re-ranks where it is measured, and its times by depth, number
+    of threads and part (p50, p95, p99)."""
+
+    depth: int
+    milliseconds: Mapping[str, Mapping[str, Mapping[str, Times]]]
+
+    def with_all_threads(self, depth: int) -> Mapping[str, Times]:
+        by_threads = self.milliseconds[str(depth)]
+        return by_threads[max(by_threads, key=int)]
+
+
+@dataclass(frozen=True)
 class MeasuredTimes:
     """Milliseconds, of re-ranking `depth` passages and of finding `top_k`, for one client and for `clients` at once.
 
     `measured` are the digests of the models and indexes that were timed; `bytes_per_passage` is by ranker what storing
     all that it computes of a passage before a query takes. Of rankers that store a vector per token, `bytes_by_numbers`
-    is the same by what these are stored as.
+    is the same by what these are stored as. `deployed` is what may answer people.
     """
 
     machine: str
@@ -31,13 +44,15 @@ class MeasuredTimes:
     milliseconds: Mapping[str, Mapping[str, Mapping[str, Times]]]
     bytes_per_passage: Mapping[str, float]
     bytes_by_numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    deployed: Mapping[str, Deployed] = field(default_factory=dict)
 
     @classmethod
     def read(cls) -> Self:
         """Raises MissingInput."""
         told = read_json(built(layout.LATENCY))
         try:
-            return cls(**told)
+            deployed = {name: Deployed(**one) for name, one in told.pop("deployed", {}).items()}
+            return cls(**told, deployed=deployed)
         except TypeError as error:
             raise MissingInput(
                 layout.LATENCY, got="times of another form", expected="those of requests", remedy="run `dvc repro`"

@@ -105,6 +105,9 @@ class DenseIndex(PassageIndex[Vectors]):
     def rerank(self, ranker: Ranker, query_ids: pl.Series, queries: Vectors, candidates: pl.DataFrame) -> pl.DataFrame:
         return rerank_stored(ranker, query_ids, queries, self.store, candidates)
 
+    def stored(self, passage_ids: pl.Series) -> Vectors:
+        return self.vectors(passage_ids)
+
     def search(self, query_ids: pl.Series, queries: Vectors, depth: int) -> pl.DataFrame:
         """A run: the `depth` passages that are found for each query vector (queries, width), by exact products.
 

@@ -38,6 +38,10 @@ class PassageIndex(ABC, Generic[Queries]):
         """A run: the candidates (query_id, passage_id) with their scores; `query_ids` ascend, as `queries` do."""
 
     @abstractmethod
+    def stored(self, passage_ids: pl.Series) -> object:
+        """What is stored of passages, read as re-ranking reads it."""
+
+    @abstractmethod
     def search(self, query_ids: pl.Series, queries: Queries, depth: int) -> pl.DataFrame:
         """A run: the `depth` passages that are found for each query."""
 

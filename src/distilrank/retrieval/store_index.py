@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Self
 
 import polars as pl
+import torch
 
 from distilrank.artifacts.files import built, read_json
 from distilrank.data.ragged import RaggedIds, Rows
@@ -45,6 +46,9 @@ class StoreIndex(PassageIndex[Encodings]):
         self, ranker: Ranker, query_ids: pl.Series, queries: Encodings, candidates: pl.DataFrame
     ) -> pl.DataFrame:
         return rerank_from_store(ranker, query_ids, queries, self.store, candidates)
+
+    def stored(self, passage_ids: pl.Series) -> Encoded:
+        return self.store.read(self.store.rows(passage_ids), torch.device("cpu"))
 
     def search(self, query_ids: pl.Series, queries: Encodings, depth: int) -> pl.DataFrame:
         """Raises InputError where nothing searches, ScoreError where an encoding is not finite."""

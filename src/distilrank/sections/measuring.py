@@ -69,6 +69,13 @@ class Latency(Section):
     clients: int = Field(default=4, ge=1)
     """How many clients ask at once, in the second measurement."""
 
+    depths: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(default=[10, 100, 1000])
+    """How many passages are found, and re-ranked, where a search is timed from text to ids; as far as there are so
+    many."""
+
+    seconds: float = Field(gt=0, default=0.5)
+    """How long each depth of a search is timed, with one thread and with all; at least 3 queries are."""
+
 
 class ExpectedFigures(Section):
     """Stated means of one measure. A run's figures are within seed noise, near, or off."""

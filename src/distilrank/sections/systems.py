@@ -17,7 +17,8 @@ class Fusion(Section):
     """Members that each search all passages, and whose runs become one."""
 
     fuse: Annotated[list[RankerName], Field(min_length=2)]
-    """What searches: `bm25`, and dense rankers that search all passages, such as dot-T1."""
+    """What searches: `bm25`, models that search all passages, such as dot-T1, and their indexes, such as
+    dot-hnsw-T1."""
 
     by: str
     """By ranks or by scores."""
@@ -74,7 +75,7 @@ class Cascade(Section):
     """A first stage that searches, whose best passages a ranker re-ranks."""
 
     first: RankerName
-    """What searches: `bm25`, a dense ranker that searches all passages, or another system."""
+    """What searches: `bm25`, a model that searches all passages, an index of it, or another system."""
 
     rerank: RankerName
     """The ranker that re-ranks: any model by its name in the results, such as colbert-T1."""

@@ -19,7 +19,7 @@ from distilrank.config.starts import student_of
 from distilrank.data.runs import found
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import AuditError
-from distilrank.evaluation.latency import TOP_K, machine
+from distilrank.evaluation.latency import TOP_K, machine, percentiles
 from distilrank.evaluation.measures import means, measure
 from distilrank.evaluation.tasks import RETRIEVE
 from distilrank.indexed import load_indexed
@@ -134,7 +134,7 @@ class _Searches:
             began = time.perf_counter()
             index.best(self.queries[row : row + 1], TOP_K)
             times.append((time.perf_counter() - began) * 1000)
-        return {f"p{share}": round(float(np.percentile(times, share)), 3) for share in (50, 95, 99)}
+        return percentiles(times)
 
 
 def _bytes_in(place: Path) -> int:

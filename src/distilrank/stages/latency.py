@@ -1,9 +1,10 @@
 """latency: milliseconds a request, as a server gets them, for every ranker: texts in, scores or hits out.
 
 Beside it, under names of their own, stand the time of re-ranking passages that were encoded before the query came, and
-the bytes that storing a passage so takes.
+the bytes that storing a passage so takes. What may answer people is timed from a query's text to ids as well.
 """
 
+from dataclasses import asdict
 from functools import partial
 from statistics import fmean
 
@@ -20,6 +21,7 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE
 from distilrank.model import Model
 from distilrank.rankers.base import Encoded
 from distilrank.rankers.loading import load_ranker
+from distilrank.results.measured_times import Deployed
 from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.encodings import Encodings
@@ -27,6 +29,7 @@ from distilrank.retrieval.forms import Numbers, VectorsForm
 from distilrank.retrieval.opened import opened
 from distilrank.retrieval.store_index import StoreIndex
 from distilrank.serving.answering import Answering, Request
+from distilrank.stages.deployed import deployed_times
 from distilrank.stages.untrained import untrained
 
 # What stored vectors may be; the report compares what they take.
@@ -73,8 +76,14 @@ def latency(params: Params) -> None:
         "milliseconds": times,
         "bytes_per_passage": storage,
         "bytes_by_numbers": forms,
+        "deployed": {name: asdict(one) for name, one in _deployed(params, queries).items()},
     }
     write_json(layout.LATENCY, told)
+
+
+def _deployed(params: Params, queries: list[TimedQuery]) -> dict[str, Deployed]:
+    passages = len(Collection.read(layout.COLLECTION).passage_ids())
+    return deployed_times(params, [query.text for query in queries], passages)
 
 
 def _time_bm25(params: Params, queries: list[TimedQuery], times: ByTask) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from distilrank.artifacts import layout
-from distilrank.config.derived import measured_on, stored_vectors_of, tokens_of
+from distilrank.config.derived import measured_on, model_of_index, stored_vectors_of, tokens_of
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.runs import found
@@ -22,12 +22,14 @@ def inputs_of_search(params: Params, name: str) -> list[Path]:
     """What a search by `name` reads beside the collection that models learn from."""
     if name == LEXICAL:
         return []
-    vectors = stored_vectors_of(params, name)
-    return [tokens_of(params, name), layout.MODELS / name, *([vectors] if vectors else [])]
+    model = model_of_index(params, name)
+    vectors, index = stored_vectors_of(params, model), [layout.INDEXES / name] if model != name else []
+    return [tokens_of(params, model), layout.MODELS / model, *([vectors] if vectors else []), *index]
 
 
 def search_by(params: Params, name: str, depth: int, work: Path, on: str = layout.OWN) -> Search:
-    """By BM25, or by a dense model of that name; `work` keeps the vectors of one that has none. Raises MissingInput."""
+    """By BM25, by an index, or exactly by a dense model; `work` keeps the vectors of one that has none. Raises
+    MissingInput."""
     return _by_bm25(params, on, depth) if name == LEXICAL else _by_model(params, name, on, depth, work)
 
 
@@ -44,15 +46,16 @@ def _by_bm25(params: Params, on: str, depth: int) -> Search:
 
 
 def _by_model(params: Params, name: str, on: str, depth: int, work: Path) -> Search:
-    """Exactly, by its vectors: those that are stored, or made here."""
+    """By an index of that name, or exactly by a model's vectors: those that are stored, or made here."""
     # Torch, which a search by BM25 alone does without.
     from distilrank.data.tokens import TokenStore
     from distilrank.model import Model
     from distilrank.retrieval.dense import DenseIndex
     from distilrank.retrieval.encoding import encoded_passages
 
-    tokens, directory = TokenStore.open(tokens_of(params, name, on)), layout.MODELS / name
-    model = Model.load(directory, stored_vectors_of(params, name, on))
+    of = model_of_index(params, name)
+    tokens, directory = TokenStore.open(tokens_of(params, of, on)), layout.MODELS / of
+    model = Model.load(directory, layout.INDEXES / name if of != name else stored_vectors_of(params, name, on))
     if model.index is None:
         place = work / "vectors"
         stored = encoded_passages(directory, tokens, tokens.passage_ids, place, params.encoding, name)

@@ -21,6 +21,7 @@ from distilrank.results.report.calibration import calibrations
 from distilrank.results.report.comparisons import uncompared, unequal
 from distilrank.results.report.configuration import configuration
 from distilrank.results.report.cost import costs, dominating
+from distilrank.results.report.deployed import deployed_plot, deployed_rows, weights_told
 from distilrank.results.report.examples import choose_examples
 from distilrank.results.report.formats import FILTERS
 from distilrank.results.report.gains import gains_in
@@ -98,6 +99,9 @@ def write_report(inputs: ReportInputs) -> str:
         tradeoff=tradeoff(every, inputs.measure, inputs.params.report.budgets.milliseconds),
         audit=inputs.audit,
         indexes=indexes,
+        deployed=(searches := deployed_rows(inputs)),
+        deployed_plot=deployed_plot(searches, inputs.measure) if searches else "",
+        weights=weights_told(inputs),
         index_plot=index_plot(indexes) if indexes else "",
         depth_curves=depth_curves(inputs),
         by_query=by_query(inputs, head.student, head.yardstick),

@@ -1,29 +1,19 @@
 """What effectiveness costs: that of re-ranking against the time that it takes, and what is stored for it."""
 
 import math
-from collections.abc import Mapping
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from matplotlib.transforms import Bbox
 
 from distilrank.results.report.cost import Costs, dominating
 from distilrank.results.report.formats import magnitude_of_bytes
-from distilrank.results.report.svg import ACCENT, INK, MUTED, PAPER, RULE, SMALL, as_svg, canvas, colour_of, plain
+from distilrank.results.report.point_labels import Point, label_points
+from distilrank.results.report.svg import ACCENT, MUTED, PAPER, RULE, SMALL, as_svg, canvas, colour_of, plain
 
 WIDTH, HEIGHT = 940, 430
-LABEL_SIZE = 12
 SMALLEST = 8
 MARKERS = {"baseline": "D", "teacher": "s", "control": "o", "taught": "o"}
-# Where a label may stand beside its point, best first: shift in pixels and alignment.
-PLACES = [
-    *((11, -4, "left"), (-11, -4, "right"), (0, 12, "center"), (0, -21, "center")),
-    *((side * 10, up, align) for up in (10, -18, 22, -30, 36, -44) for side, align in ((1, "left"), (-1, "right"))),
-    *((side * 40, up, align) for up in (-4, 14, -22, 32, -40) for side, align in ((1, "left"), (-1, "right"))),
-]
-Point = tuple[float, float]
 
 
 def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Markup:
@@ -47,7 +37,7 @@ def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Ma
         axes.plot(*zip(*line, strict=True), color=colour_of(ranker), linewidth=1.2, zorder=2)
     for one in costs.values():
         _mark(axes, one, points[one.ranker.name])
-    _label(axes, points, [line for _, line in taught], {name: _words(one) for name, one in costs.items()})
+    label_points(axes, points, [line for _, line in taught], {name: _words(one) for name, one in costs.items()})
     return as_svg(figure, f"{measure} of re-ranking against median milliseconds a query")
 
 
@@ -117,32 +107,3 @@ def _mark(axes: Axes, costs: Costs, point: Point) -> None:
 def _size(stored: float | None) -> float:
     """In pixels: by the logarithm of what is stored; the smallest where nothing is, or nobody knows."""
     return SMALLEST + 2.5 * math.log10(1 + (stored or 0) / 256)
-
-
-def _label(axes: Axes, points: dict[str, Point], lines: list[tuple[Point, Point]], words: Mapping[str, str]) -> None:
-    """Writes the words on each point at the place beside it that is free, or else in the way of least."""
-    pixels = {name: axes.transData.transform(point) for name, point in points.items()}
-    drawn = [Path(axes.transData.transform(line)) for line in lines]
-    taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in pixels.values()]
-    for name, (x, y) in pixels.items():
-        boxes = [_box(words[name], x + right, y + up, side) for right, up, side in PLACES]
-        box = min(boxes, key=lambda box: _crowding(box, taken, drawn, axes.bbox))
-        right, up, side = PLACES[boxes.index(box)]
-        taken.append(box)
-        axes.annotate(
-            words[name], points[name], (right, up), textcoords="offset pixels", ha=side, fontsize=LABEL_SIZE, color=INK
-        )
-
-
-def _crowding(box: Bbox, taken: list[Bbox], drawn: list[Path], page: Bbox) -> int:
-    """How much stands in a label's way; another label or point is worse than a line."""
-    overlaps = sum(box.overlaps(other) for other in taken) + (
-        not all(page.contains(*corner) for corner in (box.min, box.max))
-    )
-    return 2 * overlaps + sum(line.intersects_bbox(box, filled=False) for line in drawn)
-
-
-def _box(name: str, x: float, y: float, side: str) -> Bbox:
-    width = 0.62 * LABEL_SIZE * len(name)
-    left = x - width * {"left": 0.0, "center": 0.5, "right": 1.0}[side]
-    return Bbox.from_extents(left, y - 2, left + width, y + LABEL_SIZE)
