@@ -19,6 +19,7 @@ from distilrank.rankers.loading import begin_ranker, pretrained
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.kinds import Hnsw
 from distilrank.retrieval.reranking import rerank_stored
+from distilrank.retrieval.vector_store import VectorStore
 from distilrank.retrieval.vectors import encode_vectors
 from distilrank.scoring.pairs import rerank
 
@@ -72,8 +73,8 @@ def test_reranking_from_the_index_equals_scoring_the_pairs(dot: Ranker) -> None:
     passages = encode_vectors(dot.encode_passages, tokens.passages, np.arange(len(tokens.passages)), pad, dot.device)
     queries = encode_vectors(dot.encode_queries, tokens.queries, np.arange(len(tokens.queries)), pad, dot.device)
     candidates = pl.read_parquet(layout.CANDIDATES / "candidates.parquet").sample(300, seed=0)
-    index = DenseIndex.build(passages, tokens.passage_ids)
-    stored = rerank_stored(dot, tokens.query_ids, queries, index, candidates)
+    store = VectorStore.of(passages, tokens.passage_ids)
+    stored = rerank_stored(dot, tokens.query_ids, queries, store, candidates)
     pairs = rerank(dot, tokens, candidates)
     assert stored.drop("score").equals(pairs.drop("score"))
     np.testing.assert_allclose(stored["score"].to_numpy(), pairs["score"].to_numpy(), atol=1e-4)

@@ -92,7 +92,7 @@ def test_systems_answer_as_they_do_elsewhere(project: Path, address: str) -> Non
     assert [one["how"] for one in listed["systems"]] == [
         "finds by terms",
         "re-ranks bm25's best 10",
-        "searches its index",
+        "searches all passages",
     ]
     assert listed["usual"] == ["bm25", "dot-T1", "T1"]
     answers = asked(address, query="delete a bucket", systems="bm25,T1,dot-T1", depth=5)["answers"]

@@ -77,9 +77,9 @@ def test_its_signature_is_its_types(model: str) -> None:
 @pytest.mark.usefixtures("model")
 def test_it_holds_no_pickle(index: Path | None, tmp_path: Path) -> None:
     files = {file.name for file in (tmp_path / "mlruns").rglob("*") if file.is_file()}
-    ranker = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}
+    ranker = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "manifest.json"}
     packaging = {"MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml"}
-    indexed = {"vectors.npy", "kind.json", "passage_ids.parquet"} if index else set()
+    indexed = {"vectors.npy", "passage_ids.parquet"} if index else set()
     assert {file for file in files if not file.endswith(".py")} == ranker | packaging | indexed
 
 

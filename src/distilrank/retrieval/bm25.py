@@ -25,7 +25,7 @@ class BM25:
     def __init__(self, passage_ids: pl.Series, texts: Iterable[Sequence[str]], params: Candidates) -> None:
         self._passage_ids = passage_ids
         self._tokenizer = Tokenizer(stemmer=Stemmer.Stemmer(params.stemmer) if params.stemmer else None)
-        self._postings = Postings.made(texts, self._tokenizer, params)
+        self._postings = Postings.made(map(self._learned_terms, texts), params)
         if self._postings.passages != len(passage_ids):
             raise CollectionError(
                 "table passages",
@@ -66,6 +66,10 @@ class BM25:
             for (query,), some in pairs.with_row_index("row").group_by("query_id", maintain_order=True)
         ]
         return pl.concat(scored).sort("row").drop("row")
+
+    def _learned_terms(self, texts: Sequence[str]) -> list[list[int]]:
+        """Those of each text; the tokenizer learns the new ones."""
+        return list(self._tokenizer.streaming_tokenize(list(texts), update_vocab=True, allow_empty=False))
 
     def _terms(self, texts: Sequence[str]) -> list[list[int]]:
         """Those of each text that some passage has."""

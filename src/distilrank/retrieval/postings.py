@@ -1,10 +1,10 @@
 """An inverted index: the scores of all terms in all passages, BM25's or those of a learned sparse vector.
 
-bm25s, whose tokenizer this is, holds every token as a Python object while it indexes: of millions of passages, more
-than fits. Here a passage's terms are numbers in arrays from the start.
+bm25s holds every token as a Python object while it indexes: of millions of passages, more than fits. Here a passage's
+terms are numbers in arrays from the start.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from threading import local
@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from bm25s.tokenization import Tokenizer
 
 from distilrank.data.ragged import Rows as LongRows
 from distilrank.retrieval.drawn import best
@@ -34,9 +33,10 @@ class Postings:
     _own: local = field(default_factory=local, compare=False)
 
     @classmethod
-    def made(cls, texts: Iterable[Sequence[str]], tokenizer: Tokenizer, params: Candidates) -> Self:
-        """Robertson's BM25 with Lucene's idf (Kamphuis et al. 2020, table 1). The tokenizer learns its vocabulary."""
-        counted = [_Counted.of(list(_terms(tokenizer, some))) for some in texts]
+    def made(cls, passages: Iterable[Sequence[Sequence[int]]], params: Candidates) -> Self:
+        """Robertson's BM25 with Lucene's idf (Kamphuis et al. 2020, table 1), of the terms of each passage, which come
+        some passages at a time."""
+        counted = [_Counted.of(some) for some in passages]
         lengths = np.concatenate([np.empty(0, np.int32), *(batch.lengths for batch in counted)])
         starts = _starts(counted)
         holding = np.diff(starts)
@@ -129,18 +129,13 @@ class _Counted:
     lengths: Rows
 
     @classmethod
-    def of(cls, terms: list[list[int]]) -> Self:
+    def of(cls, terms: Sequence[Sequence[int]]) -> Self:
         lengths = np.fromiter(map(len, terms), np.int32, len(terms))
         flat = np.fromiter(chain.from_iterable(terms), np.int64, int(lengths.sum()))
         passages = np.repeat(np.arange(len(terms), dtype=np.int64), lengths)
         keys, counts = np.unique(flat * len(terms) + passages, return_counts=True)
         of_terms, of_passages = keys // max(len(terms), 1), keys % max(len(terms), 1)
         return cls(of_terms.astype(np.int32), of_passages.astype(np.int32), counts.astype(np.int32), lengths)
-
-
-def _terms(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
-    stream: Iterator[list[int]] = tokenizer.streaming_tokenize(list(texts), update_vocab=True, allow_empty=False)
-    return stream
 
 
 def _starts(counted: list[_Counted]) -> npt.NDArray[np.int64]:
