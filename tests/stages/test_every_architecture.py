@@ -344,6 +344,7 @@ def test_by_more_seeds_a_student_is_trained_and_measured_and_nothing_else(projec
             distil(params, "dot", teacher, track, seed=seed)
     for name in ("dot", "dot-T1b"):
         encode(params, name)
+    index(params, "dot-hnsw-T1b")
     metrics = measured(params)
     latency(params)
     audit(params)

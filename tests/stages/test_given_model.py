@@ -23,6 +23,7 @@ from distilrank.config.params_file import read_params
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import BackboneError, CheckpointError, InputError
+from distilrank.stages.audit import audit
 from distilrank.stages.import_model import import_model
 from distilrank.stages.latency import latency
 from distilrank.stages.report import report
@@ -66,6 +67,7 @@ def test_a_cross_encoder_of_another_vocabulary_teaches_from_its_checkpoint_on(
     params = read_params()
     metrics = measured(params)
     latency(params)
+    audit(params)
     report(params)
     assert {"CE", "dot-CE"} <= metrics["rerank"].keys()
     page = layout.REPORT.read_text()

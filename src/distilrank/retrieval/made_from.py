@@ -13,7 +13,8 @@ def vectors_behind(index: Path) -> Path:
 
     Raises MissingInput where these are not there, or others than it was built of.
     """
-    made_from = read_manifest(index).inputs if (index / MANIFEST).is_file() else {}
+    without_manifest = index.is_dir() and not (index / MANIFEST).is_file()
+    made_from = {} if without_manifest else read_manifest(index).inputs
     place = next((Path(place) for place in made_from if Path(place).parent == VECTORS), None)
     if place is None and (index / IDS_FILE).is_file():
         return index
