@@ -28,6 +28,8 @@ DATASETS = ROOT.parent / "shared" / "datasets"
 os.environ.setdefault("DISTILRANK_DEVICE", "cpu")
 # Processes that share the cores would have torch's threads spin in each other's way, at three times the time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# The tests have more processes than cores already.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes says nothing on a machine that is shared.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
