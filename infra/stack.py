@@ -102,7 +102,7 @@ def up() -> None:
     STACK.mkdir(mode=0o700, exist_ok=True)
     if (STACK / "objects").exists():
         raise StackError(
-            STACK, got="objects of another S3 server", expected="none", remedy=f"end the stack, then rm -r {STACK}"
+            STACK, got="data of another S3 server", expected="none", remedy=f"end the stack, then rm -r {STACK}"
         )
     for folder in (STACK / "mlflow", STACK / "prefect"):
         folder.mkdir(exist_ok=True)
@@ -123,7 +123,9 @@ def started() -> Access:
     asked, kept = Ports.asked(), Access.kept()
     if running() is not None:
         if kept is None:
-            raise StackError(ENVIRONMENT, got="no whole file", expected="what the stack runs with", remedy=_END_IT)
+            raise StackError(
+                ENVIRONMENT, got="no complete file", expected="the running stack's settings", remedy=_END_IT
+            )
         if asked not in {None, kept.ports}:
             raise StackError(PORTS, got=asked, expected=f"{kept.ports}, where the stack runs", remedy=_END_IT)
         return kept
@@ -148,7 +150,9 @@ def down() -> None:
     until = time.monotonic() + _SECONDS_TO_END
     while running() is not None:
         if time.monotonic() > until:
-            raise StackError("stack", got="a supervisor that does not end", expected="its end", remedy=f"see {STACK}")
+            raise StackError(
+                "stack", got="a supervisor that still runs", expected="none", remedy=f"read the logs in {STACK}"
+            )
         time.sleep(0.1)
     print("the stack is down; its data stays in .stack/")
 
@@ -168,7 +172,9 @@ def running() -> int | None:
 def supervise() -> None:
     """Keep every service running until SIGTERM comes."""
     if (access := Access.kept()) is None:
-        raise StackError(ENVIRONMENT, got="no whole file", expected="what to run with", remedy="start: make stack")
+        raise StackError(
+            ENVIRONMENT, got="no complete file", expected="the stack's settings", remedy="run `make stack`"
+        )
     with only_supervisor(), Leash() as leash:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         kept = [Kept(service, leash, environment(access)) for service in services(access)]
@@ -223,7 +229,7 @@ def only_supervisor() -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StackError(LOCK, got="a supervisor", expected="none", remedy=_END_IT) from error
+            raise StackError(LOCK, got="a supervisor that runs already", expected="none", remedy=_END_IT) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -237,8 +243,8 @@ def wait_until_healthy(service: Service) -> None:
             raise StackError(
                 service.name,
                 got=f"no answer within {_SECONDS_TO_START} seconds",
-                expected="one",
-                remedy=f"see {STACK / service.name}.log and {STACK / 'supervisor.log'}",
+                expected="an answer",
+                remedy=f"read {STACK / service.name}.log and {STACK / 'supervisor.log'}",
             )
         time.sleep(0.2)
 

@@ -120,7 +120,9 @@ def test_stated_figures_are_of_a_test_set_that_is_there(changed: Changed) -> Non
     own = in_beirs_layout(*EVERYWHERE)
     sections = {"collection": own, "evaluations": {"other": own}}
     check(changed(**sections, report=stated(test_set="test")))
-    with pytest.raises(ParamsError, match=r"figures of other for the test set dl20, expected for one of \['test'\]"):
+    with pytest.raises(
+        ParamsError, match=r"figures of other for the test set dl20, expected figures for one of \['test'\]"
+    ):
         check(changed(**sections, report=stated(test_set="dl20")))
 
 

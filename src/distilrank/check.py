@@ -156,7 +156,7 @@ def _check_evaluation(params: Params, name: str, trained_on: set[str]) -> None:
     entry = f"{PARAMS_FILE}: evaluations.{name}"
     if name in trained_on:
         raise ParamsError(
-            entry, got="the name of a test set of the collection", expected="another", remedy="rename the entry"
+            entry, got="the name of a test set of the collection", expected="another name", remedy="rename the entry"
         )
     splits = _known_splits(params, name)
     if splits is None:
@@ -173,8 +173,8 @@ def _check_evaluation(params: Params, name: str, trained_on: set[str]) -> None:
             raise ParamsError(
                 f"{PARAMS_FILE}: report.expected",
                 got=f"figures of {name} for the test set {figures.test_set}",
-                expected=f"for one of {test_sets}",
-                remedy="set its test_set",
+                expected=f"figures for one of {test_sets}",
+                remedy="set test_set to one of these",
             )
 
 

@@ -136,7 +136,7 @@ def _client(uri: str) -> "MlflowClient":
             "MLFLOW_TRACKING_URI",
             got=f"{uri} ({said})",
             expected="an address that MLflow can use",
-            remedy="do what it says, or give a server's, such as https://mlflow.example",
+            remedy="do what the message says, or set a server's address, such as https://mlflow.example",
         ) from error
 
 

@@ -116,7 +116,7 @@ def test_a_conflict_is_left_to_the_user(project: Path, command: Command) -> None
         mend(print)
     refused = command(project, "distilrank", "check")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("distilrank: dvc.lock: got both sides of a conflict in git, expected one of them;")
+    assert refused.stderr.startswith("distilrank: dvc.lock: got both sides of a git conflict, expected one side;")
     assert LOCK.read_text() == conflict
 
 

@@ -407,7 +407,7 @@ def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
 def test_a_student_cannot_start_from_scores_alone(refused: Callable[..., str]) -> None:
     params = TINY.replace("imports: {}", "imports: {T9: {location: x, checksum: null}}").replace("[T1, T2]", "[T1, T9]")
     line = refused(params.replace("start: backbone", "start: teacher", 1), "check")
-    assert "students.dot cannot start from T9, of which there are scores alone" in line
+    assert "students.dot cannot start from T9, which has scores but no weights" in line
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,6 @@ def test_check_refuses_params_without_a_key_that_dvc_asks_for(
     assert (done.returncode, done.stdout) == (2, "")
     section = key.partition(".")[0]
     assert done.stderr == (
-        f"distilrank: params.yaml: {key}: got nothing, expected this key, which dvc.yaml names; add it, as `distilrank "
-        f"params {section}` tells, or write all anew with `distilrank init`\n"
+        f"distilrank: params.yaml: {key}: got nothing, expected this key, which dvc.yaml names; add it (see "
+        f"`distilrank params {section}`), or rewrite the file with `distilrank init`\n"
     )

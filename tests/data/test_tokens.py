@@ -79,7 +79,7 @@ def test_special_tokens_have_their_usual_names_where_a_configuration_is_silent(b
 def test_a_backbone_of_ones_own_shares_the_vocabulary(backbone: Path, tmp_path: Path) -> None:
     tokenizer = TextTokenizer(backbone)
     refuse_other_vocabulary(another_tokenizer(backbone, tmp_path / "same"), tokenizer)
-    with pytest.raises(BackboneError, match=r"another vocabulary than that of the tokens"):
+    with pytest.raises(BackboneError, match=r"a vocabulary other than that of the tokens"):
         refuse_other_vocabulary(another_tokenizer(backbone, tmp_path / "other", "service"), tokenizer)
 
 

@@ -139,7 +139,7 @@ def test_a_damaged_lock_is_mended_and_one_in_conflict_is_not(built: SimpleNamesp
     project.write("dvc.lock", f"<<<<<<< HEAD\n{good}")
     refused = project.run_flow(server.address)
     assert refused.returncode == 2
-    assert refused.stdout.startswith("dvc.lock: got both sides of a conflict in git, expected one of them; ")
+    assert refused.stdout.startswith("dvc.lock: got both sides of a git conflict, expected one side; ")
     assert len(refused.stdout.splitlines()) == 1
     project.write("dvc.lock", good)
 
@@ -172,7 +172,7 @@ def test_a_limit_that_is_no_number_is_one_line_and_exit_code_2(
     monkeypatch.setenv("DISTILRANK_STAGES_AT_ONCE", "all")
     run = project().run_flow()
     assert run.returncode == 2
-    expected = "DISTILRANK_STAGES_AT_ONCE: got 'all', expected a whole number above 0; set it so, or unset it\n"
+    expected = "DISTILRANK_STAGES_AT_ONCE: got 'all', expected a whole number above 0; correct it, or unset it\n"
     assert run.stdout == expected
 
 

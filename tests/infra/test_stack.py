@@ -232,7 +232,7 @@ def test_a_port_that_is_taken_is_refused(stack: Stack, tmp_path: Path) -> None:
 def test_objects_of_another_server_are_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".stack" / "objects").mkdir(parents=True)
-    with pytest.raises(StackError, match="got objects of another S3 server, expected none; end the stack"):
+    with pytest.raises(StackError, match="got data of another S3 server, expected none; end the stack"):
         up()
 
 

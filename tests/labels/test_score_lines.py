@@ -152,7 +152,7 @@ def test_lines_of_what_the_collection_dropped_are_dropped_and_counted(
 
 def test_a_pair_with_another_score_is_refused(take_in: Stage, lines: list[str]) -> None:
     query, passage = lines[5].split("\t")[2:4]
-    with pytest.raises(ScoreError, match=rf"for query '{query}' and passage '{passage}', expected one score a pair"):
+    with pytest.raises(ScoreError, match=rf"for query '{query}' and passage '{passage}', expected one score per pair"):
         take_in(joined([*lines, changed(lines[5], 0, "99")]))
     nothing_is_left()
 

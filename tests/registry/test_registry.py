@@ -64,7 +64,7 @@ def test_what_dvc_did_not_build_is_not_registered(built: Built) -> None:
     content = weights.read_bytes()
     weights.write_bytes(content[:-1] + b"?")
     with pytest.raises(
-        MissingInput, match=r"models/dot-T1: got other files than its manifest names: model.safetensors"
+        MissingInput, match=r"models/dot-T1: got files that differ from its manifest: model.safetensors"
     ):
         register(params)
     weights.write_bytes(content)

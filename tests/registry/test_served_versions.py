@@ -93,7 +93,7 @@ def test_times_of_another_model_are_not_registered(built: Built) -> None:
     built.train(MODEL, seed=1)
     built.evaluate({})
     layout.LATENCY.write_text(before)
-    with pytest.raises(MissingInput, match=f"latency.json: got no times of models/{MODEL} as it is now"):
+    with pytest.raises(MissingInput, match=f"latency.json: got no times of the present models/{MODEL}"):
         register(params)
 
 

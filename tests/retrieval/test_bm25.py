@@ -60,7 +60,7 @@ def test_passages_without_a_term_are_refused() -> None:
 
 
 def test_as_many_texts_as_ids() -> None:
-    with pytest.raises(CollectionError, match="got 2 texts, expected one of each of 3 ids"):
+    with pytest.raises(CollectionError, match="got 2 texts, expected one text for each of 3 ids"):
         BM25(pl.Series(["a", "b", "c"]), [["red apple"], ["wine"]], PARAMS)
 
 

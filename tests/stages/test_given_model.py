@@ -119,7 +119,7 @@ def test_a_student_cannot_start_from_a_teacher_of_another_vocabulary(
 ) -> None:
     params = given(saved("roberta", backbone, tmp_path / "theirs", labels=1), start="teacher")
     for refusing in (check, lambda params: import_model(params, "CE")):
-        with pytest.raises(BackboneError, match=r"another vocabulary than that of the tokens.*; set start: backbone"):
+        with pytest.raises(BackboneError, match=r"a vocabulary other than that of the tokens.*; set start: backbone"):
             refusing(params)
 
 

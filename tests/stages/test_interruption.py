@@ -150,9 +150,9 @@ def test_a_second_training_of_one_model_is_refused_while_the_first_lives(
         second = run_here(project, *TEACH)
         assert (second.returncode, second.stdout) == (2, ""), second.stderr
         assert second.stderr == (
-            f"distilrank: models/T1: got a training of it that still runs (process {first.pid} on {gethostname()}: "
-            "distilrank teach T1), expected one training at a time; wait until it ends, or end that process; the next "
-            "one resumes its work\n"
+            f"distilrank: models/T1: got a training of this model that still runs (process {first.pid} on "
+            f"{gethostname()}: distilrank teach T1), expected one training at a time; wait until it ends, or end that "
+            "process; the next one resumes its work\n"
         )
         assert sorted(work.rglob("*")) == before
         # Another model is another matter.

@@ -65,7 +65,7 @@ def test_a_user_s_mistake_is_told_once(project: Path, by_two: dict[str, str]) ->
     with alone_with(layout.MODELS / "T1"):
         refused = subprocess.run(TEACH, cwd=project, env=by_two, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
-    assert re.fullmatch(r"distilrank: models/T1: got a training of it that still runs \(.*\n", refused.stderr)
+    assert re.fullmatch(r"distilrank: models/T1: got a training of this model that still runs \(.*\n", refused.stderr)
 
 
 def test_a_process_that_fails_alone_is_told_of(project: Path, environment: dict[str, str]) -> None:
@@ -111,7 +111,7 @@ def test_a_launcher_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) 
         launch()
     assert str(refused.value) == (
         "DISTILRANK_LAUNCHER: got 'no-such-launcher', which is not found, expected a command that begins "
-        "`-m distilrank` several times, such as torchrun --nproc-per-node=2; set it so, or unset it"
+        "`-m distilrank` several times, such as torchrun --nproc-per-node=2; correct it, or unset it"
     )
 
 

@@ -67,7 +67,7 @@ def test_without_such_queries_it_is_refused(prepared: Path, tmp_path: Path, comm
     (tmp_path / "data").symlink_to(prepared / "data")
     done = command(tmp_path, "distilrank", "triples", "bm25")
     assert done.returncode == 2
-    assert "unlabelled: got no query without qrels that has two candidates" in done.stderr
+    assert "unlabelled: got no unlabelled query with two candidates" in done.stderr
 
 
 def test_clicks_are_counted_and_those_of_test_queries_left_out(

@@ -80,5 +80,5 @@ def test_queries_of_like_directions_are_of_one_topic_on_each_run() -> None:
 
 
 def test_more_topics_than_queries_are_refused() -> None:
-    with pytest.raises(TrainingError, match="got 3 topics of 2 queries, expected no more topics than queries; lower"):
+    with pytest.raises(TrainingError, match="got 3 topics for 2 queries, expected no more topics than queries; lower"):
         topics_of(np.ones((2, 4), np.float32), 3, seed=1)

@@ -19,7 +19,7 @@ def renew_code_file() -> None:
     """Raises InputError where this is not the root of a project."""
     if not CONSTRAINTS.is_file():
         remedy = "run from the root of the project"
-        raise InputError(CONSTRAINTS, got="no such file", expected="the pins", remedy=remedy)
+        raise InputError(CONSTRAINTS, got="no such file", expected="the libraries' versions", remedy=remedy)
     code = installed_code()
     write_text(CODE_FILE, "\n".join([_HEADING, *(_line(stage, code) for stage in STAGES), ""]))
 

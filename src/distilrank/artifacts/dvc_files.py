@@ -83,9 +83,9 @@ def _is_damaged(content: bytes | None) -> bool:
     if _CONFLICT.search(content):
         raise LockConflict(
             LOCK,
-            got="both sides of a conflict in git",
-            expected="one of them",
-            remedy="take either (git checkout --ours dvc.lock, or --theirs), then `dvc repro`",
+            got="both sides of a git conflict",
+            expected="one side",
+            remedy="keep one by `git checkout --ours dvc.lock` or `--theirs`, then run `dvc repro`",
         )
     try:
         COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(content.decode()))

@@ -26,7 +26,7 @@ def state() -> State:
             changes: dict[str, list[Any]] = repo.status()
     except LockError as error:
         remedy = "ask again when it has ended; `ps` shows its process"
-        raise InputError("DVC", got="a build that is under way here", expected="none", remedy=remedy) from error
+        raise InputError("DVC", got="a build that still runs here", expected="none", remedy=remedy) from error
     except DvcException as error:
         raise InputError("DVC", got=error, expected="stages that it can read", remedy="mend what it names") from error
     told = {stage: _told(changed) for stage, changed in changes.items()}

@@ -58,7 +58,7 @@ def alone_with(directory: Path) -> Iterator[None]:
             if time.monotonic() >= until:
                 raise InputError(
                     directory,
-                    got=f"a training of it that still runs ({file.read_text('utf-8') or 'process unknown'})",
+                    got=f"a training of this model that still runs ({file.read_text('utf-8') or 'process unknown'})",
                     expected="one training at a time",
                     remedy="wait until it ends, or end that process; the next one resumes its work",
                 )

@@ -54,8 +54,8 @@ def unchanged(directory: Path) -> Path:
     if wrong := faults(directory):
         raise MissingInput(
             directory,
-            got=f"other files than its manifest names: {', '.join(wrong)}",
-            expected="those that its stage wrote",
-            remedy="build it anew: remove it, then run `dvc repro`",
+            got=f"files that differ from its manifest: {', '.join(wrong)}",
+            expected="the files that its stage wrote",
+            remedy="remove it, then build it again with `dvc repro`",
         )
     return directory

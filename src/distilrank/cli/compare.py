@@ -67,7 +67,10 @@ def _standard(measure: str) -> str:
         return standard(measure)
     except ValueError as error:
         raise InputError(
-            "compare", got=f"--measure {measure} ({error})", expected=f"such as {EXAMPLES}", remedy="name a measure"
+            "compare",
+            got=f"--measure {measure} ({error})",
+            expected=f"a measure, such as {EXAMPLES}",
+            remedy="name one",
         ) from error
 
 

@@ -48,7 +48,7 @@ def launch() -> None:
             _LAUNCHER,
             got=f"'{launcher[0]}', which is not found",
             expected="a command that begins `-m distilrank` several times, such as torchrun --nproc-per-node=2",
-            remedy="set it so, or unset it",
+            remedy="correct it, or unset it",
         )
     with tempfile.TemporaryDirectory() as temporary:
         sys.exit(_run(launcher, Path(temporary)))

@@ -28,7 +28,7 @@ def refuse_absent_keys() -> None:
                 f"{PARAMS_FILE}: {key}",
                 got="nothing",
                 expected=f"this key, which {DVC_FILE} names",
-                remedy=f"add it, as `distilrank params {section}` tells, or write all anew with `distilrank init`",
+                remedy=f"add it (see `distilrank params {section}`), or rewrite the file with `distilrank init`",
             )
 
 

@@ -104,7 +104,7 @@ class Params(Entries):
         known = self._models_that_teach()
         for name, teacher in product(self.students, self.matrix.teachers):
             if starts_from_teacher(self, name) and not self.members(teacher):
-                raise ValueError(f"students.{name} cannot start from {teacher}, of which there are scores alone")
+                raise ValueError(f"students.{name} cannot start from {teacher}, which has scores but no weights")
             source = source_of(self, name, teacher)
             if not source.model:
                 continue

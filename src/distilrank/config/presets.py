@@ -23,8 +23,8 @@ def use_preset(name: str = DEFAULT, passages: str | None = None) -> None:
         raise InputError(
             PARAMS_FILE,
             got="params of your own",
-            expected="a preset as it came, or no file",
-            remedy="move it away first; it would be overwritten",
+            expected="an unchanged preset, or no file",
+            remedy="move the file away first, since it would be overwritten",
         )
     write_text(PARAMS_FILE, text)
 

@@ -61,7 +61,7 @@ def source_of(params: "Entries", student: str, teacher: str | None) -> Source:
         raise ParamsError(
             f"students.{student}",
             got="start: teacher",
-            expected=f"start: backbone, since of {teacher} there are scores alone",
+            expected=f"start: backbone, since {teacher} has scores but no weights",
             remedy="change it in params.yaml",
         )
     if start.model == TEACHER:

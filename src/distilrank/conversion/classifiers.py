@@ -53,8 +53,8 @@ def _params(model: PreTrainedModel, tokenizer: TextTokenizer, has_segments: bool
     if [whose for whose, _ in parts] != [None, 0, None, 1, None]:
         raise CheckpointError(
             folder,
-            got="a tokenizer that frames a pair in another way",
-            expected="special tokens before, between and behind two texts",
+            got="a tokenizer that joins two texts in another way",
+            expected="special tokens before, between and after the two texts",
             remedy="name another checkpoint, or import its scores",
         )
     begin, _, middle, _, end = ([framed.ids[place] for place in places] for _, places in parts)

@@ -79,8 +79,8 @@ def refuse_pickles(folder: Path) -> None:
             raise CheckpointError(
                 place,
                 got=f"no {WEIGHTS}",
-                expected="weights in one file of safetensors; others may run when they are read",
-                remedy="save the model anew with `save_pretrained` of its library",
+                expected="weights in one safetensors file, since other formats may run code when they are read",
+                remedy="save the model again with its library's `save_pretrained`",
             )
 
 

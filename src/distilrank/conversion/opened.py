@@ -56,7 +56,7 @@ def refuse_other_frame(tokenizer: TextTokenizer, folder: Path, *texts: str) -> N
     if tokenizer.framed(*texts).ids != framed:
         raise CheckpointError(
             folder,
-            got="a tokenizer that puts other tokens around a text than its cls and sep",
-            expected="those, as encoders of the kind of bert and roberta have them",
+            got="a tokenizer that puts tokens other than its cls and sep around a text",
+            expected="cls and sep, as in encoders of the kind of bert and roberta",
             remedy="name another checkpoint, or import its scores",
         )

@@ -40,7 +40,7 @@ def import_published(source: Path, target: Path, architecture: str, query_length
             f"architecture '{architecture}'",
             got="an architecture without a published layout",
             expected=f"one of {list(published)}",
-            remedy="name the checkpoint's own",
+            remedy="name the checkpoint's own architecture",
         )
     checkpoint = Checkpoint.read(source)
     lengths = Tokens(query_length=query_length, passage_length=passage_length)

@@ -67,7 +67,7 @@ def _only(path: Path, member: str, names: list[str]) -> str:
     if not found:
         raise _absent(path, member)
     if len(found) > 1:
-        raise CollectionError(path, got=f"{found}", expected=f"one file {member}", remedy="take the others out")
+        raise CollectionError(path, got=f"{found}", expected=f"one file {member}", remedy="remove the others")
     return found[0]
 
 
@@ -76,7 +76,7 @@ def _is(name: str, member: str) -> bool:
 
 
 def _absent(path: Path, member: str) -> NotThere:
-    return NotThere(path, got=f"no file {member}", expected="one", remedy="name another file, or another archive")
+    return NotThere(path, got=f"no file {member}", expected="this file", remedy="name another file, or another archive")
 
 
 class _Bounded:
@@ -92,8 +92,8 @@ class _Bounded:
         if self._left < 0:
             raise CollectionError(
                 self._path,
-                got=f"more than {_MOST_TIMES} times its own size",
+                got=f"contents of more than {_MOST_TIMES} times the size of the file",
                 expected="compressed text",
-                remedy="get it from its publisher again",
+                remedy="get the file from its publisher again",
             )
         return found

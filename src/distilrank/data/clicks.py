@@ -33,7 +33,7 @@ def read_clicks(section: FileElsewhere, collection: Collection) -> tuple[pl.Data
         raise CollectionError(
             section.location,
             got=f"{len(pairs):,} clicks, none of an unlabelled query on a passage of the collection",
-            expected="some",
+            expected="clicks of unlabelled queries on its passages",
             remedy="name the file that goes with collection.unlabelled, or set unlabelled.clicks to null",
         )
     return clicks, dict(counts)

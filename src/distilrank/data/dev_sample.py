@@ -15,7 +15,7 @@ def dev_sample(collection: Collection, most: int) -> pl.DataFrame:
         raise CollectionError(
             "the collection",
             got="no dev queries",
-            expected="some, to choose by",
+            expected="some, to choose each training's best step by",
             remedy="set collection.dev_share to take some of the training queries",
         )
     return dev[drawn(len(dev), most)]

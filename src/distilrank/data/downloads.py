@@ -71,7 +71,7 @@ def _from_first(location: str, mirrors: Sequence[str], file: Path, checksum: str
     told = "; ".join(str(failure) for failure in failures)
     kinds = {type(failure) for failure in failures}
     raise (kinds.pop() if len(kinds) == 1 else DownloadError)(
-        location, got=f"no source that works ({told})", expected="one", remedy="correct the mirrors"
+        location, got=f"no source that works ({told})", expected="a source that works", remedy="correct the mirrors"
     )
 
 
@@ -91,7 +91,7 @@ def _download(source: str, file: Path, checksum: str | None) -> None:
                     source,
                     got=redacted(f"a connection that breaks, at byte {now:,} ({interruption})")[:200],
                     expected="the whole file",
-                    remedy="run it again: it goes on from there",
+                    remedy="run it again: the download goes on from there",
                 ) from interruption
             time.sleep(PAUSES[failed - 1])
     try:

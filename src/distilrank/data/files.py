@@ -44,7 +44,7 @@ class Files:
         """The local file. Raises NotThere and DownloadError."""
         if not is_remote(self.location) and not Path(self.location).exists():
             raise DownloadError(
-                self.location, got="no such folder", expected="that of the collection", remedy="correct the location"
+                self.location, got="no such folder", expected="the collection's folder", remedy="correct the location"
             )
         return fetched(_join(self.location, name), self.checksums.get(name), [_join(one, name) for one in self.mirrors])
 

@@ -86,7 +86,7 @@ class KnownLists:
             if self.margins and self._scores:
                 raise CollectionError(
                     f"{self._text}:{number}", got="margins in some rows and scores in others",
-                    expected="one of both in all", remedy="import them as two files",
+                    expected="margins or scores in all", remedy="split the file, and import both parts",
                 )  # fmt: skip
 
     def _known(self, rows: list[tuple[int, TextList]]) -> pl.DataFrame:

@@ -68,7 +68,7 @@ def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
             f"{name}: passage '{passage_id}' of query '{query_id}'",
             got=f"the score {score}",
             expected="a finite number, as a float32",
-            remedy="mend the run, or train the ranker that made it anew, at a lower learning_rate",
+            remedy="mend the run, or train its ranker again at a lower learning_rate",
         )
     return run
 

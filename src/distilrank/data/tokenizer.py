@@ -123,8 +123,8 @@ def refuse_other_vocabulary(
     if TextTokenizer(backbone).vocabulary() != tokenizer.vocabulary():
         raise BackboneError(
             backbone,
-            got="another vocabulary than that of the tokens that are to be read",
-            expected="theirs",
+            got="a vocabulary other than that of the tokens to be read",
+            expected="the vocabulary of these tokens",
             remedy=remedy,
         )
 

@@ -48,6 +48,6 @@ def _check_same(name: str, scores: pl.DataFrame, pairs: pl.DataFrame) -> None:
         raise ScoreError(
             f"ensemble member {name}",
             got=f"{len(scores)} scores for {len(pairs)} pairs",
-            expected="one score a pair",
+            expected="one score per pair",
             remedy="build its scores again: delete its directory below scores/, then dvc repro",
         )

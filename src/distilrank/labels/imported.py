@@ -92,6 +92,6 @@ def _refuse_scaled_margins(section: Import, rule: ScaleRule) -> None:
         raise ScoreError(
             section.location,
             got=f"margins without scores, and the scale {rule}",
-            expected="scores to bring to a scale",
+            expected="scores, which alone can be scaled",
             remedy="set its scale to none",
         )

@@ -61,7 +61,7 @@ def write_labels(
             labels = np.full((total, scores.shape[1]), np.nan, np.float32)
         labels[some["number"].to_numpy()] = scores
     if labels is None or np.isnan(labels).any():
-        raise ScoreError(triples, got="triples without labels", expected="some for each", remedy="build it again")
+        raise ScoreError(triples, got="triples without labels", expected="labels for each", remedy="build them again")
     return write_in_pieces(file, _pieces(pl.scan_parquet(triples), labels))
 
 
@@ -91,8 +91,8 @@ def refuse_conflicts(source: Path | str, labels: pl.LazyFrame, ranges: list[Quer
             raise ScoreError(
                 source,
                 got=f"scores from {low:.6g} to {high:.6g} for query '{query}' and passage '{passage}'",
-                expected="one score a pair",
-                remedy="drop the lines with the wrong one",
+                expected="one score per pair",
+                remedy="delete the lines with the wrong score",
             )
 
 

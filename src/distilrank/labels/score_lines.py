@@ -47,7 +47,7 @@ def write_published(file: Path, form: pl.LazyFrame) -> None:
         raise ScoreError(
             "labels",
             got=f"ids {odd.row(0)[2:]}, one of which holds a tab or a line's end",
-            expected="ids that can stand between tabs",
+            expected="ids without tabs and line ends",
             remedy="rename them in the collection",
         )
     form.sink_csv(
@@ -67,7 +67,7 @@ def whole_file(published: FileElsewhere) -> Path:
     """
     path = fetched(published.location, published.checksum, published.mirrors)
     if not path.stat().st_size:
-        raise _refused(path, "an empty file", "a line a triple", "fetch the file again")
+        raise _refused(path, "an empty file", "one line per triple", "fetch the file again")
     if not _ends_a_line(path):
         raise _refused(path, "a last line without its end", "whole lines", "fetch the file again: it was cut off")
     return path

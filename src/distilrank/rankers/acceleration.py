@@ -40,14 +40,14 @@ class Acceleration:
                 VARIABLE,
                 got=f"'{os.environ[VARIABLE]}'",
                 expected=f"a list of attention={'|'.join(ATTENTIONS)}, compile, graphs and streams=NUMBER",
-                remedy="set it so, or unset it",
+                remedy="correct it, or unset it",
             )
         if "graphs" in values and int(streams) > 1:
             raise InputError(
                 VARIABLE,
                 got=f"'{os.environ[VARIABLE]}'",
-                expected="graphs, or streams above 1: a graph is replayed in one stream",
-                remedy="leave one of them out",
+                expected="graphs or streams above 1, not both: a graph is replayed in one stream",
+                remedy="remove one of them",
             )
         if attention == "flash_attention_2" and not find_spec("flash_attn"):
             raise InputError(

@@ -32,7 +32,10 @@ def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens,
     """
     if params.reads_mask and tokenizer.special_tokens.mask is None:
         raise BackboneError(
-            "backbone", got="no mask token", expected="one for query_masks and expand_queries", remedy="leave them out"
+            "backbone",
+            got="no mask token",
+            expected="a mask token, as query_masks and expand_queries need it",
+            remedy="leave them out",
         )
     config = RankerConfig(
         ranker=params.model_dump(),

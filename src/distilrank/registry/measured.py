@@ -103,6 +103,6 @@ def _not_measured(what: str) -> MissingInput:
     return MissingInput(
         what,
         got="no measures",
-        expected="those of an evaluation that it was part of",
+        expected="those of an evaluation that includes it",
         remedy="run `dvc repro`, then `distilrank register`, which keeps them",
     )

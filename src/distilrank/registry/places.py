@@ -96,7 +96,7 @@ def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVer
         if _number(before) != _number(after):
             raise InputError(
                 name,
-                got=f"{_number(after)} as {what}, which was not when this began",
+                got=f"{_number(after)} as {what} since this command began",
                 expected=_number(before),
                 remedy="look at it, then run the command again",
             )
@@ -105,7 +105,7 @@ def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVer
         if (Tag.ROLLED_BACK in tags) != (Tag.ROLLED_BACK in challenger.tags):
             raise InputError(
                 f"{name} version {challenger.version}",
-                got="a rollback of it since this began",
+                got="a rollback of it during this command",
                 expected="none",
                 remedy="look at it, then run the command again",
             )

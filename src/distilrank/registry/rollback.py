@@ -69,7 +69,7 @@ def _target(client: "MlflowClient", champion: "ModelVersion", to: int | None) ->
     if target.version == champion.version or not was_champion:
         raise InputError(
             f"{target.name} version {target.version}",
-            got="one that is champion, never was, or was rolled back",
+            got="a version that is champion now, never was champion, or was rolled back",
             expected="a former champion",
             remedy="name another with --to",
         )

@@ -26,7 +26,10 @@ def tags_of_times(params: Params) -> dict[str, dict[str, str]]:
 def _check(latency: MeasuredTimes, place: Path) -> None:
     if latency.measured.get(str(place)) != digest(place):
         raise MissingInput(
-            layout.LATENCY, got=f"no times of {place} as it is now", expected="them", remedy="build it with `dvc repro`"
+            layout.LATENCY,
+            got=f"no times of the present {place}",
+            expected="its times",
+            remedy="build it with `dvc repro`",
         )
 
 

@@ -82,8 +82,8 @@ def compare(first: Side, second: Side, wanted: Wanted) -> Comparison:
         raise InputError(
             f"{first.name} and {second.name}",
             got=f"{_told(one)}, and {_told(other)}",
-            expected="those that are asked for, in one task" if wanted.ranker else "a ranker that both have in a task",
-            remedy="name one of these each, by --ranker and --against",
+            expected="the named rankers in one task" if wanted.ranker else "a ranker that both have in a task",
+            remedy="name one ranker of each side, by --ranker and --against",
         )
     return Comparison(first.name, second.name, wanted.measure, compared)
 
@@ -125,7 +125,7 @@ def _compare(first: Side, second: Side, task: str, pairs: list[tuple[str, str]],
             f"{first.name} and {second.name}",
             got=f"{len(of_first)} and {len(of_second)} queries in {task}, of which both have {len(both)}",
             expected="the same queries" if both else "queries that both have",
-            remedy="compare by those alone with --shared-queries" if both else "measure both on the same",
+            remedy="compare by the shared ones with --shared-queries" if both else "measure both on the same queries",
         )
     joined = [_joined(one, other, both) for one, other in zip(*sides, strict=True)]
     old, new = (np.column_stack([values[side].to_numpy() for values in joined]) for side in ("first", "second"))

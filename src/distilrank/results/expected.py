@@ -67,7 +67,7 @@ def refuse_none(tables: Sequence[GradedTable], collections: Iterable[str]) -> No
         raise ParamsError(
             "params.yaml: report.expected",
             got=f"no figures for the collection {' or '.join(collections)}",
-            expected="some, which a run can be held to",
+            expected="some to grade a run by",
             remedy="state the figures of a run that you trust",
         )
 

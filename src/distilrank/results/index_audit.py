@@ -50,7 +50,7 @@ class IndexAudit:
             return cls(**told, exact=exact, indexes=indexes)
         except (KeyError, TypeError) as error:
             raise MissingInput(
-                layout.AUDIT, got="an audit of another form", expected="one of indexes", remedy="run `dvc repro`"
+                layout.AUDIT, got="an audit of another form", expected="an audit of indexes", remedy="run `dvc repro`"
             ) from error
 
     def write(self) -> None:

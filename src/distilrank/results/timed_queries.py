@@ -35,7 +35,7 @@ def timed_queries(params: Params) -> list[TimedQuery]:
     candidates = candidates.join(texts, on="passage_id", maintain_order="left")
     if candidates.is_empty():
         raise CollectionError(
-            layout.RUNS, got="candidates of no query in the collection", expected="some", remedy="run `dvc repro`"
+            layout.RUNS, got="no candidates of the collection's queries", expected="some", remedy="run `dvc repro`"
         )
     groups = candidates.group_by("query_id", maintain_order=True)
     return [_timed(group.head(MOST_PASSAGES)) for _, group in groups]

@@ -30,7 +30,7 @@ class BM25:
             raise CollectionError(
                 "table passages",
                 got=f"{self._postings.passages} texts",
-                expected=f"one of each of {len(passage_ids)} ids",
+                expected=f"one text for each of {len(passage_ids)} ids",
                 remedy="build it again: dvc repro",
             )
         if not len(self._postings.rows):

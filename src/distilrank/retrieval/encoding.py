@@ -120,7 +120,7 @@ class _PartsInFile:
             raise ScoreError(
                 "a passage's vector",
                 got=f"the number {np.abs(part.vectors).max():g}",
-                expected="at most 65504, the greatest of float16",
+                expected="at most 65504, the largest float16",
                 remedy="set encoding.store to float32",
             )
         file.flush()

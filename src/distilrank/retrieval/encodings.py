@@ -67,7 +67,7 @@ class Encodings:
                     f"the encoding of {what} '{ids[row]}'",
                     got="numbers that are not finite, or beyond float16",
                     expected="numbers from -65504 to 65504",
-                    remedy="train the ranker that made it anew, at a lower learning_rate",
+                    remedy="train its ranker again at a lower learning_rate",
                 )
 
     def bytes_per_text(self) -> float:

@@ -87,7 +87,7 @@ def found_rows(index: "faiss.Index", queries: Vectors, depth: int, alive: Alive 
         rows = index.search(np.ascontiguousarray(queries), depth, params=_selecting(index, selector))[1]
     except RuntimeError as error:
         raise InputError(
-            "passages", got="a deletion or a replacement, which this kind of index cannot leave out of a search",
+            "passages", got="a deletion or a replacement, which this kind of index does not take",
             expected="hnsw, ivf, ivf-pq, fp16, sq8 or flat", remedy="choose one of these, or build the index again",
         ) from error  # fmt: skip
     return rows

@@ -25,7 +25,7 @@ def refuse_too_large(kind: Approximate, passages: int, width: int, name: str) ->
     raise InputError(
         f"indexes: {name}",
         got=f"a {kind.kind} index of {_told(size)}",
-        expected=f"at most {_told(room)}, which is free",
+        expected=f"at most what is free: {_told(room)}",
         remedy=f"choose kind: {fitting[0]}" if fitting else "build it on a larger machine",
     )
 

@@ -20,7 +20,7 @@ def vectors_behind(index: Path) -> Path:
         return index
     if place is None:
         raise MissingInput(
-            index, got="no vectors, and none that its manifest names", expected="those of passages",
+            index, got="no vectors here or in its manifest", expected="vectors of passages",
             remedy="build it with `dvc repro`",
         )  # fmt: skip
     vectors = index.parents[1] / place

@@ -101,5 +101,5 @@ def refuse_endless(vectors: Vectors, ids: pl.Series, what: str) -> None:
             f"the vector of {what} '{ids[int(sound.argmin())]}'",
             got="numbers that are not finite",
             expected="finite ones",
-            remedy="train the ranker that made it anew, at a lower learning_rate",
+            remedy="train its ranker again at a lower learning_rate",
         )

@@ -123,7 +123,7 @@ def _refuse_precision(precision: Precision, device: "torch.device") -> None:
         raise InputError(
             "training.precision",
             got=f"{precision}, in which {'this card' if card else 'a processor'} does not train",
-            expected="a precision that it trains in",
+            expected="a precision that it can train in",
             remedy="set precision: float32",
         )
 

@@ -47,7 +47,7 @@ def write_unlabelled(
     if several.is_empty():
         raise CollectionError(
             "params.yaml: unlabelled",
-            got="no query without qrels that has two candidates",
+            got="no unlabelled query with two candidates",
             expected="some",
             remedy="name their file as collection.unlabelled, or set unlabelled to null",
         )

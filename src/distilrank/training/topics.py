@@ -21,7 +21,7 @@ def topics_of(vectors: Vectors, count: int, seed: int) -> Rows:
     if len(vectors) < count:
         raise TrainingError(
             "training.batches.topics",
-            got=f"{count} topics of {len(vectors)} queries",
+            got=f"{count} topics for {len(vectors)} queries",
             expected="no more topics than queries",
             remedy="lower it, or set batches: null",
         )

@@ -71,8 +71,8 @@ def _tell_of_loss(losses: int, error: Exception) -> None:
         raise WorkerError(
             "Ray",
             got=f"the loss of a worker, {losses} times without a new checkpoint ({error})",
-            expected="workers that live, and memory enough for each",
-            remedy="see `ray status` on the cluster, and run it again: what is done stays",
+            expected="workers that stay alive, with enough memory for each",
+            remedy="see `ray status` on the cluster, then run it again: finished work is kept",
         ) from error
     line = "distilrank: its worker on the Ray cluster was lost; it begins again, and goes on from its last checkpoint"
     print(line, file=sys.stderr, flush=True)

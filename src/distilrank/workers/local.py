@@ -92,8 +92,8 @@ class _Processes:
             raise WorkerError(
                 "worker processes",
                 got=f"the loss of one, {self._losses} times without a part done",
-                expected="processes that live, and memory enough for each",
-                remedy="set DISTILRANK_WORKERS to fewer, and run it again: what is done stays",
+                expected="processes that stay alive, with enough memory for each",
+                remedy="set DISTILRANK_WORKERS to fewer, then run it again: finished work is kept",
             )
         self.end()
         self._pool = self._begin_pool()

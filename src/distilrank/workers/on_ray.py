@@ -100,8 +100,8 @@ class _Actors:
             raise WorkerError(
                 "Ray",
                 got=f"the loss of a worker, {self._losses} times without a part done ({error})",
-                expected="workers that live, and memory enough for each",
-                remedy="see `ray status` on the cluster, and run it again: what is done stays",
+                expected="workers that stay alive, with enough memory for each",
+                remedy="see `ray status` on the cluster, then run it again: finished work is kept",
             ) from error
         self._start()
 

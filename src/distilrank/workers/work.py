@@ -74,5 +74,5 @@ def number_of(variable: str, whole: bool = True) -> float | None:
         value = -1.0
     if not 0 < value < float("inf") or (whole and value % 1):
         expected = "a whole number above 0" if whole else "a number above 0"
-        raise WorkerError(variable, got=f"'{given}'", expected=expected, remedy="set it so, or unset it")
+        raise WorkerError(variable, got=f"'{given}'", expected=expected, remedy="correct it, or unset it")
     return value

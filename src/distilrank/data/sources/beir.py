@@ -69,7 +69,7 @@ class BeirSource:
                 self._params.location,
                 got="no qrels",
                 expected=f"some of {', '.join(files.values())}",
-                remedy="name those that are there, as collection.splits",
+                remedy="name the qrels files that exist in collection.splits",
             )
         return pl.concat(read_qrels(self._files.text(file), split) for split, file in present.items())
 

@@ -79,7 +79,10 @@ def rows_of(name: str, part: str) -> Iterator[Any]:
         dataset = ir_datasets.load(name)
     except KeyError as error:
         raise CollectionError(
-            f"ir_datasets {name}", got="no such data set", expected="an id of its", remedy="see ir-datasets.com"
+            f"ir_datasets {name}",
+            got="no such data set",
+            expected="an id of ir_datasets",
+            remedy="look it up at ir-datasets.com",
         ) from error
     if not dataset.has(part):
         raise CollectionError(
@@ -91,7 +94,7 @@ def rows_of(name: str, part: str) -> Iterator[Any]:
         raise DownloadError(
             f"ir_datasets {name}",
             got=f"{type(error).__name__}: {error}"[:160],
-            expected=f"{part} that can be had",
+            expected=f"{part} that can be read",
             remedy="check the connection, and what ir-datasets.com says about this data set",
         ) from error
 

@@ -115,10 +115,10 @@ class SearchAnswers:
         refuse_query(query)
         if not 1 <= len(systems) <= MOST_SYSTEMS:
             raise InputError(
-                "systems", got=f"{len(systems)} names", expected=f"1 to {MOST_SYSTEMS}", remedy="name as many"
+                "systems", got=f"{len(systems)} names", expected=f"1 to {MOST_SYSTEMS}", remedy="change their number"
             )
         if not 1 <= depth <= MOST_HITS:
-            raise InputError("depth", got=depth, expected=f"1 to {MOST_HITS}", remedy="ask for as many")
+            raise InputError("depth", got=depth, expected=f"1 to {MOST_HITS}", remedy="ask for a depth in this range")
         judged = self._qrels.of(query)
         return Answers(
             query=query,
