@@ -83,13 +83,13 @@ class Entries(Section):
     candidates: TrainingCandidates = TrainingCandidates()
 
     triples: Annotated[dict[ModelName, AnyTriples], Field(min_length=1)] = Field(default={"bm25": Triples()})
-    """Sets of triples, by name, that rankers learn from: given where there is a `location`, mined where there is a
-    `from`, else drawn."""
+    """Sets of triples that rankers learn from, by name. A set with a `location` is given, one with a `from` is mined,
+    and any other is drawn."""
 
     unlabelled: Unlabelled | None = None
 
     teachers: dict[ModelName, AnyTeacher] = Field(default={})
-    """Rankers that teach. With a `checkpoint` they come from elsewhere, else they are trained here."""
+    """Rankers that teach. One with a `checkpoint` comes from elsewhere. Any other is trained here."""
 
     ensembles: dict[ModelName, Ensemble] = Field(default={})
 
@@ -103,8 +103,8 @@ class Entries(Section):
     encoding: Encoding = Encoding()
 
     indexes: Annotated[dict[IndexName, AnyIndex], Field(min_length=1)]
-    """How passages are searched. A flat entry says that the models of a dense student, its control among them, search
-    exactly. Each other entry is an index besides, of that student as each teacher taught it."""
+    """How passages are searched. With a flat entry, the models of a dense student and its control search exactly. Any
+    other entry adds an index to each model of the student that a teacher taught."""
 
     audit: Audit = Audit()
 
@@ -120,13 +120,13 @@ class Entries(Section):
     evaluation: Evaluation = Evaluation()
 
     evaluations: dict[EvaluationName, OtherCollection] = Field(default={})
-    """Other collections, by name, on whose test queries every model is measured. Each takes all keys of
-    `collection`, on the same level as these.
+    """Other collections, by name. Every model is measured on their test queries. Each entry takes all keys of
+    `collection` beside these.
     """
 
     systems: dict[ModelName, AnySystem] = Field(default={})
-    """What searches by several rankers together, by name: a fusion where there is a `fuse`, a cascade where there is a
-    `rerank`."""
+    """Several rankers that search together, by name. An entry with a `fuse` is a fusion, one with a `rerank` is a
+    cascade."""
 
     latency: Latency = Latency()
 

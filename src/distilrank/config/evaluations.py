@@ -45,11 +45,11 @@ class OtherCollection(Section):
     """Candidates per query that are re-ranked, at most its `candidates.depth`. null: `evaluation.depth`."""
 
     minimum_relevance: Relevances = 1
-    """The lowest grade that is relevant, except for nDCG: for all its test sets, or for each by its name."""
+    """The lowest grade that is relevant, except for nDCG. One grade for all its test sets, or one for each by name."""
 
     count_absent: bool = False
-    """Whether judged passages that are absent count, as passages that nobody finds. trec_eval counts them so. Use it
-    for official qrels on a pool of passages.
+    """Whether judged passages that the collection lacks count, as passages that no ranker finds. trec_eval counts them.
+    Use it for official qrels on a pool of passages.
     """
 
     @model_validator(mode="before")

@@ -57,8 +57,8 @@ class Ensemble(Section):
     """Several teachers as one."""
 
     members: Annotated[list[ModelName], Field(min_length=2)]
-    """Entries of `teachers`, and `bm25`. Students that start from a teacher take the layers of the first
-    that is one of `teachers`."""
+    """Entries of `teachers`, and `bm25`. A student that starts from its teacher takes the layers of the first
+    member that is an entry of `teachers`."""
 
     combine: Literal["mean", "median"] = "mean"
     """How their scaled scores become one."""
@@ -67,8 +67,8 @@ class Ensemble(Section):
     """The scale that each member's scores are brought to first; see `labels.scale`."""
 
     weights: Weights | None = None
-    """How much each member counts in the mean: a number each, as shares of their sum; or `tuned`: what ranks
-    candidates of dev queries best. null: all alike."""
+    """How much each member counts in the mean: a number for each, taken as its share of their sum; or `tuned`, the
+    weights that rank the candidates of dev queries best. null: all count alike."""
 
     @model_validator(mode="after")
     def counts_each_member_once(self) -> Self:
@@ -135,7 +135,7 @@ class Student(Section):
     """The loss by which it learns a teacher's scores."""
 
     in_batch: InBatch | None = None
-    """What it also learns, from a second teacher. Its control does not. null: nothing."""
+    """What it also learns from a second teacher. Its control does not learn this. null: nothing."""
 
     control_loss: LabelLoss = RankNet()
     """The loss by which its control learns labels."""
@@ -179,16 +179,16 @@ class Matrix(Section):
 
     controls: list[ModelName] = Field(default=[])
     """Students that are also trained without a teacher, on the same triples. A control starts where its student
-    does, or from the backbone if that depends on the teacher. One control serves all teachers.
+    does, or from the backbone if the student's start depends on the teacher. One control serves all teachers.
     """
 
     controls_per_teacher: list[ModelName] = Field(default=[])
-    """The same, once per teacher. Each starts where that teacher's students start, and learns from the labelled part
-    of their triples.
+    """Students that have a control for each teacher. Such a control starts where the student of that teacher starts,
+    and learns from the labelled part of its triples.
     """
 
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[])
-    """More seeds by which every student and control is trained, for means and deviations."""
+    """More seeds. Every student and control is trained with each of them too, for means and deviations."""
 
     @model_validator(mode="after")
     def names_each_once(self) -> Self:

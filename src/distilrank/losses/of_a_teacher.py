@@ -35,8 +35,8 @@ class MarginMSE(TeacherLoss):
     name: Literal["margin-mse"] = "margin-mse"
 
     scale: Scale = 1.0
-    """c: what the teacher's margins are multiplied by. `fitted`: a number is chosen before the first step, by which
-    they are as large as the student's first margins, and 1 at least."""
+    """c: what the teacher's margins are multiplied by. `fitted`: a number of at least 1, chosen before the first step
+    to make these margins as large as the student's first ones."""
 
     @property
     def fits_scale(self) -> bool:
@@ -89,7 +89,7 @@ class WeightedRankNet(TeacherLoss):
 
 
 class MSERankNet(TeacherLoss):
-    """The sum of PointwiseMSE and RankNet: the teacher's scores, and the order that the labels give.
+    """The sum of `mse` and `ranknet`: it learns the teacher's scores, and the order that the labels give.
 
     As in matchmaker, the code of the authors of arXiv 2010.02666.
     """

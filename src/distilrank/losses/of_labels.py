@@ -55,7 +55,7 @@ class InfoNCE(_Contrastive):
 class LocalisedContrastive(_Contrastive):
     """Mean over the queries of -log softmax(s / T) at the positive, with the query's own negatives alone.
 
-    Gao et al., arXiv 2101.08751, section 3.3: meant for several negatives a query. With one it is RankNet of s / T.
+    Gao et al., arXiv 2101.08751, section 3.3: meant for several negatives per query. With one it is RankNet of s / T.
     """
 
     name: Literal["lce"] = "lce"

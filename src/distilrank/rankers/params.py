@@ -35,7 +35,7 @@ class RankerParams(Section):
     """Which one."""
 
     layers: int = Field(ge=1)
-    """How many transformer layers: the lowest of the backbone or teacher."""
+    """How many transformer layers it has: the lowest of the backbone or teacher."""
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -24,13 +24,13 @@ class Flat(IndexKind):
 
 
 class Approximate(IndexKind):
-    """An index of Faiss's, which chooses passages. Their scores are exact products of the stored vectors."""
+    """A Faiss index, which chooses passages. Their scores are exact products of the stored vectors."""
 
     sample: int = Field(ge=1, default=100_000)
-    """How many vectors it is trained on, drawn, where its kind is trained."""
+    """How many vectors are drawn to train it, if its kind needs training."""
 
     rescored: int = Field(ge=1, default=1)
-    """How many times as many passages as are asked for it chooses, of which exact products keep the best."""
+    """It chooses this many times the passages that are asked for. Exact products keep the best of them."""
 
     @abstractmethod
     def factory_string(self, width: int) -> str:
@@ -51,7 +51,7 @@ class Fp16(Approximate):
 
 
 class Sq8(Approximate):
-    """Every vector is compared, a byte a number: a quarter of the memory."""
+    """Every vector is compared, with one byte per number: a quarter of the memory."""
 
     kind: Literal["sq8"] = "sq8"
 
@@ -87,7 +87,7 @@ class Hnsw(Approximate):
     kind: Literal["hnsw"] = "hnsw"
 
     links: int = Field(ge=2, default=32)
-    """Of each vector. More find more, and take more time and memory."""
+    """How many links each vector has. More find more, and take more time and memory."""
 
     build_width: int = Field(ge=1, default=200)
     """How many neighbours are looked at for each vector that is added. More find more, and take longer to build."""
@@ -107,15 +107,15 @@ CodeBytes = Annotated[int, Field(ge=1)]
 
 
 class IvfPq(Probing):
-    """The same by codes of a few bytes (product quantization, Jégou et al., TPAMI 2011): the least memory."""
+    """Like ivf, by codes of a few bytes (product quantization, Jégou et al., TPAMI 2011): the least memory."""
 
     kind: Literal["ivf-pq"] = "ivf-pq"
 
     rescored: int = Field(ge=1, default=4)
-    """How many times as many passages as are asked for it chooses, of which exact products keep the best."""
+    """It chooses this many times the passages that are asked for. Exact products keep the best of them."""
 
     bytes: CodeBytes = 48
-    """Of each vector's code. The vectors' width must be a multiple."""
+    """The bytes of each vector's code. The vectors' width must be a multiple of it."""
 
     def factory_string(self, width: int) -> str:
         return f"IVF{self.lists},PQ{self.bytes}x8np"
@@ -127,10 +127,10 @@ class OpqPq(Approximate):
     kind: Literal["opq-pq"] = "opq-pq"
 
     rescored: int = Field(ge=1, default=4)
-    """How many times as many passages as are asked for it chooses, of which exact products keep the best."""
+    """It chooses this many times the passages that are asked for. Exact products keep the best of them."""
 
     bytes: CodeBytes = 48
-    """Of each vector's code. The vectors' width must be a multiple."""
+    """The bytes of each vector's code. The vectors' width must be a multiple of it."""
 
     def factory_string(self, width: int) -> str:
         return f"OPQ{self.bytes},PQ{self.bytes}x8np"
@@ -142,7 +142,7 @@ class Factory(Approximate):
     kind: Literal["factory"] = "factory"
 
     factory: str = Field(min_length=1)
-    """Such as `OPQ48_192,IVF4096,PQ48x4fs,RFlat`."""
+    """The description of the index, such as `OPQ48_192,IVF4096,PQ48x4fs,RFlat`."""
 
     set: dict[str, float] = Field(default={})
     """Settings by Faiss's names, such as {nprobe: 32}."""

@@ -35,7 +35,7 @@ class OfStore(IndexKind):
 
 
 class Store(OfStore):
-    """What a ranker computes of each token of a passage is stored, and re-ranking reads it. Nothing is searched."""
+    """Stores what a ranker computes of each token of a passage. Re-ranking reads it. Nothing is searched."""
 
     is_exact: ClassVar[bool] = True
     searches: ClassVar[bool] = False
@@ -44,7 +44,7 @@ class Store(OfStore):
     kind: Literal["store"] = "store"
 
     numbers: Literal["float32", "float16", "int8"] = "float16"
-    """Of the stored vectors. int8 has a scale per vector."""
+    """The numbers of the stored vectors. int8 has a scale per vector."""
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:
@@ -58,7 +58,7 @@ class Store(OfStore):
 
 
 class MaxSim(Store):
-    """The same, and every query is compared with every passage by MaxSim: exact, where time allows."""
+    """Like store, and every query is compared with every passage by MaxSim: exact, where time allows."""
 
     searches: ClassVar[bool] = True
     holds: ClassVar[str] = "vectors that MaxSim compares"
@@ -76,7 +76,7 @@ class MaxSim(Store):
 
 
 class Int8(OfStore):
-    """A copy of the vectors in int8, which every query is compared with: its audit tells what `numbers: int8` loses."""
+    """Every query is compared with a copy of the vectors in int8. Its audit tells what `numbers: int8` loses."""
 
     holds: ClassVar[str] = MaxSim.holds
 
@@ -107,13 +107,13 @@ class Plaid(OfStore):
     kind: Literal["plaid"] = "plaid"
 
     centroids: int | None = Field(ge=1, default=None)
-    """How many. null: 16 times the square root of the number of vectors, as a power of two."""
+    """How many centroids. null: 16 times the square root of the number of vectors, as a power of two."""
 
     probes: int = Field(ge=1, default=4)
     """How many centroids are looked at for each query vector. More find more, and take longer."""
 
     compared: int = Field(ge=1, default=256)
-    """How many passages are compared by their exact vectors: the best by their centroids, and `depth` at least."""
+    """How many passages, the best by their centroids, are compared by their exact vectors; never fewer than `depth`."""
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:
@@ -140,7 +140,7 @@ class Inverted(OfStore):
     kind: Literal["inverted"] = "inverted"
 
     numbers: Literal["float32", "float16"] = "float16"
-    """Of the stored weights."""
+    """The numbers of the stored weights."""
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:
@@ -165,10 +165,10 @@ class Pruned(OfStore):
     kind: Literal["pruned"] = "pruned"
 
     terms: int = Field(ge=1, default=64)
-    """How many of a passage's terms are kept, those of the highest weights. Fewer take less space and time."""
+    """How many terms of a passage are kept: those with the highest weights. Fewer take less space and time."""
 
     rescored: int = Field(ge=1, default=2)
-    """How many times as many passages as are asked for it chooses, of which all weights keep the best."""
+    """It chooses this many times the passages that are asked for. All weights keep the best of them."""
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:

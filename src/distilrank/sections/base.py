@@ -47,4 +47,4 @@ class FileElsewhere(Section):
     """Other locations of the same file, tried in turn."""
 
     checksum: Checksum | None
-    """DVC notices a changed file by it. null: nothing is checked, and DVC does not notice."""
+    """The digest of the file. DVC notices a changed file by it. null: nothing is checked, and DVC does not notice."""

@@ -77,7 +77,9 @@ class Candidates(Section):
     """Snowball's stemmer, which makes `boats` and `boat` one term. null: words count as they are."""
 
     runs: list[FileElsewhere] = Field(default=[])
-    """Runs that replace BM25 for their queries: in TREC's form, or as query_id, passage_id, query, passage."""
+    """Runs whose passages replace BM25's for their queries: in TREC's form, or as lines of query_id, passage_id, query,
+    passage.
+    """
 
     def first_stage(self) -> str:
         """The name, in tables and runs, of what finds the candidates: bm25, or `given` where runs are."""
@@ -98,7 +100,7 @@ class Draw(Section):
     """Negatives per triple, at most `negatives_from`."""
 
     negatives_from: int = Field(ge=1, default=30)
-    """How many of a query's best passages negatives are drawn from. For candidates: at most
+    """Negatives are drawn from this many of a query's best passages. For candidates: at most
     `candidates.train_depth`.
     """
 
@@ -133,7 +135,7 @@ class Lists(FileElsewhere):
     """Passages per query, by their texts. The texts are looked up in the collection."""
 
     negatives: int = Field(ge=1, default=1)
-    """Negatives per triple. What is left of a query's negatives, too few for another triple, is left out."""
+    """Negatives per triple. A query's last negatives are left out if they are too few for another triple."""
 
 
 class GivenLists(Lists):
@@ -162,5 +164,5 @@ class Unlabelled(Section):
     """The seed of the draw."""
 
     clicks: FileElsewhere | None = None
-    """A file of clicks, in the form of qrels. Of a query with clicks only clicked passages are relevant, except those
-    that the teacher scores like a negative. null: no clicks are known."""
+    """A file of clicks, in the form of qrels. For a query with clicks, only clicked passages are relevant, unless the
+    teacher scores them like negatives. null: no clicks are known."""

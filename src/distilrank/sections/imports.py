@@ -14,7 +14,7 @@ class Import(FileElsewhere):
     """What the entries of all forms have."""
 
     form: str = "scores"
-    """That of the file."""
+    """The form of the file."""
 
     scale: ScaleRule | None = None
     """The scale that its scores are brought to. null: `labels.scale`."""
@@ -38,8 +38,8 @@ class ScoredRun(Import, Draw):
     """How many triples are drawn. null: all."""
 
     positive_ranks: Annotated[int, Field(ge=1)] | None = None
-    """How many of a query's best passages are positives where no passage of the run is relevant to it by the qrels.
-    With it, unlabelled queries teach too. null: queries without a relevant passage are left out."""
+    """If no passage of the run is relevant to a query by the qrels, this many of its best passages are positives. So
+    unlabelled queries teach too. null: queries without a relevant passage are left out."""
 
     @model_validator(mode="after")
     def has_negatives_below(self) -> Self:

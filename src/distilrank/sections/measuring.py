@@ -28,8 +28,8 @@ class Evaluation(Section):
     """The measures, by their names in ir-measures. Rankers are compared by the first, the primary measure."""
 
     minimum_relevance: Relevances = 1
-    """The lowest grade that is relevant, for measures that name no `rel`: for all test sets, or for each by its
-    name.
+    """The lowest grade that is relevant, for measures that name no `rel`. One grade for all test sets, or one for each
+    by name.
     """
 
     precision: Precision = "float32"
@@ -70,22 +70,22 @@ class Latency(Section):
     """How many clients ask at once, in the second measurement."""
 
     depths: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(default=[10, 100, 1000])
-    """How many passages are found, and re-ranked, where a search is timed from text to ids; as far as there are so
-    many."""
+    """How many passages are found, and re-ranked, when a search is timed from text to ids. Depths beyond the number of
+    passages are left out."""
 
     seconds: float = Field(gt=0, default=0.5)
-    """How long each depth of a search is timed, with one thread and with all; at least 3 queries are."""
+    """How long each depth of a search is timed, with one thread and with all. At least 3 queries are timed."""
 
 
 class ExpectedFigures(Section):
     """Stated means of one measure. A run's figures are within seed noise, near, or off."""
 
     collection: str = Field(min_length=1)
-    """The name that its versions in the registry begin with, or that of an entry of `evaluations`. A run on another is
-    not graded."""
+    """The collection, by the name that its versions in the registry begin with, or by its entry in `evaluations`. A run
+    on another collection is not graded."""
 
     test_set: SplitName = "test"
-    """The test set over whose queries they are means."""
+    """The test set whose queries the means are over."""
 
     task: Literal["rerank", "retrieve"]
     """What the rankers did."""
@@ -94,7 +94,7 @@ class ExpectedFigures(Section):
     """The measure of the figures."""
 
     source: str
-    """Where they are from."""
+    """Where the figures are from."""
 
     seed_noise: float = Field(gt=0)
     """How far a figure may differ by seeds alone."""
@@ -134,7 +134,7 @@ class Promotion(Section):
     floors: dict[str, dict[PrimaryOrMeasure, Floor | list[Floor]]] = Field(
         default={"rerank": {PRIMARY: ["bm25", "control"]}, "retrieve": {PRIMARY: ["bm25", "control"]}}
     )
-    """By task and measure, the least that it must reach: a number, or a ranker's figure (`bm25`, `bm25 + .02`);
+    """The least that it must reach, by task and measure: a number, or a ranker's figure (`bm25`, `bm25 + .02`).
     `control` is the model's own control. Floors for searching hold for models that search.
     """
 
@@ -167,18 +167,18 @@ class Budgets(Section):
     """The limits of a model that is shipped. null: no limit."""
 
     milliseconds: float | None = Field(gt=0, default=None)
-    """The median time of re-ranking the candidates of a query: of a request as a server gets it, which stores nothing,
-    or with passages encoded beforehand."""
+    """The longest median time to re-rank the candidates of a query: either of a request to a server, where nothing
+    is stored, or with passages encoded beforehand."""
 
     bytes_per_passage: float | None = Field(ge=0, default=None)
-    """How much is stored per passage, if passages are encoded beforehand."""
+    """The most bytes stored per passage, if passages are encoded beforehand."""
 
 
 class Report(Section):
     """What the report shows besides the results."""
 
     examples: int = Field(ge=1, default=10)
-    """How many queries are shown with what rankers found."""
+    """How many queries are shown with what the rankers found for them."""
 
     queries: int = Field(ge=1, default=10)
     """How many of a taught student's largest wins, largest losses, and lost queries are shown."""

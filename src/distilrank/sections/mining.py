@@ -32,7 +32,7 @@ class MinedTriples(Section):
     """
 
     ranks: Annotated[list[Rank], Field(min_length=2, max_length=2)]
-    """Negatives are drawn from these ranks of each source: the first and the last."""
+    """The first and the last rank of each source that negatives are drawn from."""
 
     negatives: int = Field(ge=1, default=1)
     """Negatives per triple, taken in turn from each source."""

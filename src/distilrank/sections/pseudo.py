@@ -9,9 +9,9 @@ from distilrank.sections.base import Section, Sha256, Share
 
 
 class PseudoQueries(Section):
-    """Queries made of passages (generative pseudo-labelling, arXiv 2112.07577): to what each is made of it is relevant.
+    """Queries made of passages (generative pseudo-labelling, arXiv 2112.07577). Each one's passage is relevant to it.
 
-    They are training queries. Where the collection has no dev or test queries, some are held out for these.
+    They are training queries. Where the collection has no dev or test queries, some are held out as these.
     """
 
     by: str
@@ -21,16 +21,16 @@ class PseudoQueries(Section):
     """How many passages, drawn by lot, queries are made of. null: all."""
 
     per_passage: int = Field(ge=1, default=1)
-    """Queries per passage, at most."""
+    """The most queries per passage."""
 
     found_within: Annotated[int, Field(ge=1, le=1000)] | None = 10
-    """A query stays if its passage is among this many passages that BM25 finds first. null: all stay."""
+    """A query is kept if its passage is among this many of BM25's best. null: all are kept."""
 
     dev_share: Share = 0.05
-    """Share of the passages whose queries become dev queries, if there are none."""
+    """Share of the passages whose queries become dev queries, if the collection has none."""
 
     test_share: Share = 0.05
-    """Share of the passages whose queries become the test set `pseudo`, if there are no test queries."""
+    """Share of the passages whose queries become the test set `pseudo`, if the collection has no test queries."""
 
     seed: int = Field(ge=0, default=42)
     """The seed of all draws."""
@@ -44,7 +44,7 @@ class Titles(PseudoQueries):
 
 
 class SentenceKeys(PseudoQueries):
-    """What is asked of sentences."""
+    """Which sentences become queries."""
 
     minimum_words: int = Field(ge=1, default=4)
     """Sentences with fewer words are left out."""
@@ -54,7 +54,7 @@ class SentenceKeys(PseudoQueries):
 
 
 class PhraseKeys(PseudoQueries):
-    """What is asked of phrases."""
+    """Which phrases become queries."""
 
     words: int = Field(ge=1, default=4)
     """Words of each query. A second query has the next best words, and so on."""
@@ -73,13 +73,13 @@ class Phrases(PhraseKeys):
 
 
 class Mixed(SentenceKeys, PhraseKeys):
-    """All three of these: the title of a passage, and `per_passage` sentences and phrases each."""
+    """All three: the title of a passage, `per_passage` sentences, and `per_passage` phrases."""
 
     by: Literal["mixed"]
 
 
 class Generated(PseudoQueries):
-    """What a sequence-to-sequence model, such as doc2query, writes for passages: sampled by likelihood."""
+    """Queries that a sequence-to-sequence model, such as doc2query, writes for passages, sampled by likelihood."""
 
     by: Literal["model"]
 
@@ -101,10 +101,10 @@ class Generated(PseudoQueries):
     """How many word pieces a query has, at most."""
 
     top_k: int = Field(ge=1, default=10)
-    """Each word piece is drawn from this many likeliest ones."""
+    """Each word piece is drawn from this many of the likeliest."""
 
     batch_size: int = Field(ge=1, default=16)
-    """Passages at once."""
+    """How many passages the model reads at once."""
 
 
 MAKERS: Mapping[str, type[PseudoQueries]] = {

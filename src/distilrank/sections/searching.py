@@ -14,13 +14,13 @@ class Encoding(Section):
     """How passages are encoded before queries come, and how their vectors are stored."""
 
     precision: Precision = "float32"
-    """Of matrix products. All but float32 are for GPUs."""
+    """The precision of matrix products. All but float32 are for GPUs."""
 
     store: Literal["float32", "float16"] = "float32"
-    """Numbers of the stored vectors. float16 takes half the space, and rounds scores to three digits or so."""
+    """The numbers of the stored vectors. float16 takes half the space, and rounds scores to about three digits."""
 
     passages_per_part: int = Field(ge=1, default=8192)
-    """What a killed encoding loses at most, per worker."""
+    """The most passages that a killed encoding loses per worker."""
 
 
 class Audit(Section):
@@ -33,5 +33,5 @@ class Audit(Section):
     """How many of them are timed one by one."""
 
     floors: dict[IndexName, Share] = Field(default={})
-    """By entries of `indexes`, the least recall@10: the share of the ten passages of the exact search that the index
-    finds too. An index below it fails the audit."""
+    """The least recall@10 by entry of `indexes`: the share of exact search's best ten passages that the index finds
+    too. An index below its floor fails the audit."""

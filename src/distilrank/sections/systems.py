@@ -14,17 +14,17 @@ FusionScale = Literal["min-max", "z", "rank", "none"]
 
 
 class Fusion(Section):
-    """Members that each search all passages, and whose runs become one."""
+    """Members that each search all passages. Their runs are joined into one."""
 
     fuse: Annotated[list[RankerName], Field(min_length=2)]
     """What searches: `bm25`, models that search all passages, such as dot-T1, and their indexes, such as
     dot-hnsw-T1."""
 
     by: str
-    """By ranks or by scores."""
+    """How runs are joined: by ranks or by scores."""
 
     depth: SystemDepth = 100
-    """The best passages of each member that count, at most `candidates.depth`."""
+    """How many of each member's best passages count, at most `candidates.depth`."""
 
     @model_validator(mode="after")
     def counts_each_member_once(self) -> Self:
@@ -43,7 +43,7 @@ class ReciprocalRanks(Fusion):
         return f"{' + '.join(self.fuse)}, by reciprocal ranks"
 
     k: float = Field(ge=0, default=60)
-    """A passage gets 1 / (k + rank) of each member. The larger, the less the first ranks stand out."""
+    """A passage gets 1 / (k + rank) from each member. With a larger k, the first ranks stand out less."""
 
 
 class WeightedSum(Fusion):
@@ -56,12 +56,12 @@ class WeightedSum(Fusion):
         return f"{' + '.join(self.fuse)}, by weights{', tuned' if self.weights == 'tuned' else ''}"
 
     weights: Weights = "tuned"
-    """How much each member counts: a number each; or `tuned`: what searches best by `validation.measure`, on as many
-    dev queries as validations ask."""
+    """How much each member counts: a number for each; or `tuned`, the weights that search best by `validation.measure`
+    on `validation.queries` dev queries."""
 
     scale: FusionScale = "min-max"
-    """What a member's scores of a query are brought to first. min-max: from 0 to 1; z: mean 0 and standard deviation 1;
-    rank: the share of its other passages that stand below; none: as they are."""
+    """The scale that a member's scores of a query are brought to first. min-max: from 0 to 1. z: mean 0 and standard
+    deviation 1. rank: the share of the member's other passages that are below. none: as they are."""
 
     @model_validator(mode="after")
     def weighs_each_member(self) -> Self:
@@ -72,7 +72,7 @@ class WeightedSum(Fusion):
 
 
 class Cascade(Section):
-    """A first stage that searches, whose best passages a ranker re-ranks."""
+    """A first stage searches, and a ranker re-ranks its best passages."""
 
     first: RankerName
     """What searches: `bm25`, a model that searches all passages, an index of it, or another system."""
@@ -81,7 +81,7 @@ class Cascade(Section):
     """The ranker that re-ranks: any model by its name in the results, such as colbert-T1."""
 
     depth: SystemDepth = 20
-    """Passages per query that it re-ranks, at most `candidates.depth`. The others stay behind them, in their order."""
+    """How many passages per query it re-ranks, at most `candidates.depth`. The others follow in their own order."""
 
     def __str__(self) -> str:
         """As the report has it."""

@@ -37,8 +37,9 @@ class Batches(Section):
     """How many topics k-means divides the queries into, by vectors of the backbone."""
 
     margin_bins: Annotated[int, Field(ge=1)] | None = 10
-    """Bins of equal width between the lowest and the highest teacher's margin of a query. A query's triple is drawn
-    from a bin, all bins being equally likely. null, or without a teacher: all its triples are equally likely.
+    """A query's triples are put into this many bins of equal width by the teacher's margin. First a bin is drawn, all
+    filled bins being equally likely, then a triple from it. null, or without a teacher: all triples of the query are
+    equally likely.
     """
 
 
@@ -85,13 +86,13 @@ class Training(Section):
     """
 
     learning_rate: LearningRate
-    """The highest, at the end of the warm-up."""
+    """The highest rate, reached at the end of the warm-up."""
 
     part_learning_rates: dict[str, LearningRate] = Field(default={})
     """Learning rates of parts of the ranker: `scale` if it is learned, and `kernels` and `embeddings` of tk."""
 
     layer_decay: float = Field(gt=0, le=1, default=1.0)
-    """The factor of the rate from each transformer layer to the one below. The embeddings come last."""
+    """The rate is multiplied by it from each transformer layer to the one below. The embeddings come last."""
 
     warmup_share: float = Field(ge=0, lt=1, default=0.1)
     """Share of the steps in which the rate rises."""
@@ -102,7 +103,7 @@ class Training(Section):
     """
 
     plateau: Plateau = Plateau()
-    """Of the schedule `plateau`. The defaults are those of matchmaker, by the authors of arXiv 2010.02666."""
+    """The settings of the schedule `plateau`. The defaults are those of matchmaker, the code of arXiv 2010.02666."""
 
     weight_decay: float = Field(ge=0, lt=1, default=0.0)
     """AdamW's weight decay, for all weights except biases and norms."""
@@ -216,7 +217,7 @@ class Scoring(Section):
     """The precision of matrix products. All but float32 are for GPUs."""
 
     pairs_per_part: int = Field(ge=1, default=1024)
-    """How many pairs a killed scoring loses per worker, at most."""
+    """The most pairs that a killed scoring loses per worker."""
 
     pairs_at_once: int = Field(ge=1, default=2_000_000)
     """How many pairs are planned and joined in memory at once. This limits memory, however much there is to score."""

@@ -27,7 +27,7 @@ class Beir(Located):
     exclude_identical_ids: bool = True
 
     splits: dict[SplitName, FileName] = Field(default={"train": "train", "dev": "dev", "test": "test"})
-    """The NAME in qrels/ for each split, or the path of another qrels file, with a slash. Without this key: those of
+    """The NAME in qrels/ of each split; or, with a slash, the path of another qrels file. Without this key: those of
     the three that exist.
     """
 

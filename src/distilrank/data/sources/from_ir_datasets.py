@@ -16,12 +16,12 @@ from distilrank.sections.base import SplitName, text_like
 
 
 class IrDataset(CollectionSection):
-    """A data set of ir_datasets, whose id stands behind the colon."""
+    """A data set of ir_datasets, whose id follows the colon."""
 
     source: Annotated[str, text_like(rf"^{IR_DATASETS}.+$", f"{IR_DATASETS}ID")]
 
     splits: Annotated[dict[SplitName, FileName], Field(min_length=1)]
-    """train, dev, and test sets of any name: the data set below it with the queries and qrels of each."""
+    """train, dev, and test sets of any name. Each names the data set below it that has its queries and qrels."""
 
     unlabelled: FileName | None = None
     """The data set below it with queries without qrels."""

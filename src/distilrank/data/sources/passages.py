@@ -23,7 +23,7 @@ _OBJECT = {"_id": "passage_id", "title": "title", "text": "text"}
 
 class Passages(Located):
     """Passages alone, without queries: tab-separated (id, text; or id, title, text), JSON lines as BEIR's corpus.jsonl
-    (by a name that ends in .jsonl or .jsonl.gz), or a folder of .txt and .md files, each in passages of `words`."""
+    (if its name ends in .jsonl or .jsonl.gz), or a folder of .txt and .md files, split into passages of `words`."""
 
     source: Literal["passages"]
 

@@ -33,7 +33,7 @@ class CollectionSection(Section):
     """Which one."""
 
     name: Annotated[str, text_like(r"^[A-Za-z0-9_-]+$", "name")] | None = None
-    """Its name in the registry and the report. null: the source, data set, folder or archive."""
+    """Its name in the registry and the report. null: that of the source, data set, folder or archive."""
 
     on_error: OnError = "fail"
     """What happens to faulty rows. fail: `collect` stops. drop: they are left out, and listed in
@@ -41,15 +41,13 @@ class CollectionSection(Section):
     """
 
     exclude_identical_ids: bool = False
-    """Whether a passage with the query's own id is never found for it. In ArguAna and Quora that passage is the
-    query itself.
-    """
+    """Whether a passage with the query's id is left out of its results. In ArguAna and Quora it is the query itself."""
 
     dev_share: Share | None = None
     """Share of the training queries that become dev queries, if the collection has none."""
 
     dev_queries: Annotated[int, Field(ge=1)] | None = None
-    """How many dev queries are kept, at most. null: all."""
+    """The most dev queries that are kept. null: all."""
 
     @abstractmethod
     def opened(self) -> Source:

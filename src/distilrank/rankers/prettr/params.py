@@ -19,7 +19,7 @@ class PrettrParams(RankerParams):
     layers: int = Field(ge=2)
 
     join_layer: int = Field(ge=1)
-    """The first layer that reads them joined, below `layers`."""
+    """The first layer that reads query and passage joined. It is below `layers`."""
 
     query_masks: int = Field(ge=0, default=0)
     """How many [MASK] are appended to each query. The paper's published PreTTR was trained with some."""

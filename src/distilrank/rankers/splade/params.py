@@ -8,7 +8,7 @@ from distilrank.rankers.params import RankerParams
 
 
 class SpladeParams(RankerParams):
-    """SPLADE: one weight for each entry of the vocabulary. An index of dense vectors does not hold it."""
+    """SPLADE: one weight for each entry of the vocabulary. Indexes of dense vectors cannot hold these."""
 
     weighs_terms: ClassVar[bool] = True
     takes_maxima: ClassVar[bool] = True

@@ -12,7 +12,7 @@ from distilrank.sections.base import FileElsewhere, is_remote
 class Glove(FileElsewhere):
     """A text file of word vectors: a word and its numbers per line.
 
-    Its path is no dependency of a training, so that one that is here needs its checksum.
+    A training does not depend on its path, so DVC notices a changed local file by its checksum alone.
     """
 
     @model_validator(mode="after")
