@@ -30,9 +30,9 @@ from distilrank.sections.data import Backbone
 _TEST = "test"
 # What the queries of a split are for, and how to come by some.
 _NEEDED = {
-    TRAIN: ("to learn from", "name training queries in collection.splits, or have some made: pseudo_queries"),
+    TRAIN: ("to learn from", "name training queries in collection.splits, or have some made by pseudo_queries"),
     DEV: ("to validate on while training", "set collection.dev_share to take some of the training queries"),
-    _TEST: ("to measure by", "name a test set in collection.splits, or, of aws-api-docs, raise test_share"),
+    _TEST: ("to measure by", "name a test set in collection.splits, or, for aws-api-docs, raise test_share"),
 }
 
 

@@ -113,7 +113,7 @@ def test_names_that_yaml_would_take_for_something_else_stay_names(tiny_params: P
     [
         ("    triples: few", r"teachers.T1b.triples may name the entries \['bm25', 'few'\], not \['mined'\]"),
         ("    triples: few\n", r"teachers.T1b.triples must name one of \['bm25', 'few'\], not null"),
-        ("  few:", r"triples.imported names something else, the triples of imports: choose another"),
+        ("  few:", r"triples.imported already names the triples of imports: choose another name"),
     ],
 )
 def test_names_of_triples_that_cannot_be_are_refused(change: str, message: str, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_control_that_starts_where_the_student_does_serves_every_teacher(tiny_
         (("students", "dot", "start"), {"model": "dot2-T1"}, "dot-T1, which needs dot2-T1, which needs triples.mined"),
         (("triples", "mined", "from"), ["tk-T1"], "triples.mined.from may name bm25 and the dense models"),
         (("triples", "mined", "from"), ["dot-T9"], r"'dot2-T2'\], not \['dot-T9'\]"),
-        (("triples", "mined", "from"), ["bm25", "bm25"], "each source must stand once in from"),
+        (("triples", "mined", "from"), ["bm25", "bm25"], "name each source in from once"),
         (("triples", "mined", "ranks"), [9, 3], r"ranks are \[9, 3\]: the first must not be beyond the last"),
         (("triples", "mined", "filter"), {"teacher": "T2"}, r"filter may name the teachers \['T1', 'T1b'\], not 'T2'"),
         (("students", "dot2", "start"), {"model": "dot-T9"}, "students.dot2.start may name the models"),

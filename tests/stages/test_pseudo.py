@@ -110,7 +110,7 @@ def test_a_model_writes_queries_and_a_killed_stage_does_not_ask_it_again(
 
 
 def test_what_cannot_be_is_refused(tiny_params: Params, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(CollectionError, match=r"no train queries.*have some made: pseudo_queries"):
+    with pytest.raises(CollectionError, match=r"no train queries.*have some made by pseudo_queries"):
         check(params(tiny_params, folder, None))
     with pytest.raises(CollectionError, match=r"no file that ends in .txt or .md"):
         (tmp_path / "empty").mkdir()

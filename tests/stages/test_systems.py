@@ -255,7 +255,7 @@ def test_a_system_is_timed_as_deep_as_is_asked(params: Params) -> None:
             {"a": {"first": "b", "rerank": "dot"}, "b": {"first": "a", "rerank": "dot"}},
             "systems.a needs systems.b, which needs systems.a: a circle; name another first stage",
         ),
-        ({"a": {"fuse": ["bm25", "bm25"], "by": "rrf"}}, "each member must stand once in fuse"),
+        ({"a": {"fuse": ["bm25", "bm25"], "by": "rrf"}}, "name each member of fuse once"),
         ({"a": {"fuse": FUSED, "by": "weights", "weights": {"bm25": 1.0}}}, "weights must have a number for each of"),
         ({"a": {"fuse": FUSED, "by": "weights", "weights": {"bm25": 0.0, "dot-T3": 0.0}}}, "one above 0"),
         ({"dot": SYSTEMS["hybrid"]}, "must differ in name"),

@@ -56,8 +56,8 @@ def test_only_what_is_tuned_scores_dev_queries(tiny_params: Params) -> None:
 @pytest.mark.parametrize(
     ("keys", "refusal"),
     [
-        ({"combine": "median"}, "weights are of a mean, and combine is median"),
-        ({"scale": "none"}, "weights are tuned among scores of one scale: set scale"),
+        ({"combine": "median"}, "weights are for a mean, but combine is median"),
+        ({"scale": "none"}, "tuned weights need scores of one scale: set scale"),
         ({"weights": {"T1": 1.0}}, r"weights must have a number for each of \['T1', 'bm25'\]"),
         ({"weights": {"T1": 0.0, "bm25": 0.0}}, "one above 0"),
         ({"weights": {"T1": -1.0, "bm25": 2.0}}, "greater than or equal to 0"),

@@ -23,9 +23,9 @@ else:
 
 def _other_name(name: str) -> str:
     if name == OWN:
-        raise ValueError(f"another name: {name} is the one that models learn from")
+        raise ValueError(f"choose another name: {name} is the one that models learn from")
     if name in (RERANK, RETRIEVE):
-        raise ValueError(f"another name: {name} is a task")
+        raise ValueError(f"choose another name: {name} is a task")
     return name
 
 

@@ -73,18 +73,22 @@ class Ensemble(Section):
     @model_validator(mode="after")
     def counts_each_member_once(self) -> Self:
         if len(set(self.members)) < len(self.members):
-            raise ValueError(f"each member must stand once; they are {self.members}")
+            raise ValueError(f"name each member once; they are {self.members}")
         return self
 
     @model_validator(mode="after")
     def weighs_what_can_be_weighed(self) -> Self:
         given = self.given_weights
         if self.weights and self.combine != "mean":
-            raise ValueError(f"weights are of a mean, and combine is {self.combine}: set combine: mean, or no weights")
+            raise ValueError(
+                f"weights are for a mean, but combine is {self.combine}: set combine: mean, or weights: null"
+            )
         if self.weights == "tuned" and self.scale == "none":
-            raise ValueError("weights are tuned among scores of one scale: set scale to z, min-max or rank")
+            raise ValueError("tuned weights need scores of one scale: set scale to z, min-max or rank")
         if given is not None and (set(given) != set(self.members) or not sum(given.values())):
-            raise ValueError(f"weights must have a number for each of {self.members}, one above 0; they are {given}")
+            raise ValueError(
+                f"weights must have a number for each of {self.members}, at least one above 0; they are {given}"
+            )
         return self
 
     @property
@@ -111,7 +115,9 @@ class InBatch(Section):
     @model_validator(mode="after")
     def has_a_scale_of_its_own(self) -> Self:
         if self.loss.fits_scale:
-            raise ValueError("in_batch.loss.scale is fitted, to triples: set in_batch.scale to a number instead")
+            raise ValueError(
+                "in_batch.loss.scale is fitted, which is for triples alone: set in_batch.scale to a number instead"
+            )
         return self
 
     def __str__(self) -> str:
@@ -200,7 +206,7 @@ class Matrix(Section):
         )
         for entries in every:
             if len(set(entries)) < len(entries):
-                raise ValueError(f"each entry must stand once; they are {entries}")
+                raise ValueError(f"name each entry once; they are {entries}")
         return self
 
 

@@ -39,11 +39,13 @@ class Params(Entries):
                 f"{twice}"
             )
         if taken := {BM25, "given", BACKBONE, START, CONTROL} & set(names):
-            raise ValueError(f"{min(taken)} names something else in the results: choose another")
+            raise ValueError(f"{min(taken)} has another meaning in the results: choose another name")
         if BUNDLED in names and BUNDLED not in self.baselines:
-            raise ValueError(f"{BUNDLED} names the bundled backbone, that a student may start from: choose another")
+            raise ValueError(
+                f"{BUNDLED} names the bundled backbone, which students may start from: choose another name"
+            )
         if IMPORTED in self.triples:
-            raise ValueError(f"triples.{IMPORTED} names something else, the triples of imports: choose another")
+            raise ValueError(f"triples.{IMPORTED} already names the triples of imports: choose another name")
         known = (
             *(
                 (f"ensembles.{name}.members", one.members, [*self.teachers, BM25])
@@ -95,7 +97,7 @@ class Params(Entries):
         for name, student in self.students.items():
             if student.training.seed in self.matrix.seeds:
                 raise ValueError(
-                    f"matrix.seeds has {student.training.seed}, by which students.{name} is trained anyway: name others"
+                    f"matrix.seeds has {student.training.seed}, which students.{name} has anyway: name others"
                 )
         return self
 
@@ -144,7 +146,7 @@ class Params(Entries):
                 what = f"students with a control and {kind.holds}"
                 raise ValueError(f"indexes.{name} may be of the {what} {fitting}, not {student}")
             if kind.is_exact and name != student:
-                raise ValueError(f"indexes.{name} is {kind.kind}, which is no index besides: call it {student}")
+                raise ValueError(f"indexes.{name} is {kind.kind}, which goes by its student's name: call it {student}")
             if not kind.is_exact and student not in searched:
                 every = (one for one, other in INDEX_KINDS.items() if other.is_exact and other.searches)
                 add = next(one for one in every if INDEX_KINDS[one].can_hold(controls[student]))
@@ -154,7 +156,7 @@ class Params(Entries):
                 )
         taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
         if taken:
-            raise ValueError(f"indexes make {min(taken)}, which is the name of a ranker: call the entry otherwise")
+            raise ValueError(f"indexes make {min(taken)}, which is already the name of a ranker: rename the entry")
         if strange := [name for name in self.audit.floors if name not in self.indexes or self.indexes[name].is_exact]:
             known = [name for name, kind in self.indexes.items() if not kind.is_exact]
             raise ValueError(f"audit.floors may name the approximate indexes {known}, not {strange}")
@@ -223,7 +225,7 @@ class Params(Entries):
         rule = self.no_worse()
         if evaluation_of(rule.task, self.evaluations) != OWN:
             raise ValueError(
-                f"promotion.no_worse.task is {rule.task}: name one of the collection that models learn from"
+                f"promotion.no_worse.task is {rule.task}: name a task of the collection that models learn from"
             )
         collections = self.collections_named()
         floors = self.promotion.every_floor(self.evaluation.primary)
@@ -240,8 +242,8 @@ class Params(Entries):
             known = measures_of(self, kind_of(task), evaluation)
             if measure not in known:
                 raise ValueError(
-                    f"{where} may name the measures {known} of {task}, not {measure}: by evaluation.measures, and its "
-                    "depth"
+                    f"{where} may name the measures {known} of {task}, not {measure}: these follow from "
+                    "evaluation.measures and the depth"
                 )
         return self
 

@@ -53,7 +53,7 @@ def open_multi_vector(folder: Path, target: Path) -> Opened:
     encoder = _loaded(MultiVectorEncoder, folder)
     transformer, mask, dense, normalised = _sorted_modules(encoder, folder, TOKENS)
     if not isinstance(mask, MultiVectorMask) or mask.skiplist_tasks != ["document"] or mask.keep_only_token_ids:
-        raise _refused(folder, "a mask of other tokens than words of passages", "MultiVectorMask with skiplist_words")
+        raise _refused(folder, "a mask of tokens other than passage words", "MultiVectorMask with skiplist_words")
     if dense is None:
         raise _refused(folder, "no Dense", "Dense over the tokens, without activation")
     if encoder.similarity_fn_name != "maxsim":

@@ -139,9 +139,9 @@ def _object(text: Text, number: int, line: str) -> dict[str, Any]:
     try:
         entry: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise text.refused(number, f"no JSON ({error})", "an object a line") from error
+        raise text.refused(number, f"no JSON ({error})", "a JSON object per line") from error
     if not isinstance(entry, dict):
-        raise text.refused(number, f"{line[:40]}, which is no object", "an object a line")
+        raise text.refused(number, f"{line[:40]}, which is no object", "a JSON object per line")
     return entry
 
 

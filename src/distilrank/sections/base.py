@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 def labelled_split(name: str) -> str:
     if name == "unlabelled":
-        raise ValueError("another name: unlabelled queries have no qrels, and a key of their own")
+        raise ValueError("choose another name: unlabelled queries have no qrels, and a key of their own")
     return name
 
 

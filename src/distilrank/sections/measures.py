@@ -60,7 +60,7 @@ def measure_named(name: str) -> "ir_measures.Measure":
     if any(measure.params.get(limit, 1) < 1 for limit in ("cutoff", "rel")):
         raise ValueError("a cut-off or rel is below 1")
     if not isinstance(measure.aggregator(), ir_measures.MeanAgg):
-        raise ValueError("it is a count, and no mean over queries")
+        raise ValueError("it is a count, not a mean over queries")
     return measure
 
 

@@ -56,7 +56,7 @@ class Evaluation(Section):
     @model_validator(mode="after")
     def searches_with_what_it_re_ranks_with(self) -> Self:
         if self.untrained == ["retrieve"]:
-            raise ValueError("untrained is [retrieve]: name rerank as well, by which rankers are compared")
+            raise ValueError("untrained is [retrieve]: name rerank as well, since rankers are compared by it")
         return self
 
 

@@ -55,7 +55,7 @@ class MinedTriples(Section):
     @model_validator(mode="after")
     def names_each_source_once(self) -> Self:
         if any(source in self.sources[:number] for number, source in enumerate(self.sources)):
-            raise ValueError(f"each source must stand once in from; they are {self.source_names()}")
+            raise ValueError(f"name each source in from once; they are {self.source_names()}")
         return self
 
     @model_validator(mode="after")

@@ -35,7 +35,7 @@ class StartFrom(Section):
     @model_validator(mode="after")
     def takes_each_layer_once(self) -> Self:
         if self.layers and len(set(self.layers)) < len(self.layers):
-            raise ValueError(f"each of layers must stand once; they are {self.layers}")
+            raise ValueError(f"name each of layers once; they are {self.layers}")
         return self
 
 

@@ -29,7 +29,7 @@ class Fusion(Section):
     @model_validator(mode="after")
     def counts_each_member_once(self) -> Self:
         if len(set(self.fuse)) < len(self.fuse):
-            raise ValueError(f"each member must stand once in fuse; they are {self.fuse}")
+            raise ValueError(f"name each member of fuse once; they are {self.fuse}")
         return self
 
 
@@ -67,7 +67,9 @@ class WeightedSum(Fusion):
     def weighs_each_member(self) -> Self:
         given = self.weights
         if isinstance(given, dict) and (set(given) != set(self.fuse) or not sum(given.values())):
-            raise ValueError(f"weights must have a number for each of {self.fuse}, one above 0; they are {given}")
+            raise ValueError(
+                f"weights must have a number for each of {self.fuse}, at least one above 0; they are {given}"
+            )
         return self
 
 

@@ -74,7 +74,7 @@ def _elements(text: Text, tag: str) -> Iterator[tuple[int, str]]:
             mark = line.strip().lower()
             if mark == f"<{tag}>".lower():
                 if start:
-                    raise text.refused(number, f"<{tag}> within that of line {start}", f"</{tag}>")
+                    raise text.refused(number, f"<{tag}> within the one of line {start}", f"</{tag}>")
                 start, inside, length = number, [], 0
             elif mark == f"</{tag}>".lower() and start:
                 yield start, "\n".join(inside)

@@ -19,7 +19,7 @@ class Glove(FileElsewhere):
     def has_a_checksum_if_it_is_here(self) -> Self:
 
         if self.checksum is None and not is_remote(self.location):
-            raise ValueError(f"checksum is null, and {self.location} is a path: give the file's, or DVC sees no change")
+            raise ValueError(f"checksum is null, and {self.location} is a path: set it, or DVC notices no change")
         return self
 
 
