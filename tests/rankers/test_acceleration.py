@@ -100,7 +100,7 @@ def test_nothing_is_on_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -
 
 def test_graphs_and_several_streams_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "graphs,streams=2")
-    with pytest.raises(InputError, match="expected graphs, or streams above 1"):
+    with pytest.raises(InputError, match="expected graphs or streams above 1, not both"):
         Acceleration.chosen()
 
 
