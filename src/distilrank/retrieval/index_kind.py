@@ -20,7 +20,7 @@ class IndexKind(Section):
     """Which one."""
 
     of: ModelName | None = None
-    """The student whose models it searches. null: the one that the entry is called after."""
+    """The student whose models it searches. null: the one that the entry is named after."""
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:

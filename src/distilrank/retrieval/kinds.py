@@ -42,7 +42,7 @@ class Approximate(IndexKind):
 
 
 class Fp16(Approximate):
-    """Every vector as float16 is compared: half the memory."""
+    """Every vector is compared, as float16: half the memory."""
 
     kind: Literal["fp16"] = "fp16"
 

@@ -122,7 +122,7 @@ class NoWorse(Section):
     """What is compared, query by query."""
 
     margin: float = Field(gt=0, default=0.01)
-    """A loss of this size is worse."""
+    """A loss of this size counts as worse."""
 
     p_value: float = Field(gt=0, lt=1, default=0.05)
     """The test's p must be below it."""

@@ -24,7 +24,7 @@ class Encoding(Section):
 
 
 class Audit(Section):
-    """Approximate indexes beside the exact search of the same vectors, on test queries."""
+    """Compares approximate indexes with the exact search of the same vectors, on test queries."""
 
     queries: int = Field(ge=1, default=1000)
     """Test queries that are searched, or all if there are fewer."""
