@@ -13,7 +13,7 @@ Schedule = Literal["linear", "cosine", "constant", "plateau"]
 
 
 class Lora(Section):
-    """Adapters of low rank, which learn instead of the layers that they are in. The trained model has them merged in."""
+    """Adapters of low rank, which learn instead of the layers that hold them. The trained model has them merged in."""
 
     rank: int = Field(ge=1, default=16)
     """The rank of each adapter."""

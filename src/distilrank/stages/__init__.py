@@ -1,1 +1,1 @@
-"""One file a stage: files in, files out."""
+"""One file per stage: files in, files out."""

@@ -1,4 +1,4 @@
-"""audit: approximate indexes beside the exact search of the same vectors: what they find, and what they take."""
+"""audit: compares approximate indexes with the exact search of the same vectors: what they find, and what they take."""
 
 import time
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def audit(params: Params) -> None:
 
 
 def _drawn(query_ids: pl.Series, queries: int) -> pl.Series:
-    """Always the same ones, ascending."""
+    """Draws test queries: always the same ones, ascending."""
     rows = np.random.default_rng(0).choice(len(query_ids), min(queries, len(query_ids)), replace=False)
     return query_ids.gather(np.sort(rows))
 
@@ -107,7 +107,7 @@ class _Searches:
         return round(len(both) / len(expected), 4)
 
     def _effectiveness(self, index: PassageIndex[Any]) -> dict[str, float]:
-        """Means over all queries, by the relevance of the test set that each is in."""
+        """Means over all queries. Each query counts by the relevance of its test set."""
         search = partial(index.search, self.query_ids, self.queries)
         run = found(search, self.test.deepest, self.test.exclude_identical_ids)
         asked = self.query_ids.to_frame()
@@ -143,7 +143,7 @@ def _bytes_in(place: Path) -> int:
 
 
 def _refuse_below_floors(params: Params, indexes: dict[str, Audited]) -> None:
-    """All that are below, a line each."""
+    """Raises AuditError with a line per index that is below its floor."""
     lines = []
     for name, one in indexes.items():
         floor, recall = params.audit.floors.get(one.entry), one.recall.get("10", 1.0)

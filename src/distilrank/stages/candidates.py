@@ -1,4 +1,4 @@
-"""candidates: the passages that rankers re-rank for each query: BM25's best, or those that are given."""
+"""candidates: the passages that rankers re-rank for each query: BM25's best, or those of given runs."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +20,7 @@ _QUERIES_AT_ONCE = 1_000
 
 
 def candidates(params: Params, evaluation: str = OWN) -> None:
-    """Of the collection that models learn from, or of one that they are measured on besides."""
+    """Writes the candidates of the collection that models learn from, or of another that they are measured on."""
     on, places, is_other = measured_on(params, evaluation), places_of(evaluation), evaluation != OWN
     section, collection = on.candidates, Collection.read(places.collection)
     used, made_by = section.model_dump(), "distilrank candidates"
@@ -47,7 +47,7 @@ def candidates(params: Params, evaluation: str = OWN) -> None:
 
 
 def _with_depths(queries: pl.DataFrame, params: Params, usual: int) -> pl.DataFrame:
-    """The queries that need candidates, and how many: `depth`."""
+    """The queries that need candidates, and how many each needs: `depth`."""
     depths = {TRAIN: params.candidates.train_depth, UNLABELLED: params.unlabelled.depth if params.unlabelled else 0}
     depth = pl.col("split").replace_strict(depths, default=usual, return_dtype=pl.Int64)
     return queries.with_columns(depth=depth).filter(pl.col("depth") > 0)
@@ -56,8 +56,8 @@ def _with_depths(queries: pl.DataFrame, params: Params, usual: int) -> pl.DataFr
 def ranked_candidates(
     on: MeasuredOn, collection: Collection, queries: pl.DataFrame, given: pl.DataFrame
 ) -> Iterator[pl.DataFrame]:
-    """Candidates (query_id, passage_id, score, rank), of many queries at a time: first what is given. The queries tell
-    how many each needs: `depth`."""
+    """Candidates (query_id, passage_id, score, rank) of many queries at a time, those of given runs first. The column
+    `depth` tells how many each query needs."""
     depths = queries.select("query_id", "depth")
     yield (
         ranked(given)

@@ -1,4 +1,4 @@
-"""collect: a collection as tables of passages, queries and qrels, checked; what was dropped is listed."""
+"""collect: a collection as checked tables of passages, queries and qrels, with a list of what was dropped."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,7 +19,7 @@ from distilrank.stages.pseudo import WithPseudoQueries
 
 
 def collect(params: Params, evaluation: str = OWN) -> None:
-    """The one that models learn from, or the test queries of one that they are measured on besides."""
+    """Writes the collection that models learn from, or the test queries of another that they are measured on."""
     on, is_other = measured_on(params, evaluation), evaluation != OWN
     section, target = on.collection, places_of(evaluation).collection
     asked = None if is_other else params.pseudo_queries

@@ -1,4 +1,4 @@
-"""What is deployed, timed from a query's text to ids: first stage, reads of what is stored, re-ranking, end to end.
+"""Times what is deployed, from a query's text to ids: first stage, reads of stored passages, re-ranking, end to end.
 
 Part of the stage `latency`.
 """
@@ -26,7 +26,7 @@ _FEWEST, _MOST = 3, 200
 
 
 def deployed_times(params: Params, queries: Sequence[str], passages: int) -> dict[str, Deployed]:
-    """By name, in the order of the report; by depth, number of threads, and part. Raises MissingInput."""
+    """The times by name, in the order of the report, then by depth, number of threads and part. Raises MissingInput."""
     searchers, own_depths = Searchers(params), deployed(params)
     found = {}
     with progress("systems timed", len(own_depths)) as advance:
@@ -43,7 +43,7 @@ def deployed_times(params: Params, queries: Sequence[str], passages: int) -> dic
 
 
 def _by_threads(searcher: Searcher, queries: Sequence[str], depth: int, seconds: float) -> dict[str, dict[str, Times]]:
-    """By one thread, and by all."""
+    """The times with one thread, and with all."""
     found = {}
     for number in sorted({1, threads()}):
         with _threads(number):
@@ -86,7 +86,7 @@ def _milliseconds_of_reads(searcher: Searcher, hits: Sequence[Hit]) -> float:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """So many in torch and in Faiss, which each has its own."""
+    """Sets the number of threads in torch and in Faiss, each of which has its own."""
     import faiss
 
     before = faiss.omp_get_max_threads()

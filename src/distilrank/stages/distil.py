@@ -1,4 +1,4 @@
-"""distil: a student that learns a teacher's margins; or its control, the same student without a teacher."""
+"""distil: trains a student on a teacher's margins; or its control, which is the same student without a teacher."""
 
 from pathlib import Path
 
@@ -29,8 +29,9 @@ def distil(
 ) -> None:
     """Trains a student on a teacher's scores, by its own seed, or by one of `matrix.seeds`.
 
-    Without a teacher: its control, on its triples. As a `control` beside a teacher: on the labelled part of the triples
-    that the teacher's student learns from. Raises ParamsError, CollectionError, MissingInput.
+    Without a teacher, it trains the control on the student's triples. As a `control` beside a teacher, it trains on the
+    labelled part of the triples that this teacher's student learns from. Raises ParamsError, CollectionError,
+    MissingInput.
     """
     section, model = params.student(name), name
     if teacher is not None:
@@ -56,7 +57,8 @@ def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Le
 
 
 def _has_unlabelled(params: Params, teacher: str) -> bool:
-    """Whether a teacher's labels may be of queries without qrels: an import's are where the params ask for it."""
+    """Whether a teacher's labels may include queries without qrels. An import's labels do where the params ask for
+    it."""
     if teacher not in params.imports:
         return params.unlabelled is not None
     section = params.imports[teacher]
@@ -64,7 +66,7 @@ def _has_unlabelled(params: Params, teacher: str) -> bool:
 
 
 def _refuse_margins_alone(loss: Loss, labels: Path) -> None:
-    """Raises InputError for labels whose scores stand for margins: only these mean something."""
+    """Raises InputError for labels of which only the margins mean something, not the scores."""
     if read_manifest(labels).counts.get(MARGINS_ALONE):
         raise InputError(
             labels,

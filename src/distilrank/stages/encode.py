@@ -1,4 +1,4 @@
-"""encode: what a student computes of all passages, which re-ranks, is searched, and makes indexes."""
+"""encode: what a student computes of all passages, for re-ranking, for search and for indexes."""
 
 import os
 from pathlib import Path

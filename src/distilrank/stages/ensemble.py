@@ -1,4 +1,4 @@
-"""ensemble: several teachers' scores of a set of triples joined into one's, and these triples labelled with them."""
+"""ensemble: joins several teachers' scores of a set of triples, and labels these triples with the result."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def ensemble(params: Params, name: str, triples: str) -> None:
-    """Weights that are tuned stand in the manifest of the labels, with what they reach on the dev queries."""
+    """Tuned weights are in the manifest of the labels, with what they reach on the dev queries."""
     section = params.ensemble(name)
     params.triples_named(triples)
     ranges = scored_ranges(params, triples)

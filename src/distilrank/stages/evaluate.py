@@ -1,6 +1,6 @@
-"""evaluate: a ranker on a test collection, re-ranking candidates and, where it can, searching all passages.
+"""evaluate: measures a ranker on a test collection. It re-ranks candidates and, if it can, searches all passages.
 
-Whatever its score store holds is not scored again. In memory stands one range of queries at a time.
+Pairs in its score store are not scored again. Memory holds one range of queries at a time.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def evaluate(params: Params, ranker: str, on: str) -> None:
 
 
 def _used(params: Params, ranker: str, test: TestCollection) -> dict[str, Any]:
-    """What decides on the runs beside the inputs: a killed evaluation is gone on with by the same alone."""
+    """What decides on the runs besides the inputs. A killed evaluation goes on only if this is the same."""
     start = next((one for one in starts(params) if one.name == ranker), None)
     untrained = params.student(start.student).model_dump() | {"from": start.source.told()} if start else None
     return {
@@ -88,7 +88,7 @@ def _inputs(params: Params, ranker: str, on: str) -> list[Path]:
 def _written(
     draft: Draft, ranker: str, kind: str, run_of: RunOf, test: TestCollection, ranges: list[QueryRange]
 ) -> Iterator[pl.DataFrame]:
-    """Writes a run, range by range, and gives its measures."""
+    """Writes a run, range by range, and returns its measures."""
     with (
         (draft.path / layout.run_of(ranker, kind).name).open("wb") as file,
         progress(f"queries measured, {ranker} by {kind}", len(test.query_ids)) as advance,

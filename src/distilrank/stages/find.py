@@ -1,4 +1,4 @@
-"""find: what a source finds for the training queries, among all passages: negatives for triples that are mined."""
+"""find: what a source finds for the training queries among all passages, as negatives of mined triples."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +65,7 @@ def _source(section: MinedTriples, triples: str, name: str) -> str | FileElsewhe
 def _runs(
     params: Params, collection: Collection, queries: pl.DataFrame, source: str | FileElsewhere, depth: int, work: Path
 ) -> Iterator[pl.DataFrame]:
-    """The best `depth` passages of the queries, of some queries at a time."""
+    """The best `depth` passages of the queries, for some queries at a time."""
     apart = params.collection.exclude_identical_ids
     if isinstance(source, FileElsewhere):
         given, _ = given_candidates([source], collection, params.collection.on_error == "drop", apart)

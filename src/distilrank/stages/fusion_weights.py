@@ -19,7 +19,8 @@ from distilrank.stages.searches import search_by
 
 
 def fusion_weights(params: Params, system: WeightedSum, work: Path) -> tuple[Mapping[str, float], Tuned | None]:
-    """By member; and what they reach where they were tuned. `work` keeps the vectors of a member that has none.
+    """The weights by member, and what they reach if they were tuned. `work` keeps the vectors of a member without
+    stored ones.
 
     Raises MissingInput, CollectionError where there are no dev queries.
     """

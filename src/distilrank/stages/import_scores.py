@@ -1,4 +1,4 @@
-"""import-scores: labels from scores of others: students then learn without a teacher at hand."""
+"""import-scores: labels from the scores of others, so that students learn without a teacher at hand."""
 
 import polars as pl
 
@@ -19,7 +19,8 @@ from distilrank.sections.imports import Import
 
 
 def import_scores(params: Params, name: str) -> dict[str, int]:
-    """Writes labels/imported/<name>/ and returns how much was given, left out for what, and became triples."""
+    """Writes labels/imported/<name>/ and returns how much was given, what was left out and why, and how many triples
+    there are."""
     section, rule = params.imported(name), scale_of_labels(params, name)
     collection, dropped = Collection.read(layout.COLLECTION), DroppedIds.read(layout.COLLECTION)
     made_by = f"distilrank import-scores {name}"

@@ -22,7 +22,7 @@ from distilrank.retrieval.vector_store import VectorStore
 
 
 def index(params: Params, name: str) -> None:
-    """Writes indexes/<name>/. Raises InputError for an index that the params do not name, or has no room here."""
+    """Writes indexes/<name>/. Raises InputError for an index that the params do not name, or that has no room here."""
     indexes = {one.name: one for one in built_indexes(params)}
     if name not in indexes:
         raise InputError("index", got=f"'{name}'", expected=f"one of {list(indexes)}", remedy="name one of these")

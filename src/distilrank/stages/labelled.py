@@ -1,4 +1,4 @@
-"""What score, score-bm25 and ensemble share: a teacher's scores, brought to the scale of labels, of the triples."""
+"""What score, score-bm25 and ensemble share: they label triples with a teacher's scores, on the scale of labels."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def label_triples(
 ) -> None:
     """Writes labels/<triples>/<teacher>/ from scores (query_id, passage_id, score) that come from `sources`.
 
-    Raises ScoreError for a larger share of negative margins than `most_negative_margins`, else than that of `labels`.
+    Raises ScoreError for more negative margins than `most_negative_margins` allows, else than `labels` does.
     """
     directory = layout.TRIPLES / triples
     table = built(directory / TRIPLES)
@@ -53,13 +53,13 @@ def label_triples(
 
 
 def scored_ranges(params: Params, triples: str) -> list[QueryRange]:
-    """Ranges of all queries whose pairs teachers score for a set of triples. Raises MissingInput."""
+    """Ranges that cover all queries whose pairs teachers score for a set of triples. Raises MissingInput."""
     return query_ranges(pairs_to_score(layout.TRIPLES / triples), params.scoring.pairs_at_once)
 
 
 def pairs_to_score(directory: Path) -> pl.LazyFrame:
-    """A directory's triples, and the candidates of unlabelled queries in their form: the first, and the others. Raises
-    MissingInput.
+    """A directory's triples, and the candidates of unlabelled queries in the form of triples: the best one, and the
+    others. Raises MissingInput.
     """
     triples, unlabelled = built(directory / TRIPLES), directory / UNLABELLED
     return pl.scan_parquet([triples, *([unlabelled] if unlabelled.is_file() else [])])
@@ -68,8 +68,8 @@ def pairs_to_score(directory: Path) -> pl.LazyFrame:
 def _add_unlabelled(
     file: Path, params: Params, directory: Path, scores_of_range: Callable[[QueryRange], pl.DataFrame]
 ) -> dict[str, int]:
-    """Adds the triples of a directory's unlabelled queries to the labels in `file`, and returns how many there are, and
-    of clicks how many."""
+    """Adds the triples of a directory's unlabelled queries to the labels in `file`. Returns how many there are, and how
+    many clicks."""
     assert params.unlabelled
     clicks = pl.read_parquet(directory / CLICKS) if (directory / CLICKS).is_file() else None
     candidates = pl.scan_parquet(built(directory / UNLABELLED))

@@ -1,7 +1,7 @@
-"""latency: milliseconds a request, as a server gets them, for every ranker: texts in, scores or hits out.
+"""latency: milliseconds per request to a server, for every ranker: texts in, scores or hits out.
 
-Beside it, under names of their own, stand the time of re-ranking passages that were encoded before the query came, and
-the bytes that storing a passage so takes. What may answer people is timed from a query's text to ids as well.
+It also times re-ranking with passages that were encoded beforehand, and counts the bytes that a stored passage takes.
+These figures have names of their own. What may answer people is timed from a query's text to ids as well.
 """
 
 from dataclasses import asdict
@@ -87,7 +87,7 @@ def _deployed(params: Params, queries: list[TimedQuery]) -> dict[str, Deployed]:
 
 
 def _time_bm25(params: Params, queries: list[TimedQuery], times: ByTask) -> None:
-    """Finding the candidates that others re-rank, and as many passages as others find."""
+    """Times BM25 finding the candidates that others re-rank, and as many passages as others find."""
     collection = Collection.read(layout.COLLECTION)
     bm25 = BM25(collection.passage_ids(), collection.passage_texts(), params.candidates)
     for task, depth in ((RERANK, params.evaluation.depth), (RETRIEVE, TOP_K)):
@@ -104,8 +104,8 @@ def _served(params: Params, answering: Answering, requests: list[Request]) -> di
 
 
 def _beforehand(model: Model, queries: list[TimedQuery], encoded: list[Encoded]) -> tuple[Times, float]:
-    """The times of re-ranking passages that were encoded before the clock runs, and the bytes that storing one takes:
-    those of the model's passage store, where it has one."""
+    """The times of re-ranking passages that were encoded before the clock runs, and the bytes per stored passage: those
+    of the model's passage store, if it has one."""
     if isinstance(model.index, StoreIndex):
         bytes_per_passage = model.index.store.bytes_per_text()
         rerank = partial(_from_store, model, queries)

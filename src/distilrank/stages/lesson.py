@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a model learns from: triples, with a teacher's scores or without, of these directories; whatever of the
-    params chose them; what it starts from; the splits that the triples' queries may be of; and what it learns beside
-    that of a teacher that scores its batches."""
+    """What a model learns from: the triples of these directories, with a teacher's scores or without; the params that
+    chose them; what it starts from; the splits that the triples' queries may be of; and what it also learns from a
+    teacher that scores its batches."""
 
     loss: Loss
     triples: pl.DataFrame
@@ -55,7 +55,7 @@ class Lesson:
     in_batch: InBatch | None = None
 
     def read(self, params: Params) -> list[Path]:
-        """All directories that it comes from."""
+        """All directories that it is made from."""
         second = self.in_batch.teacher if self.in_batch else None
         in_batch = [layout.MODELS / second, tokens_of(params, second)] if second else []
         start = [layout.MODELS / self.start.model] if self.start.model else []
@@ -63,7 +63,7 @@ class Lesson:
 
 
 def task_of(params: Params, section: Teacher | Student, lesson: Lesson, origin: Origin, store: Path) -> TrainingTask:
-    """The training on a token store, once all that could refuse it has been asked."""
+    """The training on a token store, after every check that could refuse it."""
     tokens = TokenStore.open(store)
     _refuse_precision(section.training.precision, chosen_device())
     candidates = pl.read_parquet(built(layout.CANDIDATES / "candidates.parquet"))
@@ -82,14 +82,14 @@ def task_of(params: Params, section: Teacher | Student, lesson: Lesson, origin: 
 
 
 def _known_positives(rows: TripleRows, collection: Collection, tokens: TokenStore) -> Positives:
-    """All of the training queries' qrels, and those of the triples: of unlabelled queries there are no qrels."""
+    """The qrels of all training queries, and the positives of the triples, since unlabelled queries have no qrels."""
     qrels = collection.qrels_of(TRAIN).filter(pl.col("relevance") > 0)
     queries = np.concatenate([rows.queries, tokens.query_rows(qrels["query_id"])])
     return Positives.of(queries, np.concatenate([rows.passages[:, 0], tokens.passage_rows(qrels["passage_id"])]))
 
 
 def _in_batch(params: Params, section: InBatch) -> InBatchLesson:
-    """Its teacher reads tokens of its own, in the same rows."""
+    """The teacher that scores batches reads its own tokens, in the same rows."""
     texts = TokenStore.open(tokens_of(params, section.teacher)).texts
     return InBatchLesson(partial(_scoring_batches, section.teacher), texts, section.loss, section.weight, section.scale)
 
@@ -129,7 +129,7 @@ def _refuse_precision(precision: Precision, device: "torch.device") -> None:
 
 
 def _refuse_other_queries(lesson: Lesson, collection: Collection) -> None:
-    """Raises CollectionError for triples of dev or test queries: whoever wrote them, a model would learn its test."""
+    """Raises CollectionError for triples of dev or test queries, since a model would learn what it is tested on."""
     allowed = collection.queries.filter(pl.col("split").is_in(lesson.splits))
     others = lesson.triples.select("query_id").join(allowed, on="query_id", how="anti")
     if len(others):

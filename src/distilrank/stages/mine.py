@@ -1,4 +1,5 @@
-"""mine: a set of training triples whose negatives sources found, without those that a teacher takes for relevant."""
+"""mine: a set of training triples whose negatives were found by sources, without those that a teacher finds
+relevant."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -59,7 +60,7 @@ def mine(params: Params, name: str, track: Track) -> None:
 
 @contextmanager
 def _scorer(params: Params, name: str, teacher: str, inputs: list[Path], track: Track) -> Iterator[Scorer]:
-    """Scores by a teacher; whatever its store holds is not scored again, and whatever is scored stays there."""
+    """Scores by a teacher. Pairs in its store are not scored again, and new scores stay there."""
     workplace, section, model = Workplace.chosen(), params.scoring, layout.MODELS / teacher
     if not workplace.ray_address:
         chosen_device()  # refused here; on Ray it is for the workers to say

@@ -1,4 +1,4 @@
-"""A source's queries, and those that are made of its passages: each filtered, and what is left out counted."""
+"""A source's queries, and those that are made of its passages. These are filtered, and those left out are counted."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -26,9 +26,10 @@ _MADE = {"query_id": pl.String, "text": pl.String, "passage_id": pl.String}
 
 
 class WithPseudoQueries:
-    """`work` keeps what a model has written, where a killed stage finds it again; `findings` counts what was left out.
+    """`work` keeps what a model has written, so that a killed stage finds it again. `findings` counts what was left
+    out.
 
-    A query goes to train, or where the source has none to dev, or to the test set `pseudo`, by the lot of its passage.
+    A query goes to train or, where the source has none, to dev or the test set `pseudo`, by the lot of its passage.
     """
 
     def __init__(self, source: Source, section: PseudoQueries, work: Path, findings: Findings) -> None:
@@ -101,7 +102,8 @@ class WithPseudoQueries:
         return QueryWriter(self._section)
 
     def _found(self, queries: pl.DataFrame, within: int) -> pl.DataFrame:
-        """Those whose passage BM25 finds among the best `within`: others ask for something else, or for too much."""
+        """The queries whose passage is among BM25's best `within`. The others ask for something else, or for too
+        much."""
         ids = pl.concat(some["passage_id"] for some in self._sound())
         texts = (some.select(WHOLE_TEXT.alias("text"))["text"].to_list() for some in self._sound())
         bm25 = BM25(ids, texts, Candidates())

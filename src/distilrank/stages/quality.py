@@ -1,4 +1,4 @@
-"""quality: of all labels: what share of a teacher's margins is negative, and how far teachers agree."""
+"""quality: of all labels, the share of each teacher's margins that are negative, and how far teachers agree."""
 
 from itertools import combinations, product
 from typing import Any
@@ -31,7 +31,8 @@ def quality(params: Params) -> None:
 
 
 def _weights(params: Params) -> dict[str, dict[str, Any]]:
-    """Of ensembles whose members do not count alike, by `<triples>/<ensemble>`, and what they were tuned to."""
+    """The weights of ensembles whose members do not count alike, by `<triples>/<ensemble>`, and what tuned ones
+    reach."""
     weighted = [name for name, one in params.ensembles.items() if one.weights]
     pairs = product(labelled_sets(params), weighted)
     used = {f"{triples}/{name}": read_manifest(layout.LABELS / triples / name).params for triples, name in pairs}
