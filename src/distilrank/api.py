@@ -19,11 +19,12 @@ QRELS_SCHEMA = {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.
 
 
 def load(directory: str | Path, index: str | Path | None = None, live: bool = False) -> Model:
-    """A trained ranker, such as models/dot-T1: on the device that DISTILRANK_DEVICE names, else a card if there is one.
+    """Loads a trained ranker, such as models/dot-T1, on the device that DISTILRANK_DEVICE names, else on a card if
+    there is one.
 
-    What searches is the index that is named, such as indexes/dot-hnsw-T1, else the project's exact vectors,
-    vectors/dot-T1, where these are this ranker's. `live` allows `put` and `delete`. Raises MissingInput where a file is
-    absent, and for the index of another ranker.
+    It searches by the index that is named, such as indexes/dot-hnsw-T1, else by the project's exact vectors of this
+    ranker, such as vectors/dot-T1. `live` allows `put` and `delete`. Raises MissingInput where a file is absent, and
+    for the index of another ranker.
     """
     model = Path(directory)
     return Model.load(model, Path(index) if index else _vectors_of(model), live)
@@ -35,7 +36,7 @@ def evaluate(
     minimum_relevance: int = 1,
     measures: Sequence[str] = DEFAULT_MEASURES,
 ) -> dict[str, float]:
-    """The mean of each measure over the queries of the qrels, as trec_eval has it, ties by passage id. Names of
+    """The mean of each measure over the queries of the qrels, as trec_eval computes it: ties go by passage id. Names of
     measures are those of ir-measures.
 
     A run is a TREC file, scores by query and passage ({"q1": {"p7": 3.2}}), or a table (query_id, passage_id, score);

@@ -42,10 +42,10 @@ class Model:
 
     @classmethod
     def load(cls, directory: Path, index: Path | None = None, live: bool = False) -> Self:
-        """From a ranker's directory, and that of its vectors, or of an index of these, if it has one. A `live` index
-        takes changes: `put` and `delete`.
+        """Loads a ranker from its directory and, if it has one, its index: a directory of vectors, or of an index of
+        these. A `live` index takes changes by `put` and `delete`.
 
-        Raises MissingInput, also for an index of another model, or of another collection than stands in the project.
+        Raises MissingInput, also for an index of another model, or of a collection other than the project's.
         """
         ranker = load_ranker(directory)
         return cls(ranker, TextTokenizer(directory), _opened(index, directory, ranker, live) if index else None)
@@ -56,7 +56,7 @@ class Model:
 
     @torch.inference_mode()
     def score_tokens(self, query: str, passages: RaggedIds, rows: Rows) -> npt.NDArray[np.float32]:
-        """The same of passages whose token ids are stored: the scores (rows,) of those in `rows`."""
+        """The scores (rows,) of passages whose token ids are stored, for a query: those in `rows`."""
         batch = self._query_batch(query)
         encoded = self.ranker.encode_queries(batch)
         lengths = passages.lengths(rows) + batch.ids.shape[1] + SPECIAL_TOKENS
@@ -68,12 +68,12 @@ class Model:
 
     @torch.inference_mode()
     def encode(self, passages: Sequence[str]) -> Encoded:
-        """What can be computed of passages, and stored, before any query is known."""
+        """What can be computed of passages and stored before any query is known."""
         return self.ranker.encode_passages(self._passage_batch(passages))
 
     @torch.inference_mode()
     def score_encoded(self, query: str, passages: Encoded) -> npt.NDArray[np.float32]:
-        """The scores (passages,) for a query of passages that `encode` encoded."""
+        """The scores (passages,), for a query, of passages that `encode` encoded."""
         encoded = self.ranker.encode_queries(self._query_batch(query))
         return self._interact(encoded, passages)
 
@@ -93,7 +93,8 @@ class Model:
         return self._vectors(self.ranker.encode_passages, self._passage_ids(passages))
 
     def encoded_queries(self, tokens: TokenStore, query_ids: pl.Series) -> Any:
-        """Stored queries as its index takes them; a slice gives some. Raises InputError for a model without one."""
+        """Stored queries as the index takes them. A slice of them gives some. Raises InputError for a model without
+        one."""
         rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
         return self._indexed().encoded(self.ranker, tokens.queries, rows, pad)
 
@@ -119,14 +120,15 @@ class Model:
         return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
 
     def put(self, passages: Mapping[str, str]) -> None:
-        """Adds passages, texts by id, to a live index, or replaces those that are there.
+        """Adds passages (texts by id) to a live index, or replaces those that have the same ids.
 
         Raises InputError for an index that is not live, or of a kind that does not allow it.
         """
         self._indexed().put(pl.Series(list(passages), dtype=pl.String), self.encode_passages(list(passages.values())))
 
     def delete(self, passage_ids: Sequence[str]) -> None:
-        """From a live index. Raises MissingInput for a passage that is not there, InputError as `put` does."""
+        """Deletes passages from a live index. Raises MissingInput for a passage that is not there, InputError as `put`
+        does."""
         self._indexed().delete(pl.Series(passage_ids, dtype=pl.String))
 
     def rerank(
@@ -138,7 +140,7 @@ class Model:
     ) -> pl.DataFrame:
         """A run: the candidates (query_id, passage_id) of stored texts, scored from the index where there is one.
 
-        `precision` is that of the matrix products of pairs that are scored anew.
+        `precision` is that of the matrix products, for pairs that are not scored from the index.
         """
         if self.index is None:
             return rerank(self.ranker, tokens, candidates, precision, advance)
@@ -187,7 +189,7 @@ class Model:
 
 
 def _opened(index: Path, model: Path, ranker: Ranker, live: bool) -> "PassageIndex[Any]":
-    """What searches is imported for models that do."""
+    """Opens an index. What searches is imported only for models that do."""
     from distilrank.retrieval.made_from import refuse_foreign, vectors_behind
     from distilrank.retrieval.opened import opened
 

@@ -1,4 +1,4 @@
-"""What answers a query with hits: BM25, a dense ranker, one that re-ranks, a fusion, a cascade."""
+"""What answers a query with hits: BM25, a dense ranker, a re-ranker, a fusion or a cascade."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +28,11 @@ class Searcher(ABC):
 
     @abstractmethod
     def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
-        """The best `depth` passages, best first, or fewer where it finds fewer. What has a first stage calls `between`
-        when that has answered."""
+        """The best `depth` passages, best first, or fewer where it finds fewer. A system with a first stage calls
+        `between` when that has answered."""
 
     def at(self, depth: int) -> "Searcher":
-        """The same where members find, and a ranker re-ranks, so many passages."""
+        """The same searcher, but its members find and its ranker re-ranks this many passages."""
         return self
 
     @property
@@ -41,7 +41,7 @@ class Searcher(ABC):
         return None
 
     def matched(self, query: str, passages: Sequence[str]) -> list[Matched]:
-        """What matched in passages that it found; one that cannot tell gives nothing of each."""
+        """What matched in passages that it found. A system that cannot tell gives nothing for each."""
         return [Matched() for _ in passages]
 
 
@@ -57,7 +57,7 @@ class Lexical(Searcher):
 
 @dataclass(frozen=True)
 class Dense(Searcher):
-    """A ranker that searches what is stored of all passages, or an index of this."""
+    """A ranker that searches what is stored of all passages, or an index of it."""
 
     model: "Model"
 
@@ -97,7 +97,7 @@ class Reranking(Searcher):
         return self.model.index.stored(passage_ids)
 
     def reranked(self, query: str, found: Sequence[Hit]) -> pl.DataFrame:
-        """A run of these passages, by its own scores."""
+        """A run of these passages, by the ranker's own scores."""
         passages = pl.Series("passage_id", [hit.passage_id for hit in found], pl.String)
         if self.model.index is None:
             scores = self.model.score_tokens(query, self.tokens.passages, self.tokens.passage_rows(passages))
@@ -111,7 +111,7 @@ class Reranking(Searcher):
 
 @dataclass(frozen=True)
 class Fused(Searcher):
-    """Several systems, whose best `depth` passages each become one run."""
+    """Several systems. The best `depth` passages of each are joined into one run."""
 
     members: Mapping[str, Searcher]
     joined: Joined
@@ -127,7 +127,7 @@ class Fused(Searcher):
 
 @dataclass(frozen=True)
 class Cascaded(Searcher):
-    """A ranker that re-ranks the best `depth` passages of its first stage; the others stay behind them."""
+    """A ranker that re-ranks the best `depth` passages of its first stage. The others follow them."""
 
     ranker: Reranking
     depth: int

@@ -1,4 +1,4 @@
-"""Any system of the project in the working directory, by its name: a query in, hits out."""
+"""Searches by any system of the project in the working directory: a query in, hits out."""
 
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,7 +27,7 @@ LONGEST_QUERY = 2_000
 
 
 class Searchers:
-    """All systems of the project that were built here. Each is loaded when it is first asked, and stays.
+    """All systems of the project that were built here. Each is loaded when it is first asked, and stays loaded.
 
     Without `params`, those of params.yaml are read when they are first needed.
     """
@@ -44,13 +44,14 @@ class Searchers:
         return [LEXICAL, *built, *(self._params.systems if (layout.SYSTEMS / MANIFEST).is_file() else [])]
 
     def usual(self) -> str:
-        """The one to ask where none is named: the first student that searches, as first taught, else BM25."""
+        """The system to ask if none is named: the first student that searches, as taught by its first teacher, else
+        BM25."""
         from distilrank.config.derived import encoded_models
 
         return next(iter(encoded_models(self._params, only_searched=True)[1:]), LEXICAL)  # its control is the first
 
     def compared(self) -> list[str]:
-        """What people compare unless they name others: BM25, the usual system, and the first teacher."""
+        """The systems that people compare unless they name others: BM25, the usual system, and the first teacher."""
         teachers = [name for name in self.names() if name in self._params.teachers]
         return list(dict.fromkeys([LEXICAL, self.usual(), *teachers[:1]]))
 
@@ -84,7 +85,7 @@ class Searchers:
         return self._given or read_params()
 
     def _places(self) -> list[Path]:
-        """Of all models and indexes that the params ask for."""
+        """The places of all models and indexes that the params ask for."""
         from distilrank.config.derived import built_indexes, measured_names
 
         models = [layout.MODELS / name for name in measured_names(self._params)]
@@ -112,7 +113,7 @@ class Searchers:
         return self._model(name)
 
     def _model(self, name: str) -> Searcher:
-        """One that searches all passages does so; any other re-ranks BM25's best."""
+        """A model that searches all passages does so. Any other re-ranks BM25's best."""
         from distilrank.indexed import load_indexed
 
         if name in self._searching():
@@ -120,7 +121,7 @@ class Searchers:
         return self._reranking(name, self.load(LEXICAL), self._params.evaluation.depth)
 
     def _reranking(self, name: str, first: Searcher, depth: int) -> Reranking:
-        """By what is stored of passages, where it is."""
+        """A model that re-ranks, by what is stored of passages if it is there."""
         from distilrank.config.derived import stored_vectors_of, tokens_of
         from distilrank.model import Model
 
@@ -136,7 +137,7 @@ class Searchers:
 
 
 def _joined(name: str, system: System) -> Joined:
-    """Raises MissingInput for a weighted sum whose weights are not there."""
+    """How a fusion joins runs. Raises MissingInput for a weighted sum without its weights."""
     if isinstance(system, WeightedSum):
         weights = read_json(built(layout.weights_of(name)))["weights"]
         return partial(weighted_sum, weights=weights, scale=system.scale)
@@ -145,7 +146,7 @@ def _joined(name: str, system: System) -> Joined:
 
 
 def _bm25() -> Lexical:
-    """With the params that found the candidates. Raises MissingInput."""
+    """BM25 with the params that found the candidates. Raises MissingInput."""
     used = read_manifest(layout.CANDIDATES).params
     params = Candidates.model_validate({key: used[key] for key in Candidates.model_fields})
     collection = Collection.read(layout.COLLECTION)

@@ -46,9 +46,9 @@ class Reranked(Protocol):
 
 @dataclass(frozen=True)
 class Rankings:
-    """Of a ranker, by its name in the results; `work` keeps what a killed evaluation goes on with.
+    """The runs of a ranker, by its name in the results. `work` keeps what a killed evaluation goes on with.
 
-    Where passages are `given` it re-ranks these, and nothing else; otherwise the candidates, and it searches if it can.
+    Where passages are `given`, it re-ranks these alone. Otherwise it re-ranks the candidates, and searches if it can.
     """
 
     params: Params
@@ -59,7 +59,7 @@ class Rankings:
     given: Reranked | None = None
 
     def runs(self) -> Generator[tuple[str, RunOf]]:
-        """By kind of task, what makes the run of a range: to be called before the next one is asked for."""
+        """By kind of task, a function that makes the run of a range. Call it before asking for the next range."""
         if self.ranker == measured_on(self.params, self.test.called).candidates.first_stage():
             yield RERANK, self.test.best
             yield RETRIEVE, self.test.found
@@ -74,7 +74,7 @@ class Rankings:
         return self.given or self.test
 
     def _directory(self) -> Path:
-        """The ranker's: of one that is not trained, made here."""
+        """The ranker's directory. That of an untrained ranker is made here."""
         begun = untrained(self.params)
         if self.ranker not in begun:
             return layout.MODELS / self.ranker
@@ -90,7 +90,7 @@ class Rankings:
         return tokens_of(self.params, self.ranker, self.test.called)
 
     def _by_vectors(self, directory: Path, tokens: TokenStore) -> Iterator[tuple[str, RunOf]]:
-        """Each passage is encoded once: stored, or by a dense ranker here, as far as it searches or re-ranks."""
+        """Each passage is encoded once: beforehand, or here by a dense ranker, if it is searched or re-ranked."""
         params, name, test = self.params, self.ranker, self.test
         model = Model.load(directory, stored_vectors_of(params, name, test.called))
         searches = name in searching(params, test.called) and not self.given
@@ -106,7 +106,7 @@ class Rankings:
             )
 
     def _by_pairs(self, directory: Path, tokens: TokenStore) -> Iterator[tuple[str, RunOf]]:
-        """Each pair is scored, in parts, by workers; what is scored stays in the store."""
+        """Workers score each pair, in parts. The scores stay in the store."""
         place, precision = Workplace.chosen(), self.params.evaluation.precision
         if not place.ray_address:
             chosen_device()  # refused here; on Ray it is for the workers to say

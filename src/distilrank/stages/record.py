@@ -1,4 +1,4 @@
-"""What a stage tells of itself while it works, to whoever remembers: the command line hands MLflow in."""
+"""What a stage tells of itself while it works. The command line passes in what records it: MLflow."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Record(Protocol):
-    """Is told of a stage's figures as they come, and of the model it trained; never raises."""
+    """Receives a stage's figures as they come, and the model it trained. It never raises."""
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None: ...
 

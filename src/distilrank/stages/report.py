@@ -1,4 +1,4 @@
-"""report: a page with the results, the curves, the scores, the times and examples; in brief; its figures as files."""
+"""report: a page with the results, curves, scores, times and examples; a short version; and its figures as files."""
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory

@@ -1,4 +1,4 @@
-"""score: a teacher's score for every pair of a set of triples, each pair once, and these triples labelled with them."""
+"""score: scores every pair of a set of triples by a teacher, each pair once, and labels the triples with the scores."""
 
 from distilrank.artifacts import layout
 from distilrank.config.params import Params

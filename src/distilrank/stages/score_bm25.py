@@ -1,4 +1,4 @@
-"""score-bm25: BM25's score for every pair of a set of triples, and these triples labelled with them."""
+"""score-bm25: scores every pair of a set of triples by BM25, and labels the triples with the scores."""
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory

@@ -1,4 +1,4 @@
-"""score-dev: a member's scores of dev queries' candidates, by which the weights of its ensembles are tuned."""
+"""score-dev: a member's scores of dev queries' candidates, which tune the weights of its ensembles."""
 
 import polars as pl
 
@@ -22,7 +22,7 @@ _READ = [layout.COLLECTION, layout.CANDIDATES]
 
 def score_dev(params: Params, member: str, track: Track) -> None:
     """Writes scores/dev-candidates/<member>/: of the dev queries that validations ask, the candidates that tests
-    re-rank. Raises ParamsError for what is no member of an ensemble whose weights are tuned.
+    re-rank. Raises ParamsError unless it is a member of an ensemble whose weights are tuned.
     """
     if member not in (members := tuned_members(params)):
         raise ParamsError(

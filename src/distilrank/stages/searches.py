@@ -19,7 +19,7 @@ Search = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def inputs_of_search(params: Params, name: str) -> list[Path]:
-    """What a search by `name` reads beside the collection that models learn from."""
+    """What a search by `name` reads, besides the collection that models learn from."""
     if name == LEXICAL:
         return []
     model = model_of_index(params, name)
@@ -28,8 +28,8 @@ def inputs_of_search(params: Params, name: str) -> list[Path]:
 
 
 def search_by(params: Params, name: str, depth: int, work: Path, on: str = layout.OWN) -> Search:
-    """By BM25, by an index, or exactly by a dense model; `work` keeps the vectors of one that has none. Raises
-    MissingInput."""
+    """Searches by BM25, by an index, or exactly by a dense model. `work` keeps the vectors of a model without stored
+    ones. Raises MissingInput."""
     return _by_bm25(params, on, depth) if name == LEXICAL else _by_model(params, name, on, depth, work)
 
 
@@ -46,7 +46,7 @@ def _by_bm25(params: Params, on: str, depth: int) -> Search:
 
 
 def _by_model(params: Params, name: str, on: str, depth: int, work: Path) -> Search:
-    """By an index of that name, or exactly by a model's vectors: those that are stored, or made here."""
+    """Searches by an index of that name, or exactly by a model's vectors, which are stored or made here."""
     # Torch, which a search by BM25 alone does without.
     from distilrank.data.tokens import TokenStore
     from distilrank.model import Model

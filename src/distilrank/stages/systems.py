@@ -1,7 +1,7 @@
-"""systems: what searches by several rankers together, on the test queries of each collection that its members search.
+"""systems: measures systems of several rankers on the test queries of each collection that their members search.
 
-What `evaluate` found by a member is read, and searched for anew only where it is not there. In memory stands one range
-of test queries at a time.
+What `evaluate` found by a member is read. A member searches again only where that is missing. Memory holds one range of
+test queries at a time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +74,7 @@ def _write_weights(params: Params, name: str, system: WeightedSum, draft: Draft,
 
 
 def _inputs(params: Params) -> list[Path]:
-    """Collections and candidates; what was found by the members, and what they search by; what re-ranks."""
+    """Collections and candidates; what the members found, and what they search by; what re-ranks."""
     found: dict[Path, None] = {}
     for on, name in measured_systems(params):
         system, places = params.systems[name], layout.places_of(on)
@@ -94,7 +94,7 @@ def _is_measured(params: Params, member: str, on: str) -> bool:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What systems find for the test queries of a collection; those that are written stand in the draft."""
+    """What systems find for the test queries of a collection. The draft holds those that are written."""
 
     params: Params
     test: TestCollection
@@ -123,7 +123,7 @@ class _Answers:
 
     @contextmanager
     def _answered(self, name: str) -> Iterator[RunOf]:
-        """What makes the run of a range."""
+        """The function that makes the run of a range."""
         system = self.params.systems[name]
         if isinstance(system, Cascade):
             with self._cascaded(name, system) as answer:
@@ -152,7 +152,7 @@ class _Answers:
             yield lambda queries: reranked_first(reranked(queries), first(queries))
 
     def _found(self, name: str, depth: int) -> RunOf:
-        """A system's or member's best passages: as they were found, or else searched for here."""
+        """A system's or member's best passages: as they were found before, or as it finds them here."""
         if name in self.params.systems or _is_measured(self.params, name, self.test.called):
             return partial(self._read, name, depth)
         search = search_by(self.params, name, depth, self.work / name, self.test.called)

@@ -1,6 +1,6 @@
 """What score and score-dev share: a teacher's scores of pairs, written to a place of their own.
 
-Whatever the store of its scores holds already is not scored again.
+Pairs in the store of its scores are not scored again.
 """
 
 from pathlib import Path
@@ -24,7 +24,8 @@ from distilrank.workers.work import Work, Workplace
 
 
 def workplace() -> Workplace:
-    """Where pairs are scored. Raises WorkerError where the environment asks for workers or a device that cannot be."""
+    """Where pairs are scored. Raises WorkerError where the environment asks for workers or a device that cannot be
+    had."""
     place = Workplace.chosen()
     if not place.ray_address:
         chosen_device()  # refused here; on Ray it is for the workers to say

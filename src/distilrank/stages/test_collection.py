@@ -21,8 +21,8 @@ from distilrank.evaluation.tasks import task_of
 
 @dataclass(frozen=True)
 class TestCollection:
-    """The test queries of a collection, by the name that it is `called` by. `depth` of their candidates are re-ranked;
-    a search finds `deepest`."""
+    """The test queries of a collection, whose name is `called`. `depth` of their candidates are re-ranked. A search
+    finds `deepest`."""
 
     params: Params
     called: str
@@ -71,7 +71,7 @@ class TestCollection:
         return self.collection.queries.join(self.queries(queries).to_frame(), on="query_id", how="semi")
 
     def found(self, queries: QueryRange) -> pl.DataFrame:
-        """The run of whatever found the candidates: as many as a search finds."""
+        """The first stage's run, with as many passages as a search finds."""
         return queries.of(self._first(self.deepest)).select(list(RUN_SCHEMA)).collect()
 
     def best(self, queries: QueryRange) -> pl.DataFrame:
@@ -87,7 +87,7 @@ class TestCollection:
         return every.join(self.query_ids.to_frame().lazy(), on="query_id", how="semi", maintain_order="left")
 
     def measured(self, kind: str, run: pl.DataFrame, queries: QueryRange) -> Iterator[pl.DataFrame]:
-        """By test set, what a run of a range is worth: (task, query_id, measure, value)."""
+        """The measures of a run of a range, by test set: (task, query_id, measure, value)."""
         for name, qrels in self.qrels.items():
             judged = queries.of(qrels.lazy()).collect()
             own = run.join(judged, on="query_id", how="semi")

@@ -28,8 +28,8 @@ def tokenize(params: Params, name: str | None = None) -> None:
 
 
 def tokenize_other(params: Params, evaluation: str, name: str | None = None) -> None:
-    """The same of a collection that models are measured on besides, as the store of the one that they learn from is
-    made: by its tokenizer, lengths and prefixes. So given models have theirs too.
+    """Writes the tokens of another collection that models are measured on. It uses the tokenizer, lengths and prefixes
+    of the store of the collection that they learn from, so that given models have their own too.
 
     Raises ParamsError for an unknown entry, MissingInput where that store is absent.
     """

@@ -13,7 +13,8 @@ from distilrank.sections.data import Tokens
 
 
 def write_token_store(draft: Draft, collection: Collection, tokenizer: TextTokenizer, tokens: Tokens) -> None:
-    """Writes all but the tokenizer, and counts. Raises ParamsError for a prefix that leaves no room for a text."""
+    """Writes all but the tokenizer, and returns counts. Raises ParamsError for a prefix that leaves no room for a
+    text."""
     _refuse_long_prefix("query", tokenizer, tokens.query_prefix, tokens.query_length)
     _refuse_long_prefix("passage", tokenizer, tokens.passage_prefix, tokens.passage_length)
     queries = collection.queries
@@ -45,7 +46,7 @@ def _refuse_long_prefix(side: str, tokenizer: TextTokenizer, prefix: str, length
 
 
 def _counts(name: str, lengths: npt.NDArray[np.int64], length: int) -> dict[str, int]:
-    """Of texts, and of their tokens: kept, and in each text before it was cut."""
+    """Counts of texts and of their tokens: those kept, and those in each text before it was cut."""
     median, most = np.quantile(lengths, [0.5, 0.95], method="higher")
     return {
         name: len(lengths),

@@ -37,7 +37,7 @@ def build_model(
 ) -> None:
     """Trains models/<name>/ for `stage`: teach or distil. Raises InputError where another process trains it.
 
-    Of several processes that were launched together, the first alone writes and tracks.
+    Of several processes that were launched together, only the first writes and tracks.
     """
     store = tokens_of(params, name)
     origin = origin_of(params, lesson.start, store)
@@ -99,7 +99,7 @@ def _write_model(
 
 
 def _used(params: Params, section: Teacher | Student, lesson: Lesson, along: list[str]) -> dict[str, Any]:
-    """What of the params makes the model what it is."""
+    """The params that the model depends on."""
     return {
         "ranker": section.ranker.model_dump(),
         "training": section.training.model_dump(),

@@ -1,4 +1,5 @@
-"""What triples and mine share: the candidates of queries without qrels, for teachers to score, and clicks on some."""
+"""What triples and mine share: the candidates of unlabelled queries, for teachers to score, and clicks on some of
+them."""
 
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ def unlabelled_used(section: Unlabelled | None) -> dict[str, Any]:
 def write_unlabelled(
     directory: Path, collection: Collection, candidates: pl.LazyFrame, clicks: FileElsewhere | None
 ) -> dict[str, int]:
-    """Writes them in the form of triples, the best and the others, and returns of how many queries they are.
+    """Writes candidates in the form of triples, the best one and the others, and returns the number of their queries.
 
-    What was clicked is among them, whether it was found or not, and stands in a table beside them as well: it is
-    counted, and told. Raises CollectionError if there are no such queries, and as `read_clicks` does.
+    Clicked passages are among them, whether they were found or not. A table beside them lists the clicks, and they are
+    counted. Raises CollectionError if there are no such queries, and as `read_clicks` does.
     """
     queries = collection.queries_of(UNLABELLED).lazy()
     found = candidates.join(queries, on="query_id", how="semi").select("query_id", "passage_id", "rank").collect()

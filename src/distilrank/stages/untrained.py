@@ -1,4 +1,4 @@
-"""What was not trained, ready to score: what each student begins from, and the whole backbone as a dense ranker."""
+"""Untrained rankers, ready to score: what each student begins from, and the whole backbone as a dense ranker."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,9 +18,9 @@ from distilrank.stages.whole_backbone import whole_backbone
 
 
 def untrained(params: Params) -> Mapping[str, Callable[[Path], Ranker]]:
-    """By their names in the results, what makes each ranker that was not trained, ready to score.
+    """By names in the results, functions that make each untrained ranker, ready to score.
 
-    It is given a token store, whose tokenizer the ranker has.
+    Each takes a token store, whose tokenizer the ranker gets.
     """
     return {BACKBONE: partial(_backbone, params)} | {
         start.name: partial(_start, params, start) for start in starts(params)

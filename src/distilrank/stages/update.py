@@ -1,4 +1,4 @@
-"""update: an index with passages added, replaced and deleted, outside of the pipeline. Its outputs stay as they are."""
+"""update: writes an index with passages added, replaced and deleted. The pipeline's outputs stay as they are."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ _AT_ONCE = 4_096
 def update(params: Params, name: str, target: Path, passages: Path | None, delete: Path | None) -> dict[str, int]:
     """Writes an index of its own, with its vectors, to `target`, and returns what was changed.
 
-    `passages` is a file as a source `passages` reads it: those whose ids are known replace them. `delete` has an id per
-    line. Raises InputError, MissingInput and ScoreError, before anything is written.
+    `passages` is a file as a source `passages` reads it. Passages with known ids replace the old ones. `delete` has an
+    id per line. Raises InputError, MissingInput and ScoreError, before anything is written.
     """
     if target.exists():
         raise InputError(target, got="an existing path", expected="a new directory", remedy="name another target")

@@ -1,4 +1,4 @@
-"""A whole backbone as a dense ranker, untrained: to be measured, and to tell which queries are alike."""
+"""A whole backbone as an untrained dense ranker. It is measured, and tells which queries are alike."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from distilrank.sections.data import Backbone
 
 
 def whole_backbone(params: Params, backbone: Backbone, tokens: Path) -> Ranker:
-    """All its layers, mean-pooled, compared by cosine: as models that find similar sentences are made to be used."""
+    """All its layers, mean-pooled and compared by cosine, as models of sentence similarity are meant to be used."""
     folder = locate_backbone(backbone)
     layers = pretrained_config(folder).num_hidden_layers
     ranker = DotParams(layers=layers, pooling="mean", normalise=True)
