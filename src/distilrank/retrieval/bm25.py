@@ -17,7 +17,7 @@ from distilrank.workers.cores import usable_cores
 
 
 class BM25:
-    """An index over passages, whose texts come some at a time, in memory: eight bytes a term of a passage.
+    """An index in memory over passages, whose texts come some at a time. It takes eight bytes per term of a passage.
 
     Raises CollectionError if their texts hold no term.
     """
@@ -57,7 +57,8 @@ class BM25:
         )
 
     def score(self, queries: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-        """The pairs (query_id, passage_id) with a `score`, 0 where they share no term; `queries` (query_id, text)."""
+        """The pairs (query_id, passage_id) with a `score`, which is 0 where they share no term. `queries` is (query_id,
+        text)."""
         asked = pairs.select("query_id").unique(maintain_order=True).join(queries, on="query_id", maintain_order="left")
         terms = dict(zip(asked["query_id"], self._terms(asked["text"].to_list()), strict=True))
         rows = rows_of(pairs["passage_id"], self._passage_ids, "passage").astype(np.int32)
@@ -68,11 +69,11 @@ class BM25:
         return pl.concat(scored).sort("row").drop("row")
 
     def _learned_terms(self, texts: Sequence[str]) -> list[list[int]]:
-        """Those of each text; the tokenizer learns the new ones."""
+        """The terms of each text. The tokenizer learns new ones."""
         return list(self._tokenizer.streaming_tokenize(list(texts), update_vocab=True, allow_empty=False))
 
     def _terms(self, texts: Sequence[str]) -> list[list[int]]:
-        """Those of each text that some passage has."""
+        """The terms of each text that some passage has."""
         terms: list[list[int]] = self._tokenizer.tokenize(
             list(texts), update_vocab=False, allow_empty=False, show_progress=False, return_as="ids"
         )

@@ -1,4 +1,4 @@
-"""One vector per passage: the exact ones, which re-rank, and what searches them, by inner product."""
+"""One vector per passage: the exact vectors, which re-rank, and what searches them by inner product."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +28,8 @@ INDEX_FILE = "index.faiss"
 
 
 class DenseIndex(PassageIndex[Vectors]):
-    """The exact vectors of passages, and what searches them: themselves, or an index that chooses passages."""
+    """The exact vectors of passages, and what searches them: the vectors themselves, or an index that chooses
+    passages."""
 
     def __init__(self, store: VectorStore, kind: IndexKind | None = None, index: "faiss.Index | None" = None) -> None:
         super().__init__(store.passage_ids)
@@ -36,8 +37,8 @@ class DenseIndex(PassageIndex[Vectors]):
 
     @classmethod
     def build(cls, vectors: Vectors, passage_ids: pl.Series, kind: IndexKind | None = None) -> Self:
-        """In memory, of vectors (passages, width) of passages whose ids ascend. Raises ScoreError where one is not
-        finite."""
+        """Builds it in memory from vectors (passages, width) of passages whose ids ascend. Raises ScoreError where one
+        is not finite."""
         store = VectorStore.of(vectors, passage_ids)
         if not isinstance(kind, Approximate):
             return cls(store)
@@ -48,10 +49,10 @@ class DenseIndex(PassageIndex[Vectors]):
 
     @classmethod
     def read(cls, directory: Path, live: bool = False) -> Self:
-        """From vectors, or from an index, which searches those that it was built of. All is mapped, but for a `live`
-        index, which takes changes.
+        """Reads vectors, or an index and the vectors that it was built of. All is mapped, except for a `live` index,
+        which takes changes.
 
-        Raises MissingInput, also where an index was built of other vectors.
+        Raises MissingInput, also where the index was built of other vectors.
         """
         vectors = vectors_behind(directory)
         has_changed = live or (vectors / DELETED_FILE).is_file()
@@ -66,7 +67,7 @@ class DenseIndex(PassageIndex[Vectors]):
         return cls(store, kind, read_index(built(directory / INDEX_FILE), kind, mapped=not live))
 
     def write(self, directory: Path) -> None:
-        """With its vectors, so that it needs nothing else."""
+        """Writes the index with its vectors, so that it needs nothing else."""
         self.store.write(directory)
         if self._index is not None:
             write_searcher(self._kind, self._index, directory)
@@ -87,7 +88,8 @@ class DenseIndex(PassageIndex[Vectors]):
         store.put(passage_ids, stored)
 
     def delete(self, passage_ids: pl.Series) -> None:
-        """From a live index. Raises MissingInput for a passage that is not there, InputError as `put` does."""
+        """Deletes passages from a live index. Raises MissingInput for a passage that is not there, InputError as `put`
+        does."""
         store = self._live()
         self._refuse_unless_it_leaves_out()
         store.delete(passage_ids)
@@ -147,7 +149,7 @@ class DenseIndex(PassageIndex[Vectors]):
         return self.store
 
     def _refuse_unless_it_leaves_out(self) -> None:
-        """By a search that has to. Raises InputError."""
+        """Tries a search that must leave out rows. Raises InputError where the index cannot."""
         if self._index is None:
             return
         from distilrank.retrieval.faiss_index import found_rows
@@ -157,7 +159,7 @@ class DenseIndex(PassageIndex[Vectors]):
 
 
 def write_searcher(kind: IndexKind, index: "faiss.Index", directory: Path) -> None:
-    """Without the vectors that it searches."""
+    """Writes what searches, without the vectors."""
     from distilrank.retrieval.faiss_index import write_index
 
     write_json(directory / KIND_FILE, kind.model_dump())

@@ -1,4 +1,4 @@
-"""The best passages of a search, and those that tie where it is cut off: they go by lot, not by the order of ids."""
+"""The best passages of a search. Those that tie at the cut-off go by lot, not by the order of ids."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,8 @@ Floats = npt.NDArray[np.float32]
 
 
 def best(rows: Rows, scores: Floats, depth: int) -> tuple[Rows, Floats]:
-    """The `depth` rows of the highest scores, best first, and these; ties by lot. Along the last axis of both.
+    """The `depth` rows of the highest scores, best first, and these scores, along the last axis of both. Ties go by
+    lot.
 
     Rows are told apart by their lots, so that the best of several parts are the best of all.
     """
@@ -24,7 +25,7 @@ def best(rows: Rows, scores: Floats, depth: int) -> tuple[Rows, Floats]:
 
 
 def _keys(rows: Rows, scores: Floats) -> npt.NDArray[np.uint64]:
-    """Numbers that ascend from the best to the worst: of the score, then of the lot."""
+    """Numbers that ascend from the best to the worst, by score, then by lot."""
     bits = (scores.astype(np.float32) + np.float32(0)).view(np.uint32)  # which makes 0 of -0
     # Floats as numbers in their order: the sign is turned, and of negative ones all else too.
     ascending = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))

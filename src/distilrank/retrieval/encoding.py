@@ -1,4 +1,4 @@
-"""Passage vectors by workers, part by part, in a file: a killed encoding goes on with the parts that are not there."""
+"""Passage vectors, which workers write to a file part by part. A killed encoding goes on with the missing parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,8 +63,8 @@ def encoded_passages(
 ) -> VectorStore:
     """A dense ranker's vectors of passages, whose ids ascend, in `directory`: mapped, in the file VECTORS_FILE.
 
-    What stands there of the same passages is gone on with. `whose` they are is shown. Raises ScoreError for a vector
-    that is not finite, or has no place in the store's precision.
+    An encoding of the same passages goes on from what is there. `whose` vectors they are is shown. Raises ScoreError
+    for a vector that is not finite, or too large for the store's precision.
     """
     place = Workplace.chosen()
     if not place.ray_address:
@@ -90,7 +90,7 @@ def _part(tokens: TokenStore, rows: Rows, first: int, params: Encoding) -> Passa
 
 
 class _PartsInFile:
-    """A file of vectors that parts are written to, in any order, and by their first rows those that stand there."""
+    """A file of vectors, to which parts are written in any order, and the first rows of the parts that are there."""
 
     def __init__(self, directory: Path, rows: int, of: str, params: Encoding) -> None:
         self._directory, self._rows, self._of, self._params = directory, rows, of, params
@@ -108,7 +108,7 @@ class _PartsInFile:
         return [first for first in range(0, self._rows, self._params.passages_per_part) if first not in self._done]
 
     def passages(self) -> int:
-        """How many stand there."""
+        """How many passages have vectors there."""
         return sum(min(self._params.passages_per_part, self._rows - first) for first in self._done)
 
     def add(self, part: EncodedPassages) -> None:
@@ -128,7 +128,7 @@ class _PartsInFile:
         write_json(self._directory / DONE, {"of": self._of, "parts": sorted(self._done)})
 
     def whole(self) -> Stored:
-        """Mapped, to be read. Raises ScoreError unless each passage has a vector."""
+        """The vectors, mapped to be read. Raises ScoreError unless each passage has one."""
         if self.passages() != self._rows:
             raise ScoreError(
                 self._directory,

@@ -1,4 +1,4 @@
-"""What a ranker computes of many texts apart, each as long as it is."""
+"""What a ranker computes of many texts apart, each with its own length."""
 
 from collections.abc import Callable
 from typing import Self
@@ -20,7 +20,7 @@ from distilrank.sections.precision import Precision
 
 
 class Encodings:
-    """Of texts by their rows, in memory or mapped from files."""
+    """The encodings of texts by row, in memory or mapped from files."""
 
     def __init__(self, stored: RaggedArrays, form: Form) -> None:
         self.stored, self.form = stored, form
@@ -34,17 +34,17 @@ class Encodings:
         return len(self.stored)
 
     def lengths(self, rows: Rows) -> Rows:
-        """The entries (rows,) of each."""
+        """The number of entries (rows,) of each text."""
         return self.stored.lengths(rows)
 
     def read(self, rows: Rows, device: torch.device) -> Encoded:
-        """Those of `rows`, padded to the longest."""
+        """The encodings of `rows`, padded to the longest."""
         some = self.stored.subset(rows)
         encoded = self.form.encoded(some.arrays, np.diff(some.offsets))
         return Encoded(encoded.values.to(device), encoded.mask.to(device))
 
     def vectors(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """The vectors (vectors, width) of `rows`, text after text, where these have some."""
+        """The vectors (vectors, width) of `rows`, text after text, if the encodings are vectors."""
         assert isinstance(self.form, VectorsForm)
         return self.form.vectors(self.stored.subset(rows).arrays)
 
@@ -54,7 +54,7 @@ class Encodings:
         return Encodings(RaggedArrays(form.stored(self.form.vectors(self.stored.arrays)), self.stored.offsets), form)
 
     def __getitem__(self, part: slice) -> "Encodings":
-        """Those of a part, not copied."""
+        """The encodings of a slice, not copied."""
         return Encodings(self.stored.between(*part.indices(len(self))[:2]), self.form)
 
     def refuse_endless(self, ids: pl.Series, what: str) -> None:
@@ -71,7 +71,7 @@ class Encodings:
                 )
 
     def bytes_per_text(self) -> float:
-        """What one takes on average, without its length."""
+        """The bytes of an average text, without its length."""
         return sum(array.nbytes for array in self.stored.arrays.values()) / max(1, len(self))
 
 
@@ -85,7 +85,7 @@ def encode_texts(
     advance: Advance = lambda _: None,
     precision: Precision = "float32",
 ) -> Encodings:
-    """Of the texts in `rows`, in their order; `encode` is a ranker's encode_queries or encode_passages.
+    """Encodes the texts in `rows`, in their order. `encode` is a ranker's encode_queries or encode_passages.
 
     `precision` is that of the matrix products.
     """

@@ -33,7 +33,7 @@ class Size(NamedTuple):
 
 
 def estimated_size(kind: Approximate, passages: int, width: int, shard: int = SHARD) -> Size:
-    """From an empty index of the kind. Raises InputError where Faiss makes none."""
+    """The estimate from an empty index of the kind. Raises InputError where Faiss makes none."""
     fixed, each = _bytes_of(_empty(kind, width))
     disk = fixed + passages * each
     sample = 4 * width * min(kind.sample, passages)
@@ -42,7 +42,7 @@ def estimated_size(kind: Approximate, passages: int, width: int, shard: int = SH
 
 
 def built_index(kind: Approximate, store: VectorStore, work: Path, whose: str, shard: int = SHARD) -> "faiss.Index":
-    """An index of all vectors in a store, by their rows. What stands in `work` is gone on with.
+    """An index of all vectors in a store, by their rows. A killed build goes on from what is in `work`.
 
     Raises InputError where Faiss refuses.
     """
@@ -54,7 +54,7 @@ def built_index(kind: Approximate, store: VectorStore, work: Path, whose: str, s
 
 
 def read_index(file: Path, kind: Approximate, mapped: bool = True) -> "faiss.Index":
-    """Ready to search, on a card if Faiss reaches one. Nothing can be added to one that is mapped."""
+    """An index that is ready to search, on a card if Faiss reaches one. Nothing can be added to a mapped one."""
     import faiss
 
     index = faiss.read_index(str(file), _mapping(file) if mapped else 0)
@@ -63,7 +63,7 @@ def read_index(file: Path, kind: Approximate, mapped: bool = True) -> "faiss.Ind
 
 
 def write_index(index: "faiss.Index", file: Path) -> None:
-    """Whole or not at all."""
+    """Writes the index whole or not at all."""
     import faiss
 
     draft = file.with_name(f".{file.name}.partial")
@@ -72,9 +72,9 @@ def write_index(index: "faiss.Index", file: Path) -> None:
 
 
 def found_rows(index: "faiss.Index", queries: Vectors, depth: int, alive: Alive | None = None) -> Rows:
-    """The rows (queries, depth) that an index finds, best first; -1 where it finds fewer.
+    """The rows (queries, depth) that an index finds, best first, and -1 where it finds fewer.
 
-    Of those rows alone that are `alive`. Raises InputError where this kind cannot leave out others.
+    Only rows that are `alive` are found. Raises InputError where this kind cannot leave out others.
     """
     if alive is None or alive.all():
         rows: Rows = index.search(np.ascontiguousarray(queries), depth)[1]
@@ -94,7 +94,7 @@ def found_rows(index: "faiss.Index", queries: Vectors, depth: int, alive: Alive 
 
 
 def add_vectors(index: "faiss.Index", vectors: Vectors) -> None:
-    """Behind the rows that it has. Raises InputError where this kind takes no more."""
+    """Adds rows behind those that it has. Raises InputError where this kind takes no more."""
     try:
         index.add(np.ascontiguousarray(vectors))
     except RuntimeError as error:
@@ -137,7 +137,7 @@ def _trained(kind: Approximate, store: VectorStore, file: Path) -> "faiss.Index"
 
 
 def _merged(trained: "faiss.Index", store: VectorStore, work: Path, whose: str, shard: int) -> "faiss.Index":
-    """Each shard in a file of its own, then all in one."""
+    """Builds each shard in a file of its own, then merges all into one."""
     import faiss
 
     files = {first: work / f"shard-{first}.faiss" for first in range(0, len(store), shard)}
@@ -158,7 +158,7 @@ def _merged(trained: "faiss.Index", store: VectorStore, work: Path, whose: str, 
 def _grown(
     trained: "faiss.Index", kind: Approximate, store: VectorStore, work: Path, whose: str, shard: int
 ) -> "faiss.Index":
-    """A graph, which cannot be merged: one index that grows, and is written after each shard."""
+    """Builds a graph, which cannot be merged, as one index that grows and is written after each shard."""
     import faiss
 
     file = work / "grown.faiss"
@@ -183,7 +183,7 @@ def _add(index: "faiss.Index", store: VectorStore, first: int, shard: int) -> No
 
 
 def _inner(index: "faiss.Index") -> Any:
-    """Behind transformations, the index that holds the vectors."""
+    """The index that holds the vectors, behind any transformations."""
     import faiss
 
     index = faiss.downcast_index(index)
@@ -193,7 +193,7 @@ def _inner(index: "faiss.Index") -> Any:
 
 
 def _selecting(index: Any, selector: Any) -> Any:
-    """Its own settings, and the selector: parameters replace what is set."""
+    """Search parameters of the index's own settings and the selector, since parameters replace what is set."""
     import faiss
 
     kinds: Any = faiss  # whose stubs lack the arguments
@@ -221,7 +221,7 @@ def _merges(trained: "faiss.Index") -> bool:
 
 
 def _draw_levels_anew(index: "faiss.Index", seed: int) -> None:
-    """A graph's file does not hold its random state: so a build that was killed draws as one that was not."""
+    """Draws levels as a build that was never killed does, since a graph's file does not hold its random state."""
     inner = _inner(index)
     if hasattr(inner, "hnsw"):
         import faiss
@@ -231,7 +231,7 @@ def _draw_levels_anew(index: "faiss.Index", seed: int) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Several link a graph in another order each time."""
+    """Uses one thread, since several threads link a graph in another order each time."""
     import faiss
 
     threads = faiss.omp_get_max_threads()
@@ -243,7 +243,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _mapping(file: Path) -> int:
-    """How Faiss maps what is in a file: lists by one way, and codes and graphs by another."""
+    """How Faiss maps what is in a file: lists in one way, codes and graphs in another."""
     import faiss
 
     header = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
@@ -251,7 +251,7 @@ def _mapping(file: Path) -> int:
 
 
 def _bytes_of(index: "faiss.Index") -> tuple[int, int]:
-    """Of an empty index: those that it has whatever is in it, and those of each passage."""
+    """The bytes of an empty index, and those that each passage adds."""
     import faiss
 
     inner: Any = faiss.downcast_index(index)
@@ -273,7 +273,7 @@ def _bytes_of(index: "faiss.Index") -> tuple[int, int]:
 
 @contextmanager
 def _faiss_refusals(kind: Approximate, width: int) -> Iterator[None]:
-    """What Faiss cannot build, as a user's mistake."""
+    """Raises InputError, as for a user's mistake, for what Faiss cannot build."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Whether an index has room here: told before it is built, and refused with a kind that has."""
+"""Whether an index has room here. This is told before it is built. A refusal names a kind that has room."""
 
 import shutil
 from pathlib import Path
@@ -31,7 +31,7 @@ def refuse_too_large(kind: Approximate, passages: int, width: int, name: str) ->
 
 
 def free_memory(root: Path = Path("/")) -> int:
-    """Bytes that this process may still take: of the machine's, and of the limit of its control group (version 2)."""
+    """The bytes of memory that this process may still take, of the machine and of its control group (version 2)."""
     free = int(psutil.virtual_memory().available)
     group = root / "sys/fs/cgroup"
     try:

@@ -38,7 +38,7 @@ class Form(ABC):
 class VectorsForm(Form):
     """One vector per entry: `values` (vectors, width), and as int8 a `scales` (vectors,) that multiplies each vector.
 
-    A vector's largest number is 127 as int8, so that each number is off by at most half a 127th of it.
+    A vector's largest number becomes 127 in int8. So each number is off by at most half a 127th of the largest.
     """
 
     numbers: Numbers
@@ -96,5 +96,5 @@ class TermsForm(Form):
 
 
 def form_of(numbers: Numbers, vocabulary: int | None) -> Form:
-    """Of vectors; of sparse vectors where the size of their vocabulary is given."""
+    """The form of vectors, or of sparse vectors if the size of their vocabulary is given."""
     return VectorsForm(numbers) if vocabulary is None else TermsForm(numbers, vocabulary)

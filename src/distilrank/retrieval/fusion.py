@@ -1,7 +1,7 @@
-"""Runs joined to one, and runs of which a ranker re-ranked the first passages: functions of runs alone.
+"""Functions of runs: runs joined into one, and runs whose first passages a ranker re-ranked.
 
-A run is a table (query_id, passage_id, score) that holds each pair once. What is made has scores that tell its order;
-where some tie, their order is that of `data/ties.py`.
+A run is a table (query_id, passage_id, score) that holds each pair once. The results have scores that tell their order.
+Ties are ordered as in `data/ties.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +35,8 @@ def reciprocal_rank_fusion(runs: Sequence[pl.DataFrame], k: float) -> pl.DataFra
 def weighted_sum(runs: Mapping[str, pl.DataFrame], weights: Mapping[str, float], scale: FusionScale) -> pl.DataFrame:
     """Each passage's sum of weight times scaled score, of the members' runs.
 
-    A run counts what it lacks of a query as the last of what it has. So min-max makes that 0, as Bruch et al. do (ACM
-    TOIS 2023, arXiv 2210.11934, section 4).
+    A passage that a run lacks for a query counts as the last one that it has. So min-max makes that 0, as Bruch et al.
+    do (ACM TOIS 2023, arXiv 2210.11934, section 4).
     """
     scaled = {member: run.select(*_KEY, score=_SCALES[scale].fill_nan(0.0)) for member, run in runs.items()}
     every = pl.concat(run.select(_KEY) for run in scaled.values()).unique()
@@ -46,9 +46,9 @@ def weighted_sum(runs: Mapping[str, pl.DataFrame], weights: Mapping[str, float],
 
 
 def reranked_first(reranked: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
-    """The passages that were re-ranked, by their own scores; behind them, in its order, the rest of the first stage's.
+    """The re-ranked passages by their own scores, then the rest of the first stage's passages in its order.
 
-    The rest gets scores that fall from the lowest of the others, each by the least that a float32 can show.
+    The scores of the rest fall from the lowest of the others, each by the least step of a float32.
     """
     rest = ranked(first).join(reranked, on=_KEY, how="anti", maintain_order="left")
     lowest = reranked.group_by("query_id").agg(lowest=_SCORE.min())
@@ -61,7 +61,7 @@ def reranked_first(reranked: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
 
 
 def _summed(runs: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """In the order of the runs, so that the same scores give the same bytes."""
+    """The sum, in the order of the runs, so that the same scores give the same bytes."""
     sums = pl.concat(runs).group_by(_KEY, maintain_order=True).agg(_SCORE.sum())
     return sums.sort(_KEY).select(list(RUN_SCHEMA))
 

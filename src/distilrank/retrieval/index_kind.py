@@ -24,5 +24,5 @@ class IndexKind(Section):
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:
-        """Whether it is for the encodings of such a ranker."""
+        """Whether it can hold the encodings of such a ranker."""
         return ranker.one_vector

@@ -26,14 +26,14 @@ _AT_ONCE = 1 << 16
 
 
 class InvertedIndex:
-    """Chooses passages by all their weights, or by the highest of them. Their scores are of all weights."""
+    """Chooses passages by all their weights, or by the highest of them. Their scores always use all weights."""
 
     def __init__(self, store: PassageStore, postings: Postings) -> None:
         self.store, self._postings = store, postings
 
     @classmethod
     def build(cls, store: PassageStore, terms: int | None = None, at_once: int = _AT_ONCE) -> Self:
-        """`terms`: how many of a passage's terms are kept, those of the highest weights. None: all."""
+        """`terms`: how many terms of a passage are kept: those with the highest weights. None: all."""
         assert store.form.vocabulary is not None
 
         def blocks() -> Iterator[tuple[npt.NDArray[Any], ...]]:
@@ -47,19 +47,19 @@ class InvertedIndex:
 
     @classmethod
     def open(cls, directory: Path, store: PassageStore) -> Self:
-        """Mapped. Raises MissingInput."""
+        """Opens it, mapped. Raises MissingInput."""
         starts, rows, scores = (
             np.load(built(directory / f"{name}.npy"), mmap_mode="r", allow_pickle=False) for name in FILES
         )
         return cls(store, Postings(starts, rows, scores, len(store)))
 
     def write(self, directory: Path) -> None:
-        """Without the store."""
+        """Writes it without the store."""
         for name in FILES:
             np.save(directory / f"{name}.npy", getattr(self._postings, name), allow_pickle=False)
 
     def search(self, query_ids: pl.Series, queries: Encodings, depth: int, rescored: int = 1) -> pl.DataFrame:
-        """A run: the best `depth` passages of each query, of `rescored` times as many that the index chooses.
+        """A run: the best `depth` passages of each query. The index chooses `rescored` times as many.
 
         Passages that share no term with a query are not found. Scores are products of all weights in the store.
         """
@@ -84,7 +84,7 @@ class InvertedIndex:
 
 
 def _highest(some: RaggedArrays, terms: int | None) -> npt.NDArray[Any]:
-    """Which entries are kept: all, or of each passage the highest, in their order."""
+    """Which entries are kept, in their order: all, or the highest of each passage."""
     weights = some.arrays["weights"]
     if terms is None:
         return np.arange(len(weights))

@@ -1,7 +1,7 @@
 """How passage vectors are searched. Another package adds a kind as an entry point of the group `distilrank.indexes`.
 
-Each kind for dense vectors, but the exact one, is a description for Faiss's index factory, with settings by the names
-that Faiss has: https://github.com/facebookresearch/faiss/wiki/The-index-factory.
+Each kind for dense vectors, except the exact one, is a description for Faiss's index factory, with Faiss's names for
+the settings: https://github.com/facebookresearch/faiss/wiki/The-index-factory.
 """
 
 from abc import abstractmethod
@@ -37,7 +37,7 @@ class Approximate(IndexKind):
         """What Faiss's index factory makes of vectors of this width."""
 
     def settings(self) -> Mapping[str, float]:
-        """Of building and searching, by the names that Faiss has: efSearch, nprobe."""
+        """The settings of building and searching, by Faiss's names: efSearch, nprobe."""
         return {}
 
 

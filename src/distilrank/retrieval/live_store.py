@@ -1,6 +1,6 @@
 """Vectors of passages that are added, replaced and deleted. A row never comes to mean another passage.
 
-What is added stands behind all rows. What is deleted keeps its row, and is no longer found. So the rows of an index of
+Added passages come after all rows. Deleted ones keep their rows, but are no longer found. So the rows in an index of
 these vectors stay right.
 """
 
@@ -24,7 +24,7 @@ _AT_ONCE = 1 << 14
 
 
 class LiveStore(VectorStore):
-    """Vectors on disk, and in memory those that were added since."""
+    """Vectors on disk, and those in memory that were added since."""
 
     def __init__(self, base: VectorStore, deleted: Rows) -> None:
         super().__init__(base.stored, base.passage_ids)
@@ -41,7 +41,7 @@ class LiveStore(VectorStore):
         return cls(VectorStore.read(directory), rows)
 
     def write(self, directory: Path) -> None:
-        """All rows, so that an index of these still fits."""
+        """Writes all rows, so that an index of them still fits."""
         whole = np.lib.format.open_memmap(
             directory / VECTORS_FILE, mode="w+", dtype=self.stored.dtype, shape=(len(self.alive), self.width)
         )
@@ -85,7 +85,7 @@ class LiveStore(VectorStore):
         self._row_of |= zip(passage_ids, range(first, len(self.alive)), strict=True)
 
     def delete(self, passage_ids: pl.Series) -> None:
-        """Raises MissingInput, before it changes any, for a passage that is not there."""
+        """Deletes passages. Raises MissingInput for one that is not there, before it changes any."""
         self.alive[self.rows_of(passage_ids)] = False
         for passage_id in passage_ids.unique():
             del self._row_of[passage_id]

@@ -1,4 +1,4 @@
-"""What vectors and indexes were made from: those of another model, or of another collection, are refused."""
+"""What vectors and indexes were made from. Those of another model or another collection are refused."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from distilrank.retrieval.vector_store import IDS_FILE
 
 
 def vectors_behind(index: Path) -> Path:
-    """The directory of the exact vectors of an index: its own, or that which its manifest names, in the same project.
+    """The directory of an index's exact vectors: its own, or the one that its manifest names in the same project.
 
-    Raises MissingInput where these are not there, or others than it was built of.
+    Raises MissingInput where they are absent, or are not those that it was built of.
     """
     without_manifest = index.is_dir() and not (index / MANIFEST).is_file()
     made_from = {} if without_manifest else read_manifest(index).inputs
@@ -30,7 +30,7 @@ def vectors_behind(index: Path) -> Path:
 
 
 def refuse_foreign(vectors: Path, model: Path) -> None:
-    """Raises MissingInput for vectors of another model, or of other passages than stand in the same project now."""
+    """Raises MissingInput for vectors of another model, or of passages that differ from those in the project now."""
     for place, made_from in read_manifest(vectors).inputs.items():
         is_model = Path(place).parent == MODELS
         now = model if is_model else vectors.parents[1] / place

@@ -1,4 +1,4 @@
-"""Exact search by MaxSim: every query meets every passage of a store. In memory stands one block of passages."""
+"""Exact search by MaxSim: every query meets every passage of a store. Memory holds one block of passages."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def search_all(
 
 
 def as_run(query_ids: pl.Series, passage_ids: pl.Series, rows: Rows, scores: Vectors) -> pl.DataFrame:
-    """A run of the rows (queries, depth) with these scores; without those of -1, and those that score -inf."""
+    """A run of the rows (queries, depth) with these scores. Rows of -1 and scores of -inf are left out."""
     found = pl.Series(((rows >= 0) & (scores > -np.inf)).ravel())
     columns = {
         "query_id": query_ids.gather(np.repeat(np.arange(len(query_ids)), rows.shape[1])),
@@ -59,7 +59,7 @@ def _best_of_all(
 
 
 def _blocks(ranker: Ranker, queries: Encoded, store: PassageStore, at_once: int) -> Iterator[tuple[int, Vectors]]:
-    """The scores (queries, passages) of one block after the other, and its first row."""
+    """The scores (queries, passages) of each block, and the block's first row."""
     budget = max(600, _PRODUCTS // queries.mask.numel())
     for start in range(0, len(store), at_once):
         block = store[start : start + at_once]

@@ -1,4 +1,4 @@
-"""Exact search: the highest inner products with all stored vectors, block by block, on a card where there is one."""
+"""Exact search: the highest inner products with all stored vectors, block by block, on a card if there is one."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ _OUT = np.iinfo(np.uint64).max
 
 
 def nearest(store: VectorStore, queries: Vectors, depth: int) -> Rows:
-    """The rows (queries, depth) of the highest products, best first; ties that the cut parts go by lot."""
+    """The rows (queries, depth) of the highest products, best first. Ties at the cut-off go by lot."""
     # One more than asked for shows whether the cut parts passages that tie.
     deep = min(depth + 1, len(store))
     device = chosen_device()
@@ -41,7 +41,8 @@ def _in_block(block: Vectors, queries: Vectors, depth: int, device: torch.device
 
 
 def _drawn_at_the_cut(store: VectorStore, queries: Vectors, rows: Rows, scores: Floats) -> Rows:
-    """Of the best rows (queries, depth + 1) the best `depth`. Faiss takes the first of those that tie, by their ids."""
+    """The best `depth` of the best rows (queries, depth + 1). Faiss alone would take those that tie in the order of
+    ids."""
     depth = rows.shape[1] - 1
     tied = np.flatnonzero(np.isclose(scores[:, -2], scores[:, -1], _ROUNDING, 0.0))
     step = max(1, _AT_ONCE // len(store))
@@ -52,7 +53,7 @@ def _drawn_at_the_cut(store: VectorStore, queries: Vectors, rows: Rows, scores: 
 
 
 def _drawn(store: VectorStore, queries: Vectors, found: Rows, least: Floats) -> Rows:
-    """The `depth` rows whose products are above `least` (queries, 1), then those with it by lot."""
+    """The `depth` best rows: those with products above `least` (queries, 1), then those equal to it by lot."""
     depth, rounding = found.shape[1], _ROUNDING * np.abs(least)
     blocks = [(rows, queries @ block.T) for rows, block in store.blocks()]
     every, products = np.concatenate([rows for rows, _ in blocks]), np.hstack([some for _, some in blocks])

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def on_card(index: "faiss.Index") -> "faiss.Index":
-    """The index on the chosen card; itself where Faiss reaches none, or has no such index there."""
+    """The index on the chosen card, or itself if Faiss reaches no card or has no such index there."""
     import faiss
 
     if not hasattr(faiss, "StandardGpuResources") or (device := chosen_device()).type != "cuda":
@@ -21,7 +21,7 @@ def on_card(index: "faiss.Index") -> "faiss.Index":
 
 
 def off_card(index: "faiss.Index") -> "faiss.Index":
-    """The same on the processor, where it is written to a file."""
+    """The index on the processor, from which it can be written to a file."""
     import faiss
 
     return faiss.index_gpu_to_cpu(index) if hasattr(faiss, "index_gpu_to_cpu") else index

@@ -1,4 +1,4 @@
-"""Stored passages, or an index of these, as a model answers from them: dense vectors, or a passage store."""
+"""Stored passages or an index of them, from which a model answers: dense vectors, or a passage store."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from distilrank.retrieval.passage_store import STORE
 
 
 def opened(directory: Path, ranker: Ranker, live: bool = False) -> PassageIndex[Any]:
-    """All is mapped, but for a `live` index, which takes changes.
+    """Opens what is in a directory. All is mapped, except for a `live` index, which takes changes.
 
     Raises MissingInput, also where an index was built of other encodings, and InputError for a live passage store.
     """

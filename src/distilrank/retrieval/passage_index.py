@@ -1,4 +1,4 @@
-"""What a model answers from: stored passages, which re-rank, and, where they can be searched, what finds them."""
+"""What a model answers from: stored passages for re-ranking and, if they can be searched, what finds them."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ Queries = TypeVar("Queries")
 
 
 class PassageIndex(ABC, Generic[Queries]):
-    """Of passages whose ids ascend."""
+    """An index of passages whose ids ascend."""
 
     # Whether it can be searched.
     searches = True
@@ -31,7 +31,7 @@ class PassageIndex(ABC, Generic[Queries]):
 
     @abstractmethod
     def of(self, encoded: Encoded) -> Queries:
-        """Queries that the ranker has encoded."""
+        """The form that queries take here, from what the ranker encoded."""
 
     @abstractmethod
     def rerank(self, ranker: Ranker, query_ids: pl.Series, queries: Queries, candidates: pl.DataFrame) -> pl.DataFrame:
@@ -46,7 +46,7 @@ class PassageIndex(ABC, Generic[Queries]):
         """A run: the `depth` passages that are found for each query."""
 
     def put(self, passage_ids: pl.Series, vectors: Any) -> None:
-        """Adds or replaces passages. Raises InputError where that cannot be."""
+        """Adds or replaces passages. Raises InputError where it takes no changes."""
         raise _no_changes()
 
     def delete(self, passage_ids: pl.Series) -> None:

@@ -1,6 +1,6 @@
 """A passage store: what a ranker computes of each passage before any query is known, in files.
 
-It is written part by part. In memory stands one part, and a killed encoding goes on behind the last whole part.
+It is written part by part. Memory holds one part. A killed encoding goes on after the last whole part.
 """
 
 from pathlib import Path
@@ -33,7 +33,8 @@ class PassageStore(Encodings):
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Encodings stay on disk until they are looked at. Raises MissingInput where they are absent or not whole."""
+        """Opens the store. Encodings stay on disk until they are read. Raises MissingInput where they are absent or not
+        whole."""
         told = read_json(built(directory / STORE))
         passage_ids = pl.read_parquet(built(directory / IDS))["passage_id"]
         if told["passages"] != len(passage_ids):
@@ -48,14 +49,14 @@ class PassageStore(Encodings):
         return cls(RaggedArrays.of(arrays, lengths), form_of(told["numbers"], told["vocabulary"]), passage_ids)
 
     def rows(self, passage_ids: pl.Series) -> Rows:
-        """Where passages stand. Raises MissingInput for an id that is not stored."""
+        """The rows of passages. Raises MissingInput for an id that is not stored."""
         return rows_of(passage_ids, self.passage_ids, "passage")
 
 
 class GrowingStore:
     """A store that is written part by part, in the order of rows. A part that comes early waits in memory.
 
-    What stands in the directory of the same work is gone on with.
+    The same work goes on from what is in the directory.
     """
 
     def __init__(self, directory: Path, passage_ids: pl.Series, form: Form, work: str) -> None:
@@ -71,7 +72,7 @@ class GrowingStore:
         self._entries: int = told["entries"] if told and is_same else 0
 
     def add(self, first: int, part: RaggedArrays) -> None:
-        """A part whose first passage has the row `first`. Raises ScoreError where a number is not finite."""
+        """Adds a part whose first passage has the row `first`. Raises ScoreError where a number is not finite."""
         Encodings(part, self._form).refuse_endless(self._passage_ids[first : first + len(part)], "passage")
         self._early[first] = part
         while self.passages in self._early:
@@ -87,7 +88,7 @@ class GrowingStore:
 
 
 def write_int8(store: PassageStore, directory: Path, whose: str) -> None:
-    """A copy of a store of vectors in int8. What stands in the directory is gone on with."""
+    """Writes a copy of a store of vectors in int8. A killed copy goes on from what is in the directory."""
     form = VectorsForm("int8")
     grown = GrowingStore(directory, store.passage_ids, form, "a copy")
     with progress(f"passages indexed, {whose}", len(store), grown.passages) as advance:

@@ -1,9 +1,9 @@
 """PLAID (Santhanam et al., CIKM 2022, arXiv 2205.09707) over a passage store, which holds the exact vectors.
 
-Each vector of a passage stands for the centroid that is nearest to it. A query looks at the passages that have vectors
-near its own (stage 1), compares them by their centroids alone (stages 2 and 3), and the best of them by MaxSim of exact
-vectors, where the paper has compressed ones (stage 4). The libraries that have PLAID, fast-plaid and PyLate, need
-another torch than this one.
+Each vector of a passage is represented by its nearest centroid. A query looks at the passages that have vectors near
+its own (stage 1), compares them by their centroids alone (stages 2 and 3), and the best of them by MaxSim of exact
+vectors, where the paper has compressed ones (stage 4). The libraries with PLAID, fast-plaid and PyLate, need another
+version of torch.
 """
 
 import math
@@ -35,7 +35,7 @@ _ROUNDS = 10
 
 
 class PlaidIndex:
-    """Centroids (centroids, width), the centroid of each vector, and by centroid the passages that have it."""
+    """Centroids (centroids, width), the centroid of each vector, and the passages of each centroid."""
 
     def __init__(
         self, store: PassageStore, centroids: Vectors, codes: npt.NDArray[np.int32], starts: Rows,
@@ -46,7 +46,7 @@ class PlaidIndex:
 
     @classmethod
     def build(cls, store: PassageStore, directory: Path, whose: str, centroids: int | None = None) -> Self:
-        """Writes the index to a directory. What stands there of the same store is gone on with.
+        """Writes the index to a directory. A killed build of the same store goes on from what is there.
 
         `centroids`: how many. None: 16 times the square root of the number of vectors, as a power of two.
         """
@@ -65,7 +65,7 @@ class PlaidIndex:
 
     @classmethod
     def open(cls, directory: Path, store: PassageStore) -> Self:
-        """Mapped. Raises MissingInput."""
+        """Opens it, mapped. Raises MissingInput."""
         names = (CENTROIDS, CODES, STARTS, PASSAGES)
         arrays = (np.load(built(directory / name), mmap_mode="r", allow_pickle=False) for name in names)
         return cls(store, *arrays)
@@ -87,7 +87,7 @@ class PlaidIndex:
         return pl.concat(runs)
 
     def _chosen(self, query: Vectors, probes: int, number: int) -> Rows:
-        """The rows of the passages that are best by their centroids, of those near the vectors of a query."""
+        """The rows of the passages that are best by their centroids, among those near the vectors of a query."""
         products = self._centroids @ query.T
         near = np.argpartition(-products, min(probes, len(products)) - 1, axis=0)[:probes]
         lists = [self._passages[self._starts[one] : self._starts[one + 1]] for one in np.unique(near)]
@@ -108,7 +108,7 @@ def _maxsim(ranker: Ranker, query: Encodings, store: PassageStore, rows: Rows) -
 
 
 def _centroids(store: PassageStore, number: int) -> Vectors:
-    """Of vectors of passages that are drawn, by k-means."""
+    """Centroids by k-means, of the vectors of drawn passages."""
     import faiss
 
     drawn = np.random.default_rng(0).permutation(len(store))

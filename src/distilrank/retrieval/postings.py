@@ -1,7 +1,7 @@
 """An inverted index: the scores of all terms in all passages, BM25's or those of a learned sparse vector.
 
-bm25s holds every token as a Python object while it indexes: of millions of passages, more than fits. Here a passage's
-terms are numbers in arrays from the start.
+bm25s holds every token as a Python object while it indexes, which is too much for millions of passages. Here a
+passage's terms are numbers in arrays from the start.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,8 +34,8 @@ class Postings:
 
     @classmethod
     def made(cls, passages: Iterable[Sequence[Sequence[int]]], params: Candidates) -> Self:
-        """Robertson's BM25 with Lucene's idf (Kamphuis et al. 2020, table 1), of the terms of each passage, which come
-        some passages at a time."""
+        """Robertson's BM25 with Lucene's idf (Kamphuis et al. 2020, table 1). The terms come by passage, some passages
+        at a time."""
         counted = [_Counted.of(some) for some in passages]
         lengths = np.concatenate([np.empty(0, np.int32), *(batch.lengths for batch in counted)])
         starts = _starts(counted)
@@ -56,12 +56,12 @@ class Postings:
 
     @classmethod
     def of_weights(cls, blocks: "Blocks", terms: int, passages: int) -> Self:
-        """Of entries (term, passage's row, weight) of so many terms and passages."""
+        """Postings of entries (term, passage's row, weight), for so many terms and passages."""
         starts, (rows, scores) = transposed(blocks, terms, (np.int32, np.float32))
         return cls(starts, rows, scores, passages)
 
     def best(self, terms: Sequence[int], depth: int, weights: Iterable[float] = ()) -> tuple[LongRows, TermScores]:
-        """The `depth` rows of the highest sums of scores, best first, and these; ties by lot.
+        """The `depth` rows of the highest sums of scores, best first, and these sums. Ties go by lot.
 
         Each term counts once, or as often as its weight says. Passages that share no term are not found.
         """
@@ -77,7 +77,7 @@ class Postings:
         return best(rows, scores, depth)
 
     def of(self, terms: Sequence[int], rows: Rows) -> TermScores:
-        """The sums of the passages in `rows`, each term counted once."""
+        """The sums for the passages in `rows`, with each term counted once."""
         sums = np.zeros(len(rows), np.float32)
         for term in terms:
             place = slice(self.starts[term], self.starts[term + 1])
@@ -96,7 +96,7 @@ def transposed(
 ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[Any]]]:
     """Entries by term, and within a term in the order that they come: where each term starts, and the other arrays.
 
-    In memory stands what is given, of these kinds, and one block.
+    Memory holds the given arrays, of these types, and one block.
     """
     holding = np.zeros(terms, np.int64)
     for some, *_ in blocks():
@@ -147,7 +147,7 @@ def _starts(counted: list[_Counted]) -> npt.NDArray[np.int64]:
 
 
 def _since_the_first(terms: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """How many before it are the same, of numbers that ascend."""
+    """For each of ascending numbers, how many before it are the same."""
     firsts = np.flatnonzero(np.concatenate([[True], terms[1:] != terms[:-1]])) if len(terms) else np.empty(0, np.int64)
     runs = np.diff(np.append(firsts, len(terms)))
     return np.arange(len(terms)) - np.repeat(firsts, runs)

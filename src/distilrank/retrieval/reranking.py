@@ -1,4 +1,4 @@
-"""Re-ranking with passages that were encoded before: as a ranker with an index answers queries."""
+"""Re-ranking with passages that were encoded beforehand, as a ranker with an index answers queries."""
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ def rerank_from_store(
     advance: Advance = lambda _: None,
     precision: Precision = "float32",
 ) -> pl.DataFrame:
-    """A run: the candidates (query_id, passage_id), scored from a passage store; `query_ids` ascend, as `queries` do.
+    """A run: the candidates (query_id, passage_id), scored from a passage store. `query_ids` ascend, as do `queries`.
 
     `precision` is that of the matrix products. Raises MissingInput for a passage that is not stored.
     """
@@ -58,7 +58,8 @@ def rerank_from_store(
 def rerank_stored(
     ranker: Ranker, query_ids: pl.Series, query_vectors: Vectors, store: VectorStore, candidates: pl.DataFrame
 ) -> pl.DataFrame:
-    """A run: the candidates (query_id, passage_id), scored by stored vectors; `query_ids` ascend, one vector each."""
+    """A run: the candidates (query_id, passage_id), scored by stored vectors. `query_ids` ascend, with one vector
+    each."""
     scores = np.empty(len(candidates), np.float64)
     step = max(1, _AT_ONCE // max(1, query_vectors.shape[1]))
     for start in range(0, len(candidates), step):

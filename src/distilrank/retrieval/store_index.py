@@ -1,4 +1,4 @@
-"""A passage store as a model answers from it."""
+"""A passage store, from which a model answers."""
 
 from pathlib import Path
 from typing import Self
@@ -30,7 +30,7 @@ class StoreIndex(PassageIndex[Encodings]):
 
     @classmethod
     def read(cls, directory: Path, store: Path, ranker: Ranker) -> Self:
-        """From a store, or from an index, which searches that store. All is mapped. Raises MissingInput."""
+        """Reads a store, or an index and the store that it searches. All is mapped. Raises MissingInput."""
         entry, opened = read_json(built(directory / KIND_FILE)), PassageStore.open(store)
         kind = INDEX_KINDS[entry["kind"]].model_validate(entry)
         assert isinstance(kind, OfStore)

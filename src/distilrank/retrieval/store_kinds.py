@@ -27,11 +27,11 @@ class OfStore(IndexKind):
 
     @abstractmethod
     def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
-        """Writes what searches a store, if that is more than the store itself. A killed build goes on."""
+        """Writes what searches a store, if that is more than the store itself. A killed build can go on."""
 
     @abstractmethod
     def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search | None:
-        """What searches, as it was built. None where nothing does."""
+        """The built search. None where nothing searches."""
 
 
 class Store(OfStore):

@@ -1,4 +1,4 @@
-"""Passage stores by workers, part by part: a killed encoding goes on behind the last part that is written."""
+"""Passage stores, which workers write part by part. A killed encoding goes on after the last written part."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ class PassagesToStore:
 
 @dataclass(frozen=True)
 class StoredPart:
-    """What is stored of a part."""
+    """The encodings of a part."""
 
     first: int
     entries: RaggedArrays
@@ -58,7 +58,7 @@ def begin_storing(model: Path) -> Callable[[PassagesToStore], StoredPart]:
 
 
 def form_for(model: Path, numbers: Numbers) -> Form:
-    """What the encodings of the ranker in `model` are stored as."""
+    """The form in which the encodings of the ranker in `model` are stored."""
     backbone = json.loads(built(model / "config.json").read_text("utf-8"))["backbone"]
     return form_of(numbers, backbone["vocab_size"] if trained_params(model).weighs_terms else None)
 
@@ -69,8 +69,8 @@ def stored_passages(
 ) -> PassageStore:  # fmt: skip
     """The encodings of the passages in `rows`, which have these ids, in a directory.
 
-    What stands there of the same passages is gone on with. `whose` they are is shown. Raises ScoreError for a number
-    that is not finite, or that float16 cannot hold.
+    An encoding of the same passages goes on from what is there. `whose` encodings they are is shown. Raises ScoreError
+    for a number that is not finite, or that float16 cannot hold.
     """
     place = Workplace.chosen()
     if not place.ray_address:

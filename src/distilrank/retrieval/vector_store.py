@@ -1,4 +1,4 @@
-"""The exact vectors of passages, mapped from disk: they re-rank, exact search compares them, indexes are of them."""
+"""The exact vectors of passages, mapped from disk, for re-ranking, for exact search, and for building indexes."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -29,13 +29,13 @@ class VectorStore:
 
     @classmethod
     def of(cls, vectors: Vectors, passage_ids: pl.Series) -> Self:
-        """Of vectors in memory. Raises ScoreError where one is not finite."""
+        """A store of vectors in memory. Raises ScoreError where one is not finite."""
         refuse_endless(vectors, passage_ids, "passage")
         return cls(vectors, passage_ids)
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """Vectors stay on disk until they are looked at. Raises MissingInput."""
+        """Opens the store. Vectors stay on disk until they are read. Raises MissingInput."""
         stored: Stored = np.load(built(directory / VECTORS_FILE), mmap_mode="r", allow_pickle=False)
         return cls(stored, pl.read_parquet(built(directory / IDS_FILE))["passage_id"])
 
@@ -56,7 +56,7 @@ class VectorStore:
         return self.rows(self.rows_of(passage_ids))
 
     def rows_of(self, passage_ids: pl.Series) -> Rows:
-        """Raises MissingInput for a passage that is not stored."""
+        """The rows of passages. Raises MissingInput for one that is not stored."""
         return rows_of(passage_ids, self.passage_ids, "passage")
 
     def rows(self, rows: Rows) -> Vectors:
@@ -64,7 +64,7 @@ class VectorStore:
         return np.asarray(self.stored[rows], np.float32)
 
     def blocks(self) -> Iterator[tuple[Rows, Vectors]]:
-        """All vectors as float32, block by block: the rows of each, and its vectors."""
+        """All vectors as float32, block by block: the rows and vectors of each block."""
         step = max(1, _AT_ONCE // max(1, self.width))
         if len(self) <= step:
             yield self._only_block
@@ -75,7 +75,7 @@ class VectorStore:
 
     @cached_property
     def _only_block(self) -> tuple[Rows, Vectors]:
-        """Kept, because a server asks for it with each query."""
+        """The only block, which is kept because a server asks for it with each query."""
         return np.arange(len(self)), np.asarray(self.stored, np.float32)
 
     def products(self, queries: Vectors, rows: Rows) -> Vectors:
@@ -93,7 +93,7 @@ def write_ids(passage_ids: pl.Series, directory: Path) -> None:
 
 
 def refuse_endless(vectors: Vectors, ids: pl.Series, what: str) -> None:
-    """Raises ScoreError. Faiss would pass over vectors that are not finite, without a word."""
+    """Raises ScoreError for vectors that are not finite, which Faiss would silently pass over."""
     # By the extremes, which take no memory of the vectors' size.
     sound = np.isfinite(vectors.max(axis=1, initial=0)) & np.isfinite(vectors.min(axis=1, initial=0))
     if not sound.all():

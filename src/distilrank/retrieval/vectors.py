@@ -1,4 +1,4 @@
-"""One vector a passage or query: what a dense ranker computes of each apart."""
+"""One vector per passage or query: what a dense ranker computes of each apart."""
 
 from collections.abc import Callable
 
@@ -28,9 +28,9 @@ def encode_vectors(
     advance: Advance = lambda _: None,
     precision: Precision = "float32",
 ) -> Vectors:
-    """Vectors (rows, width) in the order of `rows`; `encode` is a ranker's encode_queries or encode_passages.
+    """Vectors (rows, width) in the order of `rows`. `encode` is a ranker's encode_queries or encode_passages.
 
-    `precision` is that of the matrix products; vectors are float32 all the same.
+    `precision` is that of the matrix products. The vectors are float32 in any case.
     """
 
     pinned = copies_pinned(device)
