@@ -107,12 +107,12 @@ def _tell(error: Exception) -> None:
         raise RefusedCredentials(
             tracking_uri(),
             got=f"a refusal from MLflow ({said})",
-            expected="to be let in",
-            remedy="check the credentials: MLFLOW_TRACKING_USERNAME and _PASSWORD, or those of its store",
+            expected="credentials that it accepts",
+            remedy="check MLFLOW_TRACKING_USERNAME and _PASSWORD, or the credentials of its store",
         ) from error
     if is_no_answer(error):
         raise Unreachable(
-            tracking_uri(), got=f"no answer from MLflow ({said})", expected="its server", remedy="start it"
+            tracking_uri(), got=f"no answer from MLflow ({said})", expected="an answer", remedy="start its server"
         ) from error
 
 

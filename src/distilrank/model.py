@@ -183,7 +183,10 @@ class Model:
     def _indexed(self) -> "PassageIndex[Any]":
         if self.index is None:
             raise InputError(
-                "search", got="a model without an index", expected="one with an index", remedy="load it with its index"
+                "search",
+                got="a model without an index",
+                expected="one with an index",
+                remedy="load the model with its index",
             )
         return self.index
 

@@ -72,7 +72,7 @@ def test_what_dvc_did_not_build_is_not_registered(built: Built) -> None:
     built.train(MODEL, seed=1)
     built.evaluate({})
     Path("dvc.lock").write_text(before)
-    with pytest.raises(MissingInput, match=r"models/dot-T1: got other files than DVC built, .* `dvc repro`"):
+    with pytest.raises(MissingInput, match=r"models/dot-T1: got files that differ from what DVC built, .* `dvc repro`"):
         register(params)
     Path("dvc.lock").unlink()
     with pytest.raises(MissingInput, match=r"dvc.lock: got nothing that DVC built"):

@@ -105,7 +105,7 @@ def test_a_server_that_lets_nobody_in_is_no_server_that_is_away(
     with pytest.raises(RefusedCredentials) as refused:
         register(built.params())
     assert refused.value.exit_code == 2
-    assert "expected to be let in; check the credentials: MLFLOW_TRACKING_USERNAME and _PASSWORD" in str(refused.value)
+    assert "expected credentials that it accepts; check MLFLOW_TRACKING_USERNAME and _PASSWORD" in str(refused.value)
     assert "secret" not in str(refused.value)
 
 

@@ -32,7 +32,7 @@ class BuiltByDvc:
         if directory not in self._checked and digest_now(directory) != expected:
             raise MissingInput(
                 directory,
-                got="other files than DVC built",
+                got="files that differ from what DVC built",
                 expected=f"those of {LOCK}",
                 remedy="bring both in line with `dvc repro`",
             )

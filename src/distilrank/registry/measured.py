@@ -71,13 +71,16 @@ def _version(client: "MlflowClient", uri: str) -> "ModelVersion":
     found = VERSION.fullmatch(uri)
     if found is None:
         raise InputError(
-            "compare", got=f"'{uri}'", expected="models:/NAME/VERSION or models:/NAME@ALIAS", remedy="look in MLflow"
+            "compare",
+            got=f"'{uri}'",
+            expected="models:/NAME/VERSION or models:/NAME@ALIAS",
+            remedy="look it up in MLflow",
         )
     if number := found["number"]:
         return version_numbered(client, found["name"], int(number))
     version = version_with(client, found["name"], found["alias"])
     if version is None:
-        raise InputError(uri, got="no such alias", expected="one that a version has", remedy="look in MLflow")
+        raise InputError(uri, got="no such alias", expected="one that a version has", remedy="look it up in MLflow")
     return version
 
 
@@ -90,7 +93,7 @@ def _refuse_absent_run(client: "MlflowClient", run_id: str) -> None:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise InputError(
-            "compare", got=f"no run {run_id}", expected="one of MLflow", remedy="look in MLflow"
+            "compare", got=f"no run {run_id}", expected="a run of MLflow", remedy="look it up in MLflow"
         ) from error
 
 

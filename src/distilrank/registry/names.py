@@ -73,4 +73,4 @@ def version_numbered(client: "MlflowClient", name: str, number: int) -> "ModelVe
     for version in client.search_model_versions(f"name = '{name}'"):
         if int(version.version) == number:
             return version
-    raise InputError(name, got=f"version {number}", expected="one that is registered", remedy="look in MLflow")
+    raise InputError(name, got=f"version {number}", expected="one that is registered", remedy="look it up in MLflow")

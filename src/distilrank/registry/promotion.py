@@ -61,7 +61,7 @@ def promote(params: Params, model: str, version: int | None = None, because: str
     """
     name = registered_name(params, model)
     if because is not None and not because.strip():
-        raise InputError("--force", got="no reason", expected="one that others can read", remedy="say why")
+        raise InputError("--force", got="no reason", expected="a reason that others can read", remedy="give one")
     with alone_with_registry():
         client, _ = connect()
         places = Places.read(client, name)

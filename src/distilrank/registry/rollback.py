@@ -61,7 +61,7 @@ def _target(client: "MlflowClient", champion: "ModelVersion", to: int | None) ->
         raise InputError(
             champion.name,
             got=f"no champion before version {champion.version}",
-            expected="one",
+            expected="an earlier champion",
             remedy="promote a challenger",
         )
     target = version_numbered(client, champion.name, to if to is not None else int(before or 0))

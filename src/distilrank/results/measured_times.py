@@ -55,7 +55,7 @@ class MeasuredTimes:
             return cls(**told, deployed=deployed)
         except TypeError as error:
             raise MissingInput(
-                layout.LATENCY, got="times of another form", expected="those of requests", remedy="run `dvc repro`"
+                layout.LATENCY, got="times of another form", expected="times of requests", remedy="run `dvc repro`"
             ) from error
 
     def medians(self, kind: str, how: str) -> dict[str, float]:

@@ -90,7 +90,7 @@ def _check_held(
             store,
             got=f"score {first['score']:.4g} of query '{first['query_id']}' and passage '{first['passage_id']}'",
             expected=f"{again.scores[far.argmax()]:.4g}, as the ranker scores now",
-            remedy="delete the directory, to score anew",
+            remedy="delete the directory, so that its pairs are scored again",
         )
 
 

@@ -54,6 +54,6 @@ def stored_scores(known: KnownPairs, queries: QueryRange, store: ScoreStore) -> 
             store.directory,
             got=f"{len(scores)} scores, {missing} of the pairs without one",
             expected=f"{len(pairs)} scores, one per pair",
-            remedy="delete the directory, to score anew",
+            remedy="delete the directory, so that its pairs are scored again",
         )
     return scores.select(*KEY, "score")

@@ -50,6 +50,6 @@ def _refuse_one_name_twice(tables: list[tuple[str, pl.DataFrame]]) -> None:
                 raise CollectionError(
                     f"params.yaml: evaluations.{on}",
                     got="the name of a test set of the collection that models learn from",
-                    expected="another",
+                    expected="another name",
                     remedy="rename the entry, then run `distilrank lock` and `dvc repro`",
                 )

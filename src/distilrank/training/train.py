@@ -108,7 +108,7 @@ def refuse_too_many(task: TrainingTask, among: Processes) -> None:
     if among.count > smallest:
         raise WorkerError(
             "DISTILRANK_LAUNCHER",
-            got=f"{among.count} processes for batches of {params.batch_size} triples, the smallest of {smallest}",
+            got=f"{among.count} processes for batches of {params.batch_size} triples, the smallest with {smallest}",
             expected="at least one triple per process in each batch",
             remedy="start fewer processes, or change training.batch_size or the number of triples",
         )
