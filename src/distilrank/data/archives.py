@@ -1,4 +1,4 @@
-"""Archives and compressed files, read as they are: nothing is unpacked, so no name in them is ever a path here."""
+"""Archives and compressed files, read without unpacking, so that no name inside one ever becomes a path here."""
 
 import bz2
 import gzip
@@ -15,9 +15,9 @@ from distilrank.errors import CollectionError, NotThere
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 COMPRESSED: dict[str, Callable[[Path], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-# What goes wrong with the bytes themselves.
+# The errors that broken bytes raise.
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, RuntimeError)
-# Text compresses to a tenth; a bomb to a thousandth.
+# Text compresses to a tenth, a decompression bomb to a thousandth.
 _MOST_TIMES = 100
 _SMALLEST = 1 << 20
 
@@ -32,9 +32,9 @@ def is_archive(name: str) -> bool:
 
 @contextmanager
 def opened(path: Path, member: str = "") -> Iterator[Bytes]:
-    """The bytes of a file, or of the one file in an archive that is called `member`, in whatever folder.
+    """Gives the bytes of a file, or of the one file called `member` in an archive, in whatever folder of it.
 
-    Raises NotThere for an absent member, and CollectionError while reading more than 100 times the file's size.
+    Raises NotThere for an absent member. Reading raises CollectionError beyond 100 times the file's size.
     """
     if member:
         with _member(path, member) as stream:
@@ -54,7 +54,7 @@ def _member(path: Path, member: str) -> Iterator[IO[bytes]]:
             yield stream
         return
     with tarfile.open(path, "r:*") as tape:
-        # One pass: a compressed archive has no list of its members.
+        # A single pass, since a compressed tar has no list of its members.
         for entry in tape:
             if entry.isreg() and _is(entry.name, member):
                 yield cast(IO[bytes], tape.extractfile(entry))
@@ -80,7 +80,7 @@ def _absent(path: Path, member: str) -> NotThere:
 
 
 class _Bounded:
-    """A stream that ends with an error where it is far larger than the file it comes from."""
+    """A stream that raises an error once it is far larger than the file it comes from."""
 
     def __init__(self, path: Path, stream: Bytes) -> None:
         self._path, self._stream = path, stream

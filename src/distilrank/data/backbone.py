@@ -1,4 +1,4 @@
-"""The pretrained transformer that rankers start from: where its files are, and that they are the right ones."""
+"""The pretrained transformer that rankers start from: finds its files, and verifies them."""
 
 from pathlib import Path
 
@@ -26,7 +26,8 @@ def locate_backbone(params: Backbone) -> Path:
 
 
 def locate_description(params: Backbone) -> Path:
-    """The local folder with the backbone's configuration and tokenizer; of a Hugging Face id no weights are fetched.
+    """The local folder with the backbone's configuration and tokenizer. For a Hugging Face id, no weights are
+    downloaded.
 
     Raises BackboneError.
     """

@@ -1,4 +1,4 @@
-"""Batches of rows of like length, bounded by their tokens."""
+"""Batches of rows of similar length, bounded by their tokens."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,8 @@ import numpy.typing as npt
 def batches_by_length(lengths: npt.NDArray[np.int64], tokens_per_batch: int) -> Iterator[npt.NDArray[np.int64]]:
     """Positions in `lengths`, shortest rows first, in batches of at most `tokens_per_batch` padded tokens.
 
-    A row that is longer than that makes a batch of its own. Every position comes once. A batch that is half full ends
-    where the length changes: without padding, attention needs no mask, and takes its fastest kernel.
+    A row that is longer makes a batch of its own. Every position comes once. A batch that is at least half full ends
+    where the length changes: attention needs no mask for a batch without padding, and then takes its fastest kernel.
     """
     order = np.argsort(lengths, kind="stable")
     ascending = lengths[order].tolist()

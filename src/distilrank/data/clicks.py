@@ -1,4 +1,4 @@
-"""Clicks on passages, by users who asked queries that nobody labelled: weak positives."""
+"""Clicks of users on passages, for queries that nobody labelled: weak positives."""
 
 from collections import Counter
 
@@ -13,10 +13,10 @@ from distilrank.sections.base import FileElsewhere
 
 
 def read_clicks(section: FileElsewhere, collection: Collection) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Clicked pairs (query_id, passage_id), each once, of unlabelled queries; and how many were given, and left out.
+    """Clicked pairs (query_id, passage_id) of unlabelled queries, each once, and how many were given and left out.
 
-    The file has the form of qrels; a relevance above 0 is a click. Raises CollectionError where none is left, and what
-    reading a file raises.
+    The file has the form of qrels. A relevance above 0 is a click. Raises CollectionError where no pair is left, and
+    what reading a file raises.
     """
     given = read_qrels(text_of(section.location, section.checksum, section.mirrors), UNLABELLED)
     pairs = given.filter(pl.col("relevance") > 0).select("query_id", "passage_id").unique(maintain_order=True)

@@ -9,7 +9,7 @@ import polars as pl
 
 from distilrank.artifacts.files import built
 
-# Any other split is a test set: `test`, or several by names of their own.
+# Any other split is a test set: `test`, or several test sets with names of their own.
 TRAIN, DEV, UNLABELLED = "train", "dev", "unlabelled"
 SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "passages": {"passage_id": pl.String, "title": pl.String, "text": pl.String},
@@ -17,15 +17,15 @@ SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "qrels": {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.Int64, "split": pl.String},
 }
 _TITLE, _TEXT = pl.col("title"), pl.col("text")
-# What rankers read of a passage.
+# What rankers read of a passage: its title, if there is one, and its text.
 WHOLE_TEXT = pl.when(_TITLE == "").then(_TEXT).otherwise(_TITLE + " " + _TEXT)
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Tables as SCHEMAS has them: passages, queries, and qrels that say which passage is how relevant to which query.
+    """The tables as in SCHEMAS: passages, queries, and qrels, which say how relevant a passage is to a query.
 
-    Rows are sorted by id, so that the row of a passage or query is its number everywhere. Passages stay on disk.
+    Rows are sorted by id, so a row number identifies a passage or a query everywhere. Passages stay on disk.
     """
 
     passages_file: Path
@@ -43,18 +43,18 @@ class Collection:
         return pl.scan_parquet(self.passages_file)
 
     def queries_of(self, split: str) -> pl.DataFrame:
-        """Of `train`, `dev`, `unlabelled` or one test set."""
+        """The queries of `train`, `dev`, `unlabelled` or one test set."""
         return self.queries.filter(pl.col("split") == split)
 
     def qrels_of(self, split: str) -> pl.DataFrame:
         return self.qrels.filter(pl.col("split") == split)
 
     def test_sets(self) -> list[str]:
-        """The test sets that have queries, by name."""
+        """The names of the test sets that have queries."""
         return sorted(set(self.queries["split"]) - {TRAIN, DEV, UNLABELLED})
 
     def test_qrels(self) -> pl.DataFrame:
-        """Those of all test sets."""
+        """The qrels of all test sets."""
         return self.qrels.filter(pl.col("split").is_in(self.test_sets()))
 
     def passage_ids(self) -> pl.Series:
@@ -62,13 +62,13 @@ class Collection:
 
     def passage_texts(self, at_once: int = 10_000) -> Iterator[list[str]]:
         """What rankers and BM25 read of passages, some at a time: the title, if there is one, and the text."""
-        import pyarrow.parquet as pq  # by which params.yaml would be read later
+        import pyarrow.parquet as pq  # imported late, so that params.yaml is read sooner
 
         with pq.ParquetFile(self.passages_file) as file:
             for batch in file.iter_batches(at_once, columns=["title", "text"]):
                 yield pl.DataFrame(batch).select(WHOLE_TEXT).to_series().to_list()
 
     def texts_of(self, passage_ids: pl.Series) -> pl.DataFrame:
-        """The same of some passages: (passage_id, passage_text)."""
+        """The same for some passages: (passage_id, passage_text)."""
         some = self.passages.filter(pl.col("passage_id").is_in(passage_ids.to_list()))
         return some.select("passage_id", WHOLE_TEXT.alias("passage_text")).collect()

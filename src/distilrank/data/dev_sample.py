@@ -1,4 +1,5 @@
-"""The dev queries that choose: the step that a training keeps, the weights of an ensemble. They are always the same."""
+"""A sample of the dev queries, always the same. It decides which step a training keeps, and the weights of an
+ensemble."""
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,7 @@ from distilrank.errors import CollectionError
 
 
 def dev_sample(collection: Collection, most: int) -> pl.DataFrame:
-    """So many dev queries (query_id), drawn, or all. Raises CollectionError where there are none."""
+    """A random sample of at most `most` dev queries (query_id). Raises CollectionError where there are none."""
     dev = collection.queries_of(DEV).select("query_id")
     if dev.is_empty():
         raise CollectionError(
@@ -22,5 +23,5 @@ def dev_sample(collection: Collection, most: int) -> pl.DataFrame:
 
 
 def drawn(available: int, wanted: int) -> Rows:
-    """Positions, ascending; always the same."""
+    """Random positions, ascending, always the same."""
     return np.sort(np.random.default_rng(0).choice(available, min(wanted, available), replace=False))

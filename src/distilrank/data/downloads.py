@@ -1,6 +1,6 @@
-"""Downloads: into a cache that all projects share, gone on with after an interruption, verified, whole or absent.
+"""Downloads into a cache that all projects share. A file is verified, and is whole or absent.
 
-One process downloads a file; others that want it wait.
+An interrupted download continues where it stopped. One process downloads a file, while others that want it wait.
 """
 
 import hashlib
@@ -18,15 +18,15 @@ from distilrank.progress import progress
 from distilrank.redaction import redacted
 from distilrank.sections.base import is_remote
 
-# Pauses, in seconds, before one location is tried again; a try that brought bytes starts them anew.
+# Pauses, in seconds, before one location is tried again. A try that brought bytes starts them anew.
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 
 
 def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] = ()) -> Path:
-    """The local file of a location: of a path, the path itself; of a URL, downloaded unless the cache has it.
+    """The local file of a location. A path is that file itself. A URL is downloaded unless the cache has it.
 
-    `checksum` is md5:... or sha256:..., whatever brought the file; `mirrors` are tried one after the other. Raises
-    DownloadError; NotThere, or Unreachable, where all of them say that there is no such file.
+    `checksum` is md5:... or sha256:..., and holds for the location and for each of the `mirrors`, which are tried one
+    after the other. Raises DownloadError: NotThere, or Unreachable, where all of them say that there is no such file.
     """
     if not is_remote(location):
         path = Path(location)
@@ -48,7 +48,7 @@ def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] =
 
 
 def cache() -> Path:
-    """Where downloads are kept: DISTILRANK_CACHE, else distilrank/ in the user's cache directory."""
+    """The folder of downloads: below DISTILRANK_CACHE, else below distilrank/ in the user's cache directory."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("DISTILRANK_CACHE") or Path(home) / "distilrank") / "downloads"
 
@@ -59,7 +59,7 @@ def _place(location: str) -> Path:
 
 
 def _from_first(location: str, mirrors: Sequence[str], file: Path, checksum: str | None) -> None:
-    """From the first of the sources that gives the right file."""
+    """Downloads from the first source that gives the right file."""
     failures = []
     for source in (location, *mirrors):
         try:
@@ -104,7 +104,7 @@ def _download(source: str, file: Path, checksum: str | None) -> None:
 
 
 def _go_on(source: str, partial: Path) -> None:
-    """Appends what is missing of a file, or begins anew where that is another file by now."""
+    """Downloads what is missing of a file, or begins anew if the file has changed there since."""
     known = read_json(_state(partial)) if _state(partial).is_file() else {}
     same = known.get("source") == redacted(source) and partial.is_file()
     with opened(source, partial.stat().st_size if same else 0, known.get("version", "")) as stream:
@@ -129,7 +129,7 @@ def _go_on(source: str, partial: Path) -> None:
 
 
 def _state(partial: Path) -> Path:
-    """What is known of the file that is being downloaded."""
+    """The file with what is known of a download in progress."""
     return partial.with_name(f"{partial.name}.json")
 
 

@@ -1,4 +1,4 @@
-"""The files of a collection: in a folder, or in an archive, here or elsewhere."""
+"""The files of a collection: in a folder or an archive, here or elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from distilrank.sections.base import is_remote
 
 @dataclass(frozen=True)
 class Files:
-    """Files by their names below `location`, a folder or an archive; `mirrors` are others with the same files.
+    """Files by their names below `location`, a folder or an archive. `mirrors` are other locations with the same files.
 
-    A name may go on into an archive: queries.tar.gz#queries.train.tsv. `checksums` are those of files as they are
-    downloaded, by their names.
+    A name may lead into an archive: queries.tar.gz#queries.train.tsv. `checksums` are those of the downloaded files, by
+    name.
     """
 
     location: str
@@ -24,7 +24,7 @@ class Files:
     checksums: Mapping[str, str]
 
     def text(self, *names: str) -> Text:
-        """The first of these files that is there, plain or as .gz. Raises NotThere and DownloadError."""
+        """The first of these files that exists, plain or as .gz. Raises NotThere and DownloadError."""
         absent = []
         for form in [form for name in names for form in (name, f"{name}.gz")]:
             try:
@@ -57,7 +57,7 @@ class Files:
 
 
 def text_of(location: str, checksum: str | None, mirrors: Sequence[str]) -> Text:
-    """One file by its location, which may go on into an archive. Raises NotThere and DownloadError."""
+    """One file by its location, which may lead into an archive. Raises NotThere and DownloadError."""
     place, _, member = location.partition("#")
     path = fetched(place, checksum, mirrors)
     return _in_archive(path, member) if member else Text(path)

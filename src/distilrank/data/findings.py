@@ -1,4 +1,4 @@
-"""What is wrong with, or odd about, a collection: errors are failed on or dropped, the rest is told."""
+"""What is wrong or odd in a collection. Errors stop the command or drop rows. The rest is reported."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +10,15 @@ from distilrank.artifacts.files import built
 from distilrank.errors import CollectionError
 
 Ended = Literal["dropped", "left out", "kept"]
-# In the directory of the collection: all rows that are no longer in its tables.
+# A file in the directory of the collection: all rows that are no longer in its tables.
 DROPPED = "dropped.tsv"
 ROWS = {"finding": pl.String, "query_id": pl.String, "passage_id": pl.String, "split": pl.String}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`left out` and `kept` are warnings; `rows` (ROWS) says of what."""
+    """A kind of row that is wrong or odd, and its `rows` (columns ROWS). `left out` and `kept` are warnings, `dropped`
+    an error."""
 
     what: str
     ended: Ended
@@ -33,7 +34,7 @@ class Findings:
     found: list[Finding] = field(default_factory=list)
 
     def without(self, table: pl.DataFrame, wrong: pl.Expr | pl.Series, what: str, ended: Ended) -> pl.DataFrame:
-        """The table without the rows that are wrong, which are found."""
+        """The table without the wrong rows, which become a finding."""
         self.add(table.filter(wrong), what, ended)
         return table.filter(~wrong)
 
@@ -43,7 +44,7 @@ class Findings:
             self.found.append(Finding(what, ended, known.with_columns(finding=pl.lit(what))))
 
     def refuse_errors(self) -> None:
-        """Raises CollectionError if there is any."""
+        """Raises CollectionError if there is any error."""
         if errors := self.told():
             raise CollectionError(
                 "the collection",
@@ -71,17 +72,17 @@ class Findings:
 
 @dataclass(frozen=True)
 class DroppedIds:
-    """Ids of queries and passages that were given, and that `collect` dropped or left out."""
+    """Ids of the given queries and passages that `collect` dropped or left out."""
 
     queries: pl.Series
     passages: pl.Series
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """Those of the collection in `directory`. Raises MissingInput."""
+        """The ids of the collection in `directory`. Raises MissingInput."""
         rows = pl.read_csv(built(directory / DROPPED), separator="\t", schema=ROWS)
         query, passage = pl.col("query_id"), pl.col("passage_id")
-        # Rows that name both are qrels: what they name may never have been given.
+        # A row with both ids is of qrels, whose query or passage may never have been given.
         return cls(
             rows.filter(passage.is_null())["query_id"].drop_nulls().unique(),
             rows.filter(query.is_null())["passage_id"].drop_nulls().unique(),

@@ -1,4 +1,4 @@
-"""Triples from lists of passages that other libraries mined or scored, whose texts are found in the collection."""
+"""Triples from lists of passages that other libraries mined or scored. Their texts are looked up in the collection."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -24,16 +24,16 @@ _PASSAGES = {
 
 
 class KnownLists:
-    """The lists of a file from which a student may learn: those of training queries, whose passages are there.
+    """The lists of a file from which a student may learn: lists of training queries, with passages of the collection.
 
-    `counts` tells, once all are read, how many rows were given, and what was left out; `margins` whether some scores
-    stand for margins alone.
+    Once all are read, `counts` holds how many rows were given and left out, and `margins` whether some scores are only
+    margins.
     """
 
     def __init__(self, lists: Lists, form: Form, collection: Collection) -> None:
         self._text = text_of(lists.location, lists.checksum, lists.mirrors)
         self._form, self._negatives = form, lists.negatives
-        # Where a text is that of a training query and of another, it is the training query's.
+        # A text of a training query and of another query counts as the training query's.
         splits = collection.queries.sort(pl.col("split") != TRAIN, maintain_order=True)
         self._splits = splits.select("query_id", "split")
         self._queries = KnownIds.of_queries(splits, by_texts=True)
@@ -44,11 +44,10 @@ class KnownLists:
         self.margins = self._scores = False
 
     def triples(self, scored: bool) -> Iterator[pl.DataFrame]:
-        """(query_id, positive_id, negative_ids, positive_score, negative_scores), some at a time; the scores are null
-        where the file has none.
+        """Triples (query_id, positive_id, negative_ids, positive_score, negative_scores), some at a time.
 
-        Rows of one passage are joined by their queries. Raises CollectionError for a row that is not of the form, or
-        without scores where they must be `scored`; and where no triple is left.
+        The scores are null where the file has none. Rows of one passage are joined by query. Raises CollectionError for
+        a row of another form, for one without scores where they must be `scored`, and where no triple is left.
         """
         self.counts = Counter(given=0)
         kept, pairs = 0, [self._known([])]
@@ -79,7 +78,7 @@ class KnownLists:
             )
 
     def _refuse_mixed(self, rows: list[tuple[int, TextList]]) -> None:
-        """Raises CollectionError for a file that has margins in some rows, and scores in others."""
+        """Raises CollectionError for a file that has margins in some rows and scores in others."""
         for number, row in rows:
             self._scores = self._scores or (row.scores is not None and not row.margins)
             self.margins = self.margins or row.margins
@@ -90,7 +89,8 @@ class KnownLists:
                 )  # fmt: skip
 
     def _known(self, rows: list[tuple[int, TextList]]) -> pl.DataFrame:
-        """(row, query_id, passage_id, positive, score, alone) of what may be learned from; the rest is counted."""
+        """The passages that a student may learn from (row, query_id, passage_id, positive, score, alone). Counts the
+        rest."""
         flat = [
             (number, row.query, passage, positive, score, len(row.passages) == 1)
             for number, row in rows
@@ -115,7 +115,8 @@ class KnownLists:
         return judged.select("row", "query_id", "passage_id", positive, "score", "alone")
 
     def _grouped(self, known: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-        """Triples of each group of passages: each positive with its negatives, in order, in whole lots."""
+        """The triples of each group of passages: each positive with its negatives, in order, as many as a triple
+        takes."""
         lot = (pl.int_range(pl.len()) // self._negatives).over(by).alias("lot")
         lots = (
             known.filter(~pl.col("positive"))
@@ -137,7 +138,8 @@ class KnownLists:
 
 
 def write_given_lists(file: Path, section: GivenLists, collection: Collection) -> dict[str, int]:
-    """Writes (query_id, positive_id, negative_ids) of training queries and passages that are there, in their order.
+    """Writes (query_id, positive_id, negative_ids) of training queries and passages of the collection, in the file's
+    order.
 
     Returns how many rows were given, and what was left out. Raises CollectionError where no triple is left.
     """

@@ -20,11 +20,10 @@ TOP_1000 = ("query_id", "passage_id", "query", "passage")
 def given_candidates(
     files: Sequence[FileElsewhere], collection: Collection, drop: bool, exclude_identical_ids: bool = False
 ) -> tuple[pl.DataFrame, dict[str, int]]:
-    """(query_id, passage_id, score) of the collection's queries and passages, best first; how many others there were.
+    """(query_id, passage_id, score) of the collection's queries and passages, best first, and counts of those left out.
 
-    Those of other queries are left out. Passages of one score keep the order of the file. Raises CollectionError for
-    passages that are not there, unless they may be dropped, for a query that two runs have, and where nothing is left
-    of a run.
+    Other queries are left out. Passages of one score keep the order of the file. Raises CollectionError for unknown
+    passages unless they may be dropped, for a query that two runs have, and where nothing is left of a run.
     """
     runs = [pl.DataFrame(schema=RUN_SCHEMA)]
     counts = {"given for other queries": 0, "given passages that are not there": 0} if files else {}
@@ -48,7 +47,8 @@ def given_candidates(
 
 
 def read_given_run(file: FileElsewhere) -> pl.DataFrame:
-    """(query_id, passage_id, score). Raises CollectionError, DownloadError, and ScoreError for what has no rank."""
+    """(query_id, passage_id, score). Raises CollectionError, DownloadError, and ScoreError for a score that has no
+    rank."""
     if file.location.startswith(IR_DATASETS):
         rows = rows_of(file.location.removeprefix(IR_DATASETS), "scoreddocs")
         scored = [(one.query_id, one.doc_id, one.score) for one in rows]
@@ -63,7 +63,7 @@ def read_given_run(file: FileElsewhere) -> pl.DataFrame:
 
 
 def tells_scores(file: FileElsewhere) -> bool:
-    """Whether a run has scores, and not its order alone. Raises CollectionError, DownloadError."""
+    """Whether a run has scores, and not only an order. Raises CollectionError, DownloadError."""
     is_of_ir_datasets = file.location.startswith(IR_DATASETS)
     return is_of_ir_datasets or _is_trec(text_of(file.location, file.checksum, file.mirrors))
 
@@ -76,14 +76,14 @@ def _read(text: Text) -> pl.DataFrame:
     if _is_trec(text):
         tables = (table.with_row_index("line", first) for first, table in separated(text, TREC, separator=None))
         return pl.concat([_with_numbers(text, table).select(*RUN_SCHEMA) for table in tables])
-    # These tell no scores: the order of the file is the only one there is, counted by query to fit a float32.
+    # These files hold no scores. The order in the file becomes the score, counted per query, so that it fits a float32.
     pieces = [table.select("query_id", "passage_id") for _, table in separated(text, TOP_1000)]
     place = pl.int_range(pl.len()).over("query_id").cast(pl.Float64)
     return pl.concat(pieces).select("query_id", "passage_id", score=-place)
 
 
 def _with_numbers(text: Text, table: pl.DataFrame) -> pl.DataFrame:
-    """Raises CollectionError, by its line, for the first score that is no number, or has no rank."""
+    """Adds scores as numbers. Raises CollectionError, with the line, for the first that is no number or has no rank."""
     numbers = table.with_columns(pl.col("score").cast(pl.Float64, strict=False))
     wrong = table.filter(numbers.select(~HAS_RANK).to_series())
     if len(wrong):

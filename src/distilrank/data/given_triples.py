@@ -22,10 +22,11 @@ _AT_ONCE = 500_000
 
 
 def write_given_triples(file: Path, params: GivenTriples, collection: Collection, drop: bool) -> dict[str, int]:
-    """Writes (query_id, positive_id, negative_ids) of training queries and passages that are there, in their order.
+    """Writes (query_id, positive_id, negative_ids) of training queries and passages of the collection, in the file's
+    order.
 
-    Returns how many were given, and dropped. Raises CollectionError for those of others, unless they may be dropped,
-    and where none is left.
+    Returns how many were given and dropped. Raises CollectionError for triples of other queries or passages unless they
+    may be dropped, and where none is left.
     """
     by_texts = params.columns == "texts"
     queries = KnownIds.of_queries(collection.queries_of(TRAIN), by_texts)
@@ -56,7 +57,7 @@ def write_given_triples(file: Path, params: GivenTriples, collection: Collection
 
 
 def _some(params: GivenTriples) -> Iterator[pl.DataFrame]:
-    """Columns COLUMNS, of ids or texts, many rows at a time, `count` at most."""
+    """Tables with the columns COLUMNS, of ids or texts, many rows at a time, `count` rows at most."""
     left = params.count
     for table in _tables(params.location, params):
         if left is None:

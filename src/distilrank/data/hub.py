@@ -1,17 +1,17 @@
-"""Where a model's files are: the bundled one's, a folder's, or Hugging Face's."""
+"""Where a model's files are: bundled, in a folder, or at Hugging Face."""
 
 from pathlib import Path
 
 from distilrank.errors import BackboneError
 
-# The name, in params.yaml, of the model that comes with this package's dependencies.
+# The name in params.yaml of the model that comes with this package's dependencies.
 BUNDLED = "minilm"
 
 
 def folder_of(model: str, files: list[str], what: str) -> Path:
-    """The folder of a model; of a Hugging Face id the `files`, which may be patterns, are downloaded if need be.
+    """The folder of a model. For a Hugging Face id, downloads the `files`, which may be patterns, if need be.
 
-    Raises BackboneError, which calls the model `what`.
+    Raises BackboneError, whose message calls the model `what`.
     """
     folder = _bundled() if model == BUNDLED else Path(model)
     if folder.is_dir():

@@ -1,6 +1,6 @@
-"""Taking a collection in: its tables checked by stated rules, sorted by id, and written.
+"""Takes a collection in: checks its tables by stated rules, sorts them by id, and writes them.
 
-Errors are dropped where that is sound, and listed; without leave to drop, the first look at them all is the end.
+Faulty rows are dropped and listed if params.yaml allows it. Otherwise the command reports all errors at once and stops.
 """
 
 import hashlib
@@ -22,14 +22,13 @@ def take_in(
     exclude_identical_ids: bool = False,
     count_absent: bool = False,
 ) -> Findings:
-    """Writes passages.parquet, queries.parquet and qrels.parquet, without what is wrong; returns what was found.
+    """Writes passages.parquet, queries.parquet and qrels.parquet without the faulty rows, and returns what was found.
 
-    A passage by its query's own id is never found where identical ids are excluded, so that it cannot be relevant.
-    Qrels of passages that are not there stay where these are to count. Raises CollectionError where nothing is left of
-    a table.
+    With `exclude_identical_ids`, a passage with its query's own id is never found, so its qrels are dropped. With
+    `count_absent`, qrels of absent passages stay. Raises CollectionError where nothing is left of a table.
     """
     findings = Findings()
-    # The small tables first: most mistakes show there, and not after hours of reading.
+    # The small tables first: most mistakes show there, before hours of reading.
     given_queries = source.queries().select(*SCHEMAS["queries"])
     given_qrels = source.qrels().select(*SCHEMAS["qrels"])
     passages = write_passages(source.passages(), directory / "passages.parquet", findings)
@@ -55,7 +54,7 @@ def take_in(
 
 
 def _checked_queries(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
-    """Each query once, in one split. Of several, a test set goes before dev, dev before train."""
+    """Each query once, in one split. A test set has priority over dev, and dev over train."""
     queries = queries.with_columns(pl.col("query_id", "text").fill_null(""))
     queries = findings.without(queries, pl.col("split").is_null(), "queries that no qrels name", "left out")
     ids = pl.col("query_id")
@@ -72,7 +71,7 @@ def _checked_queries(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
 
 
 def _without_leaks(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
-    """Without those to learn from, or to choose models by, whose text a later test would ask again."""
+    """Drops training queries with the text of a dev or test query, and dev queries with the text of a test query."""
     queries = queries.with_columns(same=normal(pl.col("text")))
     first = queries.group_by("same").agg(earliest=pl.col("order").min())
     queries = queries.join(first, on="same", maintain_order="left")
@@ -84,9 +83,9 @@ def _without_leaks(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
 
 
 def _with_dev(queries: pl.DataFrame, share: float | None, most: int | None, findings: Findings) -> pl.DataFrame:
-    """With some training queries moved to dev where it has none, and without what is too much of dev.
+    """Moves some training queries to dev if it has none, and leaves out what exceeds the wanted number of dev queries.
 
-    By a digest of their texts: a query stays where it is when others come or go, and the same one asked twice goes
+    A digest of the text decides. So a query keeps its place when others come or go, and queries of one text move
     together.
     """
     lot, is_dev = normal(pl.col("text")).map_elements(lot_of, pl.Float64), pl.col("split") == DEV
@@ -103,7 +102,7 @@ def _with_dev(queries: pl.DataFrame, share: float | None, most: int | None, find
 def _checked_qrels(
     qrels: pl.DataFrame, queries: pl.DataFrame, passages: pl.DataFrame, findings: Findings, count_absent: bool
 ) -> pl.DataFrame:
-    """Those of queries and passages that were given, each pair once; of other passages too where these count."""
+    """The qrels of given queries and passages, each pair once. Where absent passages count, their qrels stay too."""
     for table, keys, what, counts in (
         (queries, ["query_id", "split"], "qrels of queries that are not there", False),
         (passages, ["passage_id"], "qrels of passages that are not there", count_absent),
@@ -116,24 +115,24 @@ def _checked_qrels(
 
 
 def _of(queries: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
-    """The qrels of queries that are left, in the split that they were given in."""
+    """The qrels of the remaining queries, in the split in which they were given."""
     return qrels.join(queries, left_on=["query_id", "split"], right_on=["query_id", "given_split"], how="semi")
 
 
 def _with_a_positive(queries: pl.DataFrame, qrels: pl.DataFrame, findings: Findings) -> pl.DataFrame:
-    """Without a relevant passage a query cannot be learned from, nor measured."""
+    """Leaves out queries without a relevant passage: they cannot be learned from, nor measured."""
     positive = qrels.filter(pl.col("relevance") > 0)["query_id"].unique()
     lacking = (pl.col("split") != UNLABELLED) & ~pl.col("query_id").is_in(positive.implode())
     return findings.without(queries, lacking, "queries without a relevant passage", "left out")
 
 
 def normal(text: pl.Expr) -> pl.Expr:
-    """By which two texts ask the same."""
+    """The text in the form in which two queries count as the same."""
     return text.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
 
 
 def lot_of(text: str) -> float:
-    """A number from 0 to 1 that stays when other texts come or go."""
+    """A number from 0 to 1 that does not change when other texts come or go."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 

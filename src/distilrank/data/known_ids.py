@@ -1,4 +1,4 @@
-"""The ids of queries and passages, found again by the ids themselves or by texts."""
+"""Finds the ids of queries and passages, by the ids themselves or by texts."""
 
 from typing import Self
 
@@ -9,7 +9,8 @@ from distilrank.data.collection import WHOLE_TEXT
 
 
 class KnownIds:
-    """Of those with one text, the first in the table. A text may have other white space around it."""
+    """Ids by id or text. Of several with one text, the first in the table counts. White space around a text is
+    ignored."""
 
     def __init__(self, table: pl.LazyFrame, name: str, text: pl.Expr | None) -> None:
         self._by_texts = text is not None
@@ -27,7 +28,7 @@ class KnownIds:
         return cls(passages, "passage_id", WHOLE_TEXT if by_texts else None)
 
     def ids_of(self, given: pl.Series) -> pl.Series:
-        """The id of each, null where there is none."""
+        """The id of each given value, null where there is none."""
         keys = (given.str.strip_chars() if self._by_texts else given).hash().to_numpy()
         rows = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return self._ids.gather(pl.Series(np.where(self._keys[rows] == keys, rows, -1)).replace(-1, None))

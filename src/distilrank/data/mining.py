@@ -1,4 +1,4 @@
-"""Mined triples: negatives of several sources, in turn, without those that a teacher takes for relevant."""
+"""Mined triples: negatives from several sources in turn, without those that a teacher considers relevant."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,23 +8,24 @@ import polars as pl
 from distilrank.data.triples import Draws, positives_of, too_few
 from distilrank.sections.mining import MinedTriples
 
-# Of triples (query_id, positive_id, negative_ids) to their pairs (query_id, passage_id, score).
+# From triples (query_id, positive_id, negative_ids) to the scores of their pairs (query_id, passage_id, score).
 Scorer = Callable[[pl.DataFrame], pl.DataFrame]
 _PAIR = ["query_id", "passage_id"]
-# Of the negatives of a triple as many are drawn again, for those that a filter leaves out.
+# With a filter, a triple draws this many times its negatives, as spares for those that are left out.
 _SPARE = 2
 
 
 def mine_triples(
     qrels: pl.DataFrame, found: Mapping[str, pl.DataFrame], params: MinedTriples, name: str, scores_of: Scorer | None
 ) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Triples (query_id, positive_id, negative_ids) in random order, each pair of positive and negative at most once;
-    and what was found, and left out.
+    """Mined triples (query_id, positive_id, negative_ids) in random order, and counts of what was found and left out.
 
-    `found` has the passages (query_id, passage_id) of each source. One that several found counts as one of them, by
-    lot. No positive is a negative. The sources take turns, each with its passages in random order. With a filter, a
-    triple draws twice as many negatives, and its negatives are the first that stay, again in turn; the draw after it
-    takes the place of one that keeps too few. Raises CollectionError where there are fewer than `count` triples.
+    Each pair of positive and negative comes at most once. `found` holds the passages (query_id, passage_id) of each
+    source. A passage that several sources found counts as one source's, chosen at random. No positive is a negative.
+    The sources take turns, each with its passages in random order.
+
+    With a filter, a triple draws twice as many negatives and takes the first that pass, again in turn. A draw that
+    keeps too few is replaced by the next draw. Raises CollectionError where there are fewer than `count` triples.
     """
     positives = positives_of(qrels)
     pool, known = _pool(positives, found)
@@ -51,7 +52,8 @@ def _refuse_too_few(name: str, params: MinedTriples, there: int) -> None:
 
 
 def _pool(positives: pl.DataFrame, found: Mapping[str, pl.DataFrame]) -> tuple[pl.DataFrame, int]:
-    """(query_id, passage_id, source) of queries with positives, without these; and how many of these were found."""
+    """The negatives (query_id, passage_id, source) of queries with positives, and how many positives the sources
+    found."""
     tables = [table.select(*_PAIR, source=pl.lit(number, pl.UInt8)) for number, table in enumerate(found.values())]
     every = pl.concat(tables).join(positives, on="query_id", how="semi")
     others = every.join(positives, left_on=_PAIR, right_on=["query_id", "positive_id"], how="anti")
@@ -59,8 +61,10 @@ def _pool(positives: pl.DataFrame, found: Mapping[str, pl.DataFrame]) -> tuple[p
 
 
 def _groups(pool: pl.DataFrame, params: MinedTriples) -> pl.DataFrame:
-    """(row, query_id, negative_ids, sources): a query's negatives in turn from each source, in groups of as many as a
-    triple draws; of the last ones, what is enough for a triple."""
+    """Groups of a query's negatives (row, query_id, negative_ids, sources), taken from its sources in turn.
+
+    Each group has as many as a triple draws. A last, smaller group is kept if it is enough for a triple.
+    """
     lots = pl.Series("lot", np.random.default_rng(params.seed).permutation(len(pool)))
     shuffled = pool.sort(*_PAIR, "source").with_columns(lots).sort("lot")
     once = shuffled.unique(_PAIR, keep="first", maintain_order=True)
@@ -72,13 +76,13 @@ def _groups(pool: pl.DataFrame, params: MinedTriples) -> pl.DataFrame:
 
 
 def _in_turn(negatives: pl.DataFrame, of: str) -> pl.DataFrame:
-    """The rows of each `of`, one of each source after the other; those of one source keep their order."""
+    """The rows of each `of`, taken from its sources in turn. The rows of one source keep their order."""
     turn = pl.int_range(pl.len()).over(of, "source").alias("turn")
     return negatives.with_columns(turn).sort(of, "turn", "source").drop("turn")
 
 
 def _some(draws: Draws, count: int, filtered: "_Filtered") -> pl.DataFrame:
-    """The first `count` draws that keep enough negatives; few more are scored than that takes."""
+    """The first `count` draws that keep enough negatives. Scores few more draws than that takes."""
     kept = [filtered(draws[:count])]
     at, missing = count, count - len(kept[0])
     while missing > 0 and at < len(draws):
@@ -88,14 +92,14 @@ def _some(draws: Draws, count: int, filtered: "_Filtered") -> pl.DataFrame:
 
 
 class _Filtered:
-    """Leaves out the negatives of draws that score less than the margin below the positive, and counts them."""
+    """Drops negatives whose score is not at least the margin below the positive's, and counts them."""
 
     def __init__(self, negatives: int, margin: float, scores_of: Scorer) -> None:
         self._negatives, self._margin, self._scores_of = negatives, margin, scores_of
         self.counts = dict.fromkeys(("negatives scored", "negatives filtered", "draws left without enough"), 0)
 
     def __call__(self, draws: pl.DataFrame) -> pl.DataFrame:
-        """The draws that keep enough negatives, in their order."""
+        """The draws that keep enough negatives, in the given order."""
         numbered = draws.with_row_index("draw")
         pairs = numbered.explode("negative_ids", "sources").rename({"negative_ids": "passage_id", "sources": "source"})
         scores = self._scores_of(draws.select("query_id", "positive_id", "negative_ids"))

@@ -1,4 +1,4 @@
-"""The .npy files that are written piece by piece, however long they get."""
+""".npy files of any length, written piece by piece."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Append(Protocol):
 
 @contextmanager
 def growing_array(path: Path, kind: type[np.generic]) -> Iterator[Append]:
-    """Gives a function that appends a piece of that kind."""
+    """Gives a function that appends an array of type `kind`."""
     written = 0
 
     def append(piece: npt.NDArray[Any]) -> None:
@@ -27,13 +27,13 @@ def growing_array(path: Path, kind: type[np.generic]) -> Iterator[Append]:
     with path.open("wb") as file:
         _write_header(file, np.dtype(kind), (0,))
         yield append
-        # NumPy leaves room in the header for any length.
+        # NumPy leaves room in the header for a larger length.
         file.seek(0)
         _write_header(file, np.dtype(kind), (written,))
 
 
 def append_rows(path: Path, kept: int, rows: npt.NDArray[Any]) -> None:
-    """Writes rows behind the first `kept` rows of a file. What stood behind these goes."""
+    """Writes rows after the first `kept` rows of a file. Whatever followed these is lost."""
     with path.open("r+b" if kept else "wb") as file:
         _write_header(file, rows.dtype, (kept + len(rows), *rows.shape[1:]))
         end = file.tell() + kept * rows.itemsize * math.prod(rows.shape[1:])

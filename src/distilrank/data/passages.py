@@ -1,4 +1,4 @@
-"""The passages of a collection: checked, sorted by id, and written, however many there are."""
+"""Checks the passages of a collection, sorts them by id, and writes them, however many there are."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +11,15 @@ from distilrank.data.findings import Findings
 from distilrank.errors import CollectionError
 from distilrank.progress import progress
 
-# An id stands between white space in a TREC file.
+# White space separates the columns of a TREC file, so no id may hold any.
 BAD_ID = r"^$|[\s\x00-\x1f]"
 _ROWS_IN_A_GROUP = 100_000
 
 
 def write_passages(batches: Iterator[pl.DataFrame], file: Path, findings: Findings) -> pl.DataFrame:
-    """Writes them sorted by id, without those that are wrong; returns all (passage_id, kept).
+    """Writes the sound passages sorted by id, and returns all of them as (passage_id, kept).
 
-    In memory are, of all of them, the keys, and, while they are sorted, the texts.
+    The keys of all passages are in memory, and their texts while they are sorted.
     """
     unsorted = file.with_suffix(".unsorted")
     columns = list(SCHEMAS["passages"])

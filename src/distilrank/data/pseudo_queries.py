@@ -1,6 +1,6 @@
-"""Queries made of passages without a model: their titles, sentences of theirs, or the words that tell them apart.
+"""Queries made from passages without a model: titles, sentences, or the words that distinguish a passage.
 
-Each maker takes passages (passage_id, title, text) and gives the queries of each, none where there is nothing to ask.
+Each maker takes passages (passage_id, title, text) and gives the queries of each, or none if nothing suits.
 """
 
 import math
@@ -15,14 +15,14 @@ from distilrank.data.intake import lot_of
 from distilrank.sections.pseudo import Mixed, PhraseKeys, Phrases, PseudoQueries, SentenceKeys, Sentences, Titles
 
 Make = Callable[[pl.DataFrame], list[list[str]]]
-PSEUDO = "pseudo"  # the test set of those that are held out
+PSEUDO = "pseudo"  # the test set of the held-out pseudo-queries
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_WORD = 3
 
 
 def maker(section: PseudoQueries, passages: Callable[[], Iterable[pl.DataFrame]]) -> Make:
-    """What makes queries without a model; `passages` gives all of the collection, to count their words."""
+    """What makes queries without a model. `passages` gives the whole collection, to count its words."""
     if isinstance(section, Titles):
         return titles
     if isinstance(section, Sentences):
@@ -44,7 +44,7 @@ def titles(passages: pl.DataFrame) -> list[list[str]]:
 
 
 def sentences(passages: pl.DataFrame, section: SentenceKeys) -> list[list[str]]:
-    """`per_passage` of each, drawn: a passage's draw depends on its id and the seed alone."""
+    """`per_passage` random sentences of each passage. The draw depends only on the passage's id and the seed."""
     made = []
     for passage_id, text in passages.select("passage_id", "text").iter_rows():
         every = {_line(one) for one in _SENTENCE_ENDS.split(text or "")}
@@ -55,7 +55,7 @@ def sentences(passages: pl.DataFrame, section: SentenceKeys) -> list[list[str]]:
 
 
 def phrases(section: PhraseKeys, passages: Iterable[pl.DataFrame]) -> Make:
-    """By the words of all passages: each counts once per passage."""
+    """Makes queries of distinctive words. A word counts once per passage that has it."""
     counts: Counter[str] = Counter()
     number = 0
     for some in passages:
@@ -64,7 +64,7 @@ def phrases(section: PhraseKeys, passages: Iterable[pl.DataFrame]) -> Make:
         number += len(some)
 
     def telling(words: list[str]) -> Iterable[str]:
-        """Queries from the best words down; of words alike the first goes first."""
+        """Queries from the best words down. Of words that are equally good, the earlier goes first."""
         often = Counter(words)
         weights = {word: often[word] * math.log((1 + number) / counts[word]) for word in often}
         best = sorted(weights, key=lambda word: -weights[word])
@@ -81,5 +81,5 @@ def _words(passages: pl.DataFrame) -> Iterable[list[str]]:
 
 
 def _line(text: str | None) -> str:
-    """Without line breaks and white space around it."""
+    """The text on one line, without white space around it."""
     return " ".join((text or "").split())

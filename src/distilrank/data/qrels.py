@@ -1,4 +1,4 @@
-"""Qrels as TREC files, by which other tools measure the runs."""
+"""Qrels as TREC files, with which other tools can measure the runs."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from distilrank.data.collection import Collection
 
 
 def write_qrels(collection: Collection, directory: Path) -> None:
-    """Writes `query_id 0 passage_id relevance` lines of each test set to a file by its name, such as test.qrels."""
+    """Writes each test set's `query_id 0 passage_id relevance` lines to a file with its name, such as test.qrels."""
     for name in collection.test_sets():
         rows = collection.qrels_of(name).select("query_id", pl.lit("0").alias("q0"), "passage_id", "relevance")
         rows.write_csv(

@@ -1,4 +1,4 @@
-"""Triples by ranges of their queries, so that what is joined in memory stays bounded however many there are."""
+"""Ranges of queries, so that joining triples takes bounded memory, however many there are."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,10 @@ class QueryRange:
 
 
 def query_ranges(triples: pl.LazyFrame, pairs_at_once: int) -> list[QueryRange]:
-    """Ranges that hold all queries, and at most `pairs_at_once` pairs each, counted before each pair is kept once.
+    """Ranges that cover all queries, with at most `pairs_at_once` pairs each. A pair counts as often as triples have
+    it.
 
-    A query of more pairs than that is a range of its own.
+    A query with more pairs makes a range of its own.
     """
     pairs = 1 + pl.col("negative_ids").list.len().cast(pl.UInt64)
     counts = triples.group_by("query_id").agg(pairs=pairs.sum()).collect(engine="streaming").sort("query_id")

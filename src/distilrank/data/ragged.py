@@ -1,4 +1,4 @@
-"""What many texts have a number of their own of, as one array with offsets: token ids, vectors, weights of terms."""
+"""Arrays of variable length for many texts, stored as one array with offsets: token ids, vectors, weights of terms."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RaggedIds:
-    """Token ids of many texts, one after the other: text i is ids[offsets[i]:offsets[i + 1]]."""
+    """Token ids of many texts in one array: text i is ids[offsets[i]:offsets[i + 1]]."""
 
     ids: npt.NDArray[np.unsignedinteger]
     offsets: npt.NDArray[np.int64]
@@ -29,7 +29,7 @@ class RaggedIds:
         return lengths
 
     def padded(self, rows: Rows, pad: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Ids (rows, longest) filled up with `pad`, and a mask (rows, longest) that is true at real tokens."""
+        """Ids (rows, longest) padded with `pad`, and a mask (rows, longest) that is true at real tokens."""
         lengths = self.lengths(rows)
         mask = np.arange(max(1, int(lengths.max(initial=0)))) < lengths[:, None]
         ids = np.full(mask.shape, pad, np.int64)
@@ -37,19 +37,19 @@ class RaggedIds:
         return ids, mask
 
     def subset(self, rows: Rows) -> Self:
-        """The texts of `rows` alone, in memory."""
+        """The texts of `rows` only, in memory."""
         places, offsets = _subset(self.offsets, rows)
         return type(self)(np.asarray(self.ids[places]), offsets)
 
     def digests(self) -> npt.NDArray[np.uint64]:
-        """64 bits (texts,) that tell one sequence of tokens from another."""
+        """64-bit digests (texts,) that distinguish sequences of tokens."""
         whole = (hashlib.blake2b(self[row].tobytes(), digest_size=8).digest() for row in range(len(self)))
         return np.frombuffer(b"".join(whole), np.uint64)
 
 
 @dataclass(frozen=True)
 class RaggedArrays:
-    """Arrays by name, equally long: text i has the entries from offsets[i] to offsets[i + 1] of each."""
+    """Named arrays of one length: text i has the entries from offsets[i] to offsets[i + 1] of each."""
 
     arrays: Mapping[str, npt.NDArray[Any]]
     offsets: npt.NDArray[np.int64]
@@ -60,7 +60,7 @@ class RaggedArrays:
 
     @classmethod
     def joined(cls, some: Sequence[Self]) -> Self:
-        """All texts, one batch after the other."""
+        """The texts of all batches, one batch after the other."""
         arrays = {name: np.concatenate([one.arrays[name] for one in some]) for name in some[0].arrays}
         return cls.of(arrays, np.concatenate([np.diff(one.offsets) for one in some]))
 
@@ -72,11 +72,11 @@ class RaggedArrays:
         return lengths
 
     def places(self, rows: Rows) -> tuple[Rows, npt.NDArray[np.int64]]:
-        """Where the entries of `rows` stand, row after row, and the offsets of these rows alone."""
+        """The positions of the entries of `rows`, row after row, and the offsets of these rows."""
         return _subset(self.offsets, rows)
 
     def subset(self, rows: Rows) -> Self:
-        """The texts of `rows` alone, in memory."""
+        """The texts of `rows` only, in memory."""
         places, offsets = self.places(rows)
         return type(self)({name: np.asarray(array[places]) for name, array in self.arrays.items()}, offsets)
 
@@ -97,7 +97,7 @@ class StoredTexts:
 
 
 class TripleRows(NamedTuple):
-    """Triples by the rows of their texts: queries (triples,), and passages (triples, 1 + n), the positive first."""
+    """Triples by the rows of their texts: queries (triples,), and passages (triples, 1 + n) with the positive first."""
 
     queries: Rows
     passages: Rows
@@ -108,8 +108,8 @@ def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _subset(offsets: npt.NDArray[np.int64], rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where the entries of `rows` stand, and the offsets of these rows alone."""
+    """The positions of the entries of `rows`, and the offsets of these rows."""
     lengths = offsets[rows + 1] - offsets[rows]
     own = _offsets(lengths)
-    # The place of each among all chosen entries, moved to where its row begins.
+    # Counts up over all chosen entries, and shifts each row's to where it begins in the source.
     return np.arange(own[-1]) + np.repeat(offsets[rows] - own[:-1], lengths), own

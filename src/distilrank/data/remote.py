@@ -1,6 +1,6 @@
-"""Files elsewhere, by http(s):// and s3://: read from any byte on, as often as the connection breaks.
+"""Remote files by http(s):// and s3://, read from any byte on, so that a broken connection costs little.
 
-Proxies, certificates and AWS settings are those of the environment; AWS_ENDPOINT_URL names any S3-compatible server.
+Proxies, certificates and AWS settings come from the environment. AWS_ENDPOINT_URL names any S3-compatible server.
 """
 
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 from distilrank.errors import DownloadError, NotThere
 from distilrank.redaction import redacted
 
-# What a break loses at most.
+# The most bytes that a broken connection loses.
 _CHUNK = 1 << 16
-# To connect, and between two reads.
+# The longest waits: to connect, and between two reads.
 _SECONDS = (10, 60)
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Bytes of a remote file from `start` on, its whole size where the server tells, and its version.
+    """Bytes of a remote file from `start` on, with its version, and its whole size where the server tells it.
 
-    `start` is 0 where the server began anew, as one without ranges does, or because the file is another by now.
+    `start` is 0 where the server began anew: it knows no ranges, or the file has changed.
     """
 
     start: int
@@ -32,12 +32,12 @@ class Stream:
 
 
 class Interrupted(Exception):
-    """The connection broke, or the server is busy: worth another try."""
+    """The connection broke, or the server is busy. Another try may succeed."""
 
 
 @contextmanager
 def opened(location: str, start: int, version: str) -> Iterator[Stream]:
-    """The file at `location` from byte `start` on, if it is still of `version`, else from its beginning.
+    """Opens the file at `location` from byte `start` on if it still has this `version`, else from its beginning.
 
     Raises Interrupted, and DownloadError where another try would not help.
     """
@@ -58,7 +58,7 @@ def opened(location: str, start: int, version: str) -> Iterator[Stream]:
 def _http(url: str, start: int, version: str) -> Iterator[Stream]:
     import requests
 
-    # Compressed on the way, bytes could not be counted.
+    # If the server compressed the answer, its bytes could not be counted.
     headers = {"Accept-Encoding": "identity"}
     if start and version:
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
@@ -73,7 +73,7 @@ def _http(url: str, start: int, version: str) -> Iterator[Stream]:
                 raise _refused(url, f"status {answer.status_code} ({answer.reason})", kind)
             begins = start if answer.status_code == 206 else 0
             length = answer.headers.get("Content-Length")
-            # A weak ETag does not promise the same bytes.
+            # A weak ETag does not promise identical bytes.
             tag = answer.headers.get("ETag", "")
             seen = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
             size = begins + int(length) if length and length.isdigit() else None
@@ -110,7 +110,7 @@ def _s3(location: str, start: int, version: str) -> Iterator[Stream]:
 
 
 def _s3_size(answer: Any) -> int:
-    """Of the whole object, of which the answer may be a range."""
+    """The size of the whole object, of which the answer may be a range."""
     _, _, total = answer.get("ContentRange", "").partition("/")
     return int(total or answer["ContentLength"])
 

@@ -1,4 +1,4 @@
-"""Runs as Parquet, written some queries at a time."""
+"""Runs as Parquet files, written some queries at a time."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 
 from distilrank.data.runs import RUN_SCHEMA
 
-# In the directory of what a source of mined triples found.
+# A file in the directory of what a source of mined triples found.
 FOUND = "found.parquet"
 
 
 def write_ranked(runs: Iterable[pl.DataFrame], path: Path) -> None:
-    """Writes what `ranked` gives, of some queries at a time, as Parquet."""
+    """Writes ranked runs, each of some queries, as one Parquet file."""
     schema = pl.DataFrame(schema=RUN_SCHEMA | {"rank": pl.Int64}).to_arrow().schema
     with pq.ParquetWriter(path, schema) as writer:
         for run in runs:

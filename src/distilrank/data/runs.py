@@ -22,18 +22,18 @@ class Hit(BaseModel):
 
 
 def hits(run: pl.DataFrame) -> list[Hit]:
-    """Those of a run of one query, best first. Raises ScoreError as `finite` does."""
+    """The hits of a run of one query, best first. Raises ScoreError as `finite` does."""
     best = ranked(run).select(*Hit.model_fields)
     return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]
 
 
 def ranked(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
-    """Adds `rank`, from 1, by score as a float32, best first; ties by lot. Raises ScoreError as `finite` does."""
+    """Adds `rank`, from 1, by score as float32, best first. Ties go by lot. Raises ScoreError as `finite` does."""
     return by_lot(finite(run, name)).with_columns(rank=pl.int_range(1, pl.len() + 1).over("query_id"))
 
 
 def as_given(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
-    """A run of others in the order that trec_eval gives it, which its scores then tell without ties.
+    """Somebody else's run in trec_eval's order, with tied scores lowered so that the scores alone give that order.
 
     Raises ScoreError as `finite` does.
     """
@@ -41,7 +41,8 @@ def as_given(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
 
 
 def as_listed(run: pl.DataFrame) -> pl.DataFrame:
-    """The same by score, but ties in the order of the table: where scores were rounded, the lines still tell it."""
+    """The same by score, but ties keep the order of the table, which still holds the ranking where scores were
+    rounded."""
     return apart(run.sort("query_id", SCORE, descending=[False, True], maintain_order=True))
 
 
@@ -50,17 +51,19 @@ def top(run: pl.DataFrame, depth: int) -> pl.DataFrame:
 
 
 def others(run: pl.DataFrame) -> pl.DataFrame:
-    """Without passages that go by their query's own id, as the query itself does in ArguAna and Quora."""
+    """The run without passages that have their query's own id: in ArguAna and Quora, such a passage is the query
+    itself."""
     return run.filter(pl.col("query_id") != pl.col("passage_id"))
 
 
 def found(find: Callable[[int], pl.DataFrame], depth: int, exclude_identical_ids: bool) -> pl.DataFrame:
-    """The best `depth` passages of each query, as `find(depth)` finds them, without those by its id where so asked."""
+    """The best `depth` passages per query, as `find(depth)` finds them, without the query's own id if that is
+    excluded."""
     return top(others(find(depth + 1)), depth).drop("rank") if exclude_identical_ids else find(depth)
 
 
 def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
-    """The run as it is. Raises ScoreError for a score that is NaN, or infinite as a float32: it has no rank."""
+    """The run, unchanged. Raises ScoreError for a score that is NaN, or infinite as float32, since it has no rank."""
     wrong = run.filter(~HAS_RANK)
     if len(wrong):
         query_id, passage_id, score = wrong.select(*RUN_SCHEMA).row(0)
@@ -74,18 +77,18 @@ def finite(run: pl.DataFrame, name: str = "a run") -> pl.DataFrame:
 
 
 def write_trec(run: pl.DataFrame, path: Path, tag: str, is_of_scores: bool = False) -> None:
-    """Writes `query_id Q0 passage_id rank score tag` lines; scores keep every digit. A name that ends
-    in .gz is that of a compressed file. Raises ScoreError.
+    """Writes `query_id Q0 passage_id rank score tag` lines. Scores keep every digit. A name in .gz makes a compressed
+    file.
 
-    Scores fall from line to line, so that all who read the file see one order; where it is of the scores themselves
-    (`is_of_scores`) they stay as they are.
+    Scores are made to fall from line to line, so that every reader sees one order. With `is_of_scores`, the scores
+    themselves matter and stay as they are. Raises ScoreError.
     """
     with path.open("wb") as file:
         add_trec(run, file, tag, path.suffix == ".gz", is_of_scores)
 
 
 def add_trec(run: pl.DataFrame, file: BinaryIO, tag: str, is_gzipped: bool = False, is_of_scores: bool = False) -> None:
-    """Writes the same of some queries to an open file."""
+    """Writes the lines of some queries to an open file."""
     in_order = ranked(run, tag)
     rows = (in_order if is_of_scores else apart(in_order)).select(
         "query_id", pl.lit("Q0").alias("q0"), "passage_id", "rank", "score", pl.lit(tag).alias("tag")
@@ -97,12 +100,12 @@ def add_trec(run: pl.DataFrame, file: BinaryIO, tag: str, is_gzipped: bool = Fal
 
 
 def read_trec(path: Path) -> pl.DataFrame:
-    """(query_id, passage_id, score), in trec_eval's order. Raises ScoreError as `finite` does."""
+    """(query_id, passage_id, score) in trec_eval's order. Raises ScoreError as `finite` does."""
     return as_given(scan_trec(path).select(list(RUN_SCHEMA)).collect(), str(path))
 
 
 def scan_trec(path: Path) -> pl.LazyFrame:
-    """A run with the `rank` of each passage, as the file has it, to be read in part."""
+    """A run, to be read in part, with the `rank` of each passage as in the file."""
     columns = {
         "query_id": pl.String,
         "q0": pl.String,

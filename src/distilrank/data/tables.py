@@ -1,4 +1,4 @@
-"""The small tables of a collection, from the forms that they are published in."""
+"""Reads the small tables of a collection in the forms in which they are published."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,8 @@ from distilrank.data.text import Text, as_whole_number, columns_of, separated, w
 
 
 def read_qrels(text: Text, split: str) -> pl.DataFrame:
-    """Of TREC's form (query, iteration, passage, relevance) or BEIR's (query, passage, relevance), header or not.
+    """Qrels in TREC's form (query, iteration, passage, relevance) or BEIR's (query, passage, relevance), with or
+    without a header.
 
     Raises CollectionError.
     """
@@ -23,25 +24,25 @@ def read_qrels(text: Text, split: str) -> pl.DataFrame:
 
 
 def read_queries(text: Text) -> pl.DataFrame:
-    """(query_id, text) of tab-separated lines. Raises CollectionError."""
+    """(query_id, text) from tab-separated lines. Raises CollectionError."""
     return whole_table(text, ["query_id", "text"]).drop("line")
 
 
 def read_passages(text: Text) -> Iterator[pl.DataFrame]:
-    """(passage_id, title, text) of tab-separated lines, with or without titles. Raises CollectionError."""
+    """(passage_id, title, text) from tab-separated lines, with or without titles. Raises CollectionError."""
     columns = ["passage_id", "text"] if len(columns_of(text)) == 2 else ["passage_id", "title", "text"]
     for _, table in separated(text, columns):
         yield table.with_columns(pl.lit("").alias("title")) if len(columns) == 2 else table
 
 
 def of_splits(queries: Mapping[str, pl.DataFrame], unlabelled: pl.DataFrame | None) -> pl.DataFrame:
-    """(query_id, text, split) of the queries of each split, and of those without qrels."""
+    """(query_id, text, split) of each split's queries, and of the unlabelled ones."""
     every = [*queries.items(), *([(UNLABELLED, unlabelled)] if unlabelled is not None else [])]
     return pl.concat(table.select("query_id", "text", split=pl.lit(split)) for split, table in every)
 
 
 def split_by_qrels(queries: pl.DataFrame, qrels: pl.DataFrame, unlabelled: pl.DataFrame | None) -> pl.DataFrame:
-    """(query_id, text, split) of queries that stand together: in each split whose qrels name them, or in none."""
+    """(query_id, text, split) of queries in one file. Each is in every split whose qrels name it, or in none."""
     splits = qrels.select("query_id", "split").unique(maintain_order=True)
     split = queries.join(splits, on="query_id", how="left", maintain_order="left").select(*SCHEMAS["queries"])
     return split if unlabelled is None else pl.concat([split, of_splits({}, unlabelled)])

@@ -1,4 +1,4 @@
-"""Text files that people bring: lines of columns, or of JSON; what is wrong with one is told by its number."""
+"""Users' text files: lines of columns, or of JSON. Errors name the number of the line."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,9 @@ import polars as pl
 from distilrank.data.archives import BROKEN, opened
 from distilrank.errors import CollectionError
 
-# Bytes read at once.
+# The bytes of one read.
 _BLOCK = 1 << 24
-# A longer line is no text that anybody ranks, but a file of another kind.
+# A file with a longer line is no text to rank, but a file of another kind.
 _LONGEST = 10_000_000
 
 
@@ -28,9 +28,9 @@ class Text:
         return f"{self.path}#{self.member}" if self.member else str(self.path)
 
     def blocks(self) -> Iterator[tuple[int, list[str]]]:
-        """Its lines, without their ends, many at a time, each time with the number of the first.
+        """Its lines without line ends, many at a time, each time with the number of the first.
 
-        Raises CollectionError for what is no UTF-8, NUL bytes, lines beyond 10 MB, and an empty or broken file.
+        Raises CollectionError for bytes that are no UTF-8, NUL bytes, lines above 10 MB, and an empty or broken file.
         """
         number, rest = 1, b""
         try:
@@ -52,7 +52,7 @@ class Text:
             raise self.refused("", "an empty file", "at least one line")
 
     def refused(self, line: object, got: str, expected: str) -> CollectionError:
-        """The error for a line by its number."""
+        """The error for a line, by its number."""
         place = f"{self}:{line}" if line else f"{self}"
         return CollectionError(place, got=got, expected=expected, remedy="mend the file")
 
@@ -74,13 +74,14 @@ class Text:
 
 
 def columns_of(text: Text) -> list[str]:
-    """What stands in the first line, by tabs, or, where there is none, by white space."""
+    """The columns of the first line, separated by tabs, or by white space if there is no tab."""
     _, lines = next(text.blocks())
     return lines[0].split("\t") if "\t" in lines[0] else lines[0].split()
 
 
 def separated(text: Text, columns: Sequence[str], separator: str | None = "\t") -> Iterator[tuple[int, pl.DataFrame]]:
-    """Rows of strings, many at a time, each time with the number of the first line; no separator: any white space.
+    """Rows of strings, many at a time, each time with the number of the first line. `separator` None means any white
+    space.
 
     Raises CollectionError for a line with another number of columns.
     """
@@ -97,13 +98,13 @@ def separated(text: Text, columns: Sequence[str], separator: str | None = "\t") 
 
 
 def whole_table(text: Text, columns: Sequence[str], separator: str | None = "\t") -> pl.DataFrame:
-    """All rows of `separated`, with the number of each one's line as `line`."""
+    """All rows of `separated`, with the number of each row's line as `line`."""
     numbered = (table.with_row_index("line", first) for first, table in separated(text, columns, separator))
     return pl.concat(numbered)
 
 
 def as_whole_number(text: Text, table: pl.DataFrame, column: str) -> pl.DataFrame:
-    """A column, of a table with `line`, as numbers. Raises CollectionError for the first that is none."""
+    """A column of a table with `line`, as numbers. Raises CollectionError for the first value that is no number."""
     numbers = table[column].cast(pl.Int64, strict=False)
     if numbers.has_nulls():
         place = int(numbers.is_null().arg_max() or 0)
@@ -112,9 +113,9 @@ def as_whole_number(text: Text, table: pl.DataFrame, column: str) -> pl.DataFram
 
 
 def json_objects(text: Text, columns: dict[str, str], optional: frozenset[str] = frozenset()) -> Iterator[pl.DataFrame]:
-    """Rows of strings, many at a time, from an object a line: `columns` gives each key its column.
+    """Rows of strings, many at a time, from one JSON object per line. `columns` maps each key to its column.
 
-    Raises CollectionError for what is no object, or lacks a key that is not optional.
+    Raises CollectionError for a line that is no object, or lacks a key that is not optional.
     """
     for numbered in numbered_objects(text):
         rows = [_values(text, number, entry, columns, optional) for number, entry in numbered]
@@ -122,7 +123,8 @@ def json_objects(text: Text, columns: dict[str, str], optional: frozenset[str] =
 
 
 def numbered_objects(text: Text) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """An object a line, with the line's number, many at a time. Raises CollectionError for what is no object."""
+    """The objects, one per line, with the line's number, many at a time. Raises CollectionError for a line that is
+    none."""
     for first, lines in text.blocks():
         yield [(number, _object(text, number, line)) for number, line in enumerate(lines, first)]
 
@@ -155,6 +157,6 @@ def _values(
 
 
 def _cut(block: bytes) -> tuple[bytes, bytes]:
-    """Whole lines, and the beginning of the next."""
+    """The whole lines, and the beginning of the next line."""
     end = block.rfind(b"\n") + 1
     return block[:end], block[end:]

@@ -1,4 +1,4 @@
-"""Passages of a query, by their texts: rows as FlagEmbedding and sentence-transformers read and write them."""
+"""A query's passages by their texts: rows in the forms of FlagEmbedding and sentence-transformers."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -11,16 +11,18 @@ import pyarrow.parquet as pq
 from distilrank.data.text import Text, numbered_objects, refuse_no_text
 
 _ROWS = 10_000
-# What sentence-transformers takes for the column of labels.
+# The names that sentence-transformers takes for the column of labels.
 _LABELS = ("label", "labels", "score", "scores")
-# The least number that float32 rounds to infinity: half a step above its largest, whose shortest text lies between.
+# The smallest number that float32 rounds to infinity: half a step above its largest. The shortest decimal text of that
+# largest number is still below it.
 _TOO_LARGE = 2.0**128 - 2.0**103
 
 
 class TextList(NamedTuple):
-    """A query and passages of it: which are positive, None where only qrels can tell, and their scores, if there are.
+    """A query and its passages: which are positive (None where only qrels can tell), and their scores, if there are
+    any.
 
-    `margins`: scores that stand for no more than the positive's distance from each of the others.
+    `margins`: the scores only say how far the positive is above each other passage.
     """
 
     query: str
@@ -31,13 +33,13 @@ class TextList(NamedTuple):
 
 
 class _Wrong(Exception):
-    """What was got and what was expected, of a row."""
+    """What a row had, and what was expected."""
 
 
 def text_lists(text: Text, form: str) -> Iterator[list[tuple[int, TextList]]]:
-    """Each row's, with its number, many at a time, from lines of JSON or from Parquet.
+    """The list of each row, with the row's number, many at a time, from JSON lines or Parquet.
 
-    Raises CollectionError, with the number of the row, for one that is not of the form.
+    Raises CollectionError, with the number of the row, for a row of another form.
     """
     parse = _PARSERS[form]
     for rows in _parquet_rows(text) if _is_parquet(text.path) else numbered_objects(text):
@@ -58,7 +60,7 @@ def _parsed(text: Text, number: int, row: dict[str, Any], parse: Callable[[dict[
 
 
 def _flagembedding(row: dict[str, Any]) -> TextList:
-    """Of query, pos, neg, and, where a teacher scored them, pos_scores and neg_scores."""
+    """The list of query, pos, neg, and, where a teacher scored them, pos_scores and neg_scores."""
     query, positives, negatives = row.get("query"), row.get("pos"), row.get("neg")
     if not isinstance(query, str) or not isinstance(positives, list) or not isinstance(negatives, list):
         raise _Wrong(f"the keys {', '.join(row)}", "a string query, and lists pos and neg")
@@ -76,7 +78,7 @@ def _match(scores: Any, passages: list[str]) -> TypeGuard[list[float]]:
 
 
 def _sentence_transformers(row: dict[str, Any]) -> TextList:
-    """By the order of the columns, whatever they are called, and the one of labels or scores."""
+    """The list by the order of the columns, whatever their names, and the column of labels or scores."""
     key = next((name for name in _LABELS if name in row), None)
     label = row[key] if key else None
     match [value for name, value in row.items() if name not in _LABELS]:
@@ -93,7 +95,8 @@ def _sentence_transformers(row: dict[str, Any]) -> TextList:
 
 
 def _labelled_list(query: str, passages: list[str], labels: Any, is_scored: bool) -> TextList:
-    """Of a list with scores the first is the positive one, as mine_hard_negatives writes it."""
+    """The list of a row with a list of labels. In a list of scores, the first is the positive's, as in
+    mine_hard_negatives."""
     if not isinstance(labels, list) or len(labels) != len(passages):
         raise _Wrong(f"{json.dumps(labels, default=str)[:60]} of {len(passages)} passages", "a label or score of each")
     if is_scored:
@@ -104,7 +107,7 @@ def _labelled_list(query: str, passages: list[str], labels: Any, is_scored: bool
 
 
 def _tuple(query: str, passages: list[str], label: Any) -> TextList:
-    """Scores of all, or, as MarginMSELoss also takes them, how far the positive stands above each of the others."""
+    """The list of a row with a column per passage. The label holds all scores, or, as for MarginMSELoss, margins."""
     flags = [True, *[False] * (len(passages) - 1)]
     labels = label if isinstance(label, list) else [label]
     if label is None:

@@ -1,6 +1,6 @@
-"""Passages of one score: drawn by lot, and told apart by the least that a float32 can show.
+"""Ties: passages with one score are ordered by lot, and told apart by the smallest step of a float32.
 
-Ties in the order of ids would favour a ranker that ties much, wherever ids tell of relevance.
+If ties went by id, a ranker with many ties would gain wherever ids hint at relevance.
 """
 
 from hashlib import blake2b
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-# trec_eval holds scores as floats: what only doubles tell apart is a tie.
+# trec_eval holds scores as floats, so scores that differ only as doubles are a tie.
 SCORE = pl.col("score").cast(pl.Float32, strict=False)
 # The lowest finite float32, counted from 0 in steps from one float to the next.
 _LOWEST = -0x7F7FFFFF
@@ -17,7 +17,8 @@ _LOT = "lot"
 
 
 def by_lot(run: pl.DataFrame) -> pl.DataFrame:
-    """By query and score, best first; ties in an order drawn once for all, from the ids of query and passage."""
+    """By query and score, best first. The ids of query and passage decide the order of ties, by a lot that never
+    changes."""
     ordered = run.sort("query_id", SCORE, descending=[False, True], maintain_order=True)
     tied = _tied(ordered)
     if not tied.any():
@@ -29,29 +30,30 @@ def by_lot(run: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_id(run: pl.DataFrame) -> pl.DataFrame:
-    """By query and score, best first; ties as trec_eval has them: by passage id, descending."""
+    """By query and score, best first. Ties go by passage id, descending, as in trec_eval."""
     return run.sort("query_id", SCORE, "passage_id", descending=[False, True, True])
 
 
 def scattered(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
-    """A lot for each row of a table of passages, as Murmur3 ends: where a search cuts ties off, the lowest stay."""
-    lots = rows.astype(np.uint32) + np.uint32(0x9E3779B9)  # or the first row would be first of all lots
+    """A lot for each row of a table of passages, by the last steps of Murmur3. Where a search cuts off ties, the lowest
+    stay."""
+    lots = rows.astype(np.uint32) + np.uint32(0x9E3779B9)  # else row 0 would always have the lowest lot
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         lots = (lots ^ (lots >> np.uint32(shift))) * np.uint32(factor)
     return lots ^ (lots >> np.uint32(16))
 
 
 def apart(ordered: pl.DataFrame) -> pl.DataFrame:
-    """A run in its order, with scores that fall from passage to passage of a query, also as float32.
+    """The run in its order, with scores that fall from passage to passage of a query, also as float32.
 
-    A score that would not is lowered to the next float32 below the one before it; all others stay as they are.
+    A score that does not fall is lowered to the next float32 below the one before it. All others stay as they are.
     """
     if not _tied(ordered).any():
         return ordered
     place = pl.int_range(pl.len(), dtype=pl.Int64)
     steps = ordered.select("query_id", "score").with_columns(step=pl.Series(_steps(ordered)))
     falling = (pl.col("step") + place).cum_min() - place
-    # So many below it must have room.
+    # The passages below a passage need room for a step each.
     least = _LOWEST + pl.len().cast(pl.Int64) - 1 - place
     fallen = steps.select(pl.max_horizontal(falling, least).over("query_id")).to_series().to_numpy()
     moved = pl.Series(_floats(fallen).astype(np.float64))
@@ -61,7 +63,7 @@ def apart(ordered: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tied(ordered: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which passages have the score of a neighbour."""
+    """Marks the passages that have the score of a neighbour."""
     same = ordered.select(
         (pl.col("query_id") == pl.col("query_id").shift()) & (SCORE.shift() == SCORE).fill_null(False)
     )
@@ -76,7 +78,7 @@ def _lot(query_id: str, passage_id: str) -> int:
 
 
 def _steps(run: pl.DataFrame) -> npt.NDArray[np.int64]:
-    """Scores as numbers of floats away from 0: the same order, without gaps."""
+    """Scores as whole numbers: float32 steps from 0. The order is the same, without gaps."""
     bits = run.select(SCORE).to_series().to_numpy().view(np.int32).astype(np.int64)
     return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
 

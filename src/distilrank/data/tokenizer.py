@@ -10,21 +10,21 @@ from tokenizers import Encoding, Tokenizer
 
 from distilrank.errors import BackboneError
 
-# As BERT and RoBERTa call them.
+# The names of the special tokens in BERT and RoBERTa.
 _USUAL = {
     "cls": ("[CLS]", "<s>"),
     "sep": ("[SEP]", "</s>"),
     "pad": ("[PAD]", "<pad>"),
     "mask": ("[MASK]", "<mask>"),
 }
-# Where something begins in a text, and where it ends, in characters.
+# Where a piece of a text begins and ends, in characters.
 Span = tuple[int, int]
 TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json"]
 
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """The ids that frame a sequence; the stored ids are bare."""
+    """The ids that frame a sequence. Stored ids have no special tokens."""
 
     cls: int
     sep: int
@@ -51,8 +51,8 @@ class TextTokenizer:
         return [by_id.get(number, "") for number in range(self.vocabulary_size)]
 
     def ids(self, texts: Sequence[str], prefix: str = "") -> list[list[int]]:
-        """The token ids of each text with the prefix before it; all cores share the texts."""
-        # As one string: a byte-level BPE glues a word to what precedes it.
+        """The token ids of each text, with the prefix before it. The texts are spread over all cores."""
+        # As one string: a byte-level BPE joins a word to what precedes it.
         whole = [prefix + text for text in texts] if prefix else list(texts)
         return [one.ids for one in self._tokenizer.encode_batch_fast(whole, add_special_tokens=False)]
 
@@ -62,9 +62,9 @@ class TextTokenizer:
         return text
 
     def words(self, text: str, prefix: str = "") -> list[Span]:
-        """The places in a text of the word that each of its token ids is of, or is a piece of.
+        """For each token id, the place in the text of the word that it belongs to.
 
-        A token of the prefix alone has an empty place.
+        A token that is only of the prefix has an empty place.
         """
         encoding = self._tokenizer.encode(prefix + text, add_special_tokens=False)
         places: dict[int | None, Span] = {}
@@ -98,17 +98,17 @@ class TextTokenizer:
                 )
             return found
 
-        # A classifier may have no mask.
+        # A classifier may have no mask token.
         return SpecialTokens(needed("cls"), needed("sep"), needed("pad"), number("mask"))
 
     def _usual(self, name: str) -> str | None:
-        """What transformers takes where a configuration, such as bert-base-uncased's, says nothing."""
+        """The token that transformers takes where a configuration, such as bert-base-uncased's, names none."""
         usual = (token for token in _USUAL[name] if self._tokenizer.token_to_id(token) is not None)
         return next(usual, None)
 
 
 def _within(text: str, start: int, end: int, skipped: int) -> Span:
-    """A place in what stands behind the `skipped` characters of a prefix, without white space at its ends."""
+    """A place in the text after the `skipped` characters of a prefix, without white space at its ends."""
     start, end = max(0, start - skipped), max(0, end - skipped)
     word = text[start:end]
     return start + len(word) - len(word.lstrip()), start + len(word.rstrip())
@@ -119,7 +119,7 @@ def refuse_other_vocabulary(
     tokenizer: TextTokenizer,
     remedy: str = "set own_vocabulary of its backbone, or name one of the same family",
 ) -> None:
-    """Raises BackboneError where a backbone gives tokens other numbers than the stored ones have."""
+    """Raises BackboneError where a backbone numbers its tokens differently from the stored ones."""
     if TextTokenizer(backbone).vocabulary() != tokenizer.vocabulary():
         raise BackboneError(
             backbone,
@@ -130,6 +130,6 @@ def refuse_other_vocabulary(
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copies the tokenizer's files, so that whoever holds `target` can tokenize as the store was."""
+    """Copies the tokenizer's files, so that with `target` alone, texts are tokenized as in the store."""
     for name in TOKENIZER_FILES:
         shutil.copyfile(source / name, target / name)

@@ -1,4 +1,4 @@
-"""Token ids, once for all: ragged memory-mapped arrays, so that no tokenizer runs in a training or scoring loop."""
+"""Token ids, made once, in memory-mapped arrays: no tokenizer runs in a training or scoring loop."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from distilrank.progress import Advance
 
 @dataclass(frozen=True)
 class TokenStore:
-    """Bare token ids of a collection's queries and passages, cut to the configured lengths, and their ids."""
+    """The ids of a collection's queries and passages, and their bare token ids, cut to the configured lengths."""
 
     queries: RaggedIds
     passages: RaggedIds
@@ -48,7 +48,7 @@ class TokenStore:
 
     @property
     def texts(self) -> StoredTexts:
-        """Without their ids."""
+        """The token ids without the ids of the texts."""
         return StoredTexts(self.queries, self.passages, self.special_tokens.pad)
 
     def query_rows(self, ids: pl.Series) -> Rows:
@@ -58,9 +58,9 @@ class TokenStore:
         return rows_of(ids, self.passage_ids, "passage")
 
     def triple_rows(self, triples: pl.DataFrame) -> TripleRows:
-        """Of triples (query_id, positive_id, negative_ids).
+        """The rows of triples (query_id, positive_id, negative_ids).
 
-        Raises MissingInput for triples that differ in their number of negatives, or have an id that is not stored.
+        Raises MissingInput for triples that differ in their number of negatives, and for an id that is not stored.
         """
         numbers = triples["negative_ids"].list.len().unique().sort().to_list()
         if len(numbers) != 1 or not numbers[0]:
@@ -85,10 +85,10 @@ def write_ragged(
     advance: Advance,
     prefix: str = "",
 ) -> npt.NDArray[np.int64]:
-    """Writes the first `length` tokens of texts with the prefix before each, which come some at a time: uint16 where
-    the vocabulary allows.
+    """Writes the first `length` tokens of each text, with the prefix before it. The texts come some at a time.
 
-    Returns how many tokens each text has (texts,), before it is cut.
+    Token ids are uint16 where the vocabulary allows it. Returns the number of tokens of each text (texts,) before it is
+    cut.
     """
     kind = np.uint16 if tokenizer.vocabulary_size <= 2**16 else np.uint32
     lengths = [np.empty(0, np.int64)]
@@ -114,7 +114,7 @@ def _open_ragged(directory: Path, name: str) -> tuple[RaggedIds, pl.Series]:
 
 
 def rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
-    """Where ids stand among the known ones, which ascend. Raises MissingInput for an id that does not."""
+    """The positions of ids among the known ones, which ascend. Raises MissingInput for an unknown id."""
     rows, strange = find(wanted, known)
     if strange.any():
         first = wanted.filter(strange)[0]
@@ -128,6 +128,6 @@ def rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
 
 
 def find(wanted: pl.Series, known: pl.Series) -> tuple[Rows, pl.Series]:
-    """Where ids stand among the known ones, which ascend, and a mask of those that do not."""
+    """The positions of ids among the known ones, which ascend, and the ids that are unknown."""
     rows = np.minimum(known.search_sorted(wanted).to_numpy().astype(np.int64), len(known) - 1)
     return rows, known.gather(rows) != wanted

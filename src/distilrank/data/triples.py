@@ -1,4 +1,4 @@
-"""Training triples: a query, a passage that is relevant, and some that rank high though they are not."""
+"""Training triples: a query, a relevant passage, and some passages that rank high though they are not relevant."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,8 @@ from distilrank.data.query_ranges import QueryRange
 from distilrank.errors import CollectionError
 from distilrank.sections.data import Draw
 
-# In the directory of triples: they, the candidates of unlabelled queries in their form, and what of these was clicked.
+# Files in the directory of triples. UNLABELLED has the candidates of unlabelled queries in the form of triples, CLICKS
+# those that were clicked.
 TRIPLES, UNLABELLED, CLICKS = "triples.parquet", "unlabelled.parquet", "clicks.parquet"
 
 
@@ -18,9 +19,10 @@ def sample_triples(
 ) -> pl.DataFrame:
     """Triples (query_id, positive_id, negative_ids) in random order, each pair of positive and negative at most once.
 
-    Positives are all pairs of the qrels with a relevance above 0; negatives, as many a row as `draw` says, are
-    among the best `negatives_from` candidates that are not relevant. With a larger `count` come the same triples, and
-    more; None: all. Raises CollectionError where there are fewer than `count`, which `entry` of the params asks for.
+    Positives are all pairs of the qrels with a relevance above 0. The negatives, as many per triple as `draw` says, are
+    from the best `negatives_from` candidates that are not relevant. A larger `count` keeps the triples of a smaller
+    one, and None takes all. Raises CollectionError where there are fewer than `count`, which `entry` of the params asks
+    for.
     """
     positives = positives_of(qrels)
     draws = Draws(positives, _groups(positives, candidates, draw), draw.seed)
@@ -31,7 +33,7 @@ def sample_triples(
 
 
 def positives_of(qrels: pl.DataFrame) -> pl.DataFrame:
-    """The pairs (query_id, positive_id) of a relevance above 0. Raises CollectionError where there is none."""
+    """The pairs (query_id, positive_id) with a relevance above 0. Raises CollectionError where there is none."""
     positives = qrels.filter(pl.col("relevance") > 0).select("query_id", positive_id="passage_id")
     if positives.is_empty():
         raise CollectionError(
@@ -53,8 +55,11 @@ def too_few(entry: str, count: int | None, there: int, remedy: str) -> Collectio
 
 
 class Draws:
-    """Each positive with each group of its query's negatives, in random order: a slice is a table of query_id,
-    positive_id and the groups' own columns. `groups` are by query_id, their rows one after the other in `row`."""
+    """Each positive with each group of its query's negatives, in random order.
+
+    A slice is a table of query_id, positive_id and the groups' own columns. `groups` are sorted by query_id, and
+    numbered in `row`.
+    """
 
     def __init__(self, positives: pl.DataFrame, groups: pl.DataFrame, seed: int) -> None:
         of_query = groups.group_by("query_id").agg(first=pl.col("row").min(), groups=pl.len())
@@ -62,7 +67,7 @@ class Draws:
         self._ends = self._positives["groups"].to_numpy().cumsum(dtype=np.int64)
         self._groups = groups.drop("row", "query_id")
         total = int(self._ends[-1]) if len(self._ends) else 0
-        # A draw is the number of its positive, and that of a group of the query's negatives.
+        # A draw is one number for a positive and a group of its query's negatives.
         self._numbers = np.random.default_rng(seed).permutation(total)
 
     def __len__(self) -> int:
@@ -84,12 +89,12 @@ def pairs_of(triples: pl.LazyFrame) -> pl.DataFrame:
 
 
 def pairs_by_range(triples: pl.LazyFrame) -> Callable[[QueryRange], pl.DataFrame]:
-    """What gives those of a range of queries alone."""
+    """Gives a function that returns the pairs of a range of queries."""
     return lambda queries: pairs_of(queries.of(triples))
 
 
 def _groups(positives: pl.DataFrame, candidates: pl.DataFrame, draw: Draw) -> pl.DataFrame:
-    """(row, query_id, negative_ids): a query's negatives in random groups of the asked size, as many as are full."""
+    """Random groups of a query's negatives (row, query_id, negative_ids). Only groups of the full size are kept."""
     negatives = (
         candidates.filter(pl.col("rank") <= draw.negatives_from)
         .join(positives, on="query_id", how="semi")

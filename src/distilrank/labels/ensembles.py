@@ -1,4 +1,4 @@
-"""Ensembles: the scores of several teachers as one teacher's."""
+"""Ensembles: the scores of several teachers combined as one teacher's."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -15,7 +15,7 @@ def combine(
     scales: Mapping[str, pl.Expr],
     weights: Mapping[str, float] | None = None,
 ) -> pl.DataFrame:
-    """One score a pair (query_id, passage_id, score float32) from each member's, brought to its scale.
+    """One score per pair (query_id, passage_id, score float32) from the members' scores, each brought to its scale.
 
     The paper's T2 (arXiv 2010.02666) is the mean of raw scores. With `weights`, by member, it is the weighted mean.
     Raises ScoreError where members have not scored the same pairs.

@@ -1,4 +1,4 @@
-"""The forms that labels are published in: tables of rows, and the same as text. Each is one that `imports` reads."""
+"""The forms in which labels are published: tables of rows, and the same as text. `imports` reads each of them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,14 +12,15 @@ from distilrank.labels.labels import scored_pairs
 from distilrank.labels.score_lines import published_form, write_published
 from distilrank.scoring.scores import KEY
 
-# Rows whose texts are in memory at once.
+# The rows whose texts are in memory at once.
 _ROWS = 100_000
 
 
 class Form(NamedTuple):
-    """The name of the text's file, what stands in it, its rows as tables, and how a Parquet file of them becomes text.
+    """The name of the text file, a description of it, its rows as tables, and what turns a Parquet file of them into
+    text.
 
-    `keys` are what an entry of `imports` says of it, of so many negatives.
+    `keys` gives, for a number of negatives, the keys of an entry of `imports` that reads it.
     """
 
     text: str
@@ -34,7 +35,7 @@ def _lines(labels: pl.LazyFrame, _: Collection) -> Iterator[pl.DataFrame]:
 
 
 def _run(labels: pl.LazyFrame, _: Collection) -> Iterator[pl.DataFrame]:
-    """Each pair once; of half precision's twins the lower."""
+    """Each pair once. Where half precision left two scores of a pair, the lower counts."""
     pairs = scored_pairs(labels).group_by(KEY).agg(pl.col("score").min())
     yield ranked(pairs.collect(engine="streaming"))
 
@@ -51,7 +52,7 @@ def _flagembedding(labels: pl.LazyFrame, collection: Collection) -> Iterator[pl.
 
 
 def _sentence_transformers(labels: pl.LazyFrame, collection: Collection) -> Iterator[pl.DataFrame]:
-    """The columns that mine_hard_negatives gives its triplets and n-tuples with scores."""
+    """The columns of mine_hard_negatives, for triplets and n-tuples with scores."""
     for triples in _with_texts(labels, collection):
         number = len(triples["negatives"][0])
         names = ["negative"] if number == 1 else [f"negative_{place}" for place in range(1, number + 1)]

@@ -1,4 +1,4 @@
-"""Scores of others as labels, whatever form they come in."""
+"""Labels from scores that somebody else computed, in any of the known forms."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,10 +31,10 @@ def write_imported(
     exclude_identical_ids: bool,
     pairs_at_once: int,
 ) -> dict[str, int]:
-    """Writes labels of what an import says of training queries, brought to a scale.
+    """Writes labels from an import's scores of training queries, brought to a scale.
 
-    Returns how much was given, left out for what, and became triples. Raises ScoreError, CollectionError,
-    DownloadError.
+    Returns how many rows were given and left out, by reason, and how many triples came of them. Raises ScoreError,
+    CollectionError, DownloadError.
     """
     source = _opened(name, section, rule, collection, dropped, exclude_identical_ids)
     pieces = source.triples(scored=True) if isinstance(source, KnownLists) else source.labels()
@@ -69,7 +69,7 @@ def _opened(
 
 
 def _all_scores(source: PublishedScores | RunScores | KnownLists, labels: Path) -> PairsOf:
-    """Each pair once: of a run all its candidates, else what the triples have; of half precision's twins the lower."""
+    """Each pair once: all candidates of a run, else the pairs of the triples, and of two scores of a pair the lower."""
     given = source.scores.lazy() if isinstance(source, RunScores) else scored_pairs(pl.scan_parquet(labels))
 
     def of(queries: QueryRange) -> pl.DataFrame:
@@ -80,7 +80,7 @@ def _all_scores(source: PublishedScores | RunScores | KnownLists, labels: Path) 
 
 
 def _rescale(file: Path, name: str, rule: ScaleRule, ranges: list[QueryRange], pairs_of: PairsOf) -> None:
-    """Writes the labels in `file` anew, by the scale of all scores."""
+    """Writes the labels in `file` anew, on the scale of all scores."""
     scale = scale_of(name, rule, map(pairs_of, ranges))
     scaled = file.with_suffix(".scaled")
     write_labels(scaled, file, ranges, lambda queries: pairs_of(queries).with_columns(score=scale))

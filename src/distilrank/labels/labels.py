@@ -1,4 +1,4 @@
-"""Labels: triples with a teacher's scores, which is what a student learns from, however many there are."""
+"""Labels: triples with a teacher's scores, from which a student learns, however many there are."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,31 +13,32 @@ from distilrank.errors import ScoreError
 from distilrank.scoring.scores import KEY, Scores
 
 FILE = "labels.parquet"
-# What labels have beside the columns of triples.
+# The columns of labels beyond those of triples.
 SCORES = ["positive_score", "negative_scores"]
-# Counted in the manifest of labels whose positives all have the score 0, since a file told margins alone.
+# Counted in the manifest of labels from a file of margins alone: all their positives have the score 0.
 MARGINS_ALONE = "of margins alone"
-# Rows of a file that are written at once.
+# The rows that are written to a file at once.
 _ROWS = 500_000
-# How far the scores of one pair may be apart, as a share of 1 + their size: published ones were made in half precision.
+# How far apart two scores of one pair may be, as a share of 1 + their size. Published scores were made in half
+# precision.
 _TOLERANCE = 0.01
 
 
 def read_labels(directory: Path) -> pl.DataFrame:
-    """Raises MissingInput."""
+    """The labels in a directory. Raises MissingInput."""
     return pl.read_parquet(built(directory / FILE))
 
 
 def scores_of(labels: pl.DataFrame) -> Scores:
-    """Scores (triples, 1 + negatives): of each triple's positive, then of its negatives."""
+    """Scores (triples, 1 + negatives): each triple's positive first, then its negatives."""
     negatives = labels["negative_scores"].explode().to_numpy().reshape(len(labels), -1)
     return np.column_stack([labels["positive_score"].to_numpy(), negatives]).astype(np.float32)
 
 
 def label(triples: pl.DataFrame, scores: pl.DataFrame) -> Scores:
-    """Scores (triples, 1 + negatives): of each triple's positive, then of its negatives.
+    """Scores (triples, 1 + negatives): each triple's positive first, then its negatives.
 
-    `scores` are query_id, passage_id, score. Raises ScoreError if one is missing.
+    `scores` has the columns query_id, passage_id, score. Raises ScoreError if a score is missing.
     """
     negatives = _scored(triples.explode("negative_ids"), scores, "negative_ids").reshape(len(triples), -1)
     return np.column_stack([_scored(triples, scores, "positive_id"), negatives])
@@ -48,8 +49,8 @@ def write_labels(
 ) -> int:
     """Writes the triples, in their order, with `positive_score` and `negative_scores`, and returns their number.
 
-    In memory are the scores of a range of queries, and four bytes a score of the labels. Raises ScoreError if one is
-    missing.
+    Memory holds the scores of one range of queries, and four bytes per score of the labels. Raises ScoreError if a
+    score is missing.
     """
     numbered = pl.scan_parquet(triples).with_row_index("number")
     labels: Scores | None = None
@@ -66,13 +67,13 @@ def write_labels(
 
 
 def with_scores(triples: pl.DataFrame, scores: Scores) -> pl.DataFrame:
-    """Labels: triples with the columns `positive_score` and `negative_scores` of scores (triples, 1 + negatives)."""
+    """The triples with scores (triples, 1 + negatives) as the columns `positive_score` and `negative_scores`."""
     negatives = pl.Series("negative_scores", np.ascontiguousarray(scores[:, 1:])).arr.to_list()
     return triples.with_columns(pl.Series("positive_score", scores[:, 0]), negatives)
 
 
 def scored_pairs(labels: pl.LazyFrame) -> pl.LazyFrame:
-    """(query_id, passage_id, score) of each positive and each negative, as often as triples have it."""
+    """(query_id, passage_id, score) of each positive and negative, as often as triples have the pair."""
     positives = labels.select("query_id", passage_id="positive_id", score="positive_score")
     negatives = labels.explode("negative_ids", "negative_scores").select(
         "query_id", passage_id="negative_ids", score="negative_scores"
@@ -81,7 +82,7 @@ def scored_pairs(labels: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def refuse_conflicts(source: Path | str, labels: pl.LazyFrame, ranges: list[QueryRange]) -> None:
-    """Raises ScoreError for a pair with scores further apart than half precision and padding explain."""
+    """Raises ScoreError for a pair whose scores differ by more than half precision and padding explain."""
     for queries in ranges:
         score = pl.col("score")
         pairs = scored_pairs(queries.of(labels)).group_by(KEY).agg(low=score.min(), high=score.max())

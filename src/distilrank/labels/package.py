@@ -1,4 +1,4 @@
-"""The ready-to-use package of a teacher's scores: for others to distil from, without the teacher."""
+"""A ready-to-use package of a teacher's scores, from which others can distil without the teacher."""
 
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ CHECKSUMS = "SHA256SUMS"
 def export_scores(labels: Path, target: Path, licence: str, gzipped: bool, form: str = "scores") -> None:
     """Writes a new directory: the triples with their scores as text and as Parquet, a data card, and checksums.
 
-    Raises InputError where `target` exists, the licence is no identifier, or the form is unknown; MissingInput without
-    labels.
+    Raises InputError where `target` exists, the licence is no identifier, or the form is unknown. Raises MissingInput
+    without labels.
     """
     if not licence or any(character.isspace() or character in "\"'#:" for character in licence):
         raise InputError(
@@ -78,7 +78,7 @@ def _card(card: dict[str, Any]) -> str:
 
 
 def _description(labels: Path) -> str:
-    """What a teacher is, in a sentence, as the manifests of what made it have it."""
+    """A teacher in one sentence, from the manifests of what made it."""
     used = read_manifest(labels).params
     if "location" in used:
         return f"Imported from {Path(used['location']).name}; DistilRank did not make these scores."
@@ -93,7 +93,7 @@ def _description(labels: Path) -> str:
 
 
 def _tokens(labels: Path) -> dict[str, Any]:
-    """How much a teacher read of texts; of an ensemble, its first member but BM25."""
+    """How many tokens of a text a teacher reads. For an ensemble, its first member other than BM25 counts."""
     used = read_manifest(labels).params
     rankers = [name for name in used.get("members", [labels.name]) if name != BM25]
     if "location" in used or not rankers:

@@ -1,4 +1,4 @@
-"""Triples of queries without qrels: a teacher's scores tell which of their candidates are relevant."""
+"""Triples of queries without qrels: a teacher's scores decide which of their candidates are relevant."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ from distilrank.sections.data import Unlabelled
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Scores from which a passage counts as relevant, and up to which it does not."""
+    """The score from which a passage counts as relevant, and the score up to which it does not."""
 
     positive_from: float
     negative_to: float
 
     @classmethod
     def of(cls, labels: pl.LazyFrame, params: Unlabelled) -> Self:
-        """Those that the asked shares of the labelled positives and negatives have, as the same teacher scores them."""
+        """The thresholds that give the asked shares of the labelled positives and negatives, as the same teacher scores
+        them."""
         positive = labels.select(pl.col("positive_score").quantile(1 - params.positive_from))
         negative = labels.select(pl.col("negative_scores").explode().quantile(params.negative_to))
         return cls(*(one.collect(engine="streaming").item() for one in (positive, negative)))
@@ -33,12 +34,12 @@ def triples_from_scores(
     negatives: int,
     clicks: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Labels, with so many `negatives` each, of each query's best `triples` passages that count as relevant.
+    """Labels of each query's best passages that count as relevant, at most `triples` of them, with `negatives` each.
 
-    `scores` are query_id, passage_id, score. Of a query with `clicks` (query_id, passage_id) what counts is what was
-    clicked and scores too high for a negative; of others what scores like a positive. No passage is a negative twice;
-    where a query has too few for all of its positives, the best go first. Each positive scores higher than its
-    negatives.
+    `scores` has the columns query_id, passage_id, score. For a query with `clicks` (query_id, passage_id), a passage
+    counts if it was clicked and scores too high for a negative. For other queries it counts if it scores like a
+    positive. No passage is a negative twice. Where a query has too few negatives for all of its positives, the best
+    positives get theirs first. Each positive scores higher than its negatives.
     """
     lots = pl.Series("lot", np.random.default_rng(params.seed).permutation(len(scores)))
     ordered = scores.sort("query_id", "passage_id").with_columns(lots)
@@ -83,7 +84,7 @@ def unlabelled_pieces(
     negatives: int,
     clicks: pl.DataFrame | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """Labels of the queries of `candidates` (query_id, ...), a range of them at a time."""
+    """The labels of the queries of `candidates` (query_id, ...), one range of queries at a time."""
     for queries in ranges:
         some = queries.of(candidates).select("query_id").unique().collect()
         scores = scores_of_range(queries).join(some, on="query_id", how="semi")

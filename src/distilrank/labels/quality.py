@@ -10,17 +10,17 @@ from scipy.stats import kendalltau
 from distilrank.errors import ScoreError
 from distilrank.scoring.scores import KEY
 
-# Queries whose rankings are compared; more would not move the third decimal.
+# The number of queries whose rankings are compared. More would not move the third decimal.
 _QUERIES = 1_000
 _BINS = 40
 
 
 def quality(labels: Mapping[str, pl.LazyFrame], compared: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
-    """Figures of each teacher's labels, and of the agreement of those that are `compared`.
+    """Figures of each teacher's labels, and of the agreement of the pairs that are `compared`.
 
     teachers: name -> triples, negative_margins (share), mean and deviation of positives, negatives and margins, and a
-    histogram of margins whose outer bins take what lies beyond the 0.5th and 99.5th percentile. agreement: as
-    `agreement` has it, with the `teachers`; none for two without a query in common.
+    histogram of margins. Its outer bins include what is beyond the 0.5th and 99.5th percentile. agreement: the result
+    of `agreement` with the `teachers`. Two teachers without a common query have none.
     """
     pairs = [(one, other, agreement(labels[one], labels[other])) for one, other in compared]
     return {
@@ -42,10 +42,11 @@ def refuse_inverted(teacher: str, labels: pl.LazyFrame, limit: float) -> None:
 
 
 def agreement(one: pl.LazyFrame, other: pl.LazyFrame) -> dict[str, float]:
-    """How alike two teachers rank: on up to 1,000 of the queries that both have labels of.
+    """How similarly two teachers rank, on up to 1,000 of the queries for which both have labels.
 
-    tau: mean over queries of Kendall's tau-b (Biometrika 33, 1945) of their scores for the passages that both scored;
-    same_order: the share of triples of both in which they prefer the same passage; queries: compared.
+    tau: the mean over queries of Kendall's tau-b (Biometrika 33, 1945) of their scores for the passages that both
+    scored. same_order: the share of common triples in which they prefer the same passage. queries: how many were
+    compared.
     """
     shared = one.select("query_id").unique().join(other.select("query_id").unique(), on="query_id", how="semi")
     queries = shared.sort("query_id").collect(engine="streaming")
@@ -73,7 +74,7 @@ def _figures(labels: pl.LazyFrame) -> dict[str, Any]:
         low=pl.col("margin").quantile(0.005),
         high=pl.col("margin").quantile(0.995),
     )
-    # Sums of floats in another order differ in their last digits.
+    # Sums of floats in another order differ in their last digits, so these are rounded off.
     row = {name: round(value, 6) for name, value in spread.collect().row(0, named=True).items()}
     return {
         "triples": labels.select(pl.len()).collect(engine="streaming").item(),
@@ -101,12 +102,12 @@ def _negative_share(labels: pl.LazyFrame) -> float:
 
 
 def _margin() -> pl.Expr:
-    # float32 does not hold the difference of its largest numbers.
+    # The difference of float32's largest numbers does not fit a float32.
     return pl.col("positive").cast(pl.Float64) - pl.col("negative").cast(pl.Float64)
 
 
 def _lazily_flat(labels: pl.LazyFrame) -> pl.LazyFrame:
-    """A row a triple and negative, with `positive` and `negative` scores."""
+    """A row per triple and negative, with `positive` and `negative` scores."""
     return labels.explode("negative_ids", "negative_scores").select(
         "query_id",
         "positive_id",
@@ -122,7 +123,7 @@ def _flat(labels: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _scores_of_both(one: pl.DataFrame, other: pl.DataFrame) -> list[pl.DataFrame]:
-    """For each query with two passages or more that both scored: their scores, `score` and `score_right`."""
+    """The scores, `score` and `score_right`, of each query for which both scored two passages or more."""
     both = _by_pair(one).join(_by_pair(other), on=KEY)
     return [scores for scores in both.partition_by("query_id") if len(scores) > 1]
 

@@ -18,11 +18,10 @@ from distilrank.sections.labels import ScaleRule
 
 
 class RunScores:
-    """What a run says of training queries and passages that are there: `scores` (query_id, passage_id, score).
+    """A run's `scores` (query_id, passage_id, score) of training queries and of passages in the collection.
 
-    `counts` tells how many candidates were given, and how many were left out for what. Raises ScoreError for a run
-    without scores whose order is not the scale, for a passage that the collection never held, and where nothing is
-    left.
+    `counts` holds how many candidates were given and left out, by reason. Raises ScoreError for a run without scores
+    unless the scale is its order, for a passage that the collection never had, and where nothing is left.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class RunScores:
             raise self._refused(got, "a run of training queries", "name the run that goes with the collection")
 
     def labels(self) -> Iterator[pl.DataFrame]:
-        """All triples that were asked for, with the scores that the run has. Raises CollectionError for too few."""
+        """All triples that were asked for, with the run's scores. Raises CollectionError where there are too few."""
         run, ranks = self._run, ranked(self.scores)
         relevant = self._qrels.join(self.scores, on=["query_id", "passage_id"], how="semi")
         others = ranks.join(relevant, on="query_id", how="anti")

@@ -1,4 +1,4 @@
-"""Scales: what a teacher's scores are brought to, so that those of several can be joined or learned from alike."""
+"""Scales, to which a teacher's scores are brought, so that several teachers can be combined, or learned from alike."""
 
 from collections.abc import Iterable
 
@@ -9,21 +9,22 @@ from distilrank.errors import ScoreError
 from distilrank.sections.labels import ScaleRule
 
 _SCORE = pl.col("score").cast(pl.Float64)
-# A passage without another stands where those stand that all tie.
+# A single passage gets 0.5, as passages do that all tie.
 _SHARE_BELOW = ((_SCORE.rank("average") - 1) / (pl.len() - 1)).fill_nan(0.5).over("query_id")
 
 
 def scale_of(name: str, rule: ScaleRule, scores: Iterable[pl.DataFrame]) -> pl.Expr:
-    """The scaled `score` of a table (query_id, passage_id, score) that holds each pair once, and queries as a whole.
+    """The scaled `score` of a table (query_id, passage_id, score) that holds each pair once, and every query as a
+    whole.
 
-    z and min-max look at all `scores` of the teacher `name`, which come some at a time; the others at none. Raises
-    ScoreError where all of them tie, so that there is nothing to measure by.
+    z and min-max look at all `scores` of the teacher `name`, which come some at a time. The other scales do not. Raises
+    ScoreError where all scores tie, which leaves no unit of measure.
     """
     if rule == "none":
         return _SCORE
     if rule == "rank":
         return _SHARE_BELOW
-    # Summed in one order, whatever the number of threads: the same scores give the same bytes.
+    # Summed in one order, whatever the number of threads, so that the same scores give the same bytes.
     every = np.concatenate([some["score"].to_numpy() for some in scores]).astype(np.float64)
     zero = every.mean() if rule == "z" else every.min()
     unit = every.std(ddof=1) if rule == "z" else every.max() - zero

@@ -1,4 +1,4 @@
-"""Teacher scores in the form that the authors of arXiv 2010.02666 publish: a line a triple, plain or gzipped,
+"""Teacher scores in the form that the authors of arXiv 2010.02666 publish: one line per triple, plain or gzipped.
 
 pos_score <tab> neg_score <tab> query_id <tab> pos_passage_id <tab> neg_passage_id
 """
@@ -22,12 +22,12 @@ from distilrank.errors import ScoreError
 from distilrank.sections.base import FileElsewhere
 
 COLUMNS = ("pos_score", "neg_score", "query_id", "pos_passage_id", "neg_passage_id")
-# Bytes read at once; a line is shorter.
+# The bytes of one read. A line is shorter.
 _BLOCK = 1 << 24
 
 
 def published_form(labels: pl.LazyFrame) -> pl.LazyFrame:
-    """Labels as rows of COLUMNS, one a triple and negative."""
+    """Labels as rows of COLUMNS, one per triple and negative."""
     return labels.explode("negative_ids", "negative_scores").select(
         pos_score="positive_score",
         neg_score="negative_scores",
@@ -38,9 +38,9 @@ def published_form(labels: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def write_published(file: Path, form: pl.LazyFrame) -> None:
-    """Writes rows of COLUMNS, with all digits of a float32; compressed, where the file is called so.
+    """Writes rows of COLUMNS, with all digits of a float32, compressed if the file's name says so.
 
-    Raises ScoreError for an id that holds a tab or a line's end.
+    Raises ScoreError for an id that holds a tab or a line end.
     """
     odd = form.filter(pl.any_horizontal(pl.col(COLUMNS[2:]).str.contains(r"[\t\r\n]"))).head(1).collect()
     if len(odd):
@@ -74,9 +74,9 @@ def whole_file(published: FileElsewhere) -> Path:
 
 
 class PublishedScores:
-    """The lines of a file from which a student may learn: those of training queries, whose passages are there.
+    """The lines of a file from which a student may learn: lines of training queries, with passages of the collection.
 
-    `counts` tells, once all are read, how many lines were given, and how many were left out for what.
+    Once all are read, `counts` holds how many lines were given and left out, by reason.
     """
 
     def __init__(self, path: Path, collection: Collection, dropped: DroppedIds) -> None:
@@ -85,10 +85,10 @@ class PublishedScores:
         self.counts: Counter[str] = Counter()
 
     def labels(self) -> Iterator[pl.DataFrame]:
-        """Labels of one negative each, some at a time.
+        """Labels with one negative each, some at a time.
 
-        Raises ScoreError, with the number of the line, for one that has other columns, a score that is no finite
-        number, or an id that the collection never held; and where no line is left.
+        Raises ScoreError, with the number of the line, for other columns, a score that is no finite number, or an id
+        that the collection never had. Raises it also where no line is left.
         """
         self.counts = Counter(given=0, dropped=0)
         kept = 0
@@ -122,7 +122,7 @@ class PublishedScores:
         return _as_labels(rows, scores).filter(~gone & (split == TRAIN))
 
     def _gone(self, rows: pl.DataFrame, column: str, unknown: pl.Series, dropped: pl.Series, what: str) -> pl.Series:
-        """Which ids, of the unknown ones, `collect` dropped. Raises ScoreError for any other."""
+        """Marks the unknown ids that `collect` dropped. Raises ScoreError for any other."""
         if unknown.any():
             strange = unknown & ~rows[column].is_in(dropped.implode())
             self._refuse(rows, column, strange, f"a {what} of the collection")
@@ -163,7 +163,7 @@ def _rows(path: Path) -> Iterator[pl.DataFrame]:
                 ),
             )
     except (pa.ArrowInvalid, OSError) as error:
-        # Arrow names the line, and what is wrong with it.
+        # Arrow's message names the line, and what is wrong with it.
         raise _refused(
             path, str(error)[:160], f"lines of {' <tab> '.join(COLUMNS)}, in UTF-8", "mend or fetch the file again"
         ) from error
@@ -180,7 +180,7 @@ def _ends_a_line(path: Path) -> bool:
             while block := file.read(_BLOCK):
                 last = block
     except (OSError, EOFError, zlib.error):
-        return True  # what is wrong with it, the reader says
+        return True  # the reader reports what is wrong with it
     return not last or last.endswith(b"\n")
 
 

@@ -1,4 +1,4 @@
-"""The weights of an ensemble's members that rank dev queries' candidates best."""
+"""The weights of an ensemble's members that rank the dev queries' candidates best."""
 
 from collections.abc import Mapping
 
@@ -12,8 +12,10 @@ from distilrank.labels.ensembles import combine
 def tuned(
     members: Mapping[str, pl.DataFrame], scales: Mapping[str, pl.Expr], qrels: pl.DataFrame, measured_by: str
 ) -> Tuned:
-    """By each member's scores (query_id, passage_id, score) of the same pairs, in the scales of the labels; a weighting
-    reaches the mean of a measure over the queries of `qrels`. Raises ScoreError as `combine` does.
+    """The best weights, found from each member's scores (query_id, passage_id, score) of the same pairs.
+
+    The `scales` are those of the labels. A weighting is judged by the mean of a measure over the queries of `qrels`.
+    Raises ScoreError as `combine` does.
     """
 
     def effectiveness(weights: Mapping[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""Losses over groups of scores, of labels alone or of a teacher."""
+"""Losses over groups of scores, from labels alone or from a teacher."""
 
 from distilrank.losses.base import Loss, margins, mean
 from distilrank.losses.of_a_teacher import ListwiseKL, MarginMSE, MSERankNet, PointwiseMSE, WeightedRankNet

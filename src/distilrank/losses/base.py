@@ -1,8 +1,8 @@
 """What a loss is: its entry in params.yaml, and a scalar for groups of scores.
 
-A group is a query's scores (queries, 1 + negatives), the positive in column 0; a teacher's have the same shape. -inf
-among a student's scores marks what is no negative of the query: a loss is what it would be without that passage.
-torch is imported where a loss is computed, so that params are read without it.
+A group holds the scores of a query's passages, the positive in column 0: (queries, 1 + negatives). A teacher's scores
+have the same shape. A student's score of -inf marks a passage that is no negative of the query, and the loss is as if
+that passage were absent. torch is imported where a loss is computed, so that params are read without it.
 """
 
 from abc import abstractmethod
@@ -24,11 +24,11 @@ class Loss(Section):
 
     # Whether it learns from a teacher's scores; otherwise labels alone are enough.
     needs_teacher: ClassVar[bool]
-    # Whether it learns by the labels, which say that the positive is relevant and the negatives are not.
+    # Whether it learns from the labels, which say that the positive is relevant and the negatives are not.
     reads_labels: ClassVar[bool] = False
-    # Whether it learns a teacher's scores themselves, where others learn how far they are apart.
+    # Whether it learns the teacher's scores themselves. Other losses learn how far apart they are.
     reads_scores: ClassVar[bool] = False
-    # Whether the negatives are all passages of the batch: `in_batch.positive_first` says how they stand.
+    # Whether all passages of the batch are negatives. `in_batch.positive_first` defines their order.
     in_batch: ClassVar[bool] = False
 
     name: str
@@ -36,39 +36,40 @@ class Loss(Section):
 
     @property
     def fits_scale(self) -> bool:
-        """Whether it wants `scaled` to be told of a scale before the first step."""
+        """Whether its scale must be fitted, by `scaled`, before the first step."""
         return False
 
     def scaled(self, scale: float) -> Self:
-        """The same, where it wants that, by a scale: what the teacher's margins are multiplied by."""
+        """The same loss with this scale, by which it multiplies the teacher's margins, if it wants one."""
         raise ValueError(f"scale: got {scale}, expected none for the loss {self.name}")
 
     @property
     def times(self) -> float:
-        """What it multiplies the teacher's margins by."""
+        """The factor of the teacher's margins."""
         return 1.0
 
     @abstractmethod
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor": ...
 
     def __str__(self) -> str:
-        """Its name, and in brackets its own params: `listwise-kl (temperature 2.0)`."""
+        """Its name, and its own params in brackets: `listwise-kl (temperature 2.0)`."""
         told = self.model_dump(exclude={"name"}, exclude_defaults=True)
         own = ", ".join(f"{key} {value}" for key, value in told.items())
         return f"{self.name} ({own})" if own else self.name
 
 
 def margins(scores: "Tensor", among: "Tensor | None" = None) -> "Tensor":
-    """(pairs,): how far each positive stands above each negative that counts, query by query.
+    """How far each positive is above each negative that counts (pairs,), query by query.
 
-    `among` (queries, 1 + negatives) marks what counts; None: all but the scores of -inf. Raises ValueError.
+    `among` (queries, 1 + negatives) marks what counts. None: all but the scores of -inf. Raises ValueError.
     """
     among = counted(scores) if among is None else among
     return (scores[:, :1] - scores[:, 1:])[among[:, 1:]]
 
 
 def counted(scores: "Tensor") -> "Tensor":
-    """Marks the passages (queries, 1 + negatives) that count: all that no -inf leaves out. Raises ValueError."""
+    """Marks the passages (queries, 1 + negatives) that count, which are all without a score of -inf. Raises
+    ValueError."""
     if scores.ndim != 2 or scores.shape[0] < 1 or scores.shape[1] < 2:
         raise ValueError(f"scores: got shape {tuple(scores.shape)}, expected (queries, 1 + negatives)")
     return ~scores.isneginf()
@@ -86,5 +87,6 @@ def compared(scores: "Tensor", teacher: "Tensor | None") -> "tuple[Tensor, Tenso
 
 
 def mean(values: "Tensor") -> "Tensor":
-    """Of values (pairs,); 0 of none, as where all passages of a batch are positives of all its queries."""
+    """The mean of values (pairs,). It is 0 if there are none, as where every passage of a batch is a positive of every
+    query."""
     return values.sum() / max(1, len(values))

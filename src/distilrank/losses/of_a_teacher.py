@@ -47,7 +47,7 @@ class MarginMSE(TeacherLoss):
 
     @property
     def times(self) -> float:
-        """Raises ValueError for a scale that is still to be fitted."""
+        """The factor of the teacher's margins. Raises ValueError for a scale that is still to be fitted."""
         if isinstance(self.scale, str):
             raise ValueError("scale: got 'fitted', expected a number, by `scaled`")
         return self.scale
@@ -122,6 +122,6 @@ class ListwiseKL(TeacherLoss):
         left_out = ~among
         wanted = (taught.masked_fill(left_out, -math.inf) / self.temperature).log_softmax(1)
         student = (scores / self.temperature).log_softmax(1)
-        # What has no probability adds nothing: by the formula it would be 0 times infinity.
+        # A passage without probability adds nothing. The formula would give 0 times infinity.
         wanted, student = wanted.masked_fill(left_out, 0), student.masked_fill(left_out, 0)
         return kl_div(student, wanted, reduction="batchmean", log_target=True) * self.temperature**2

@@ -1,4 +1,4 @@
-"""The table of losses. Another package adds one as an entry point of the group `distilrank.losses`."""
+"""The table of losses. Another package adds a loss as an entry point of the group `distilrank.losses`."""
 
 from distilrank.losses.base import Loss
 from distilrank.losses.of_a_teacher import ListwiseKL, MarginMSE, MSERankNet, PointwiseMSE, WeightedRankNet

@@ -1,1 +1,1 @@
-"""Where collections come from: one class a source."""
+"""Where collections come from: one class per source."""

@@ -1,4 +1,4 @@
-"""The embedded collection: one passage and one query an operation of the AWS services that botocore describes."""
+"""The embedded collection: one passage and one query per operation of the AWS services that botocore describes."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from distilrank.sections.base import Share
 
 # "GetDBInstance2" -> Get DB Instance 2
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
-# A hundred services and more have these. All of one in the test would be a third of it.
+# More than a hundred services have these. If one of them fell into the test set, it would be a third of it.
 _ALWAYS_TRAIN = {"tag resource", "untag resource", "list tags for resource"}
 
 
@@ -38,7 +38,7 @@ class AwsApiDocs(CollectionSection):
     test_share: Share = 0.02
     """Share of the operations that are test queries."""
 
-    # What other sources may choose.
+    # Keys that only other sources have.
     name: None = None
     on_error: Literal["fail"] = "fail"
     exclude_identical_ids: Literal[False] = False
@@ -52,7 +52,7 @@ class AwsApiDocs(CollectionSection):
 
     @property
     def dev_from_train(self) -> tuple[None, None]:
-        """Its dev queries are drawn from all operations, as the test queries are."""
+        """No share or number: the dev queries are drawn from all operations, as the test queries are."""
         return None, None
 
     def splits_to_come(self) -> None:
@@ -63,7 +63,7 @@ class AwsApiDocs(CollectionSection):
 
 
 class AwsApiDocsSource:
-    """The query of an operation and its one relevant passage go by the same id."""
+    """The tables of the embedded collection. An operation's query and its one relevant passage have the same id."""
 
     def __init__(self, params: AwsApiDocs) -> None:
         rows = [row for service in _services(params) for row in _operations(service, params)]
@@ -81,7 +81,7 @@ class AwsApiDocsSource:
 
 
 def plain_text(html: str) -> str:
-    """The text of a piece of HTML, its white space folded."""
+    """The text of a piece of HTML, with each run of white space as one space."""
     parser = _TextParser()
     parser.feed(html)
     parser.close()
@@ -89,7 +89,7 @@ def plain_text(html: str) -> str:
 
 
 def words_of(operation: str) -> str:
-    """DeleteDBInstance -> delete db instance."""
+    """The words of a name: DeleteDBInstance -> delete db instance."""
     return " ".join(_WORD.findall(operation)).lower()
 
 
@@ -108,7 +108,7 @@ def _services(params: AwsApiDocs) -> list[str]:
 
 
 def _service_models() -> Any:
-    """Only what botocore ships: by default it also reads models that a user keeps at home."""
+    """A loader of what botocore ships. By default it would also read models in the user's home directory."""
     from botocore.loaders import Loader
 
     return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
@@ -127,7 +127,8 @@ def _operations(service: str, params: AwsApiDocs) -> Iterator[tuple[str, str, st
 
 
 def _split(words: str, params: AwsApiDocs) -> str:
-    """By a hash of the words, so that services which share them share the split, and keep it when others come or go."""
+    """The split by a hash of the words. Services that share them share the split, and keep it when others come or
+    go."""
     if words in _ALWAYS_TRAIN:
         return "train"
     share = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8]) / 2**64

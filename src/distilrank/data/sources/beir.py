@@ -23,7 +23,7 @@ class Beir(Located):
 
     source: Literal["beir"]
 
-    # As BEIR's own evaluation does, so that figures can be compared.
+    # As BEIR's own evaluation does, so that results can be compared.
     exclude_identical_ids: bool = True
 
     splits: dict[SplitName, FileName] = Field(default={"train": "train", "dev": "dev", "test": "test"})
@@ -59,7 +59,7 @@ class BeirSource:
         )
 
     def qrels(self) -> pl.DataFrame:
-        """Of the splits whose file is there; one that the params name themselves must be."""
+        """The qrels of the splits whose file exists. The file of a split that the params name must exist."""
         named = self._params.splits if "splits" in self._params.model_fields_set else {}
         splits = self._params.splits.items()
         files = {split: name if "/" in name else f"qrels/{name}.tsv" for split, name in splits}

@@ -1,4 +1,4 @@
-"""MS MARCO's passages, by the files that Microsoft and NIST publish; any of their forms will do."""
+"""MS MARCO's passages, from the files that Microsoft and NIST publish, in any of their forms."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal
@@ -13,7 +13,7 @@ from distilrank.sections.base import SplitName
 
 _ALL = "collectionandqueries.tar.gz"
 PASSAGES = ("collection.tar.gz#collection.tsv", "collection.tsv", f"{_ALL}#collection.tsv")
-# Of each query set, where its queries and its qrels are: the first that is there.
+# The queries and the qrels of each query set. The first file that exists counts.
 QUERIES = {
     "train": ("queries.tar.gz#queries.train.tsv", "queries.train.tsv", f"{_ALL}#queries.train.tsv"),
     "dev": ("queries.tar.gz#queries.dev.tsv", "queries.dev.tsv", f"{_ALL}#queries.dev.tsv"),
@@ -64,7 +64,7 @@ class MsMarcoPassage(Located):
 
 
 class MsMarcoPassageSource:
-    """Checksums that the params give take the place of the published ones."""
+    """Reads the tables. Checksums in the params override the published ones."""
 
     def __init__(self, params: MsMarcoPassage) -> None:
         self._params = params

@@ -1,4 +1,4 @@
-"""A source's test queries alone: all that measuring needs of a collection."""
+"""Only the test queries of a source, which are all that measuring needs."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _OTHERS = pl.col("split").is_in([TRAIN, DEV, UNLABELLED])
 
 
 class OnlyTestQueries:
-    """Of what its other queries are, and what is wrong with them, nothing is found."""
+    """A source without its other queries, so that nothing that is wrong with them is found."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -21,7 +21,7 @@ class OnlyTestQueries:
         return self._source.passages()
 
     def queries(self) -> pl.DataFrame:
-        """Raises CollectionError where there are none."""
+        """The test queries. Raises CollectionError where there are none."""
         queries = self._source.queries().filter(~_OTHERS.fill_null(False))
         if queries["split"].is_null().all():
             raise CollectionError(

@@ -1,4 +1,4 @@
-"""Parquet tables of one's own."""
+"""Parquet tables of the user's own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ class ParquetTables(Located):
     """Your own passages.parquet, queries.parquet and qrels.parquet."""
 
     source: Literal["parquet"]
-    unlabelled: None = None  # its queries say so themselves
+    unlabelled: None = None  # the table of queries marks them itself
 
     def splits_to_come(self) -> set[str] | None:
         queries = Path(self.location) / "queries.parquet"
@@ -26,7 +26,7 @@ class ParquetTables(Located):
         try:
             found = pl.scan_parquet(queries).select("split").unique().collect()
         except pl.exceptions.PolarsError:
-            return None  # what is wrong with it, `collect` says
+            return None  # `collect` reports what is wrong with it
         return set(found["split"].drop_nulls())
 
     def opened(self) -> "ParquetSource":
@@ -50,7 +50,7 @@ class ParquetSource:
         return pl.concat([pl.DataFrame(schema=SCHEMAS[name]), *self._batches(name)])
 
     def _batches(self, name: str) -> Iterator[pl.DataFrame]:
-        import pyarrow as pa  # by which params.yaml would be read later
+        import pyarrow as pa  # imported late, so that params.yaml is read sooner
         import pyarrow.parquet as pq
 
         path = self._files.path(f"{name}.parquet")

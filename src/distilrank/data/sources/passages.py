@@ -1,4 +1,4 @@
-"""Passages alone: a file of them, or a folder of texts. Queries are made of them, or asked of a model's users."""
+"""Passages without queries: a file, or a folder of texts. Queries are made from them, or come from a model's users."""
 
 import re
 from collections.abc import Iterator
@@ -79,9 +79,9 @@ def _of_folder(folder: Path, words: int) -> Iterator[pl.DataFrame]:
 
 
 def _passages_of(file: Path, folder: Path, words: int) -> Iterator[tuple[str, str, str]]:
-    """The first by the file's path below the folder, the others with #2 and so on behind it; an empty file has none.
+    """The passages of a file: the first has the file's path below the folder as its id, the others also #2 and so on.
 
-    The title is the first line where it is a heading of Markdown, else the file's name.
+    The title is the first line where that is a Markdown heading, else the file's name. An empty file has no passage.
     """
     lines = [line for _, some in Text(file).blocks() for line in some] if file.stat().st_size else []
     heading = re.fullmatch(r"#+ +(.+)", lines[0].strip()) if lines else None

@@ -1,4 +1,4 @@
-"""The section `collection` of params.yaml: what the sections of all sources have."""
+"""The section `collection` of params.yaml: the keys that all sources share."""
 
 import json
 import posixpath
@@ -16,17 +16,17 @@ from distilrank.data.sources.source import Source
 from distilrank.sections.base import Checksum, Section, Share, SplitName, text_like
 
 OnError = Literal["fail", "drop"]
-# What stands before the id of a data set of the library ir_datasets.
+# What precedes the id of a data set of the library ir_datasets.
 IR_DATASETS = "ir_datasets:"
 FileName = Annotated[str, Field(min_length=1)]
-# How its files are had, what it is called, and what happens to faulty rows does not make it another collection.
+# A change of these keys does not make it another collection.
 _PASSED_OVER = {"source", "name", "mirrors", "checksums", "on_error"}
 
 
 class CollectionSection(Section):
     """Which source, and what of it."""
 
-    # Wherever its files lie, it is the same collection.
+    # The collection is the same wherever its files are.
     one_of_a_kind: ClassVar[bool] = False
 
     source: str
@@ -55,11 +55,13 @@ class CollectionSection(Section):
 
     @abstractmethod
     def splits_to_come(self) -> set[str] | None:
-        """Those that it will have, as far as the params and small files here tell; None where only reading it can."""
+        """The splits that it will have, as far as params and small local files tell. None where only reading it can
+        tell."""
 
     @property
     def dev_from_train(self) -> tuple[float | None, int | None]:
-        """The share of training queries that are for development where no others are, and the most to keep."""
+        """The share of training queries that become dev queries if there are no others, and the most dev queries to
+        keep."""
         return self.dev_share, self.dev_queries
 
     @property
@@ -73,9 +75,9 @@ class CollectionSection(Section):
         return self.name or self.source
 
     def unlike_others(self) -> str:
-        """What tells collections of one name apart: six digits of a digest of the params that are not as they come.
+        """Distinguishes collections of one name: six digits of a digest of the params that differ from their defaults.
 
-        Empty where all are. With a `name`, its location does not count.
+        Empty if none differs. With a `name`, the location does not count.
         """
         own = self.model_dump(mode="json", exclude=_PASSED_OVER, exclude_defaults=True)
         location = own.pop("location", None)
@@ -134,12 +136,12 @@ class InFiles(Located):
 
 
 def word_of(name: str) -> str:
-    """A name with nothing but letters, digits, underscores and hyphens."""
+    """A name with only letters, digits, underscores and hyphens."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")
 
 
 def _place(location: str) -> str:
-    """Where it is, however it is spelled, and whoever asks for it."""
+    """The location in one spelling, and without the user's name."""
     parts = urlsplit(location)
     if not parts.netloc:
         return posixpath.normpath(location)

@@ -1,4 +1,4 @@
-"""Tab-separated files of one's own."""
+"""Tab-separated files of the user's own."""
 
 from collections.abc import Iterator
 from typing import Literal

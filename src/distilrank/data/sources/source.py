@@ -1,22 +1,22 @@
-"""What a source gives; the stage `collect` checks it."""
+"""What a source gives. The stage `collect` checks it."""
 
 from collections.abc import Iterator
 from typing import Protocol
 
 import polars as pl
 
-# Rows that a source hands on at once, where it chooses itself.
+# The rows of a piece, where the source chooses.
 PASSAGES_AT_ONCE = 50_000
 
 
 class Source(Protocol):
-    """Tables as they are, faults included: nobody has checked them. Each raises CollectionError and DownloadError."""
+    """The tables as they are, unchecked and with their faults. Each method raises CollectionError and DownloadError."""
 
     def passages(self) -> Iterator[pl.DataFrame]:
         """(passage_id, title, text), some at a time."""
 
     def queries(self) -> pl.DataFrame:
-        """(query_id, text, split), in any order; a query of no split has null."""
+        """(query_id, text, split), in any order. The split of a query that has none is null."""
 
     def qrels(self) -> pl.DataFrame:
         """(query_id, passage_id, relevance, split)."""

@@ -1,4 +1,4 @@
-"""The table of sources. Another package adds one as an entry point of the group `distilrank.sources`."""
+"""The table of sources. Another package adds a source as an entry point of the group `distilrank.sources`."""
 
 from distilrank.data.sources.aws_api_docs import AwsApiDocs
 from distilrank.data.sources.beir import Beir
@@ -27,6 +27,6 @@ SOURCES: Table[type[CollectionSection]] = Table(
 
 
 def table_name(source: str) -> str:
-    """The table's name of a source in params.yaml: what stands before its id, if it has one."""
+    """The source's name in the table: what precedes the id in params.yaml, if there is one."""
     kind, colon, _ = source.partition(":")
     return kind + colon

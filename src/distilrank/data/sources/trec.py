@@ -15,7 +15,7 @@ from distilrank.data.tables import of_splits, read_qrels
 from distilrank.data.text import Text
 
 TITLES = ("TITLE", "HEADLINE", "TI", "HL")
-# Where a document has none of these, all of it is its text.
+# A document without any of these is text as a whole.
 TEXTS = ("TEXT", "BODY", "ABSTRACT")
 _LONGEST = 10_000_000
 _TAG = re.compile(r"<[^>]*>")
@@ -66,7 +66,7 @@ class TrecSource:
 
 
 def _elements(text: Text, tag: str) -> Iterator[tuple[int, str]]:
-    """What stands between <tag> and </tag>, and in which line it begins. Raises CollectionError."""
+    """What is between <tag> and </tag>, and the number of the line where it begins. Raises CollectionError."""
     start, length = 0, 0
     inside: list[str] = []
     for first, lines in text.blocks():
