@@ -26,7 +26,8 @@ def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] =
     """The local file of a location. A path is that file itself. A URL is downloaded unless the cache has it.
 
     `checksum` is md5:... or sha256:..., and holds for the location and for each of the `mirrors`, which are tried one
-    after the other. Raises DownloadError: NotThere, or Unreachable, where all of them say that there is no such file.
+    after the other. Raises DownloadError: NotThere where none of them has the file, Unreachable where every connection
+    breaks.
     """
     if not is_remote(location):
         path = Path(location)

@@ -128,6 +128,6 @@ def rows_of(wanted: pl.Series, known: pl.Series, what: str) -> Rows:
 
 
 def find(wanted: pl.Series, known: pl.Series) -> tuple[Rows, pl.Series]:
-    """The positions of ids among the known ones, which ascend, and the ids that are unknown."""
+    """The positions of ids among the known ones, which ascend, and a mask of the unknown ids."""
     rows = np.minimum(known.search_sorted(wanted).to_numpy().astype(np.int64), len(known) - 1)
     return rows, known.gather(rows) != wanted

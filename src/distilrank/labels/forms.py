@@ -17,8 +17,8 @@ _ROWS = 100_000
 
 
 class Form(NamedTuple):
-    """The name of the text file, a description of it, its rows as tables, and what turns a Parquet file of them into
-    text.
+    """The name of the text file, a description of its columns, its rows as tables, and what turns a Parquet file of
+    them into text.
 
     `keys` gives, for a number of negatives, the keys of an entry of `imports` that reads it.
     """

@@ -1,7 +1,7 @@
-"""How rankers compute, where the choice moves a score by rounding alone: DISTILRANK_ACCELERATION. Never part of a hash.
+"""DISTILRANK_ACCELERATION: choices of computation that change scores only by rounding. They are never part of a hash.
 
-It is a list such as `attention=packed,compile,streams=2`. None of these is on unless it is asked for:
-`make gpu-check` measures each on the card at hand.
+It is a list such as `attention=packed,compile,streams=2`. Nothing is on unless it is asked for. `make gpu-check`
+measures each choice on the card at hand.
 """
 
 import os
@@ -17,10 +17,10 @@ ATTENTIONS = ("sdpa", "eager", "flash_attention_2", "packed")
 
 @dataclass(frozen=True)
 class Acceleration:
-    """`attention` is the kernel; `packed` leaves all padding out, on backbones of BERT's build.
+    """`attention` is the kernel. `packed` leaves out all padding, on backbones that are built like BERT.
 
-    `compiled` compiles each layer; `graphs` replays short batches as CUDA graphs; `streams` is how many batches are on
-    their way at once, each copied from pinned memory in a stream of its own. The last two need a card.
+    `compiled` compiles each layer. `graphs` replays short batches as CUDA graphs. `streams` is how many batches are
+    computed at once, each copied from pinned memory in its own stream. The last two need a card.
     """
 
     attention: str = "sdpa"
@@ -30,7 +30,7 @@ class Acceleration:
 
     @classmethod
     def chosen(cls) -> Self:
-        """As the environment says. Raises InputError for what is unknown or not installed."""
+        """The choices in the environment. Raises InputError for one that is unknown or not installed."""
         given = [part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip()]
         values = dict(part.partition("=")[::2] for part in given)
         attention, streams = values.pop("attention", "sdpa"), values.pop("streams", "1")

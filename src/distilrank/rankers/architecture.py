@@ -1,4 +1,4 @@
-"""What the package knows of an architecture: its params, its ranker, and how other libraries have it."""
+"""What the package knows of an architecture: its params, its ranker, and its form in other libraries."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PublishedFacts:
-    """What a published checkpoint tells of its ranker; `dimension` is that of a compressor, if it has one."""
+    """What a published checkpoint says of its ranker. `dimension` is that of its compressor, if it has one."""
 
     layers: int
     dimension: int | None
@@ -30,10 +30,10 @@ class WrongFact(Exception):
 
 
 class Architecture(ABC):
-    """One per folder. Importing it imports no torch: its methods do."""
+    """An architecture, one per folder. Importing it imports no torch: only its methods do."""
 
     params: ClassVar[type[RankerParams]]
-    # Whether `exported`, of the module `export` of its folder, makes models of sentence-transformers of its rankers.
+    # Whether the folder has a module `export`, whose `exported` turns its rankers into models of sentence-transformers.
     can_be_exported: ClassVar[bool] = False
 
     @abstractmethod
@@ -42,15 +42,15 @@ class Architecture(ABC):
 
     @abstractmethod
     def examples(self, layers: int, width: int) -> Mapping[str, RankerParams]:
-        """Entries that differ in what is computed, by a name, for a backbone of so many layers and such a width."""
+        """Named entries that compute different things, for a backbone with this number of layers and this width."""
 
 
 class PublishedArchitecture(Architecture):
-    """One of which the authors of arXiv 2010.02666 published checkpoints."""
+    """An architecture of which the authors of arXiv 2010.02666 published checkpoints."""
 
-    # Whether their linear head has a bias.
+    # Whether the linear head of these checkpoints has a bias.
     published_head_has_bias: ClassVar[bool] = True
 
     @abstractmethod
     def published(self, facts: PublishedFacts) -> RankerParams:
-        """The entry of a published checkpoint. Raises WrongFact."""
+        """The entry in params.yaml for a published checkpoint. Raises WrongFact."""

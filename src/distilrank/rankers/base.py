@@ -1,4 +1,4 @@
-"""The protocol that makes every architecture one program: encode queries, encode passages, let them interact."""
+"""The protocol that all architectures share: encode queries, encode passages, let them interact."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -15,18 +15,19 @@ from distilrank.errors import BackboneError
 from distilrank.rankers.matches import Match
 from distilrank.rankers.params import RankerParams
 
-# [CLS] and [SEP] come on top of the stored tokens of a query and a passage.
+# [CLS] and two [SEP] are added to the stored tokens of a query and a passage.
 SPECIAL_TOKENS = 3
 
 
 class TokenBatch(NamedTuple):
-    """Bare token ids, without special tokens: ids (rows, length) int64, mask (rows, length) bool, true at tokens."""
+    """Bare token ids, without special tokens: ids (rows, length) int64, and mask (rows, length) bool, true at
+    tokens."""
 
     ids: Tensor
     mask: Tensor
 
     def to(self, device: torch.device, pinned: bool = False) -> "TokenBatch":
-        """`pinned`: by way of memory that a card copies from while it computes."""
+        """Moves the batch. `pinned`: through memory from which a card copies while it computes."""
         if pinned:
             return TokenBatch(*(one.pin_memory().to(device, non_blocking=True) for one in self))
         return TokenBatch(self.ids.to(device), self.mask.to(device))
@@ -34,13 +35,13 @@ class TokenBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a ranker computes of queries or passages apart: values (rows, length, ...), mask (rows, length)."""
+    """What a ranker computes of queries or passages separately: values (rows, length, ...), mask (rows, length)."""
 
     values: Tensor
     mask: Tensor
 
     def repeat(self, times: int) -> Self:
-        """Each row `times` times, one after the other: as queries face several passages each."""
+        """Each row `times` times in succession, for queries that each meet several passages."""
         return type(self)(self.values.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0))
 
     def at(self, places: Tensor) -> Self:
@@ -48,10 +49,11 @@ class Encoded:
         return type(self)(self.values[places], self.mask[places])
 
     def stored_bytes(self) -> float:
-        """What a row takes where all of it is stored, on average: without padding, and without zeros where they are
-        most of it, as in sparse vectors, with four bytes for the place of each other value.
+        """The bytes that storing an average row takes.
 
-        Token ids, which are what a text is and not computed of it, take nothing.
+        Padding is not stored. In mostly zero values, such as sparse vectors, zeros are not stored either, and each
+        other value takes four more bytes for its place. Token ids take nothing, since they are the text itself and not
+        computed from it.
         """
         if not self.values.is_floating_point():
             return 0.0
@@ -61,29 +63,31 @@ class Encoded:
 
     @classmethod
     def joined(cls, some: Sequence[Self]) -> Self:
-        """All rows, one batch after the other, filled up to the longest."""
+        """All rows, one batch after the other, padded to the longest."""
         longest = max(one.mask.shape[1] for one in some)
         filled_up = [one.filled_up(longest) for one in some]
         return cls(torch.cat([one.values for one in filled_up]), torch.cat([one.mask for one in filled_up]))
 
     def filled_up(self, length: int) -> Self:
-        """With padding up to `length`."""
+        """The rows with padding up to `length`."""
         return type(self)(_filled_up(self.values, length), _filled_up(self.mask, length))
 
 
 def in_float32(encoded: Encoded) -> torch.autocast:
-    """Where scores are made: training in bfloat16 would otherwise round the products of float32 vectors too."""
+    """A block in which scores are computed in float32. Training in bfloat16 would otherwise round these products
+    too."""
     return torch.autocast(encoded.values.device.type, enabled=False)
 
 
 def all_products(queries: Encoded, passages: Encoded) -> Tensor:
-    """(queries, passages): the dot products of texts that are one vector each."""
+    """The dot products (queries, passages) of texts with one vector each."""
     with in_float32(passages):
         return queries.values.squeeze(1).float() @ passages.values.squeeze(1).float().T
 
 
 class RankerConfig(PreTrainedConfig):
-    """A ranker's entry in params.yaml, its backbone's configuration, what it reads of texts, and its special tokens."""
+    """A ranker's entry in params.yaml, its backbone's configuration, the lengths and prefixes of its texts, and its
+    special tokens."""
 
     model_type = "distilrank"
 
@@ -100,7 +104,7 @@ class RankerConfig(PreTrainedConfig):
 
 
 class Ranker(PreTrainedModel):
-    """Scores passages for queries. Scores are raw float32, never squashed."""
+    """Scores passages for queries. Scores are raw float32 numbers, never squashed."""
 
     config_class = RankerConfig
     base_model_prefix = ""
@@ -109,7 +113,7 @@ class Ranker(PreTrainedModel):
     params: RankerParams
 
     def post_init(self) -> None:
-        """To be called last in every __init__: initialises the weights that are the ranker's own."""
+        """Initialises the ranker's own weights. To be called last in every __init__."""
         super().post_init()  # type: ignore[no-untyped-call]  # untyped in transformers
 
     def on(self, device: torch.device) -> Self:
@@ -119,11 +123,11 @@ class Ranker(PreTrainedModel):
 
     @abstractmethod
     def encode_queries(self, batch: TokenBatch) -> Encoded:
-        """All that can be computed of queries alone."""
+        """Computes all that depends on queries alone."""
 
     @abstractmethod
     def encode_passages(self, batch: TokenBatch) -> Encoded:
-        """All that can be computed of passages, and stored, before any query is known."""
+        """Computes all that depends on passages alone, and can be stored before any query is known."""
 
     @abstractmethod
     def interact(self, queries: Encoded, passages: Encoded) -> Tensor:
@@ -132,7 +136,7 @@ class Ranker(PreTrainedModel):
     def interact_all(self, queries: Encoded, passages: Encoded) -> Tensor:
         """Scores (queries, passages) float32 of every query with every passage.
 
-        Here pair by pair, on copies of both; an architecture that needs no copies says how.
+        This implementation goes pair by pair, on copies of both. An architecture that needs no copies overrides it.
         """
         count = len(passages.mask)
         every = torch.arange(count, device=passages.mask.device).repeat(len(queries.mask))
@@ -141,29 +145,29 @@ class Ranker(PreTrainedModel):
     @classmethod
     @abstractmethod
     def started_from(cls, source: PreTrainedModel, config: RankerConfig, tokenizer: TextTokenizer) -> Self:
-        """A ranker on the weights of a pretrained transformer; what is its own is as the random seed has it.
+        """A ranker on the weights of a pretrained transformer. The random seed decides its own weights.
 
-        Raises BackboneError where they do not fit.
+        Raises BackboneError where the weights do not fit.
         """
 
     def score(self, queries: TokenBatch, passages: TokenBatch) -> Tensor:
-        """Scores (rows of passages,): query i meets the i-th group of as many passages as there are for each query."""
+        """Scores (rows of passages,). Query i meets the i-th group of passages, and all groups are of one size."""
         group = len(passages.ids) // len(queries.ids)
         return self.interact(self.encode_queries(queries).repeat(group), self.encode_passages(passages))
 
     def penalty(self, queries: Encoded, passages: Encoded, done: float) -> Tensor:
-        """What a training adds to its loss for the texts of a batch, if the ranker is `penalised`; here nothing.
+        """What a training adds to its loss for the texts of a batch if the ranker is `penalised`. By default nothing.
 
-        `done` is the share of the training's steps that are done with this one.
+        `done` is the share of the training's steps that are done, including this one.
         """
         return queries.values.new_zeros(())
 
     def matches(self, query: TokenBatch, passages: TokenBatch) -> list[list[Match]]:
-        """What made up the score of each passage for one query; an architecture that cannot tell gives none."""
+        """What contributed to each passage's score for one query. An architecture that cannot tell gives nothing."""
         return [[] for _ in passages.ids]
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
-        """What may learn at a rate of its own, by the name that params.yaml gives it."""
+        """The weights that may have a learning rate of their own, by their names in params.yaml."""
         return {}
 
 

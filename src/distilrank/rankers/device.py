@@ -1,4 +1,4 @@
-"""Where rankers run: DISTILRANK_DEVICE (cpu or cuda), else CUDA if there is one. Never part of a hash.
+"""Where rankers run: DISTILRANK_DEVICE (cpu or cuda), else CUDA if there is a card. It is never part of a hash.
 
 CUDA_VISIBLE_DEVICES chooses the card.
 """
@@ -11,7 +11,8 @@ from distilrank.errors import InputError
 
 
 def chosen_device() -> torch.device:
-    """Raises InputError for a device other than cpu and cuda, or one that torch cannot reach."""
+    """The device in the environment. Raises InputError for one other than cpu and cuda, or one that torch cannot
+    reach."""
     name = os.environ.get("DISTILRANK_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
         raise InputError(
@@ -22,8 +23,9 @@ def chosen_device() -> torch.device:
         )
     if name == "cpu":
         return torch.device(name)
-    # For each shape of a batch, and in each thread, cuDNN first builds a plan, for up to a second: texts have many.
+    # cuDNN first builds a plan for each shape of a batch in each thread, which takes up to a second. Texts have many
+    # shapes.
     torch.backends.cuda.enable_cudnn_sdp(False)
-    # One worker process of several on this machine takes a card of its own.
+    # Each of several worker processes on this machine takes its own card.
     worker = int(os.environ.get("DISTILRANK_WORKER") or 0)
     return torch.device(name, worker % torch.cuda.device_count())

@@ -1,6 +1,7 @@
-"""What a ranker that reads [CLS] alone can leave out: the last layer at every other token.
+"""The last layer for the first token only, for rankers that read nothing but [CLS].
 
-Of a layer's matrix products, only keys and values need all tokens: with six layers a seventh of all work is saved.
+Of that layer's matrix products, only keys and values need all tokens. With six layers, this saves a seventh of all
+work.
 """
 
 from typing import Any
@@ -11,20 +12,20 @@ from transformers import PreTrainedModel
 
 from distilrank.rankers.halves import layers_of, split
 
-# Layers of BERT's build. By name, since others have the same parts and compute something else.
+# Layers that compute as BERT's do. They are named, since others have the same parts and compute something else.
 _LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer"}
 
 
 def is_of_berts_build(backbone: PreTrainedModel) -> bool:
-    """Whether its layers have BERT's parts, and compute with them what BERT's compute."""
+    """Whether its layers have BERT's parts, and compute with them what BERT's layers compute."""
     layers = layers_of(backbone)
     return len(layers) == backbone.config.num_hidden_layers and type(layers[-1]).__name__ in _LAYERS
 
 
 class FirstTokenReader:
-    """Computes the last hidden state of each row's first token, for a backbone whose layers are of BERT's build.
+    """Computes the last hidden state of each row's first token, for a backbone that is built like BERT.
 
-    `lower` is the backbone without its last layer, whose states it reads.
+    `lower` is the backbone without its last layer. Its states are the input.
     """
 
     def __init__(self, backbone: PreTrainedModel) -> None:
@@ -33,11 +34,12 @@ class FirstTokenReader:
 
     @staticmethod
     def reads(backbone: PreTrainedModel) -> bool:
-        """Whether it can read this backbone."""
+        """Whether it can replace this backbone's last layer."""
         return backbone.config.num_hidden_layers > 1 and is_of_berts_build(backbone)
 
     def __call__(self, states: Tensor, mask: Tensor) -> Tensor:
-        """States (rows, 1, width) by those of `lower` (rows, length, width) and their mask (rows, length)."""
+        """Last states (rows, 1, width) from the states of `lower` (rows, length, width) and their mask (rows,
+        length)."""
         attention, first = self._last.attention, states[:, :1]
         heads = attention.self.num_attention_heads
         query = _by_head(attention.self.query(first), heads)
@@ -49,6 +51,6 @@ class FirstTokenReader:
 
 
 def _by_head(states: Tensor, heads: int) -> Tensor:
-    """(rows, heads, length, width of a head)."""
+    """The states as (rows, heads, length, width of a head)."""
     rows, length, width = states.shape
     return states.view(rows, length, heads, width // heads).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""CUDA graphs for short batches: one launch in place of one per kernel, which is most of a short query's time."""
+"""CUDA graphs for short batches: one launch instead of one per kernel. Launches take most of a short query's time."""
 
 from dataclasses import dataclass
 from threading import Lock
@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
-# Longer batches keep a card busy without.
+# Longer batches keep a card busy without a graph.
 _MOST_TOKENS = 2_048
-# Lengths are rounded up, so that few graphs serve all queries.
+# Lengths are rounded up to a multiple of this, so that few graphs serve all queries.
 _STEP = 8
 _MOST_GRAPHS = 64
 
@@ -23,15 +23,16 @@ class _Graph:
 
 
 class GraphedReader:
-    """Replays a model's forward pass; a graph is captured for each shape when it first comes."""
+    """Replays a model's forward pass. A graph is captured for each shape when it first comes."""
 
     def __init__(self) -> None:
-        # A server answers in several threads, and a graph has one set of inputs.
+        # A server answers in several threads, but a graph has one set of inputs.
         self._turn = Lock()
         self._graphs: dict[tuple[int, int, int], _Graph] = {}
 
     def reads(self, ids: Tensor) -> bool:
-        """Whether this batch is worth it. Not under autocast, whose copies of weights may not outlive a graph."""
+        """Whether a graph pays for this batch. Not under autocast, whose copies of weights may be freed before the
+        graph is."""
         return ids.is_cuda and ids.numel() <= _MOST_TOKENS and not torch.is_autocast_enabled("cuda")
 
     def __call__(self, model: PreTrainedModel, ids: Tensor, mask: Tensor, **inputs: Tensor) -> Tensor:
@@ -58,7 +59,8 @@ class GraphedReader:
 
 def _captured(model: PreTrainedModel, given: dict[str, Tensor]) -> _Graph:
     inputs = {name: values.clone() for name, values in given.items()}
-    # Kernels are chosen, and memory is taken, on a side stream before the capture, as torch's notes on graphs ask for.
+    # torch's notes on graphs ask for a warm-up on a side stream: it chooses kernels and takes memory before the
+    # capture.
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # untyped in torch
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

@@ -1,4 +1,4 @@
-"""A transformer in two halves that share its weights: the layers below a join, and those from it on."""
+"""Splits a transformer into two halves that share its weights: the layers below a join, and the layers from it on."""
 
 import copy
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from distilrank.errors import BackboneError
 
 
 def split(backbone: PreTrainedModel, join: int) -> tuple[PreTrainedModel, PreTrainedModel]:
-    """The lower half, from embeddings to layer `join`, and the upper, which is called with `inputs_embeds`.
+    """The lower half, from the embeddings to layer `join`, and the upper half, which is called with `inputs_embeds`.
 
-    One after the other they compute what the backbone computes. Nothing here asks for a family: what stands before
-    the layers belongs to the lower half, a norm behind them to the upper. Raises BackboneError for another build.
+    In succession they compute what the backbone computes. This works for any family: what comes before the layers
+    belongs to the lower half, and a norm after them to the upper half. Raises BackboneError for another build.
     """
     depth = backbone.config.num_hidden_layers
     lower = _part(backbone, range(join), without=nn.LayerNorm)
@@ -24,45 +24,45 @@ def split(backbone: PreTrainedModel, join: int) -> tuple[PreTrainedModel, PreTra
 
 
 def layers_of(backbone: PreTrainedModel) -> nn.ModuleList:
-    """The list that its layers stand in. Raises BackboneError where there is none."""
+    """The list of its layers. Raises BackboneError where there is none."""
     layers = backbone.get_submodule(".".join(_path_to_layers(backbone)))
     assert isinstance(layers, nn.ModuleList)
     return layers
 
 
 def before_layers(backbone: PreTrainedModel) -> list[nn.Parameter]:
-    """The weights that stand before its layers, such as embeddings."""
+    """The weights before its layers, such as embeddings."""
     every, lowest = list(backbone.parameters()), next(layers_of(backbone).parameters())
     return every[: next(place for place, weight in enumerate(every) if weight is lowest)]
 
 
 def taking(backbone: PreTrainedModel, layers: Sequence[int]) -> PreTrainedModel:
-    """The backbone with only some of its layers, in this order; it shares their weights."""
+    """The backbone with only these layers, in this order. It shares their weights."""
     return _part(backbone, layers, without=())
 
 
 def with_layers(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedConfig:
-    """The configuration of a backbone that has only some of the layers."""
+    """The configuration of a backbone with only these layers."""
     depth = config.num_hidden_layers
     part: PreTrainedConfig = copy.deepcopy(config)
-    # ModernBERT's config says of each layer what it is.
+    # ModernBERT's config lists a property of each layer.
     for name, value in vars(config).items():
         if isinstance(value, list) and len(value) == depth:
             setattr(part, name, [value[layer] for layer in layers])
     part.num_hidden_layers = len(layers)
-    part.name_or_path = ""  # a folder of one machine has no place in a model
+    part.name_or_path = ""  # a folder of this machine does not belong in a model
     return part
 
 
 class _AsGiven(nn.Module):
-    """In the place of embeddings, called as any family calls its own: the states that the lower half has computed."""
+    """Replaces the embeddings, with the call of any family, and returns the states that the lower half computed."""
 
     def forward(self, input_ids: None = None, inputs_embeds: Tensor | None = None, *_: Any, **__: Any) -> Tensor | None:
         return inputs_embeds
 
 
 def _part(backbone: PreTrainedModel, layers: Sequence[int], without: type[nn.Module] | tuple[()]) -> PreTrainedModel:
-    """A copy of the modules that lead to the layers, not of their weights, with only some of the layers."""
+    """A backbone with only these layers. It copies the modules above the layers, but shares all weights."""
     *path, name = _path_to_layers(backbone)
     config = with_layers(backbone.config, layers)
     part: PreTrainedModel = _shallow(backbone, config)
@@ -74,7 +74,7 @@ def _part(backbone: PreTrainedModel, layers: Sequence[int], without: type[nn.Mod
         holder = child
         _skip(holder, without)
     every = holder.get_submodule(name)
-    # ALBERT's layers are one, called again and again.
+    # ALBERT has one layer, which it calls again and again.
     if isinstance(every, nn.ModuleList) and len(every) > 1:
         setattr(holder, name, nn.ModuleList(every[layer] for layer in layers))
     return part

@@ -1,8 +1,8 @@
-"""Batches of rows of like length, each through a ranker, without gradients.
+"""Runs a ranker without gradients over batches of rows of similar length.
 
-On a CPU as many batches run at once as there are threads, each on one of them: small matrix products are done sooner
-side by side than one after the other on all cores, and each comes out the same however many cores there are. On a card
-they run one after the other, or several at once, each in a stream of its own, if DISTILRANK_ACCELERATION asks for it.
+On a CPU, each thread runs its own batch. Small matrix products are sooner done side by side than in turn on all cores,
+and results do not depend on the number of cores. On a card, batches run in turn, or several at once in streams of their
+own if DISTILRANK_ACCELERATION asks for it.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,29 +27,30 @@ _own = local()
 
 
 def tokens_per_batch(device: torch.device) -> int:
-    """The padded tokens of a batch, unless they were measured: on a CPU it should fit the cache, on a GPU fill it."""
+    """The padded tokens of a batch, if nothing was measured. On a CPU a batch should fit the cache, on a GPU it should
+    fill it."""
     return 600 if device.type == "cpu" else 65_536
 
 
 def copies_pinned(device: torch.device) -> bool:
-    """Whether batches go to the device by way of pinned memory: where several are on their way at once."""
+    """Whether batches go to the device through pinned memory, as they do where several are computed at once."""
     return device.type == "cuda" and Acceleration.chosen().streams > 1
 
 
 def each_batch(
     lengths: npt.NDArray[np.int64], compute: Callable[[Rows], Result], device: torch.device, budget: int | None = None
 ) -> Iterator[tuple[Rows, Result]]:
-    """Batches of positions in `lengths`, of at most `budget` padded tokens, and what `compute` makes of each.
+    """Batches of positions in `lengths`, of at most `budget` padded tokens, and the result of `compute` for each.
 
-    They come in any order, each position in one of them.
+    The batches come in any order. Each position is in one of them.
     """
     batches = batches_by_length(lengths, budget or tokens_per_batch(device))
     if device.type == "cpu":
         with threads_in_torch(1) as side_by_side:
-            # Torch does not know of a container's quota.
+            # torch does not know a container's quota of cores.
             yield from _side_by_side(batches, partial(_without_gradients, compute), min(side_by_side, threads()))
     elif (streams := Acceleration.chosen().streams) > 1:
-        torch.cuda.synchronize(device)  # a stream of its own does not wait for what was begun before
+        torch.cuda.synchronize(device)  # a new stream does not wait for work in the default stream
         yield from _side_by_side(batches, partial(_in_own_stream, compute, device), streams)
     else:
         yield from (_without_gradients(compute, batch) for batch in batches)
@@ -62,7 +63,7 @@ def _side_by_side(
         running: set[Future[tuple[Rows, Result]]] = set()
         try:
             while True:
-                # Enough that no thread waits, few enough that results do not pile up.
+                # Enough batches that no thread waits, few enough that results do not pile up.
                 some = islice(batches, 4 * threads - len(running))
                 running |= {pool.submit(compute, batch) for batch in some}
                 if not running:
@@ -80,7 +81,7 @@ def _without_gradients(compute: Callable[[Rows], Result], batch: Rows) -> tuple[
 
 
 def _in_own_stream(compute: Callable[[Rows], Result], device: torch.device, batch: Rows) -> tuple[Rows, Result]:
-    """In the stream of this thread: one batch is laid out and copied while another is computed."""
+    """Computes in this thread's stream, so that one batch is laid out and copied while another is computed."""
     if not hasattr(_own, "stream"):
         _own.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # untyped in torch
     with torch.cuda.stream(_own.stream):

@@ -1,4 +1,4 @@
-"""How a ranker is begun on a pretrained transformer, and how a trained one is loaded."""
+"""Begins a ranker on a pretrained transformer, and loads a trained ranker."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from distilrank.rankers.table import architecture_of
 from distilrank.rankers.transformer import TransformerRanker
 from distilrank.sections.data import Tokens
 
-# Loading part of a checkpoint is what `layers` asks for: no warning about the rest.
+# With `layers`, part of a checkpoint is left out on purpose, so transformers should not warn about it.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
@@ -28,7 +28,8 @@ logging.disable_progress_bar()
 def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
     """A ranker on the lower layers, or the word embeddings, of a pretrained transformer.
 
-    Raises BackboneError where that has fewer layers or positions than the params ask for, or no [MASK] where they do.
+    Raises BackboneError where the transformer has fewer layers or positions than the params ask for, or lacks a [MASK]
+    that they need.
     """
     if params.reads_mask and tokenizer.special_tokens.mask is None:
         raise BackboneError(
@@ -49,7 +50,7 @@ def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens,
 
 
 def check_fits(params: RankerParams, source: PreTrainedConfig, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
-    """A ranker without weights. Raises BackboneError where none can be begun on a transformer of this config."""
+    """A ranker without weights. Raises BackboneError where no ranker can begin on a transformer with this config."""
     try:
         with torch.device("meta"):
             return begin_ranker(params, AutoModel.from_config(source), lengths, tokenizer)
@@ -75,7 +76,7 @@ def pretrained(backbone: Path) -> PreTrainedModel:
 
 
 def trained_config(model: Path) -> PreTrainedConfig:
-    """The configuration of a trained ranker's backbone. Raises BackboneError where it has none, MissingInput."""
+    """The configuration of a trained ranker's backbone. Raises BackboneError where it has none, and MissingInput."""
     backbone = json.loads(built(model / "config.json").read_text("utf-8"))["backbone"]
     if "model_type" not in backbone:
         raise BackboneError(
@@ -89,7 +90,7 @@ def trained_config(model: Path) -> PreTrainedConfig:
 
 
 def trained(model: Path) -> PreTrainedModel:
-    """The backbone of a trained ranker that has one."""
+    """The backbone of a trained ranker, which must have one."""
     return cast(PreTrainedModel, cast(Any, load_ranker(model)).backbone)
 
 

@@ -1,4 +1,4 @@
-"""What of a query and a passage made up a score, for the architectures that can tell."""
+"""Which parts of a query and a passage contributed to a score, for the architectures that can tell."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class TokenMatch(NamedTuple):
-    """A token of the query and the one of the passage that is most similar to it, by their places in the two texts."""
+    """A token of the query and the most similar token of the passage, by their places in the two texts."""
 
     query: int
     passage: int
@@ -15,7 +15,8 @@ class TokenMatch(NamedTuple):
 
 
 class TermMatch(NamedTuple):
-    """An entry of the vocabulary that both texts weigh, whether or not it is in them: the product of its weights."""
+    """An entry of the vocabulary with a weight in both texts, whether or not it is a word of theirs, and the product of
+    its weights."""
 
     term: int
     weight: float
@@ -27,10 +28,10 @@ Match = TokenMatch | TermMatch
 def most_similar(
     query: "Encoded", passages: "Encoded", texts: "tuple[TokenBatch, TokenBatch]", begin: int
 ) -> list[list[Match]]:
-    """By passage, for each token of one query the token of the passage with the highest product.
+    """Per passage, for each token of one query, the passage's token with the highest product.
 
-    `texts` are what was encoded; their tokens stand in the encodings from `begin` on. A token of the query that is most
-    similar to a special token matches nothing.
+    `texts` are the encoded texts. Their tokens are in the encodings from position `begin` on. A query token that is
+    most similar to a special token matches nothing.
     """
     products = query.values.float() @ passages.values.float().transpose(1, 2)
     best = products.masked_fill(~passages.mask.unsqueeze(1), float("-inf")).max(2)
@@ -47,7 +48,7 @@ def most_similar(
 
 
 def largest_products(query: "Encoded", passages: "Encoded", most: int) -> list[list[Match]]:
-    """By passage, the at most `most` entries of the vocabulary that add most to the score for one query."""
+    """Per passage, the entries of the vocabulary that add most to its score for one query, at most `most`."""
     products = (query.values.float() * passages.values.float()).squeeze(1)
     top = products.topk(min(most, products.shape[1]))
     return [

@@ -1,4 +1,4 @@
-"""What a ranker's training begins from: a pretrained transformer or a trained ranker in a folder, and which layers."""
+"""What a ranker's training begins from: a pretrained transformer or a trained ranker, and which of its layers."""
 
 import json
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from distilrank.sections.data import Tokens
 
 @dataclass(frozen=True)
 class Origin:
-    """A folder, and the layers that are taken, in this order; None: the lowest."""
+    """A folder, and the layers that are taken from it, in this order. None: the lowest layers."""
 
     folder: Path
     layers: tuple[int, ...] | None = None
 
     def config(self) -> PreTrainedConfig:
-        """That of a transformer with the layers that are taken. Raises BackboneError, MissingInput."""
+        """The configuration of a transformer with the chosen layers. Raises BackboneError, MissingInput."""
         config = trained_config(self.folder) if self._ranker() else pretrained_config(self.folder)
         if self.layers is None:
             return config
@@ -40,7 +40,7 @@ class Origin:
         return with_layers(config, self.layers)
 
     def begin(self, params: RankerParams, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
-        """A ranker as its training begins; what neither comes with the layers nor along is as the random seed has it.
+        """A ranker as its training begins. The random seed decides the weights that the origin does not provide.
 
         Raises BackboneError, MissingInput.
         """
@@ -53,7 +53,8 @@ class Origin:
         return ranker
 
     def comes_along(self, ranker: Ranker) -> list[str]:
-        """The ranker's own modules that a trained one of its architecture has in the same shapes, such as a head."""
+        """The ranker's own modules, such as a head, that a trained ranker of its architecture has in the same
+        shapes."""
         if (self._ranker() or {}).get("architecture") != ranker.params.architecture:
             return []
         with safe_open(self.folder / "model.safetensors", "pt") as weights:
@@ -67,7 +68,7 @@ class Origin:
         return source if self.layers is None else taking(source, self.layers)
 
     def _ranker(self) -> dict[str, Any] | None:
-        """The entry in params.yaml of the ranker in the folder; None where that holds a bare transformer."""
+        """The entry in params.yaml of the ranker in the folder. None if the folder holds a bare transformer."""
         config = json.loads(built(self.folder / "config.json").read_text("utf-8"))
         entry: dict[str, Any] | None = config["ranker"] if config.get("model_type") == RankerConfig.model_type else None
         return entry

@@ -1,6 +1,6 @@
-"""Sequences one after the other in place of a padded batch: no work is done on padding.
+"""Packs sequences one after the other instead of padding them, so that no work is done on padding.
 
-Attention learns from the ends of the sequences where each begins, so none reads another.
+The ends of the sequences tell attention where each begins, so that none reads another.
 """
 
 from typing import Any
@@ -19,14 +19,14 @@ _HALVES = (torch.bfloat16, torch.float16)
 
 
 def packs(acceleration: Acceleration, backbone: PreTrainedModel) -> bool:
-    """Whether it is asked for, and this backbone passes on where its sequences end."""
+    """Whether packing is asked for, and this backbone hands the ends of the sequences to its attention."""
     return acceleration.attention == "packed" and is_of_berts_build(backbone)
 
 
 def packed_states(model: PreTrainedModel, ids: Tensor, mask: Tensor, first_position: int, **inputs: Tensor) -> Tensor:
-    """Last hidden states (rows, length, width) of padded `ids` and `inputs`; 0 at padding.
+    """Last hidden states (rows, length, width) of padded `ids` and `inputs`, 0 at padding.
 
-    The model attends by "packed", and counts positions from `first_position`.
+    The model's attention must be "packed". It counts positions from `first_position`.
     """
     lengths = mask.sum(1)
     ends = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).int()
@@ -46,7 +46,8 @@ def packed_states(model: PreTrainedModel, ids: Tensor, mask: Tensor, first_posit
 def _attend(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **settings: Any
 ) -> tuple[Tensor, None]:
-    """Attention of (1, heads, tokens, width of a head) within each sequence: (1, tokens, heads, width of a head)."""
+    """Attention within each sequence, from (1, heads, tokens, width of a head) to (1, tokens, heads, width of a
+    head)."""
     ends = settings.pop("cu_seq_lens_q", None)
     if ends is None:  # a batch that is not packed, as in training
         attended, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
@@ -59,7 +60,7 @@ def _attend(
         read = varlen_attn(queries, keys, values, ends, ends, longest, longest)
         assert isinstance(read, Tensor)
         return read.unsqueeze(0), None
-    # The kernel knows 16 bits on a card alone.
+    # The kernel computes in 16 bits, and on a card only.
     lengths = ends.diff().tolist()
     each = zip(*(torch.split(one, lengths, 2) for one in (query, key, value)), strict=True)
     return torch.cat([scaled_dot_product_attention(*one) for one in each], 2).transpose(1, 2), None

@@ -1,4 +1,4 @@
-"""Scores of pairs of stored texts, by any ranker."""
+"""Scores pairs of stored texts with any ranker."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -16,7 +16,7 @@ from distilrank.sections.precision import Precision
 
 
 class PairScores(NamedTuple):
-    """Raw scores (pairs,), and the tokens, real and padded, that the ranker read for them."""
+    """Raw scores (pairs,), and how many tokens, real and padded, the ranker read for them."""
 
     scores: npt.NDArray[np.float32]
     tokens: int
@@ -32,11 +32,11 @@ class StoredPairs:
     passage_rows: Rows
 
     def first(self, number: int) -> Self:
-        """The first pairs alone."""
+        """Only the first `number` pairs."""
         return type(self)(self.texts, self.query_rows[:number], self.passage_rows[:number])
 
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Tokens (pairs,) of each with its special tokens."""
+        """The tokens (pairs,) of each pair, including its special tokens."""
         texts = self.texts.queries.lengths(self.query_rows) + self.texts.passages.lengths(self.passage_rows)
         lengths: npt.NDArray[np.int64] = texts + SPECIAL_TOKENS
         return lengths
@@ -49,7 +49,7 @@ def pair_scores(
     budget: int | None = None,
     advance: Advance = lambda _: None,
 ) -> PairScores:
-    """Scores of all pairs, in their order, in batches of at most `budget` padded tokens."""
+    """Scores all pairs, in their order, in batches of at most `budget` padded tokens."""
     texts, lengths, device = pairs.texts, pairs.lengths(), ranker.device
     pinned = copies_pinned(device)
 

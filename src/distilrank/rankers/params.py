@@ -1,4 +1,4 @@
-"""A ranker's entry in params.yaml, and what others may ask of it before there is a ranker."""
+"""A ranker's entry in params.yaml, and what can be known of a ranker before it exists."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -11,24 +11,25 @@ from distilrank.sections.base import Section
 class RankerParams(Section):
     """What the entries of all architectures have. Importing an entry's class imports no torch."""
 
-    # It makes one vector per text, which an index can hold.
+    # Makes one vector per text, which an index can hold.
     one_vector: ClassVar[bool] = False
-    # It makes one vector per token of a passage, which a passage store holds.
+    # Makes one vector per token of a passage, which a passage store holds.
     vector_per_token: ClassVar[bool] = False
-    # It compares texts by MaxSim: the highest product of each query vector with a passage's, summed.
+    # Compares texts by MaxSim: the highest product of each query vector with a passage's vectors, summed.
     takes_maxsim: ClassVar[bool] = False
-    # It makes one sparse vector per text, a weight for each term, which an inverted index holds.
+    # Makes one sparse vector per text, with a weight for each term, which an inverted index holds.
     weighs_terms: ClassVar[bool] = False
-    # It stands on a pretrained transformer, whose layers a student can start from.
+    # Has a pretrained transformer, from whose layers a student can start.
     has_transformer: ClassVar[bool] = True
-    # It takes maxima, whose gradient goes to another place where rounding makes another one the highest.
+    # Takes maxima. Where rounding makes another entry the highest, the gradient goes to that one.
     takes_maxima: ClassVar[bool] = False
-    # Its stored passages are rounded to float16, and with them its scores.
+    # Rounds stored passages to float16, and its scores with them.
     stored_in_half: ClassVar[bool] = False
 
-    # What it costs to score lies in pairs, which a transformer reads joined.
+    # Reads query and passage joined, so that the cost of scoring is in the pairs.
     reads_pairs: ClassVar[bool] = False
-    # Encoded texts meet in products alone: it scores every query with every passage of a batch, and can teach there.
+    # Compares encoded texts by products only, so it can score every query with every passage of a batch, and teach
+    # there.
     meets_in_products: ClassVar[bool] = False
 
     architecture: str
@@ -39,12 +40,12 @@ class RankerParams(Section):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What may learn at a rate of its own."""
+        """The names of the parts that may have a learning rate of their own."""
         return ()
 
     @property
     def reads_pooler(self) -> bool:
-        """Whether its backbone keeps its pooler."""
+        """Whether it uses its backbone's pooler, which is then kept."""
         return False
 
     @property
@@ -59,11 +60,12 @@ class RankerParams(Section):
 
     @property
     def files(self) -> Mapping[str, str]:
-        """The files that it takes its first weights from in place of a backbone, by the keys that name them."""
+        """The files, by the keys that name them, from which it takes first weights that a backbone would otherwise
+        give."""
         return {}
 
     def why_not_from(self, teacher: "RankerParams") -> str | None:
-        """Why it cannot start from the layers of a trained `teacher`; None where it can."""
+        """Why it cannot start from the layers of a trained `teacher`. None if it can."""
         if not teacher.has_transformer:
             return "which has no transformer"
         if self.reads_pooler and not teacher.reads_pooler:

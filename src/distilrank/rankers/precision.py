@@ -1,4 +1,4 @@
-"""The precision of matrix products. Weights, and scores, are float32 all the same."""
+"""The precision of matrix products. Weights and scores are always float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from distilrank.sections.precision import Precision
 
 @contextmanager
 def float32_products(precision: Precision, device: torch.device) -> Iterator[None]:
-    """In the block a card multiplies float32 numbers as float32, or as tf32. A processor knows no tf32."""
+    """A block in which a card multiplies float32 numbers as float32 or as tf32. A CPU has no tf32."""
     if device.type != "cuda":
         yield
         return
@@ -23,6 +23,6 @@ def float32_products(precision: Precision, device: torch.device) -> Iterator[Non
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """A block, of one thread, whose matrix products are of 16 bits if that is asked for."""
+    """A block, in one thread, in which matrix products are in 16 bits if the precision asks for it."""
     kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
     return torch.autocast(device.type, kind, enabled=kind is not None)

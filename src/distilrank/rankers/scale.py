@@ -1,4 +1,4 @@
-"""What the products of a ranker's vectors are multiplied by: cosines alone are too small for a teacher's margins."""
+"""The factor of the products of a ranker's vectors: cosines alone are too small for a teacher's margins."""
 
 import math
 
@@ -9,10 +9,10 @@ from distilrank.rankers.params import ScaledParams
 
 
 class Scale(nn.Module):
-    """Multiplies query vectors by the params' scale, given or learned.
+    """Multiplies query vectors by the scale in the params, which is fixed or learned.
 
-    It learns its logarithm, as CLIP does its temperature (arXiv 2103.00020, section 2.4): it stays above 0, and a
-    learning rate means the same share of any scale.
+    It learns its logarithm, as CLIP does for its temperature (arXiv 2103.00020, section 2.4). So it stays above 0, and
+    a learning rate changes any scale by the same share.
     """
 
     def __init__(self, params: ScaledParams) -> None:
@@ -23,11 +23,11 @@ class Scale(nn.Module):
 
     @property
     def value(self) -> float:
-        """What scores are multiplied by."""
+        """The factor of the scores."""
         return float(self.logarithm.detach().exp()) if hasattr(self, "logarithm") else self._given
 
     def forward(self, vectors: Tensor) -> Tensor:
         if hasattr(self, "logarithm"):
             return vectors * self.logarithm.exp()
-        # Products of unscaled vectors stay the same to the bit.
+        # Without a scale, products must stay the same to the bit.
         return vectors if self._given == 1 else vectors * self._given

@@ -1,4 +1,4 @@
-"""What exports to sentence-transformers share: the transformer, its lengths and tokenizer, and linear layers."""
+"""What all exports to sentence-transformers need: the transformer, its lengths and tokenizer, and linear layers."""
 
 import inspect
 import tempfile
@@ -18,11 +18,11 @@ from distilrank.rankers.base import SPECIAL_TOKENS, Ranker
 from distilrank.rankers.transformer import TransformerRanker
 
 SINGLE = SPECIAL_TOKENS - 1
-# What modules read and write there.
+# The name under which modules there read and write a text's vector.
 SENTENCE = "sentence_embedding"
 TOKENS = "token_embeddings"
 SCORES = "scores"
-# How its transformer is loaded.
+# The file that says how its transformer is loaded.
 _SETTINGS = "sentence_bert_config.json"
 
 
@@ -36,13 +36,14 @@ class Saved(Protocol):
 
 @dataclass(frozen=True)
 class Exported:
-    """A ranker for another library; `told` stands in the manifest beside it."""
+    """A ranker for another library. `told` goes into the manifest beside it."""
 
     model: Saved
     told: Mapping[str, float] = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
-        """Writes it so that it loads as it is: a backbone that could have a pooler would get a random one."""
+        """Writes it, and says in its settings that the backbone has no pooler. Otherwise loading would add a random
+        one."""
         self.model.save(str(directory), create_model_card=False)
         first, settings = self.model[0], directory / _SETTINGS
         if not isinstance(first, Transformer):
@@ -53,7 +54,7 @@ class Exported:
 
 
 def prompts_of(ranker: Ranker) -> dict[str, str]:
-    """The ranker's prefixes, by the names under which encode_query and encode_document look for prompts."""
+    """The ranker's prefixes, under the names by which encode_query and encode_document find prompts."""
     return {"query": ranker.config.query_prefix, "document": ranker.config.passage_prefix}
 
 
@@ -67,13 +68,13 @@ def transformer_of(ranker: TransformerRanker, model: Path, **settings: Any) -> T
         ranker.backbone.save_pretrained(folder)
         tokenizer_of(ranker, model).save_pretrained(folder)
         transformer: Transformer = Transformer(folder, **settings)
-    # Loading gives a backbone without a pooler a random one.
+    # Loading would give a backbone without a pooler a random one.
     transformer.model = ranker.backbone
     return transformer
 
 
 def tokenizer_of(ranker: TransformerRanker, model: Path) -> PreTrainedTokenizerFast:
-    """The ranker's tokenizer, made to frame texts as the ranker does, whatever the backbone's family does."""
+    """The ranker's tokenizer, set to frame texts as the ranker does, whatever its family usually does."""
     segments = bool(ranker.segment_inputs(torch.empty(0)))
     inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if segments else [])]
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(model, model_input_names=inputs)

@@ -26,7 +26,7 @@ ARCHITECTURES: Table[Architecture] = Table(
         "splade": Splade(),
     },
 )
-# Those that a checkpoint may be, and that no params begin.
+# Architectures of checkpoints, which no params begin.
 _OF_CHECKPOINTS: dict[str, Architecture] = {"classifier": Classifier()}
 
 
@@ -37,5 +37,5 @@ def trained_params(model: Path) -> RankerParams:
 
 
 def architecture_of(name: str) -> Architecture:
-    """What a ranker's config.json names."""
+    """The architecture that a ranker's config.json names."""
     return _OF_CHECKPOINTS.get(name) or ARCHITECTURES[name]

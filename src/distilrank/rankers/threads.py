@@ -1,4 +1,4 @@
-"""How many threads torch computes with on a CPU."""
+"""The number of threads that torch uses on a CPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def threads_in_torch(number: int) -> Iterator[int]:
-    """So many within the block; gives the number that it had, and has again afterwards."""
+    """Sets the number of threads in the block, and gives the former number, which returns after the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -1,17 +1,18 @@
-"""How many padded tokens a batch should hold, by measurement."""
+"""Finds by measurement how many padded tokens a batch should hold."""
 
 from collections.abc import Callable
 
 import torch
 
-# From what fits the cache of a core up to what fills a large card.
+# From a batch that fits the cache of a core to one that fills a large card.
 _BUDGETS = (300, 600, 1_200, 2_400, 16_384, 65_536, 262_144)
 
 
 def fastest_budget(tokens_per_second: Callable[[int], float]) -> int:
-    """The budget at which the most tokens are read per second; each is measured twice.
+    """The budget at which the most tokens are read per second. Each budget is measured twice.
 
-    A budget that is slower than the best so far, or more than a card's memory holds, ends the climb.
+    The search goes up from the smallest budget. It ends at one that is slower than the best so far, or that exceeds a
+    card's memory.
     """
     best, best_rate = _BUDGETS[0], 0.0
     for budget in _BUDGETS:

@@ -1,4 +1,4 @@
-"""What the rankers on a pretrained transformer share: the backbone, its inputs, and how its weights are taken."""
+"""What rankers on a pretrained transformer share: the backbone, its inputs, and how its weights are taken over."""
 
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ class TransformerRanker(Ranker):
 
     def __init__(self, config: RankerConfig, pooler: bool = False) -> None:
         super().__init__(config)
-        # Weights may have been published in half precision; rankers train and score in float32.
+        # Weights may have been published in half precision. Rankers train and score in float32.
         acceleration = Acceleration.chosen()
         self.backbone: PreTrainedModel = AutoModel.from_config(
             AutoConfig.for_model(**(config.backbone or {})),
@@ -30,7 +30,7 @@ class TransformerRanker(Ranker):
         )
         self._packs = packs(acceleration, self.backbone)
         self._graphed = GraphedReader() if acceleration.graphs else None
-        # A pooler that nobody calls would be weights that nobody trains.
+        # An unused pooler would be weights that never learn.
         if not pooler and getattr(self.backbone, "pooler", None) is not None:
             self.backbone.pooler = None
 
@@ -40,7 +40,7 @@ class TransformerRanker(Ranker):
         super().post_init()
 
     def longest(self) -> int:
-        """The positions that its longest input takes: a query and a passage, [CLS] and two [SEP]."""
+        """The positions of its longest input: a query and a passage, [CLS] and two [SEP]."""
         return self.config.query_length + self.config.passage_length + SPECIAL_TOKENS
 
     @classmethod
@@ -65,7 +65,7 @@ class TransformerRanker(Ranker):
 
     @property
     def width(self) -> int:
-        """Of the backbone's hidden states."""
+        """The width of the backbone's hidden states."""
         width: int = self.backbone.config.hidden_size
         return width
 
@@ -74,7 +74,7 @@ class TransformerRanker(Ranker):
         return first_position_of(self.backbone)
 
     def read(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Any:
-        """All that the backbone makes of sequences with their special tokens."""
+        """The backbone's whole output for sequences with their special tokens."""
         return self.backbone(input_ids=ids, attention_mask=mask.long(), **self.segment_inputs(segments))
 
     def states(
@@ -82,7 +82,7 @@ class TransformerRanker(Ranker):
     ) -> Tensor:
         """Last hidden states (rows, length, width) of the backbone, or of a lower part of it.
 
-        What stands outside the mask has states of a meaning only where `at_padding`.
+        States at masked positions are meaningful only with `at_padding`.
         """
         inputs = self.segment_inputs(segments)
         if self._packs and not self.training and not at_padding:
@@ -93,14 +93,15 @@ class TransformerRanker(Ranker):
         return states
 
     def segment_inputs(self, segments: Tensor) -> dict[str, Tensor]:
-        """The segment numbers, for backbones that tell segments apart."""
+        """The segment numbers, for backbones that distinguish segments."""
         return {"token_type_ids": segments} if getattr(self.backbone.config, "type_vocab_size", 0) > 1 else {}
 
     def framed(self, *segments: TokenBatch, begin: bool = True, masks: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """[CLS] first [SEP] second [SEP] ... with all padding at the end: ids, mask, and segment numbers.
+        """[CLS] first [SEP] second [SEP] ... with all padding at the end: ids, mask, and segment numbers, each (rows,
+        longest).
 
-        Each is (rows, longest); so a row reads the same whatever batch it stands in. No [CLS] unless `begin`; `masks`
-        [MASK] behind the last [SEP].
+        So a row reads the same in any batch. [CLS] is left out unless `begin`. `masks` is the number of [MASK] after
+        the last [SEP].
         """
         sep, mask = self.config.sep_token_id or 0, self.config.mask_token_id or 0
         parts = [(special([self.config.cls_token_id or 0], segments[0]), 0)] if begin else []
@@ -111,7 +112,7 @@ class TransformerRanker(Ranker):
 
 
 def first_position_of(backbone: PreTrainedModel) -> int:
-    """The number of the first position: RoBERTa counts from behind its padding id, others from 0."""
+    """The number of the first position. RoBERTa counts from after its padding id, others from 0."""
     table = getattr(backbone.embeddings, "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
     return 0 if padding is None else int(padding) + 1

@@ -141,7 +141,7 @@ def word_of(name: str) -> str:
 
 
 def _place(location: str) -> str:
-    """The location in one spelling, and without the user's name."""
+    """The location in one spelling, without a user's name and password."""
     parts = urlsplit(location)
     if not parts.netloc:
         return posixpath.normpath(location)

@@ -1,4 +1,4 @@
-"""BERT_CAT (Nogueira and Cho, arXiv 1901.04085): query and passage joined."""
+"""BERT_CAT (Nogueira and Cho, arXiv 1901.04085): one transformer over query and passage, joined."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -23,5 +23,5 @@ class Cat(PublishedArchitecture):
         return {"cat, [CLS]": CatParams(layers=layers), "cat, pooler": CatParams(layers=layers, pooling="pooler")}
 
     def published(self, facts: PublishedFacts) -> CatParams:
-        """Published CATs read the pooler of every backbone that has one."""
+        """Published CATs use the pooler of every backbone that has one."""
         return CatParams(layers=facts.layers, pooling="pooler" if facts.has_pooler else "cls")

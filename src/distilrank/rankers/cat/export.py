@@ -13,7 +13,8 @@ from distilrank.rankers.sentence_transformers import SCORES, SENTENCE, Exported,
 
 
 def exported(ranker: Ranker, model: Path) -> Exported | None:
-    """With no activation on its raw scores; None for one with a prefix of passages, which has no place there."""
+    """Exports it without an activation, so that scores stay raw. None if it has a passage prefix, which cannot be
+    exported."""
     assert isinstance(ranker, CatRanker)
     if ranker.config.passage_prefix:
         return None
@@ -27,7 +28,7 @@ def exported(ranker: Ranker, model: Path) -> Exported | None:
         modules = [transformer_of(ranker, model, max_seq_length=length), Pooling(ranker.width, "cls"), head]
     prompt: dict[str, Any] = {}
     if ranker.config.query_prefix:
-        # It stands before the first text of a pair.
+        # A CrossEncoder puts its prompt before the first text of a pair, which is the query.
         prompt = {"prompts": {"query": ranker.config.query_prefix}, "default_prompt_name": "query"}
     encoder: CrossEncoder = CrossEncoder(modules=modules, activation_fn=nn.Identity(), device="cpu", **prompt)
     return Exported(encoder)

@@ -10,7 +10,8 @@ from distilrank.rankers.transformer import TransformerRanker
 
 
 class CatRanker(TransformerRanker):
-    """Nothing can be computed before query and passage meet: encoding passes the token ids through."""
+    """Scores pairs. Encoding only passes on the token ids, since nothing can be computed before query and passage
+    meet."""
 
     params: CatParams
 
@@ -26,7 +27,7 @@ class CatRanker(TransformerRanker):
                 remedy="set pooling: cls in params.yaml",
             )
         self.head = nn.Linear(self.width, 1)
-        # In a tuple, as a list of modules would register the backbone's weights twice.
+        # In a tuple, since a plain attribute would register the backbone's weights twice.
         self._first_token = (FirstTokenReader(self.backbone),) if FirstTokenReader.reads(self.backbone) else ()
         self.post_init()
 
@@ -46,7 +47,7 @@ class CatRanker(TransformerRanker):
     def _pooled(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
         """What the head reads (rows, width)."""
         pooler = self.params.pooling == "pooler"
-        # Not while training: dropout draws for every token.
+        # Not in training, where dropout draws for every token.
         if self._first_token and not self.training:
             reader = self._first_token[0]
             first = reader(self.states(reader.lower, ids, mask, segments), mask)

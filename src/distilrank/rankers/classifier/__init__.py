@@ -1,4 +1,4 @@
-"""A sequence classifier of one label, as transformers has it: a cross-encoder that was trained elsewhere."""
+"""A sequence classifier with one label, in transformers' form: a cross-encoder that was trained elsewhere."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Classifier(Architecture):
-    """It comes of a checkpoint alone: no params begin one."""
+    """Comes only from a checkpoint. No params begin one."""
 
     params = ClassifierParams
 

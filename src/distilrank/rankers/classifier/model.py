@@ -1,4 +1,4 @@
-"""A sequence classifier of one label as transformers has it, any family's; its logit is the score."""
+"""A sequence classifier with one label, of any family in transformers. Its logit is the score."""
 
 from typing import Self, cast
 
@@ -16,7 +16,8 @@ from distilrank.rankers.transformer import first_position_of
 
 
 class ClassifierRanker(Ranker):
-    """Nothing can be computed before query and passage meet: encoding passes the token ids through."""
+    """Scores pairs. Encoding only passes on the token ids, since nothing can be computed before query and passage
+    meet."""
 
     params: ClassifierParams
 
@@ -27,7 +28,7 @@ class ClassifierRanker(Ranker):
         self.network: PreTrainedModel = AutoModelForSequenceClassification.from_config(
             AutoConfig.for_model(**(config.backbone or {})),
             dtype=torch.float32,
-            # Not every family has the usual kernel: transformers takes it where there is one. None is packed here.
+            # Not every family has the SDPA kernel, so transformers takes it where it exists. Nothing is packed here.
             attn_implementation=None if attention in ("sdpa", "packed") else attention,
         )
         self.post_init()

@@ -1,4 +1,4 @@
-"""What a classifier's config.json says of it as a ranker."""
+"""A classifier's entry: how its tokenizer frames a pair."""
 
 from typing import Annotated, ClassVar, Literal
 

@@ -23,5 +23,5 @@ class Colbert(PublishedArchitecture):
         return {"colbert": ColbertParams(layers=layers, dimension=min(128, width))}
 
     def published(self, facts: PublishedFacts) -> ColbertParams:
-        """It was trained with eight [MASK] behind each query."""
+        """Published ColBERTs were trained with eight [MASK] behind each query."""
         return ColbertParams(layers=facts.layers, dimension=facts.dimension or 1, query_masks=8)

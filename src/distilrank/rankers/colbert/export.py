@@ -14,16 +14,16 @@ from distilrank.rankers.sentence_transformers import TOKENS, Exported, dense_of,
 
 
 def exported(ranker: Ranker, model: Path) -> Exported | None:
-    """With its normalisation and query expansion; None for one with `query_masks`, which have no place there.
+    """Exports it with its normalisation and query expansion. None if it has `query_masks`, which cannot be exported.
 
-    A scale changes no order, and has no place there either: scores are those of the export times `scale`.
+    A scale cannot be exported either, but changes no order: scores are those of the export times `scale`.
     """
     assert isinstance(ranker, ColbertRanker)
     if ranker.params.query_masks:
         return None
     lengths = lengths_of(ranker)
     if ranker.params.expand_queries:
-        # Its own length takes the place of query_length.
+        # The length of the expansion replaces query_length.
         expansion = {"strategy": "fixed", "attend": False, "length": lengths.pop("query_length")}
         transformer = transformer_of(ranker, model, **lengths, query_expansion=expansion)
     else:

@@ -1,4 +1,4 @@
-"""ColBERT (Khattab and Zaharia, SIGIR 2020), as in arXiv 2010.02666: a vector a token, compared by MaxSim."""
+"""ColBERT (Khattab and Zaharia, SIGIR 2020), as in arXiv 2010.02666: one vector per token, compared by MaxSim."""
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,14 @@ from distilrank.rankers.matches import Match, most_similar
 from distilrank.rankers.scale import Scale
 from distilrank.rankers.transformer import TransformerRanker
 
-# Similarities of tokens at once, where every query meets every passage: 64 MiB in float32.
+# The most similarities of tokens that are computed at once where every query meets every passage: 64 MiB in float32.
 _MOST_SIMILARITIES = 2**24
 
 
 class ColbertRanker(TransformerRanker):
-    """Projects every token, [CLS] and [SEP] included. The dot product is not normalised unless the config says so.
+    """Projects every token, [CLS] and [SEP] included. Vectors are not normalised unless the config says so.
 
-    A scale is the query's alone, as that of a dot ranker.
+    Only query vectors are scaled, as in a dot ranker.
     """
 
     params: ColbertParams
@@ -33,7 +33,7 @@ class ColbertRanker(TransformerRanker):
         ids, mask, segments = self.framed(batch, masks=self.params.query_masks)
         if not self.params.expand_queries:
             return Encoded(self.scale(self._vectors(ids, mask, segments)), mask)
-        # A [MASK] reads the query and is matched, but nothing reads it (section 3.2 of the ColBERT paper).
+        # Query expansion: a [MASK] reads the query and is matched, but no token reads it (ColBERT paper, section 3.2).
         missing = self._query_positions - ids.shape[1]
         segments, real = pad(segments, (0, missing)), pad(mask, (0, missing))
         ids = pad(ids, (0, missing)).masked_fill(~real, self.config.mask_token_id or 0)
@@ -85,12 +85,13 @@ class ColbertRanker(TransformerRanker):
 
 
 def _highest_summed(similarities: Tensor, queries: Tensor, passages: Tensor) -> Tensor:
-    """MaxSim: for each query token its highest similarity with a passage's tokens, summed over the query's.
+    """MaxSim: for each query token, its highest similarity with a token of the passage, summed over the query's tokens.
 
-    Of similarities (rows, query length, passages, passage length), by the masks of queries (rows, query length) and of
-    passages, which spread over similarities, to (rows, passages).
+    Turns similarities (rows, query length, passages, passage length) into (rows, passages). The mask of queries is
+    (rows, query length). The mask of passages must broadcast to the similarities.
     """
     masked = similarities.masked_fill(~passages, torch.finfo(similarities.dtype).min)
-    # A training keeps of `max` which token was highest, of `amax` all similarities; without one `amax` is faster.
+    # For the gradient, `max` keeps which token was highest, while `amax` keeps all similarities. Without a gradient,
+    # `amax` is faster.
     best = masked.max(-1).values if masked.requires_grad else masked.amax(-1)
     return best.masked_fill(~queries.unsqueeze(2), 0).sum(1)

@@ -1,4 +1,4 @@
-"""BERT_DOT (arXiv 2010.02666, section 3): one vector per query, one per passage, their dot product."""
+"""BERT_DOT (arXiv 2010.02666, section 3): one vector per query, one per passage, compared by dot product."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

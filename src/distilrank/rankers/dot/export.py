@@ -20,9 +20,9 @@ from distilrank.rankers.sentence_transformers import (
 
 
 def exported(ranker: Ranker, model: Path) -> Exported:
-    """With its normalisation, and the dot product as its similarity.
+    """Exports it with its normalisation, and with the dot product as its similarity.
 
-    A scale changes no order, and has no place there: scores are those of the export times `scale`.
+    A scale cannot be exported, but changes no order: scores are those of the export times `scale`.
     """
     assert isinstance(ranker, DotRanker)
     modules: list[nn.Module] = [

@@ -1,4 +1,4 @@
-"""BERT_DOT (arXiv 2010.02666, section 3): one vector a query, one a passage, their dot product."""
+"""BERT_DOT (arXiv 2010.02666, section 3): one vector per query, one per passage, compared by dot product."""
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,9 @@ from distilrank.rankers.transformer import TransformerRanker
 
 
 class DotRanker(TransformerRanker):
-    """Pools by [CLS], as in the paper, or by the mean over tokens; projects where a dimension is given.
+    """Pools by [CLS], as in the paper, or by the mean over tokens, and projects if a dimension is given.
 
-    A scale is the query's alone: passage vectors that were normalised are of length 1 wherever they are stored.
+    Only query vectors are scaled, so that normalised passage vectors have length 1 wherever they are stored.
     """
 
     params: DotParams
@@ -57,5 +57,5 @@ class DotRanker(TransformerRanker):
         vectors = self.projection(pooled)
         if self.params.normalise:
             vectors = normalize(vectors, dim=1)
-        # One vector is a sequence of length 1, so that every architecture's store has the same shape.
+        # One vector is a sequence of length 1, so that the stores of all architectures have one shape.
         return vectors.unsqueeze(1), torch.ones_like(mask[:, :1])

@@ -9,7 +9,7 @@ from distilrank.rankers.prettr.params import PrettrParams
 if TYPE_CHECKING:
     from distilrank.rankers.base import Ranker
 
-# The published class has this as its default, which config.json need not repeat.
+# The default of the published class, which config.json may leave out.
 _JOIN_LAYER = 3
 
 
@@ -26,7 +26,7 @@ class Prettr(PublishedArchitecture):
         return {"prettr": PrettrParams(layers=layers, join_layer=layers // 2)}
 
     def published(self, facts: PublishedFacts) -> PrettrParams:
-        """It was trained with eight [MASK] behind each query."""
+        """Published PreTTRs were trained with eight [MASK] behind each query."""
         join = facts.config.get("join_layer_idx", _JOIN_LAYER)
         if type(join) is not int or not 1 <= join < facts.layers:
             expected = f"a number from 1 to {facts.layers - 1}, below the {facts.layers} layers"

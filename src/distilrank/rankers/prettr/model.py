@@ -13,10 +13,10 @@ from distilrank.rankers.transformer import TransformerRanker
 
 
 class PrettrRanker(TransformerRanker):
-    """Reads [CLS] query [SEP] and passage [SEP]; a linear head on [CLS] after the last layer.
+    """Reads [CLS] query [SEP] and passage [SEP], with a linear head on [CLS] after the last layer.
 
-    Passages count their positions from behind the longest query, so that what is stored of one, in float16,
-    is what any query would have made of it.
+    Passages count positions from after the longest possible query. So what is stored of a passage, in float16, does not
+    depend on the query.
     """
 
     params: PrettrParams
@@ -25,7 +25,7 @@ class PrettrRanker(TransformerRanker):
         super().__init__(config)
         self.params = PrettrParams.model_validate(config.ranker)
         self.head = nn.Linear(self.width, 1)
-        # In a tuple, so that weights that both halves and the backbone share are registered once.
+        # In a tuple, so that weights shared by the halves and the backbone are registered once.
         self._halves = split(self.backbone, self.params.join_layer)
         self.post_init()
 
@@ -41,7 +41,7 @@ class PrettrRanker(TransformerRanker):
         mask = torch.cat([queries.mask, passages.mask], 1)
         states = torch.cat([queries.values, passages.values.to(queries.values.dtype)], 1)
         starts = (self._positions(queries.values, 0), self._positions(passages.values, self._passage_start))
-        # A window of local attention counts places, so padding between query and passage would narrow it.
+        # Local attention counts positions, so padding between query and passage would narrow its window.
         order = padding_last(mask)
         joined = self._halves[1](
             inputs_embeds=states.gather(1, order.unsqueeze(2).expand(-1, -1, self.width)),
@@ -53,7 +53,7 @@ class PrettrRanker(TransformerRanker):
         return scores.squeeze(1)
 
     def train(self, mode: bool = True) -> Self:
-        """The halves' copies of the modules above the layers are no children, and follow here."""
+        """Sets the mode. The halves' copied modules are no children of the ranker, so they are set here too."""
         for half in self._halves:
             half.train(mode)
         super().train(mode)

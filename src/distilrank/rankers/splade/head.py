@@ -1,4 +1,4 @@
-"""The masked-language-model head (BERT: arXiv 1810.04805, section 3.1), and where its weights are from."""
+"""The masked-language-model head (BERT: arXiv 1810.04805, section 3.1), and the source of its weights."""
 
 import math
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from torch.nn.functional import gelu, linear
 
 from distilrank.errors import BackboneError
 
-# With a MiniLM of two layers a passage of 60 tokens then starts with some 300 entries.
+# With this value and a MiniLM of two layers, a passage of 60 tokens starts with some 300 entries.
 _LEAST_COSINE = 0.25
 
-# By the head's own name, the names that checkpoints have for a weight. One checkpoint has one of them.
+# For each weight of the head, its names in checkpoints. A checkpoint has one of them.
 _BERTS = {
     "dense.weight": ("cls.predictions.transform.dense.weight",),
     "dense.bias": ("cls.predictions.transform.dense.bias",),
-    # Google's checkpoints keep the names of TensorFlow.
+    # Google's checkpoints keep TensorFlow's names.
     "norm.weight": ("cls.predictions.transform.LayerNorm.weight", "cls.predictions.transform.LayerNorm.gamma"),
     "norm.bias": ("cls.predictions.transform.LayerNorm.bias", "cls.predictions.transform.LayerNorm.beta"),
     "bias": ("cls.predictions.bias", "cls.predictions.decoder.bias"),
@@ -34,7 +34,7 @@ _DISTILBERTS = {
 class MaskedWordHead(nn.Module):
     """A dense layer, GELU and LayerNorm, then products with the word embeddings, plus a bias.
 
-    The word embeddings are the backbone's. The head is given them at each call and holds no copy.
+    The word embeddings are the backbone's. Each call passes them in, so the head holds no copy.
     """
 
     def __init__(self, width: int, embedding_width: int, vocabulary: int, epsilon: float) -> None:
@@ -44,11 +44,11 @@ class MaskedWordHead(nn.Module):
         self.bias = nn.Parameter(zeros(vocabulary))
 
     def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
-        """Logits (..., vocabulary) of states (..., width), by embeddings (vocabulary, embedding width)."""
+        """Logits (..., vocabulary) of states (..., width), with embeddings (vocabulary, embedding width)."""
         return linear(self.norm(gelu(self.dense(states))), embeddings, self.bias)
 
     def start_from(self, folder: Path) -> bool:
-        """Takes the weights of the checkpoint in a folder; tells whether it holds any. Raises BackboneError."""
+        """Takes the weights of the checkpoint in a folder, and tells whether it holds any. Raises BackboneError."""
         taken = _weights_in(folder / "model.safetensors")
         for name, weight in self.state_dict().items() if taken else ():
             if taken[name].shape != weight.shape:
@@ -64,9 +64,9 @@ class MaskedWordHead(nn.Module):
     def start_from_states(self, embeddings: Tensor) -> None:
         """Makes the dense layer the identity, so that a text's own words get the highest logits.
 
-        The bias lets a logit rise above 0 where the cosine of state and embedding is above `_LEAST_COSINE`. Without
-        it nearly every entry has a weight, and words that no text holds decide the scores. Where the embeddings are
-        narrower than the states, the dense layer stays as the random seed has it.
+        The bias lets a logit rise above 0 only where the cosine of state and embedding is above `_LEAST_COSINE`.
+        Without it, nearly every entry has a weight, and words that are in no text decide the scores. If the embeddings
+        are narrower than the states, the dense layer stays random.
         """
         if self.dense.in_features == self.dense.out_features:
             nn.init.eye_(self.dense.weight)
@@ -77,7 +77,7 @@ class MaskedWordHead(nn.Module):
 
 
 def _weights_in(file: Path) -> Mapping[str, Tensor]:
-    """The head's weights, by the head's own names; empty where the checkpoint lacks one of them."""
+    """The head's weights, under the head's own names. Empty if the checkpoint lacks one of them."""
     if not file.is_file():
         return {}
     with safe_open(file, "pt") as checkpoint:

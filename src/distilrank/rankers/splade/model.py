@@ -14,18 +14,19 @@ from distilrank.rankers.splade.head import MaskedWordHead
 from distilrank.rankers.splade.params import SpladeParams
 from distilrank.rankers.transformer import TransformerRanker
 
-# BERT's. DistilBERT's config does not name it.
+# BERT's epsilon. DistilBERT's config does not name its own.
 _EPSILON = 1e-12
-# Logits at once: a gibibyte in float32.
+# The most logits that are computed at once: a gibibyte in float32.
 _MOST_LOGITS = 2**28
-# Entries of the vocabulary that are told of a score.
+# The most entries of the vocabulary that `matches` reports.
 _MOST_TERMS = 12
 
 
 class SpladeRanker(TransformerRanker):
-    """Weighs each entry of the vocabulary by a text's tokens, [CLS] and [SEP] included, and compares by dot product.
+    """Gives each entry of the vocabulary a weight by a text's tokens, [CLS] and [SEP] included. Compares by dot
+    product.
 
-    The head's decoder is the backbone's table of word embeddings: it is saved once, and learns from both its uses.
+    The head's decoder is the backbone's table of word embeddings. It is saved once, and learns from both of its uses.
     """
 
     params: SpladeParams
@@ -40,10 +41,10 @@ class SpladeRanker(TransformerRanker):
 
     @classmethod
     def started_from(cls, source: PreTrainedModel, config: RankerConfig, tokenizer: TextTokenizer) -> Self:
-        """The head is that of the checkpoint, if it holds BERT's or DistilBERT's.
+        """A ranker with the checkpoint's head, if the checkpoint holds one of BERT's or DistilBERT's kind.
 
-        Else it starts so that a text's own words have the highest entries. The layers of a trained ranker, SPLADE's
-        too, come without a checkpoint.
+        Otherwise the head starts so that a text's own words have the highest entries. Layers of a trained ranker, even
+        of a SPLADE, come without a checkpoint's head.
         """
         ranker = super().started_from(source, config, tokenizer)
         if not (source.name_or_path and ranker.head.start_from(Path(source.name_or_path))):
@@ -67,7 +68,7 @@ class SpladeRanker(TransformerRanker):
         return largest_products(self.encode_queries(query), self.encode_passages(passages), _MOST_TERMS)
 
     def penalty(self, queries: Encoded, passages: Encoded, done: float) -> Tensor:
-        """FLOPS of queries and of passages (Paria et al., arXiv 2004.05665, section 4), as SPLADE v2 weighs them."""
+        """FLOPS of queries and of passages (Paria et al., arXiv 2004.05665, section 4), weighted as in SPLADE v2."""
         ramp = self.params.flops_ramp
         risen = min(1.0, done / ramp) ** 2 if ramp else 1.0
         costs = self.params.flops_queries * _flops(queries) + self.params.flops_passages * _flops(passages)
@@ -78,24 +79,27 @@ class SpladeRanker(TransformerRanker):
 
     @property
     def _embeddings(self) -> Tensor:
-        """Of words (vocabulary, embedding width)."""
+        """The word embeddings (vocabulary, embedding width)."""
         weight: Tensor = self.backbone.get_input_embeddings().get_parameter("weight")
         return weight
 
     def _encode(self, batch: TokenBatch) -> Encoded:
-        """Values (rows, 1, vocabulary): the maximum over tokens of log(1 + relu(logit)), SPLADE v2's max pooling."""
+        """Values (rows, 1, vocabulary): the maximum over tokens of log(1 + relu(logit)), as in SPLADE v2's max
+        pooling."""
         ids, mask, segments = self.framed(batch)
         states = self.states(self.backbone, ids, mask, segments)
-        # Padding repeats [CLS], which changes no maximum: to mask the logits would copy the largest tensor there is.
+        # Padding repeats [CLS], which changes no maximum. Masking the logits instead would copy the largest tensor
+        # there is.
         states = states.where(mask.unsqueeze(2), states[:, :1])
-        # The logarithm rises with the logit, so that it can be taken of the maximum alone.
+        # The logarithm rises with the logit, so it is enough to take it of the maximum.
         values = self._highest_logits(states).float().relu().log1p()
         return Encoded(values.unsqueeze(1), mask[:, :1])
 
     def _highest_logits(self, states: Tensor) -> Tensor:
         """The maximum over tokens (rows, vocabulary), some rows at a time.
 
-        A training, too, has the logits of some rows alone: `max` keeps for it which token was highest, no logits.
+        In a training, too, only the logits of some rows exist at once: for the gradient, `max` keeps which token was
+        highest, and no logits.
         """
         embeddings = self._embeddings
         some = max(1, _MOST_LOGITS // (states.shape[1] * len(embeddings)))
@@ -106,5 +110,5 @@ class SpladeRanker(TransformerRanker):
 
 
 def _flops(texts: Encoded) -> Tensor:
-    """Over the vocabulary, the sum of (mean weight)^2: by it, an entry that many texts share costs the most."""
+    """The sum over the vocabulary of (mean weight)^2, in which an entry that many texts share costs the most."""
     return texts.values.squeeze(1).float().mean(0).square().sum()

@@ -9,16 +9,16 @@ from distilrank.errors import BackboneError
 from distilrank.rankers.tk.params import Glove
 
 Table = npt.NDArray[np.float32]
-# How tokenizers mark a piece within a word, or one that begins a word.
+# The marks by which tokenizers tell a piece within a word from one that begins a word.
 _MARKS = ("##", "\u0120", "\u2581")
 
 
 def glove_table(params: Glove, vocabulary: Sequence[str]) -> Table:
-    """Vectors (vocabulary, width): of the words, and of pieces within words, that the file knows.
+    """Vectors (vocabulary, width) from the file, for the words and pieces of words that it knows.
 
-    Others get random vectors on the scale of the known ones. Raises DownloadError for a file that is absent, or not the
-    right one, CollectionError for one that is no text, and BackboneError where lines are no vectors, or no word of the
-    vocabulary has one.
+    Others get random vectors on the scale of the known ones. Raises DownloadError for a file that is absent or not the
+    right one, and CollectionError for one that is no text. Raises BackboneError where lines are no vectors, or where no
+    word of the vocabulary has one.
     """
     words = [_word(piece) for piece in vocabulary]
     found = dict(_vectors(params, set(words)))
@@ -36,7 +36,7 @@ def _word(piece: str) -> str:
 
 
 def _vectors(params: Glove, wanted: set[str]) -> Iterator[tuple[str, Table]]:
-    from distilrank.data.files import text_of  # it brings polars, which the GPU check does without
+    from distilrank.data.files import text_of  # imports polars, which the GPU check does without
 
     width = None
     text = text_of(params.location, params.checksum, params.mirrors)
@@ -44,7 +44,7 @@ def _vectors(params: Glove, wanted: set[str]) -> Iterator[tuple[str, Table]]:
         width = width or line.rstrip().count(" ")
         # Some words hold spaces.
         word, *numbers = line.rstrip().rsplit(" ", width)
-        # Most words are not asked for: their numbers are counted, not read.
+        # Most words are not wanted, so their numbers are only counted, not parsed.
         vector = _vector(numbers) if word in wanted else None
         if not len(numbers) == width > 0 or (word in wanted and vector is None):
             raise _refused(f"{text}:{place}", f"'{line[:40]}'", f"a word and {width} numbers", "mend the file")

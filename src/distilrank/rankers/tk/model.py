@@ -1,4 +1,4 @@
-"""TK (Hofstätter et al., ECAI 2020, arXiv 2002.01854), with log pooling alone as in arXiv 2010.02666."""
+"""TK (Hofstätter et al., ECAI 2020, arXiv 2002.01854), with log pooling only, as in arXiv 2010.02666."""
 
 import math
 from typing import Self
@@ -15,19 +15,19 @@ from distilrank.rankers.tk.glove import glove_table
 from distilrank.rankers.tk.params import TkParams
 from distilrank.redaction import without_secrets
 
-# Means and width of the Gaussian kernels over cosines.
+# The means of the Gaussian kernels over cosines.
 MEANS = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
 WIDTH = 0.1
-# Passages count their positions from here, behind those of any query of up to 500 tokens.
+# Passages count positions from here on, after those of any query of up to 500 tokens.
 PASSAGE_START = 500
 _MOST_HEADS = 10
 _SMALLEST = 1e-10
 
 
 class TkRanker(Ranker):
-    """Contextualises word embeddings by small transformer layers, and pools the match matrix by kernels.
+    """Contextualises word embeddings with small transformer layers, and pools the match matrix with kernels.
 
-    The config's `backbone` is the size of the embeddings' table: vocab_size, hidden_size.
+    The config's `backbone` gives the size of the embedding table: vocab_size, hidden_size.
     """
 
     params: TkParams
@@ -42,7 +42,8 @@ class TkRanker(Ranker):
         layer = nn.TransformerEncoderLayer(width, heads, self.params.feed_forward, dropout=0.0, batch_first=True)
         self.context = nn.TransformerEncoder(layer, self.params.layers, enable_nested_tensor=False)
         self.mixing = nn.Parameter(torch.tensor(0.5))
-        # As logarithms: in steps of 1e-2 a scale of 0.01 passes through 0, where its kernel has no gradient for ever.
+        # As logarithms: in steps of 1e-2, a scale of 0.01 would pass through 0, where its kernel never again has a
+        # gradient.
         self.kernel_log_scale = nn.Parameter(torch.full((len(MEANS),), 0.01).log())
         self.head = nn.Linear(len(MEANS), 1, bias=False)
         self.post_init()
@@ -58,9 +59,9 @@ class TkRanker(Ranker):
             table = source.get_input_embeddings().state_dict()["weight"].float()
         config.backbone = {"vocab_size": table.shape[0], "hidden_size": table.shape[1]}
         ranker = cls(config)
-        # On the scale of the positions that are added to them: BERT's embeddings are twenty times smaller.
+        # BERT's embeddings are twenty times smaller than the positions that are added to them, so they are scaled up.
         ranker.embeddings.weight.data.copy_(table / table.std())
-        # A head drawn by lot ranks the wrong way round as often as not, and a short training does not come back.
+        # A random head ranks the wrong way round in half of the cases, from which a short training does not recover.
         nn.init.zeros_(ranker.head.weight)
         return ranker
 
@@ -93,7 +94,7 @@ class TkRanker(Ranker):
 
     def _encode(self, batch: TokenBatch, start: int) -> Encoded:
         words = self.embeddings(batch.ids)
-        # An empty text would leave the attention nothing to read.
+        # Attention needs something to read, so an empty text keeps its padding unmasked.
         unread = ~batch.mask & batch.mask.any(1, keepdim=True)
         context = self.context(words + positions(words, start), src_key_padding_mask=unread)
         mixed = self.mixing * words + (1 - self.mixing) * context
@@ -101,9 +102,10 @@ class TkRanker(Ranker):
 
 
 def positions(words: Tensor, start: int) -> Tensor:
-    """Sinusoidal positions (length, width) of `words` (rows, length, width), counted from `start`: sines, then cosines.
+    """Sinusoidal positions (length, width) for `words` (rows, length, width), counted from `start`: sines, then
+    cosines.
 
-    (Vaswani et al., arXiv 1706.03762, section 3.5; wavelengths from 2 pi to 20,000 pi.)
+    Vaswani et al., arXiv 1706.03762, section 3.5. Wavelengths are from 2 pi to 20,000 pi.
     """
     length, width = words.shape[1:]
     places = torch.arange(start, start + length, device=words.device, dtype=torch.float32)
