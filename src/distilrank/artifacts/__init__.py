@@ -1,1 +1,1 @@
-"""What stages write, and where: whole or absent."""
+"""What stages write, and where. Outputs are whole or absent."""

@@ -1,7 +1,8 @@
-"""Which code a stage's result depends on, as one digest per stage.
+"""The code that a stage's result depends on, as one digest per stage.
 
-It covers the modules that the stage's module imports, in any number of steps, by their syntax trees; the templates and
-styles beside them; and the pins of the libraries that they import. Every Python and every machine computes the same.
+The digest covers the syntax trees of all modules that the stage's module imports, directly or not, the templates and
+styles beside them, and the pinned versions of the libraries that they import. It is the same on every Python and every
+machine.
 """
 
 import ast
@@ -16,15 +17,15 @@ from typing import Any
 from distilrank.artifacts.files import sha256_of
 from distilrank.artifacts.own_imports import PACKAGE, files_named, imported_names, reached_from, running
 
-# The modules of stages/ that are commands.
+# The modules in stages/ that are commands.
 STAGES = (
     "collect", "tokenize", "candidates", "triples", "find", "mine", "teach", "import_model", "score", "score_bm25",
     "score_dev", "ensemble", "import_scores", "distil", "encode", "index", "quality", "evaluate", "systems", "metrics",
     "latency", "audit", "report",
 )  # fmt: skip
 CONSTRAINTS = Path("constraints.txt")
-# What changes no result. Of config/entries.py and config/params.py a stage takes what params.yaml says, which dvc.yaml
-# names as its params; what is made of that stands in config/derived.py, which is not left out.
+# What changes no result. Stages read params.yaml through config/entries.py and config/params.py, and dvc.yaml names the
+# params of each stage. What is computed from params is in config/derived.py, which is not left out.
 LEFT_OUT = {
     "__init__.py",
     "artifacts/locks.py",
@@ -36,24 +37,24 @@ LEFT_OUT = {
     "redaction.py",
     "registry/fetched.py",
 }
-# What a stage calls by the params alone, and so imports nowhere.
+# Modules that a stage finds by name in the params, and so imports nowhere.
 _CALLED_BY_PARAMS = {
     "collect": ["data/sources/table.py"],
     "report": ["data/sources/section.py", "losses/base.py", "sections/data.py"],
 }
-# The libraries that compute behind an import, where that is not one library of the same name.
+# The libraries that compute behind an import, where they are not one library of the same name.
 _LIBRARIES = {
     "faiss": ["faiss-cpu"],  # or faiss-gpu, which has no pin of its own
     "ir_measures": ["ir-measures", "pytrec-eval-terrier"],
     "Stemmer": ["pystemmer"],
     "transformers": ["accelerate", "transformers"],
 }
-# What these do is to check, to show, to fetch and to share out.
+# Libraries that only check, show, fetch or distribute.
 _NO_MATTER = {"boto3", "botocore.exceptions", "huggingface_hub", "pydantic", "ray", "requests", "rich"}
 
 
 class Code:
-    """A package's code, each file of it parsed once, and the pins of a constraints.txt, if there is one."""
+    """A package's code, each file parsed once, and the pins of a constraints.txt, if there is one."""
 
     def __init__(self, package: Path = PACKAGE, constraints: Path = CONSTRAINTS) -> None:
         self._package, self._constraints = package, constraints
@@ -64,7 +65,7 @@ class Code:
         self._digest = cache(lambda file: _digest(_plain(self._running(file))))
 
     def digest(self, stage: str) -> str:
-        """That of a module of stages/, by its name."""
+        """The digest of a module in stages/, by its name."""
         files = self.reached(stage)
         parts = {file.relative_to(self._package).as_posix(): self._digest(file) for file in files}
         beside = {file for module in files for file in self._beside(module)}
@@ -72,12 +73,12 @@ class Code:
         return _digest([parts, self.pins(files)])[:32]
 
     def reached(self, stage: str) -> set[Path]:
-        """The modules that its digest covers; a package that holds nothing but its docstring is none."""
+        """The modules that its digest covers, without packages that hold only a docstring."""
         start = [self._package / name for name in (f"stages/{stage}.py", *_CALLED_BY_PARAMS.get(stage, []))]
         return {file for file in reached_from(start, self._imports, self._left_out) if self._running(file).body}
 
     def pins(self, files: set[Path]) -> dict[str, str]:
-        """The versions of the libraries that these modules import, by the libraries' names."""
+        """The versions of the libraries that these modules import, by library."""
         pins = _pins(self._constraints) if self._constraints.is_file() else {}
         names = libraries({name for file in files for name in self._names(file)})
         return {name: pins[name] for name in names if name in pins}
@@ -92,12 +93,13 @@ class Code:
 
 @cache
 def installed_code() -> Code:
-    """That of this package, which does not change while a process runs."""
+    """The code of this package, which does not change while a process runs."""
     return Code()
 
 
 def libraries(imported: Collection[str]) -> set[str]:
-    """The libraries that compute behind imports, as constraints.txt spells them, and whatever of Python is imported."""
+    """The libraries that compute behind these imports, named as in constraints.txt, and imported modules of Python
+    itself."""
     found = set()
     for name in imported:
         top = name.partition(".")[0]
@@ -111,7 +113,7 @@ def _pins(constraints: Path) -> dict[str, str]:
 
 
 def _plain(node: object) -> Any:
-    """A syntax tree as JSON has it, without what is empty: of that, newer Pythons have more."""
+    """A syntax tree as JSON values, without empty fields, of which newer Pythons have more."""
     match node:
         case ast.Constant():
             return ["Constant", type(node.value).__name__, ascii(node.value)]

@@ -1,6 +1,6 @@
-"""code.yaml: the digest of each stage's code, which dvc.yaml names among the stage's params.
+"""code.yaml: the digest of each stage's code. dvc.yaml names it among the stage's params.
 
-`distilrank lock` renews it, from the root of the project.
+`distilrank lock` renews it, in the root of the project.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ _HEADING = (
 
 
 def renew_code_file() -> None:
-    """Raises InputError where this is not the root of a project."""
+    """Writes code.yaml anew. Raises InputError outside the root of a project."""
     if not CONSTRAINTS.is_file():
         remedy = "run from the root of the project"
         raise InputError(CONSTRAINTS, got="no such file", expected="the libraries' versions", remedy=remedy)
@@ -25,7 +25,7 @@ def renew_code_file() -> None:
 
 
 def refuse_stale_code(*stages: str) -> None:
-    """Raises InputError where code.yaml is there and says of a stage, or of any, another digest than its code has."""
+    """Raises InputError if code.yaml exists and has another digest than the code of a stage, by default of any."""
     if not CODE_FILE.is_file():
         return
     lines, code = CODE_FILE.read_text("utf-8").splitlines(), installed_code()
@@ -39,5 +39,5 @@ def refuse_stale_code(*stages: str) -> None:
 
 
 def _line(stage: str, code: Code) -> str:
-    """In quotes, because some digests would be numbers."""
+    """A stage's line, with quotes, because some digests would be numbers."""
     return f'{stage}: "{code.digest(stage)}"'

@@ -1,6 +1,6 @@
-"""What trainings took, kept beside the outputs: these are the same bytes on each run, and no two runs take as long.
+"""What trainings cost in time and energy. Costs stand beside the outputs, which must be the same bytes on each run.
 
-A cost is kept by the digest of the model that came of it, so that it is never another's.
+A cost is kept under the digest of the resulting model, so that it is never mistaken for another's.
 """
 
 import time
@@ -17,25 +17,26 @@ COSTS = Path(".store/costs")
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a training, those of runs that were cut short included; joules where the machine tells them."""
+    """Seconds of a training, including runs that were cut short, and joules where the machine measures them."""
 
     seconds: float
     joules: float | None = None
 
     @classmethod
     def of(cls, model: Path) -> Self | None:
-        """None where nobody measured it: the model came from another machine, or from elsewhere."""
+        """The cost of a model. None where nobody measured it: the model came from another machine, or from
+        elsewhere."""
         file = COSTS / f"{digest(model)}.json"
         return cls(**read_json(file)) if file.is_file() else None
 
     def keep(self, model: Path) -> None:
-        """As that of a finished model."""
+        """Keeps it as the cost of a finished model."""
         COSTS.mkdir(parents=True, exist_ok=True)
         write_json(COSTS / f"{digest(model)}.json", asdict(self))
 
 
 class Meter:
-    """Measures a training, and goes on from what its work directory remembers of one that was killed."""
+    """Measures a training. Continues from what the work directory remembers of a training that was killed."""
 
     def __init__(self, work: Path) -> None:
         self._file = work / "cost.json"
@@ -43,11 +44,11 @@ class Meter:
         self._began, self._energy = time.monotonic(), EnergyMeter()
 
     def remember(self) -> None:
-        """Writes what it took so far, in the work directory."""
+        """Writes the cost so far to the work directory."""
         write_json(self._file, asdict(self.read()))
 
     def read(self) -> Cost:
-        """What it took so far."""
+        """The cost so far."""
         joules, before = self._energy.joules(), self._before.joules
         told = None if joules is None or before is None else round(before + joules, 3)
         return Cost(round(self._before.seconds + time.monotonic() - self._began, 3), told)

@@ -1,4 +1,4 @@
-"""Output directories: whole or absent, each with a manifest. A directory appears by one rename."""
+"""Output directories, whole or absent, each with a manifest. A directory appears by one rename."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ class Draft:
 
 @contextmanager
 def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> Iterator[Draft]:
-    """Gives a temporary directory to write to; on success it becomes `path`, with its manifest, by one rename."""
+    """Gives a temporary directory to write to. On success, it gets its manifest and becomes `path` by one rename."""
     digests = {str(source): digest(source) for source in inputs}
     draft = Draft(WORK / "writing" / "-".join(path.parts))
     with _empty_and_ours(draft.path, path):
@@ -57,8 +57,11 @@ def whole_directory(path: Path, made_by: str, params: Mapping[str, Any], inputs:
 
 @contextmanager
 def _empty_and_ours(draft: Path, output: Path) -> Iterator[None]:
-    """An empty directory for this process alone. One that writes the same output already, such as a stage whose DVC
-    was killed, is waited for; one that died has left its directory, and no lock on it."""
+    """An empty directory for this process alone.
+
+    Waits for a process that writes the same output already, such as a stage whose DVC was killed. A process that died
+    has left its directory without a lock.
+    """
     while True:
         draft.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_RDONLY)
@@ -82,7 +85,7 @@ def _wait_for(descriptor: int, output: Path) -> None:
 
 
 def _stands(directory: Path, descriptor: int) -> bool:
-    """Whether an open directory is still there by that name: whoever was waited for has moved its own away."""
+    """Whether an open directory still has that name: the process that was waited for has moved its own away."""
     try:
         return os.path.samestat(directory.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -97,11 +100,10 @@ def _remove_if_empty(*directories: Path) -> None:
 
 @contextmanager
 def new_directory(target: Path, made_by: str, params: Mapping[str, Any], source: Path) -> Iterator[Path]:
-    """For what a user asks to have written beside the pipeline: a new directory, whole or absent, with its manifest.
+    """Creates a directory that a user wants beside the pipeline, whole or absent, with its manifest.
 
-    Gives a directory to write to; on success it becomes `target`, beside which it stands, by one rename.
-
-    The manifest tells which file it was made from. Raises InputError where `target` exists.
+    Gives a directory next to `target` to write to, which on success becomes `target` by one rename. The manifest names
+    the file that it was made from. Raises InputError where `target` exists.
     """
     if target.exists():
         raise InputError(target, got="an existing path", expected="a new directory", remedy="name another target")

@@ -1,7 +1,7 @@
-"""What DVC does not write whole: dvc.lock, its list of who reads and writes which outputs, entries of its run-cache.
+"""Repairs the files that DVC does not write whole: dvc.lock, its list of users of outputs, entries of its run-cache.
 
-A DVC that is killed leaves half of one, and every DVC after it fails on that. So the last whole dvc.lock is kept below
-.work/ and put back. Where none was kept, the half is taken away: DVC finds what was built in its run-cache.
+A DVC that is killed leaves half a file, on which every later DVC fails. So the last whole dvc.lock is kept below .work/
+and put back. If none was kept, the half is removed: DVC finds what was built in its run-cache.
 """
 
 import json
@@ -23,15 +23,15 @@ _TEMPORARY = _DVC / "tmp"
 _USERS = _TEMPORARY / "rwlock"
 _DIGEST = re.compile("[0-9a-f]{64}")
 _CONFLICT = re.compile(rb"^<{7} ", re.MULTILINE)
-_Users = dict[str, dict[str, Any]]  # read or write -> output -> who is at it
+_Users = dict[str, dict[str, Any]]  # read or write -> output -> who uses it
 
 
 class LockConflict(InputError):
-    """Git has left both sides of a conflict in dvc.lock: which one counts is the user's to say."""
+    """dvc.lock has both sides of a Git conflict. The user must say which one counts."""
 
 
 def mend(tell: Callable[[str], object]) -> None:
-    """Puts right what a killed DVC left, and tells what it did, a line each; keeps dvc.lock.
+    """Repairs what a killed DVC left, reports each repair in a line, and keeps a copy of dvc.lock.
 
     Raises LockConflict.
     """
@@ -45,7 +45,7 @@ def mend(tell: Callable[[str], object]) -> None:
 
 
 def keep() -> None:
-    """Copies a dvc.lock that is whole to where it can be put back from."""
+    """Copies a whole dvc.lock to the place from which it can be put back."""
     content = _read(LOCK)
     if content and content != _read(KEPT) and not _is_damaged(content):
         write_text(KEPT, content.decode())
@@ -60,7 +60,7 @@ def _read(file: Path) -> bytes | None:
 
 @contextmanager
 def _no_dvc_at_work() -> Iterator[None]:
-    """Waits until no DVC writes here, and holds others back: half a file may be one that is being written."""
+    """Waits until no DVC writes here, and holds others back, since half a file may be one that is being written."""
     from dvc.lock import make_lock
 
     if not _DVC.is_dir():
@@ -72,7 +72,7 @@ def _no_dvc_at_work() -> Iterator[None]:
 
 
 def _is_damaged(content: bytes | None) -> bool:
-    """Whether it is no dvc.lock that DVC wrote to the end. Raises LockConflict."""
+    """Whether DVC did not finish writing this dvc.lock. Raises LockConflict."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -91,7 +91,7 @@ def _is_damaged(content: bytes | None) -> bool:
         COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(content.decode()))
     except (UnicodeDecodeError, YAMLError, Invalid):
         return True
-    # Cut within a digest it is still YAML, and DVC would build anew what has another.
+    # A file cut within a digest is still YAML, but DVC would build that output again.
     return not content.endswith(b"\n")
 
 
@@ -122,7 +122,7 @@ def _mend_users(tell: Callable[[str], object]) -> None:
 
 
 def _is_wrong(content: bytes | None) -> bool:
-    """Whether a list of users is half a file, or names a process that is another by now."""
+    """Whether a list of users is half a file, or names a process whose number another process has by now."""
     if content is None:
         return False
     users = _users(content)
@@ -130,7 +130,7 @@ def _is_wrong(content: bytes | None) -> bool:
 
 
 def _users(content: bytes | None) -> _Users | None:
-    """The list, or None where it is none that DVC can read."""
+    """The list, or None if DVC cannot read it."""
     from dvc.rwlock import SCHEMA
     from voluptuous import Invalid
 
@@ -142,8 +142,11 @@ def _users(content: bytes | None) -> _Users | None:
 
 
 def _without_others(users: _Users) -> _Users:
-    """The list without those whose number another process has by now: in a container that is soon, and DVC would wait
-    for it for ever. Of numbers that nobody has, DVC takes care."""
+    """The list without users whose process number another process has by now.
+
+    In a container that happens soon, and DVC would wait for that process for ever. DVC itself removes numbers that no
+    process has.
+    """
     readers = {path: [one for one in some if not _is_another(one)] for path, some in users["read"].items()}
     return {
         "write": {path: one for path, one in users["write"].items() if not _is_another(one)},
@@ -162,7 +165,7 @@ def _is_another(user: dict[str, Any]) -> bool:
 
 
 def _remains_in_run_cache() -> Iterator[Path]:
-    """Entries that were not finished, and the places of entries that were not even begun, on which DVC fails."""
+    """Unfinished entries, and empty places of entries that were not begun. DVC fails on both."""
     for place in _run_cache().glob("*/*"):
         files = list(place.glob("*"))
         unfinished = [file for file in files if not _DIGEST.fullmatch(file.name)]
@@ -176,6 +179,6 @@ def _run_cache() -> Path:
 
     try:
         folder = Config(str(_DVC))["cache"].get("dir")
-    except ConfigError:  # which DVC itself tells of
+    except ConfigError:  # DVC itself reports it
         folder = None
     return Path(folder or _DVC / "cache") / "runs"

@@ -1,4 +1,4 @@
-"""Which stages DVC would build again, and why."""
+"""The stages that DVC would build again, and why."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from distilrank.errors import InputError
 
 
 class State(NamedTuple):
-    """The number of all stages; those without an output here; and those that changed, with what changed of each."""
+    """The number of all stages, those whose output is not here, and the changed stages with what changed."""
 
     stages: int
     absent: list[str]
@@ -15,7 +15,7 @@ class State(NamedTuple):
 
 
 def state() -> State:
-    """Of the project in this directory. Raises InputError where DVC cannot tell."""
+    """The state of the project in this directory. Raises InputError where DVC cannot tell."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
@@ -40,7 +40,7 @@ def _is_absent(changed: list[Any]) -> bool:
 
 
 def _told(changed: list[Any]) -> list[str]:
-    """Such as `data/collection`, `params.yaml: tokens` or `command`."""
+    """What changed, such as `data/collection`, `params.yaml: tokens` or `command`."""
     words = [one.removeprefix("changed ") for one in changed if isinstance(one, str)]
     for one in changed:
         for states in one.values() if isinstance(one, dict) else ():

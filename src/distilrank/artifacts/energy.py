@@ -1,4 +1,4 @@
-"""The energy that the processors of a machine took, where the kernel tells it: the counters of powercap (RAPL)."""
+"""The energy that a machine's processors took, from the kernel's powercap counters (RAPL), where they exist."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ POWERCAP = Path("/sys/class/powercap")
 
 
 class EnergyMeter:
-    """Adds up the joules of all processors from its making on. Others' work on the machine counts as well.
+    """Adds up the joules of all processors since its creation. Other work on the machine counts as well.
 
-    A counter begins again at zero within minutes to hours: `joules` must be asked for more often.
+    A counter wraps to zero within minutes to hours, so `joules` must be read more often than that.
     """
 
     def __init__(self, root: Path = POWERCAP) -> None:
-        # A domain with a second colon is part of a processor, whose own counter has it already.
+        # A domain with a second colon is part of a processor, whose counter includes it.
         self._domains = [zone for zone in sorted(root.glob("*-rapl:*")) if zone.name.count(":") == 1]
         self._last = {zone: _microjoules(zone) for zone in self._domains}
         self._sum = 0
 
     def joules(self) -> float | None:
-        """So far; None where the machine does not tell, or not to this user."""
+        """The joules so far. None where the machine does not measure them, or does not let this user read them."""
         if not self._last or None in self._last.values():
             return None
         for zone, before in self._last.items():

@@ -1,4 +1,4 @@
-"""Files: whole or absent, known by digests."""
+"""Files that are whole or absent, and their digests."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def built(file: Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole file or none."""
+    """Writes the whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     with temporary.open("w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""One process at a time, by locks that die with their process."""
+"""Locks for one process at a time, which end with their process."""
 
 import fcntl
 import os
@@ -13,15 +13,15 @@ from pathlib import Path
 from distilrank.artifacts.work import WORK
 from distilrank.errors import InputError
 
-# Tells a command that it takes the place of one whose Ray worker was lost. On another machine that one may outlive the
-# loss, until the machine finds out itself.
+# Tells a command that it replaces one whose Ray worker was lost. On another machine, the lost command may live on until
+# that machine notices.
 IN_PLACE_OF_LOST = "DISTILRANK_IN_PLACE_OF_LOST"
 _SECONDS_FOR_LOST = 300
 
 
 @contextmanager
 def alone_in(folder: Path, waiting: str = "") -> Iterator[None]:
-    """Waits for other processes in the same block, and prints `waiting` if it has to."""
+    """Waits for other processes in the same block. Prints `waiting` if it has to wait."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         if not taken(descriptor):
@@ -34,7 +34,7 @@ def alone_in(folder: Path, waiting: str = "") -> Iterator[None]:
 
 
 def taken(descriptor: int, shared: bool = False) -> bool:
-    """Takes the lock on an open file or folder, until that is closed, and tells whether it was to be had at once."""
+    """Takes the lock on an open file or folder until that is closed, and tells whether it was free."""
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -44,10 +44,10 @@ def taken(descriptor: int, shared: bool = False) -> bool:
 
 @contextmanager
 def alone_with(directory: Path) -> Iterator[None]:
-    """For a block that makes `directory`: no other process is in such a block of the same directory.
+    """For a block that makes `directory`: no other process is in such a block for the same directory.
 
-    Raises InputError, which names that process, where one is. A lock counts while its process lives, so that one that
-    was killed leaves nothing to clear away.
+    Raises InputError, which names the other process, if there is one. A lock lasts only as long as its process, so a
+    killed process leaves nothing to clean up.
     """
     file = WORK / f"{'-'.join(directory.parts)}.lock"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A directory's manifest: what made it, from what, how much there is, and a digest of every file."""
+"""The manifest of a directory: what made it, from which inputs, how much it holds, and a digest of each file."""
 
 import json
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def digest(directory: Path) -> str:
 
 
 def faults(directory: Path) -> list[str]:
-    """What differs between a directory and its manifest: files that are changed, absent, or not in it.
+    """The differences between a directory and its manifest: files that are changed, absent, or not listed.
 
     Raises MissingInput if the directory is absent or has no manifest.
     """
@@ -50,7 +50,7 @@ def faults(directory: Path) -> list[str]:
 
 
 def unchanged(directory: Path) -> Path:
-    """The directory itself. Raises MissingInput where its files are not those of its manifest."""
+    """The directory itself. Raises MissingInput where its files differ from its manifest."""
     if wrong := faults(directory):
         raise MissingInput(
             directory,

@@ -1,22 +1,22 @@
-"""What a module runs, and what of its own package it imports, wherever in it the import stands."""
+"""What a module runs, and what it imports from its own package, wherever the import is in the module."""
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-# The arguments of an InputError.
+# The arguments of an InputError, which are texts.
 _TOLD = {"got", "expected", "remedy"}
 
 
 def running(file: Path) -> ast.Module:
-    """The syntax tree of a file without what changes no result: docstrings, texts of errors, what types alone need."""
+    """A file's syntax tree without what changes no result: docstrings, texts of errors, imports for types only."""
     tree: ast.Module = _Running().visit(ast.parse(file.read_text("utf-8")))
     return tree
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
-    """Of modules, and of what is imported from them, which may be modules too."""
+    """The names of imported modules, and of what is imported from them, which may be modules too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -32,7 +32,7 @@ def imported_files(tree: ast.AST, package: Path = PACKAGE) -> set[Path]:
 
 
 def files_named(names: Iterable[str], package: Path) -> set[Path]:
-    """The files of the package that these names are of, with the __init__.py of each folder on the way."""
+    """The files of the package with these names, with the __init__.py of each folder on the way."""
     found = set()
     for name in names:
         top, *parts = name.split(".")
@@ -45,7 +45,8 @@ def files_named(names: Iterable[str], package: Path) -> set[Path]:
 def reached_from(
     start: Collection[Path], imports: Callable[[Path], set[Path]], without: Collection[Path] = ()
 ) -> set[Path]:
-    """These files, and all that they import in any number of steps, but for those `without` which it is asked for."""
+    """These files and all that they import, directly or not. Those in `without` are left out, with what only they
+    import."""
     reached: set[Path] = set()
     waiting = set(start)
     while waiting:

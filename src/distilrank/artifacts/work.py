@@ -1,4 +1,4 @@
-"""Work in progress: below .work/<stage>/<fingerprint>/, outside the outputs, where it survives `kill -9`."""
+"""Work in progress, in .work/<stage>/<fingerprint>/. It is outside the outputs, so it survives `kill -9`."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ WORK = Path(".work")
 
 @contextmanager
 def work_directory(name: str, stage: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> Iterator[Path]:
-    """The place for the work in progress of a stage, by the name of its module in stages/.
+    """The directory for a stage's work in progress. `stage` is the name of its module in stages/.
 
-    By the same `name`, the same params, inputs and code find it again after a kill. It is removed when the block ends
-    well and stays when it does not.
+    The same `name`, params, inputs and code find it again after a kill. It is removed if the block succeeds, and kept
+    if it fails.
     """
     identity = {
         "params": dict(params),
@@ -29,9 +29,9 @@ def work_directory(name: str, stage: str, params: Mapping[str, Any], inputs: Ite
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     directory = WORK / name / fingerprint
     done = directory.with_suffix(".done")
-    shutil.rmtree(done, ignore_errors=True)  # left by a kill in the midst of its removal
+    shutil.rmtree(done, ignore_errors=True)  # left by a kill during its removal
     directory.mkdir(parents=True, exist_ok=True)
     yield directory
-    # At once by its name, else a kill here would leave half of it to go on with.
+    # Renamed first: a kill during the removal would else leave half of it to continue from.
     directory.rename(done)
     shutil.rmtree(done)

@@ -1,4 +1,4 @@
-"""Balanced topic-aware batches (Hofstätter et al., arXiv 2104.06967, section 3): which triples an epoch takes, in which
+"""Balanced topic-aware batches (Hofstätter et al., arXiv 2104.06967, section 3): the triples of an epoch, and their
 order."""
 
 from collections.abc import Iterator
@@ -11,18 +11,19 @@ from distilrank.data.ragged import Rows
 
 
 class BalancedBatches(Sampler[int]):
-    """Numbers of triples, a batch after the other. Each batch is of one topic's queries, in a random order.
+    """Numbers of triples, batch after batch. Each batch has queries of one topic, in random order.
 
-    An epoch takes each query once, with one of its triples: a bin of margins is drawn of those that hold any, then a
-    triple of that bin. A topic's last batch is filled up with the topic's first queries of the epoch, drawn once more.
-    The order follows from the seed and the epoch alone.
+    An epoch takes each query once, with one of its triples: a random bin of margins that is not empty, then a random
+    triple of that bin. If a topic's last batch is not full, the first queries of that topic in the epoch fill it up,
+    each with a triple of its own draw. The order depends on the seed and the epoch alone.
     """
 
     def __init__(self, queries: Rows, topics: Rows, bins: Rows, batch_size: int, seed: int) -> None:
-        """Of triples by their queries (triples,) and bins (triples,), and of each distinct query's topic, ascending."""
+        """Takes each triple's query (triples,) and bin (triples,), and the topic of each distinct query, in ascending
+        order."""
         of_query = np.unique(queries, return_inverse=True)[1]
         self._topics, self._batch_size, self._seed, self._epoch = topics, batch_size, seed, 0
-        # Triples by query, then by bin; each bin that holds any begins at one of `starts`.
+        # Triples by query, then by bin. Each bin that is not empty begins at one of `starts`.
         self._triples = np.lexsort((bins, of_query))
         sorted_queries, sorted_bins = of_query[self._triples], bins[self._triples]
         begins = np.append(True, (np.diff(sorted_queries) != 0) | (np.diff(sorted_bins) != 0))
@@ -31,7 +32,7 @@ class BalancedBatches(Sampler[int]):
         self._sizes = np.bincount(topics)
 
     def set_epoch(self, epoch: int) -> None:
-        """Trainer calls it at the beginning of each."""
+        """Trainer calls this at the beginning of each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -61,10 +62,10 @@ class BalancedBatches(Sampler[int]):
 
 
 def margin_bins(queries: Rows, teacher: npt.NDArray[np.float32] | None, count: int | None) -> Rows:
-    """The bin (triples,) of each triple by its teacher's margin, among those of its query.
+    """The bin (triples,) of each triple, by its teacher's margin among the triples of its query.
 
-    `count` bins of one width reach from the query's lowest margin to its highest; the margin is that over the mean of
-    several negatives. Without a teacher, or a count, all are in one bin.
+    `count` bins of equal width reach from the query's lowest margin to its highest. The margin of several negatives is
+    that over their mean score. Without a teacher or a count, all triples are in one bin.
     """
     if teacher is None or count is None:
         return np.zeros(len(queries), np.int64)

@@ -1,4 +1,4 @@
-"""Batches of triples, from stored tokens: no tokenizer runs here, and nothing is computed twice or for padding."""
+"""Batches of triples from stored tokens. No tokenizer runs here, nothing is computed twice, and padding is kept low."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from distilrank.rankers.inputs import stored_batch
 from distilrank.training.positives import Positives
 from distilrank.training.processes import ALONE, Processes
 
-# How many times the tokens that are read at once may meet at once, which costs little of what reading does.
+# The pairs that meet at once may have this many times the tokens that are read at once, since meeting costs little.
 _MEETINGS = 64
 
 
 class TripleDataset(Dataset[int]):
-    """Triples by number: `rows` say which of the `texts` they are, the positive before its n negatives.
+    """Triples by number. `rows` give their `texts`, the positive before its n negatives.
 
-    `teacher` (triples, 1 + n) has its scores of them in this order. `positives` are known; None: those of the triples.
-    Raises ScoreError for scores of another shape.
+    `teacher` (triples, 1 + n) has its scores in this order. `positives` are the known relevant passages; None: those of
+    the triples. Raises ScoreError for scores of another shape.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class TripleDataset(Dataset[int]):
 
 @dataclass(frozen=True)
 class Collator:
-    """Lays out a batch of triples: each distinct text once, texts of like length together.
+    """Lays out a batch of triples. Each distinct text comes once, and texts of similar length are batched together.
 
-    Together are at most `tokens`, padding included. Where `every` query meets every passage, pairs are all of the
-    first query's, then the second's; else those of the triples. A ranker that `reads_pairs` gets them, too, by length.
-    Each of several processes lays out its share: triples of about as many tokens as another's. `taught_by` lays them
-    out once more, for a teacher that scores the batch.
+    Such a batch has at most `tokens`, padding included. If `every` query meets every passage, the pairs come query by
+    query, else triple by triple. For a ranker that `reads_pairs`, pairs are sorted by length as well. With several
+    processes, each lays out its share: triples with about as many tokens as another's. `taught_by` lays out the same
+    triples for a teacher that scores the batch.
     """
 
     triples: TripleDataset
@@ -71,17 +71,18 @@ class Collator:
     taught_by: "Collator | None" = None
 
     def __call__(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """`queries`, `passages` and `pairs` of this process's share, for a Step; `order` (pairs,): where the score of
-        each pair stands among those that they give.
+        """Gives `queries`, `passages` and `pairs` of this process's share, for a Step, and `order` (pairs,), the place
+        of each pair's score among the scores that they give.
 
-        mine (share,): which of the batch's triples are this process's. query_of (share,), and passage_of (share, 1 + n)
-        or, where every query meets every passage, (batch, 1 + n): which of the distinct texts the triples have. among:
-        from which place on this process's passages stand among those of all, and how many these are; where every query
-        meets every passage alone.
+        mine (share,): which triples of the batch are this process's. query_of (share,), and passage_of (share, 1 + n),
+        or (batch, 1 + n) where every query meets every passage: the numbers of the distinct texts that make up the
+        triples. among, only where every query meets every passage: the place where this process's passages begin among
+        those of all processes, and their total number.
 
-        Of the whole batch: known (batch, 1 + n) or (batch, batch * (1 + n)), which of the passages that a query meets
-        are positives of it; teacher (batch, 1 + n), where there is one; and numbers, of the triples, as a list. tokens
-        and padding: how many this process encodes. in_batch: what `taught_by` makes of the same triples.
+        For the whole batch: known (batch, 1 + n) or (batch, batch * (1 + n)) marks the passages, of those that a query
+        meets, that are its positives; teacher (batch, 1 + n), if there is one; numbers, a list of the triples' numbers.
+        tokens and padding: how many of each this process encodes. in_batch: the layout of the same triples by
+        `taught_by`.
         """
         chosen, texts, rows = np.asarray(numbers), self.triples.texts, self.triples.rows
         shares = self._shares(chosen)
@@ -123,7 +124,7 @@ class Collator:
         return self.triples.positives.among(queries, passages.ravel() if self.every else passages)
 
     def _shares(self, chosen: Rows) -> list[Rows]:
-        """The places in the batch of each process's triples, in their order: the longest are dealt out first."""
+        """The places in the batch of each process's triples, ascending. The longest triples are dealt out first."""
         if self.among.count == 1:
             return [np.arange(len(chosen))]
         rows, texts = self.triples.rows, self.triples.texts
@@ -134,9 +135,9 @@ class Collator:
     def _pairs(
         self, queries: "_Side", passage_of: Rows, lengths: npt.NDArray[np.int64]
     ) -> tuple[list[dict[str, Tensor]], Rows]:
-        """The pairs in pieces, and where each stands among them; `lengths` of all passages that are met.
+        """The pairs in pieces, and the place of each pair among them. `lengths` are those of all passages that are met.
 
-        A piece without passages has some queries that meet every passage.
+        In a piece without passages, some queries meet every passage.
         """
         if self.every and not self.reads_pairs:
             tokens = len(lengths) * (queries.lengths + SPECIAL_TOKENS) + lengths.sum()
@@ -160,8 +161,8 @@ class Collator:
     def _encoded(
         self, queries: "_Side", passages: "_Side", lengths: npt.NDArray[np.int64], pairs: list[dict[str, Tensor]]
     ) -> tuple[int, int]:
-        """The tokens that are encoded, special ones included, and the padding beside them: of pairs, where these are
-        read, else of texts."""
+        """The tokens that are encoded, special ones included, and the padding beside them. They are counted over pairs
+        if the ranker reads pairs, else over texts."""
         if self.reads_pairs:
             groups = [
                 queries.lengths[some["queries"].numpy()] + lengths[some["passages"].numpy()] + SPECIAL_TOKENS
@@ -175,12 +176,12 @@ class Collator:
 
 @dataclass(frozen=True)
 class _Side:
-    """The distinct texts of a batch's queries or passages: the shortest first, in batches of like length."""
+    """The distinct texts of a batch's queries or passages, shortest first, in batches of similar length."""
 
     store: RaggedIds
     rows: Rows  # (texts,)
     lengths: npt.NDArray[np.int64]  # (texts,)
-    places: Rows  # which of the texts stands where in the triples
+    places: Rows  # which text is at each place of the triples
     groups: list[Rows]
 
     @classmethod

@@ -1,4 +1,5 @@
-"""How many steps fit into a training's budget of time, on this machine: some are timed, and thrown away."""
+"""Times some steps on this machine, to tell how many fit into a training's budget of time. These steps are
+discarded."""
 
 import time
 from dataclasses import replace
@@ -17,12 +18,13 @@ from distilrank.training.order import order_of
 from distilrank.training.processes import Processes
 from distilrank.training.trainer import RankerTrainer, TrainingTask, training_arguments
 
-# Steps that are not timed, since the first of a process are slow; and those that are.
+# Steps that are not timed, since a process's first steps are slow, and steps that are timed.
 _WARM_UP, _TIMED = 3, 9
 
 
 def steps_within_budget(task: TrainingTask, work: Path, among: Processes) -> int:
-    """A multiple of `validate_every`, whose steps and validations take no longer than the budget; one at least."""
+    """The most steps that fit the budget together with their validations: a multiple of `validate_every`, at least
+    one."""
     assert task.params.budget is not None, "the params have no budget"
     seconds = task.params.budget.minutes * 60
     step, validation = _measured(task, work, among)
@@ -34,7 +36,7 @@ def steps_within_budget(task: TrainingTask, work: Path, among: Processes) -> int
 
 
 def steps_in(seconds: float, step: float, validation: float, validate_every: int) -> int:
-    """`step` and `validation` are seconds of one."""
+    """The steps in so many seconds. `step` and `validation` are the seconds of one step and of one validation."""
     return validate_every * max(1, int(seconds / (validate_every * step + validation)))
 
 
@@ -46,15 +48,15 @@ class _Clock(TrainerCallback):
         self._ends.append(time.perf_counter())
 
     def seconds(self) -> float:
-        """A step's median, behind the warm-up."""
+        """The median time of a step after the warm-up."""
         ends = self._ends[_WARM_UP - 1 :]
         return median(end - begun for begun, end in pairwise(ends))
 
 
 def _measured(task: TrainingTask, work: Path, among: Processes) -> tuple[float, float]:
-    """Seconds of a step and of a validation, of a ranker that begins as the training's will."""
+    """The seconds of a step and of a validation, with a ranker that begins as the training's."""
     steps = _WARM_UP + _TIMED
-    # What falls by validations falls by none here.
+    # A schedule that depends on validations would do nothing here, so the learning rate is constant.
     changed = {"steps": steps, "validate_every": steps, "budget": None, "schedule": "constant", "warmup_share": 0.0}
     params, device, clock = task.params.model_copy(update=changed), chosen_device(), _Clock()
     set_seed(params.seed)

@@ -1,4 +1,4 @@
-"""Checkpoints in the work directory of a training: which counts, and which are kept."""
+"""Checkpoints in a training's work directory: which counts, and which are kept."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,8 @@ def of_step(work: Path, step: int | None) -> Path:
 
 
 def keep(work: Path, newest: int, best: int | None) -> None:
-    """Marks the newest one whole, every file of which is written; only then do others go, their mark first."""
+    """Marks the newest checkpoint as whole, since all of its files are written. Then removes others, their mark
+    first."""
     (of_step(work, newest) / _WHOLE).touch()
     for checkpoint in work.glob("checkpoint-*"):
         if step_of(checkpoint) not in (newest, best):
@@ -21,7 +22,7 @@ def keep(work: Path, newest: int, best: int | None) -> None:
 
 
 def last_whole(work: Path) -> Path | None:
-    """The newest checkpoint whose writing was finished; the remains of others are removed."""
+    """The newest checkpoint whose writing was finished. Removes the remains of others."""
     for checkpoint in work.glob("checkpoint-*"):
         if not (checkpoint / _WHOLE).exists():
             shutil.rmtree(checkpoint)
@@ -29,7 +30,7 @@ def last_whole(work: Path) -> Path | None:
 
 
 def newest(work: Path) -> Path | None:
-    """The newest one."""
+    """The newest checkpoint."""
     return max(work.glob("checkpoint-*"), key=step_of, default=None)
 
 

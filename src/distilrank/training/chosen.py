@@ -1,5 +1,5 @@
-"""What a training chooses before its first step, and keeps when it goes on: the scale of its teacher's margins, and how
-many steps its budget holds."""
+"""What a training chooses before its first step and keeps when it continues: the scale of its teacher's margins, and
+the number of steps in its budget."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +16,14 @@ from distilrank.training.processes import Processes
 from distilrank.training.trainer import TrainingTask
 
 _FILE = "chosen.json"
-# Triples whose first margins tell the scale.
+# The triples whose first margins decide the scale.
 _TRIPLES = 256
-# Margins up to which RankNet's log(1 + exp(-margin)) is steep: a student whose own are smaller soon grows to it.
+# Up to this margin, RankNet's log(1 + exp(-margin)) is steep: a student with smaller margins soon reaches it.
 _LEAST = 1.0
 
 
 def with_choices(task: TrainingTask, work: Path, among: Processes) -> TrainingTask:
-    """The task with what its params leave open: chosen now, by all processes, or before a kill."""
+    """The task with all choices that its params leave open: made now by all processes, or read from before a kill."""
     if not (task.loss.fits_scale or task.params.budget):
         return task
     found = choices(work)
@@ -36,26 +36,26 @@ def with_choices(task: TrainingTask, work: Path, among: Processes) -> TrainingTa
         if is_new:
             found["steps"] = round(_of_the_first(steps_within_budget(task, work, among), among))
         task = replace(task, params=task.params.model_copy(update={"steps": found["steps"], "budget": None}))
-    # All have met above, so that none finds the file before it has chosen.
+    # All processes have met above, so no process finds the file before it has chosen.
     if is_new and among.first:
         write_json(work / _FILE, found)
     return task
 
 
 def choices(work: Path) -> dict[str, float]:
-    """What was chosen, by name."""
+    """The choices, by name."""
     found: dict[str, float] = read_json(work / _FILE) if (work / _FILE).exists() else {}
     return found
 
 
 def _of_the_first(number: float, among: Processes) -> float:
-    """The first process's number, in all of them."""
+    """The first process's number, for all processes."""
     return float(among.sum(torch.tensor([number if among.first else 0.0], dtype=torch.float64))[0])
 
 
 def _scale(task: TrainingTask) -> float:
-    """max(m, 1) / t, of the root mean squares m of the student's first margins and t of its teacher's; 1 where all of
-    the teacher's are 0."""
+    """The scale max(m, 1) / t, with m the root mean square of the student's first margins, and t that of its teacher's.
+    1 where t is 0."""
     assert task.triples.teacher is not None, "a loss that fits a scale has a teacher"
     some = np.unique(np.linspace(0, len(task.triples) - 1, _TRIPLES).astype(np.int64))
     queries, passages = task.triples.rows.queries[some], task.triples.rows.passages[some]
@@ -71,5 +71,5 @@ def _scale(task: TrainingTask) -> float:
 
 
 def _root_mean_square(scores: npt.NDArray[np.float32]) -> float:
-    """Of the margins of scores (triples, 1 + negatives)."""
+    """The root mean square of the margins in scores (triples, 1 + negatives)."""
     return float(np.sqrt(np.mean((scores[:, :1] - scores[:, 1:]).astype(np.float64) ** 2)))

@@ -1,14 +1,14 @@
-"""When a training has gone astray: a loss that is not finite, or far above where it began."""
+"""Detects a training that has diverged: a loss that is not finite, or far above its beginning."""
 
 import math
 from collections.abc import Sequence
 
-# How many losses tell where a training began, and how far above these one is too far.
+# The number of first losses that define the beginning, and the factor above it that is too much.
 _FIRST, _TIMES = 10, 1_000.0
 
 
 class Diverged(Exception):
-    """The loss of a step is unusable; `numbers` are those of its batch's triples."""
+    """The loss of a step is unusable. `numbers` are those of its batch's triples."""
 
     def __init__(self, loss: float, step: int, numbers: Sequence[int]) -> None:
         super().__init__(f"a loss of {loss:.4g} at step {step}")
@@ -16,7 +16,7 @@ class Diverged(Exception):
 
 
 class Divergence:
-    """Looks at each loss from where a training began, or went on from a checkpoint."""
+    """Watches each loss, starting where a training began or continued from a checkpoint."""
 
     def __init__(self) -> None:
         self._seen, self._highest = 0, 0.0

@@ -1,4 +1,4 @@
-"""What shows, beside the loss, whether a training is sound and how fast it goes."""
+"""Figures beside the loss that show whether a training is sound, and how fast it is."""
 
 import math
 import time
@@ -12,39 +12,39 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from distilrank.rankers.base import Encoded
 
-# The norm of the gradient before it is cut: Trainer's own figure, by Trainer's name.
+# The norm of the gradient before clipping, computed and named by Trainer.
 GRADIENT_NORM = "grad_norm"
 PADDING = "padding"
 MARGINS = {"student": "margin/student", "teacher": "margin/teacher"}
-# Of a ranker that is penalised for them: how many of a text's entries are not 0.
+# For a ranker with a penalty: how many entries of a text's vector are not 0.
 ENTRIES = {"queries": "entries/queries", "passages": "entries/passages"}
-# These differ from run to run, so that no output of a stage may hold them.
+# These differ from run to run, so no output of a stage may contain them.
 TOKENS_PER_SECOND, GPU_MEMORY = "tokens_per_second", "gpu_memory_gib"
-# The time of all validations so far, as a share of that of the steps.
+# The time of all validations so far, as a share of the time of the steps.
 VALIDATION_SHARE = "validation_share"
 NAMES = (GRADIENT_NORM, PADDING, *MARGINS.values(), *ENTRIES.values(), TOKENS_PER_SECOND, GPU_MEMORY)
 
 
 class Figures(TrainerCallback):
-    """Is told of each batch, and gives the figures of all batches since it last gave any.
+    """Collects figures of each batch, and gives those of all batches since it last gave any.
 
-    Sums stay on the device until then, so that no step waits for a card.
+    Sums stay on the device until then, so that no step waits for the card.
     """
 
     _began: float
 
     def __init__(self, times: float = 1.0) -> None:
-        """`times`: what the loss multiplies the teacher's margins by."""
+        """`times`: the factor by which the loss multiplies the teacher's margins."""
         self._times = times
         self._steps = self._validations = 0.0
         self._begin_anew()
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        # The first step after the last figures: validations and checkpoints come between.
+        # The first step after the last figures, since validations and checkpoints come between.
         self._began = min(self._began, time.perf_counter())
 
     def add(self, batch: Mapping[str, Any], scores: Tensor) -> None:
-        """A batch as Collator lays it out, and the student's scores (batch, 1 + n) of its triples."""
+        """Adds a batch in Collator's layout, and the student's scores (batch, 1 + n) of its triples."""
         self._tokens += batch["tokens"]
         self._padding += batch["padding"]
         self._triples += len(scores)
@@ -53,18 +53,21 @@ class Figures(TrainerCallback):
             self._add_margins("teacher", batch["teacher"] * self._times)
 
     def add_entries(self, queries: Encoded, passages: Encoded) -> None:
-        """Of the same batch, the texts of its triples."""
+        """Adds the entries of the texts in the same batch's triples."""
         for side, texts in (("queries", queries), ("passages", passages)):
             of_a_text = texts.values.count_nonzero() / len(texts.mask)
             self._entries[side] = [*self._entries.get(side, []), of_a_text]
 
     def take(self) -> dict[str, float]:
-        """By NAMES, all but the gradient's norm; margins are means over triples of the positive's score less the mean
-        of the negatives', entries are means over texts, and memory is the most that the card has held so far."""
+        """The figures by NAMES, without the gradient's norm.
+
+        Margins are means over triples of the positive's score minus the mean of the negatives'. Entries are means over
+        texts. Memory is the card's peak so far.
+        """
         figures = {MARGINS[whose]: total.item() / self._triples for whose, total in self._margins.items()}
         figures |= {ENTRIES[side]: torch.stack(some).mean().item() for side, some in self._entries.items()}
         figures[PADDING] = self._padding / (self._tokens + self._padding)
-        # Behind the margins, for which a card has finished its work.
+        # Read after the margins, for which the card has finished its work.
         seconds = time.perf_counter() - self._began
         self._steps += seconds
         figures[TOKENS_PER_SECOND] = self._tokens / seconds
@@ -76,13 +79,13 @@ class Figures(TrainerCallback):
 
     @contextmanager
     def validating(self) -> Iterator[None]:
-        """Around a validation, whose time is that of no step."""
+        """A block around a validation, so that its time does not count as that of steps."""
         began = time.perf_counter()
         yield
         self._validations += time.perf_counter() - began
 
     def validation_share(self) -> float:
-        """Since this process began; 0 before the first steps."""
+        """The share since this process began, 0 before the first steps."""
         return self._validations / self._steps if self._steps else 0.0
 
     def _begin_anew(self) -> None:

@@ -1,4 +1,4 @@
-"""How a training went: what the report shows of it."""
+"""How a training went, for the report."""
 
 from dataclasses import dataclass, field
 
@@ -7,13 +7,14 @@ Point = tuple[int, float]
 
 @dataclass(frozen=True)
 class History:
-    """Curves as (step, value): the loss; validation by kind of task, and the mean, by which a step was chosen; and
-    that step, whose weights were kept. Then the mean margins of the `student` and, where there is one, of its
-    `teacher`; the gradient's norm before it is cut; the share of padding in what was encoded; and what the training
-    chose before its first step: the `scale` of its teacher's margins, the `steps` that its budget held.
+    """Curves as (step, value) of the loss and of validation, and what else the report shows of a training.
 
-    Each ranker re-ranks (`rerank`); a dense one searches a sample of passages as well (`retrieve`). What differs from
-    run to run, such as speed, is in no output, and so not here.
+    Validation is given by kind of task, and as the mean, which chose the step whose weights were kept. Each ranker
+    re-ranks (`rerank`), and a dense one also searches a sample of passages (`retrieve`). Then come that step, the mean
+    margins of the `student` and of its `teacher` if there is one, the gradient's norm before clipping, the share of
+    padding in what was encoded, and what the training chose before its first step: the `scale` of its teacher's
+    margins, the `steps` in its budget. What differs from run to run, such as speed, is in no output, so not here
+    either.
     """
 
     loss: list[Point]

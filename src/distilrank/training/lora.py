@@ -1,6 +1,6 @@
-"""LoRA (Hu et al., arXiv 2106.09685): adapters of low rank learn in place of a transformer's layers.
+"""LoRA (Hu et al., arXiv 2106.09685): adapters of low rank learn, while a transformer's layers stay fixed.
 
-What stands behind the layers, such as a pooler, and what is the ranker's own learn whole. Nothing else knows peft.
+What comes after the layers, such as a pooler, and the ranker's own weights learn fully. No other module knows peft.
 """
 
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check_adapters(ranker: Ranker, params: Lora | None) -> None:
-    """Raises ParamsError where a target names no linear layer of the ranker's, InputError where peft is missing."""
+    """Raises ParamsError where a target names no linear layer of the ranker, InputError where peft is missing."""
     if params is None:
         return
     names = _linear_layers(ranker)
@@ -45,9 +45,10 @@ def check_adapters(ranker: Ranker, params: Lora | None) -> None:
 
 
 def add_adapters(ranker: Ranker, params: Lora) -> "LoraModel":
-    """Puts adapters into the layers, which then compute what they did. Only these and what is behind them learn.
+    """Adds adapters to the layers, whose output does not change yet. Only adapters and what comes after the layers
+    learn.
 
-    What it returns can merge them.
+    Returns an object that can merge the adapters.
     """
     from peft import LoraConfig, LoraModel
 
@@ -62,13 +63,14 @@ def add_adapters(ranker: Ranker, params: Lora) -> "LoraModel":
 
 
 def weights_that_learn(ranker: Ranker) -> dict[str, Tensor]:
-    """The ranker's state without the weights that stay as the training begins them."""
+    """The ranker's state without the weights that do not learn."""
     still = {name for name, weight in ranker.named_parameters() if not weight.requires_grad}
     return {name: weight for name, weight in ranker.state_dict().items() if name not in still}
 
 
 def merged(ranker: Ranker, params: Lora, checkpoint: Path) -> Ranker:
-    """An ordinary ranker, ready to score: one as its training began, with what the checkpoint's weights learnt."""
+    """An ordinary ranker, ready to score: one as its training began, with what the checkpoint's weights learnt merged
+    in."""
     adapters = add_adapters(ranker, params)
     ranker.load_state_dict({**ranker.state_dict(), **load_file(checkpoint / SAFE_WEIGHTS_NAME)})
     adapters.merge_and_unload()
@@ -77,13 +79,13 @@ def merged(ranker: Ranker, params: Lora, checkpoint: Path) -> Ranker:
 
 
 def _linear_layers(ranker: Ranker) -> list[str]:
-    """Those of the transformer's layers, by their names within these."""
+    """The linear layers in the transformer's layers, by their names within these."""
     layers = layers_of(_backbone(ranker))
     return [name for name, module in layers.named_modules() if isinstance(module, nn.Linear)]
 
 
 def _named(names: list[str], target: str) -> list[str]:
-    """The names that end with the target's parts."""
+    """The names whose last parts are the target's."""
     return [name for name in names if f".{name}".endswith(f".{target}")]
 
 

@@ -1,4 +1,4 @@
-"""What a training minimises: the loss of its triples, and that of an in-batch teacher."""
+"""What a training minimises: the loss of its triples, plus that of an in-batch teacher."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +11,18 @@ from distilrank.training.in_batch import InBatchLesson, own_triples, positive_fi
 
 @dataclass(frozen=True)
 class Objective:
-    """Losses of the scores of a batch, as Collator lays it out."""
+    """The loss of a batch's scores, in Collator's layout."""
 
     loss: Loss
     in_batch: InBatchLesson | None = None
 
     @property
     def every(self) -> bool:
-        """Whether it needs every query's scores with every passage of its batch."""
+        """Whether it needs the scores of every query with every passage of its batch."""
         return self.loss.in_batch or self.in_batch is not None
 
     def __call__(self, scores: Tensor, batch: dict[str, Any], taught: Tensor | None) -> Tensor:
-        """Of a Step's scores; `taught` are those of the in-batch teacher, where there is one."""
+        """The loss of a Step's scores. `taught` are the in-batch teacher's scores, if there is one."""
         known = batch["known"]
         if self.loss.in_batch:
             loss = self.loss(positive_first(scores, known))
@@ -40,5 +40,5 @@ class Objective:
 
 
 def own_of(scores: Tensor, batch: dict[str, Any]) -> Tensor:
-    """(batch, 1 + negatives): what the triples have of a Step's scores, or of what is laid out as they are."""
+    """The scores of the triples (batch, 1 + negatives), out of a Step's scores or values in the same layout."""
     return own_triples(scores) if batch["every"] else scores

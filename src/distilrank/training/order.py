@@ -13,7 +13,7 @@ _TOPICS = "topics.json"
 
 
 def find_topics(task: TrainingTask, work: Path) -> None:
-    """Writes each query's topic beside the checkpoints: for all processes, and for when the training goes on."""
+    """Writes each query's topic beside the checkpoints, for all processes, and for a training that continues."""
     batches, file = task.params.batches, work / _TOPICS
     if batches is None or file.exists():
         return
@@ -23,7 +23,7 @@ def find_topics(task: TrainingTask, work: Path) -> None:
 
 
 def order_of(task: TrainingTask, work: Path) -> BalancedBatches | None:
-    """None: at random, each triple once per epoch."""
+    """The order by topics. None: at random, each triple once per epoch."""
     params, queries = task.params, task.triples.rows.queries
     if params.batches is None:
         return None

@@ -1,7 +1,7 @@
-"""One training in several processes, which a launcher such as torchrun began: each computes its share of every batch.
+"""One training in several processes, which a launcher such as torchrun began. Each computes its share of every batch.
 
-All take the same batches in the same order, and hold the same weights. What is computed for the whole batch, they add
-up. The first alone writes. Trainer knows of none of this: to it, each process is a training of its own.
+All take the same batches in the same order, and hold the same weights. What is computed for the whole batch, they sum.
+Only the first writes. Trainer does not know of the others: to it, each process is a training of its own.
 """
 
 import os
@@ -20,16 +20,16 @@ from distilrank.rankers.base import Encoded
 from distilrank.rankers.threads import threads_in_torch
 from distilrank.workers.cores import threads, threads_of_a_training
 
-# By these, which a launcher sets, Trainer would begin processes of its own.
+# A launcher sets these. Trainer would read them and start processes of its own.
 _PLACE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-# What the others wait for at most, such as for the first to write a checkpoint.
+# The longest that the other processes wait, such as for the first to write a checkpoint.
 _PATIENCE = timedelta(hours=1)
 _LONGEST_WORD = 4096
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process's place among all, counted from 0; and by what their cards exchange."""
+    """This process's place among all, counted from 0, and the group through which they exchange tensors."""
 
     rank: int = 0
     count: int = 1
@@ -40,13 +40,13 @@ class Processes:
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all processes, in each of them; in place."""
+        """The sum over all processes, given to each of them. Computed in place."""
         if self.count > 1:
             dist.all_reduce(values, group=self.cards if values.is_cuda else None)
         return values
 
     def whole(self, own: Tensor, rows: Tensor, count: int) -> Tensor:
-        """(count, ...): each process's own rows, at their places."""
+        """The rows (count, ...) of all processes, each process's own at their places."""
         if self.count == 1:
             return own
         every = own.new_zeros(count, *own.shape[1:])
@@ -54,34 +54,35 @@ class Processes:
         return self.sum(every)
 
     def gathered(self, own: Encoded, rows: Tensor, count: int) -> Encoded:
-        """`count` rows: each process's own, at their places, all filled up to the longest."""
+        """`count` rows: each process's own at their places, all padded to the longest."""
         if self.count == 1:
             return own
         own = own.filled_up(self._highest(own.values.shape[1]))
         return Encoded(self.whole(own.values, rows, count), self.whole(own.mask.byte(), rows, count).bool())
 
     def add_gradients(self, model: nn.Module) -> None:
-        """Makes those of the processes' shares of a batch those of the batch."""
+        """Turns the gradients of the processes' shares of a batch into those of the whole batch."""
         if self.count == 1:
             return
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         have = self.sum(torch.tensor([weight.grad is not None for weight in weights], dtype=torch.int32)).tolist()
-        # What no process has a gradient of, such as a weight that this loss does not reach, has none after either.
+        # A weight without a gradient in every process, such as one that this loss does not reach, stays without one.
         learning = [weight for weight, some in zip(weights, have, strict=True) if some]
         shares = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in learning]
-        # At once, since each exchange has its latency.
+        # In one exchange, since each exchange has its latency.
         whole = self.sum(torch.cat([share.ravel() for share in shares]))
         for weight, gradient in zip(learning, torch.split(whole, [share.numel() for share in shares]), strict=True):
             weight.grad = gradient.view_as(weight)
 
     def mean(self, total: float, count: int) -> float:
-        """Of the values of all processes, of which this one has `count` that add up to `total`."""
+        """The mean over the values of all processes. This process has `count` values that add up to `total`."""
         total, count = self.sum(torch.tensor([total, count], dtype=torch.float64)).tolist()
         return total / count
 
     @contextmanager
     def own_dropout(self, *place: int) -> Iterator[None]:
-        """In the block each process draws what no other does, by the place in a training; behind it all draw alike."""
+        """A block in which each process draws different numbers, by the place in a training. After it, all draw alike
+        again."""
         if self.count == 1:
             yield
             return
@@ -90,19 +91,19 @@ class Processes:
             yield
 
     def tell(self, word: str) -> None:
-        """The first tells the others, which wait for it."""
+        """The first process tells the others, which wait for it."""
         if self.count > 1:
             encoded = word.encode()
             padded = encoded.ljust(_LONGEST_WORD, b"\0")
             dist.broadcast(torch.frombuffer(bytearray(padded), dtype=torch.uint8), src=0)
 
     def told(self) -> str:
-        """What the first tells; nothing where it has refused to begin."""
+        """What the first process tells. Empty where it has refused to begin."""
         heard = torch.zeros(_LONGEST_WORD, dtype=torch.uint8)
         try:
             dist.broadcast(heard, src=0)
         except RuntimeError:
-            return ""  # it has gone, and told why
+            return ""  # the first process has ended, and has reported why
         return bytes(heard.tolist()).rstrip(b"\0").decode()
 
     def _highest(self, number: int) -> int:
@@ -115,17 +116,17 @@ ALONE = Processes()
 
 
 def card_in_use() -> list[int]:
-    """The card that this process computes on, if it does."""
+    """The card that this process computes on, if any."""
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # untyped in torch
     return [torch.cuda.current_device()] if in_use else []
 
 
 @contextmanager
 def together(device: torch.device) -> Iterator[Processes]:
-    """All processes that were launched with this one; this one alone where it was not launched.
+    """All processes that were launched with this one, or only this one if it was not launched.
 
-    After an error they stay connected, until the process has told of it: its going is an error of the others. Raises
-    WorkerError where some have a card and others have none.
+    After an error they stay connected until the process has reported it, since its end is an error for the others.
+    Raises WorkerError where some have a card and others have none.
     """
     if "RANK" not in os.environ:
         with threads_in_torch(threads_of_a_training()):

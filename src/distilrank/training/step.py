@@ -1,7 +1,8 @@
-"""A step's scores and their gradient, piece by piece: texts are encoded in groups, then pairs of them meet in groups.
+"""Computes a step's scores and gradients piece by piece: texts are encoded in groups, then pairs of them meet in
+groups.
 
-Between pieces, values are cut off from the graph, and gradients are handed on. So a piece's graph may be made once more
-when its gradient is wanted, instead of kept (GradCache; Gao et al., arXiv 2101.06983), and pieces may be those of
+Between pieces, values are detached from the graph, and gradients are handed on. So a piece's graph need not be kept: it
+can be computed again when its gradient is needed (GradCache; Gao et al., arXiv 2101.06983). Pieces can also be those of
 several processes.
 """
 
@@ -22,7 +23,8 @@ from distilrank.training.processes import ALONE, Processes, card_in_use
 
 @dataclass(frozen=True)
 class Computed:
-    """How a step is computed: where, how precisely, by which processes, and whether graphs are made `again` or kept."""
+    """How a step is computed: where, in which precision, by which processes, and whether graphs are made `again` or
+    kept."""
 
     device: torch.device
     precision: Precision = "float32"
@@ -31,9 +33,9 @@ class Computed:
 
 
 class Step:
-    """A batch of the Collator's. `scores` are a leaf, for a loss; `backward` takes their gradient to the weights.
+    """A batch from the Collator. `scores` are a leaf, for a loss; `backward` takes their gradient to the weights.
 
-    scores: (batch, 1 + n), each triple's own; or (batch, batch * (1 + n)), where every query meets every passage.
+    scores: (batch, 1 + n) of each triple, or (batch, batch * (1 + n)) where every query meets every passage.
     """
 
     def __init__(self, ranker: Ranker, batch: dict[str, Any], how: Computed) -> None:
@@ -54,7 +56,7 @@ class Step:
         self.scores = _leaf(how.among.whole(self._placed.detach(), self._mine, len(batch["numbers"])))
 
     def backward(self) -> None:
-        """Adds this process's part of the gradient to that of the ranker's weights."""
+        """Adds this process's part of the gradient to the gradient of the ranker's weights."""
         for texts in self._triples:
             texts.backward()
         assert self.scores.grad is not None
@@ -68,9 +70,9 @@ class Step:
 
     @cached_property
     def texts_of_triples(self) -> tuple[Encoded, Encoded]:
-        """Encodings of the whole batch, leaves as well: queries (batch, ...), then passages (batch * (1 + n), ...).
+        """Encodings of the whole batch, also leaves: queries (batch, ...), then passages (batch * (1 + n), ...).
 
-        A text stands as often as triples have it, so that no mean depends on which process has which.
+        A text comes as often as triples have it, so that no mean depends on which process has which text.
         """
         passage_of = self._batch["passage_of"]
         own = passage_of[self._mine] if self._batch["every"] else passage_of
@@ -94,7 +96,7 @@ class Step:
 
 
 class _Piece:
-    """What was computed, detached; its graph is kept until its gradient is wanted, or made again."""
+    """A detached result, whose graph is kept until its gradient is needed, or made again then."""
 
     def __init__(self, compute: Callable[[], Any], how: Computed) -> None:
         self._compute, self._how = compute, how
@@ -110,7 +112,7 @@ class _Piece:
             with self._random.restored():
                 made = self._computed()
         values = made.values if isinstance(made, Encoded) else made
-        # Token ids, as cat encodes texts, have none.
+        # Token ids, which are cat's encodings, have no gradient.
         if values.requires_grad:
             torch.autograd.backward(values, gradient.to(values.dtype))
 
@@ -120,13 +122,14 @@ class _Piece:
 
 
 class _Side:
-    """Queries or passages. `texts` has all that pairs are of, as a leaf: of this process, or of all in their places."""
+    """Queries or passages. `texts` has all that pairs need, as a leaf: this process's texts, or those of all in their
+    places."""
 
     def __init__(self, pieces: list[_Piece], among: Processes, place: tuple[int, int] | None) -> None:
         self._pieces, self._among, self._place = pieces, among, place
         own = Encoded.joined([piece.made for piece in pieces])
         texts = among.gathered(own, _rows_of(own, place[0]), place[1]) if place else own
-        # In float32, whatever they were computed in: many pairs add to the gradient of one text.
+        # In float32, whatever their precision was, since many pairs add to the gradient of one text.
         values = texts.values.float() if texts.values.is_floating_point() else texts.values
         self.texts = Encoded(_leaf(values), texts.mask)
 
@@ -144,7 +147,7 @@ class _Side:
 
 
 class _OfTriples:
-    """The `own` texts of this process's triples among those of all, where they stand at `places` of `count`."""
+    """The `own` texts of this process's triples among those of all, at `places` of `count`."""
 
     def __init__(self, own: Encoded, places: Tensor, count: int, among: Processes) -> None:
         self._own, self._places = own, places
@@ -158,7 +161,7 @@ class _OfTriples:
 
 
 class _RandomState:
-    """What dropout draws from, now: so that the same is dropped once more."""
+    """The state of the random numbers for dropout, so that the same values are dropped again."""
 
     def __init__(self) -> None:
         self._processor = torch.get_rng_state()
@@ -167,7 +170,7 @@ class _RandomState:
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """In the block; behind it, all is as it was before."""
+        """A block with this state. After it, the state is as before."""
         with torch.random.fork_rng(self._cards):
             torch.set_rng_state(self._processor)
             if self._card is not None:
@@ -177,7 +180,7 @@ class _RandomState:
 
 @torch.no_grad()
 def scores_alone(ranker: Ranker, batch: dict[str, Any], how: Computed) -> Tensor:
-    """A Step's scores of a ranker that does not learn: graphs that would be made again are never kept."""
+    """A Step's scores for a ranker that does not learn. Graphs that would be made again are never kept."""
     return Step(ranker, batch, replace(how, again=True)).scores.detach()
 
 
@@ -190,7 +193,7 @@ def _leaf(values: Tensor) -> Tensor:
 
 
 def _in_place(scores: Tensor, batch: dict[str, Any]) -> Tensor:
-    """Scores of this process's pairs, a row per triple of its."""
+    """The scores of this process's pairs, with a row for each of its triples."""
     query_of, passage_of = batch["query_of"], batch["passage_of"]
     if not batch["every"]:
         return scores.view(passage_of.shape)

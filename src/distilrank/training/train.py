@@ -1,4 +1,4 @@
-"""A training from its start, or from its last checkpoint, to the ranker at its best validation."""
+"""Runs a training from its start, or from its last checkpoint, and gives the ranker at its best validation."""
 
 import sys
 from contextlib import nullcontext
@@ -36,10 +36,10 @@ from distilrank.training.trainer import (
 
 
 def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = ALONE) -> tuple[Ranker, History]:
-    """Trains what the task begins and returns the ranker at its best validation, with the training's history.
+    """Trains what the task begins, and returns the ranker at its best validation with the training's history.
 
-    Goes on from the last whole checkpoint in `work`, exactly as if it had not been interrupted. Ctrl-C is
-    answered with a line that says so. Where several processes train, this is the first of them.
+    Continues from the last whole checkpoint in `work`, exactly as if it had not been interrupted. Ctrl-C is answered
+    with a line that says so. Where several processes train, this is the first of them.
     """
     checkpoint = last_whole(work)
     state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME)) if checkpoint else None
@@ -59,16 +59,17 @@ def train(task: TrainingTask, work: Path, observe: Observer, among: Processes = 
 
 
 def _trained(task: TrainingTask, checkpoint: Path) -> Ranker:
-    """The ranker of a checkpoint, without adapters."""
+    """The ranker of a checkpoint, with its adapters merged."""
     if task.params.lora is None:
         return load_ranker(checkpoint)
-    # As the training began, whose weights that do not learn are in no checkpoint.
+    # Begun as the training was, since weights that do not learn are in no checkpoint.
     set_seed(task.params.seed)
     return merged(task.begin(), task.params.lora, checkpoint)
 
 
 def take_part(task: TrainingTask, among: Processes) -> None:
-    """Trains beside the first process, and writes nothing; returns at once where that has nothing to train."""
+    """Trains beside the first process, and writes nothing. Returns at once if the first process has nothing to
+    train."""
     if work := among.told():
         checkpoint = newest(Path(work))
         _train(with_choices(task, Path(work), among), Path(work), lambda *_: None, checkpoint, among)
@@ -102,7 +103,7 @@ def refuse_too_many(task: TrainingTask, among: Processes) -> None:
     """Raises WorkerError where a batch has fewer triples than there are processes."""
     params, triples = task.params, len(task.triples)
     last = triples % params.batch_size
-    # Within a budget there may be any number of steps.
+    # A budget may hold any number of steps.
     is_reached = params.budget or params.all_steps * params.accumulate > triples // params.batch_size
     smallest = last if last and is_reached and not params.batches else params.batch_size
     if among.count > smallest:
@@ -115,7 +116,7 @@ def refuse_too_many(task: TrainingTask, among: Processes) -> None:
 
 
 def _has_ended(state: TrainerState) -> bool:
-    """Whether the checkpoint was the training's last: all steps done, or stopped early."""
+    """Whether the checkpoint was the training's last: all steps are done, or it stopped early."""
     callbacks: Any = state.stateful_callbacks
     return bool(callbacks["TrainerControl"]["args"]["should_training_stop"])
 

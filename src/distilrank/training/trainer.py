@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer, with our losses, batches, steps and validation."""
+"""Hugging Face's Trainer with our losses, batches, steps and validation."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -36,11 +36,11 @@ from distilrank.training.objective import Objective, own_of
 from distilrank.training.processes import ALONE, Processes
 from distilrank.training.step import Computed, Step, scores_alone
 
-# Told of figures as they come: {"loss": ..., "padding": ...}, or a validation's: {"dev/nDCG@10": ..., ...}.
+# Receives figures as they come: {"loss": ..., "padding": ...}, or a validation's: {"dev/nDCG@10": ..., ...}.
 Observer = Callable[[int, Mapping[str, float]], None]
-EVAL = "eval_"  # how Trainer has a validation's figures begin
+EVAL = "eval_"  # Trainer's prefix of a validation's figures
 _CURVE_POINTS = 50
-# What Trainer calls them.
+# The schedules by Trainer's names.
 _SCHEDULES = {
     "linear": "linear",
     "cosine": "cosine",
@@ -51,10 +51,10 @@ _SCHEDULES = {
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What is trained, from which triples, by which loss; `validate` gives a ranker's mean `measure` by kind of task.
+    """What is trained, on which triples, by which loss. `validate` gives a ranker's mean `measure` by kind of task.
 
-    Where several processes train, each of them validates its share. `in_batch` is learned beside the loss. `vectors`
-    are those of queries, by which they fall into topics where the params ask for that.
+    Where several processes train, each validates its share. `in_batch` adds a lesson to the loss. `vectors` are those
+    of queries, which are grouped into topics by them if the params ask for it.
     """
 
     begin: Callable[[], Ranker]
@@ -68,7 +68,7 @@ class TrainingTask:
 
 
 class RankerTrainer(Trainer):
-    """Scores groups of passages, compares them by the task's loss, and validates as the task does."""
+    """Scores groups of passages, computes the task's loss, and validates as the task says."""
 
     def __init__(
         self,
@@ -77,14 +77,14 @@ class RankerTrainer(Trainer):
         among: Processes = ALONE,
         order: "Sampler[int] | None" = None,
     ) -> None:
-        """`order` is that of the triples; None: at random, each once per epoch."""
+        """`order` is that of the triples. None: at random, each triple once per epoch."""
         self.ranker, self.task, self._among, self._order = task.begin(), task, among, order
         if task.params.lora:
             add_adapters(self.ranker, task.params.lora)
         self._objective = Objective(task.loss, task.in_batch)
         self._teacher = task.in_batch.load() if task.in_batch else None
         arguments.metric_for_best_model = selection(task.measure)
-        # Trainer wants a data set to validate on, though `evaluate` has the task's own.
+        # Trainer demands a data set for validation, though `evaluate` uses the task's own.
         super().__init__(
             model=self.ranker,
             args=arguments,
@@ -104,7 +104,7 @@ class RankerTrainer(Trainer):
         return self._order or super()._get_train_sampler()
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Trainer's own choice of optimiser, with our groups."""
+        """Trainer's choice of optimiser, with our groups of weights."""
         kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.ranker)
         groups = parameter_groups(self.ranker, self.task.params)
         optimizer: torch.optim.Optimizer = kind(groups, **settings)
@@ -146,13 +146,13 @@ class RankerTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
             logs |= self._figures.take()
-        # Of a step in float16 that is passed over, since its gradients were too long for 16 bits.
+        # The norm of a float16 step that is skipped, since its gradients overflowed.
         if not math.isfinite(logs.get(GRADIENT_NORM, 0.0)):
             del logs[GRADIENT_NORM]
         super().log(logs, start_time)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        # Weights that stay are those that the training begins with.
+        # Weights that do not learn are those with which the training begins.
         super()._save(output_dir, weights_that_learn(self.ranker))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -192,18 +192,19 @@ class Watch(TrainerCallback):
 
 
 def _tokens_together(params: Training, device: torch.device) -> int:
-    """The padded tokens that are encoded at once: on a CPU few, since padding costs more than small products do."""
+    """The padded tokens that are encoded at once. On a CPU they are few, since padding costs more than small products
+    do."""
     return params.tokens_together or (1_000 if device.type == "cpu" else 16_384)
 
 
 def _plateau(params: Training) -> dict[str, Any]:
-    """What torch's ReduceLROnPlateau calls it; what is a gain is as for early stopping."""
+    """The arguments of torch's ReduceLROnPlateau. A gain is defined as for early stopping."""
     return {"mode": "max", "threshold": 0.0, **params.plateau.model_dump()}
 
 
 def training_arguments(params: Training, work: Path, device: torch.device) -> TrainingArguments:
-    """What Trainer calls the params."""
-    # A divisor of the steps between checkpoints: a loss is then never the mean over an interruption.
+    """The params under Trainer's names."""
+    # A divisor of the steps between checkpoints, so that no loss is a mean over an interruption.
     coarsest = max(1, params.all_steps // _CURVE_POINTS)
     logging_steps = next(steps for steps in range(coarsest, 0, -1) if params.validate_every % steps == 0)
     arguments = TrainingArguments(
@@ -236,16 +237,16 @@ def training_arguments(params: Training, work: Path, device: torch.device) -> Tr
         log_level="error",
     )
     if arguments.n_gpu > 1:
-        # One card a process: Trainer would spread each batch over all, and so train on larger ones.
+        # One card per process. Trainer would spread each batch over all cards, and so train on larger batches.
         arguments._n_gpu = 1
     return arguments
 
 
 def selection(measure: str) -> str:
-    """The name of what chooses the step that is kept: the mean of the validation's figures."""
+    """The name of the figure that chooses the step to keep: the mean of the validation's figures."""
     return f"dev/{measure}"
 
 
 def validated(kind: str, measure: str) -> str:
-    """The name of a validation's figure, as test sets have theirs: dev/rerank/nDCG@10."""
+    """The name of a validation's figure, like those of test sets: dev/rerank/nDCG@10."""
     return f"dev/{kind}/{measure}"

@@ -1,4 +1,4 @@
-"""Validation while training: a measure on dev queries, by re-ranking and, if the ranker is dense, by searching."""
+"""Validation during training: a measure on dev queries, by re-ranking, and for a dense ranker also by searching."""
 
 import numpy as np
 import polars as pl
@@ -22,10 +22,10 @@ from distilrank.training.processes import ALONE, Processes
 
 
 class DevValidation:
-    """Called with a ranker, gives its mean `measure` on the sample by kind of task: {"rerank": .7, "retrieve": .6}.
+    """Gives a ranker's mean `measure` on the sample by kind of task: {"rerank": .7, "retrieve": .6}.
 
-    Only a dense ranker searches: one that encodes each text as one vector. The samples are the same for every model,
-    whatever its seed, so that their curves can be compared. It computes in the training's precision. Each of several
+    Only a dense ranker searches, which encodes each text as one vector. The samples are the same for every model,
+    whatever its seed, so that curves can be compared. It computes in the training's precision. Each of several
     processes takes a share of the queries, and of the passages to encode.
     """
 
@@ -63,7 +63,7 @@ class DevValidation:
     def _by_vectors(
         self, ranker: Ranker, queries: pl.Series, candidates: pl.DataFrame, among: Processes
     ) -> dict[str, pl.DataFrame]:
-        """Each passage is encoded once, for both tasks."""
+        """Encodes each passage once, for both tasks."""
         store = self._tokens
         sought = [] if self._searched is None else [self._searched]
         every = pl.concat([self._candidates["passage_id"], *sought]).unique().sort()
@@ -71,7 +71,7 @@ class DevValidation:
         own = self._vectors(ranker, ranker.encode_passages, store.passages, store.passage_rows(every.gather(mine)))
         vectors = among.whole(torch.from_numpy(own), torch.from_numpy(mine), len(every)).numpy()
         of_queries = self._vectors(ranker, ranker.encode_queries, store.queries, store.query_rows(queries))
-        of_queries = of_queries.reshape(len(queries), vectors.shape[1])  # of no queries as well
+        of_queries = of_queries.reshape(len(queries), vectors.shape[1])  # also if there are no queries
         stored = DenseIndex.build(vectors, every)
         runs = {RERANK: rerank_stored(ranker, queries, of_queries, stored.store, candidates)}
         if self._searched is not None:
@@ -84,7 +84,7 @@ class DevValidation:
         return encode_vectors(encode, texts, rows, pad, ranker.device, precision=self._precision)
 
     def _effectiveness(self, run: pl.DataFrame, queries: pl.Series, among: Processes) -> float:
-        """The mean over the queries of all processes that have qrels."""
+        """The mean over those queries of all processes that have qrels."""
         qrels = self._qrels.filter(pl.col("query_id").is_in(queries.implode()))
         values = measure(run, qrels, measures=[self._measure])["value"]
         return among.mean(float(values.sum()), len(values))

@@ -27,7 +27,7 @@ class CatRanker(TransformerRanker):
                 remedy="set pooling: cls in params.yaml",
             )
         self.head = nn.Linear(self.width, 1)
-        # In a tuple, since a plain attribute would register the backbone's weights twice.
+        # FirstTokenReader is no nn.Module, so the backbone's weights are not registered twice.
         self._first_token = (FirstTokenReader(self.backbone),) if FirstTokenReader.reads(self.backbone) else ()
         self.post_init()
 
