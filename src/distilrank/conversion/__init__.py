@@ -1,1 +1,1 @@
-"""Rankers from and to other libraries' checkpoints."""
+"""Converts rankers from and to other libraries' checkpoints."""

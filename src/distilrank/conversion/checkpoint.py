@@ -19,7 +19,7 @@ VOCABULARIES = ["tokenizer.json", "vocab.txt", "vocab.json", "spiece.model"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a directory in the layout of transformers' save_pretrained holds."""
+    """The content of a directory in the layout of transformers' save_pretrained."""
 
     source: Path
     config: dict[str, Any]
@@ -28,7 +28,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, source: Path) -> Self:
-        """Raises CheckpointError for a directory that is not whole, or weights that are more than tensors."""
+        """Reads a directory. Raises CheckpointError if it is not whole, or if its weights are more than tensors."""
         config = _found(source, ["config.json"])
         file = _found(source, ["model.safetensors", "pytorch_model.bin"])
         try:
@@ -41,7 +41,7 @@ class Checkpoint:
 
     @property
     def backbone_name(self) -> str | None:
-        """The transformer inside, where config.json only names it, as matchmaker's classes do."""
+        """The transformer inside, where config.json only names it, as in matchmaker's classes."""
         return self.config.get("bert_model")
 
     def backbone_config(self) -> PreTrainedConfig:
@@ -59,9 +59,9 @@ class Checkpoint:
         return config
 
     def save_tokenizer(self, backbone: PreTrainedConfig, target: Path) -> None:
-        """Writes tokenizer.json and tokenizer_config.json, from a bare vocabulary as well.
+        """Writes tokenizer.json and tokenizer_config.json, also from a bare vocabulary.
 
-        A directory without a vocabulary leaves it to the backbone that it names.
+        Without a vocabulary in the directory, the tokenizer of the backbone that it names is used.
         """
         own = any((self.source / name).is_file() for name in VOCABULARIES)
         where = str(self.source) if own else self.backbone_name
@@ -94,7 +94,7 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        # Published files may be pickles: `weights_only` reads tensors from them and nothing that could run.
+        # Published files may be pickles. `weights_only` reads tensors from them, and nothing that could run.
         weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
         if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
             raise pickle.UnpicklingError("not a table of tensors")

@@ -1,4 +1,4 @@
-"""Sequence classifiers of one label, as transformers has them: a `cat` where that computes the same."""
+"""Sequence classifiers with one label, in transformers' form. They become a `cat` where that computes the same."""
 
 from itertools import groupby
 from pathlib import Path
@@ -15,12 +15,12 @@ from distilrank.errors import CheckpointError
 from distilrank.rankers.cat.params import CatParams
 from distilrank.rankers.classifier.params import ClassifierParams
 
-# What a `cat` computes by its pooler. By name, since others have the same parts and compute something else.
+# Computed as a `cat` with a pooler computes. It is named, since others have the same parts and compute something else.
 _CAT = "BertForSequenceClassification"
 
 
 def open_classifier(folder: Path, target: Path) -> Opened:
-    """Writes the tokenizer to `target`. Raises CheckpointError."""
+    """Reads a classifier, and writes its tokenizer to `target`. Raises CheckpointError."""
     model, report = AutoModelForSequenceClassification.from_pretrained(
         folder, output_loading_info=True, trust_remote_code=False, use_safetensors=True
     )
@@ -32,7 +32,7 @@ def open_classifier(folder: Path, target: Path) -> Opened:
 def classifier(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, target: Path, told: Told
 ) -> Opened:
-    """One that was loaded from `folder`."""
+    """A classifier that was loaded from `folder`."""
     text_tokenizer = saved_tokenizer(tokenizer, target)
     params = _params(model, text_tokenizer, "token_type_ids" in tokenizer.model_input_names, folder)
     special = text_tokenizer.special_tokens
@@ -46,9 +46,9 @@ def classifier(
 
 
 def _params(model: PreTrainedModel, tokenizer: TextTokenizer, has_segments: bool, folder: Path) -> ClassifierParams:
-    """How the tokenizer frames a pair, by one that it frames."""
+    """How the tokenizer frames a pair, found by framing one."""
     framed = tokenizer.framed("a", "a")
-    # Whose tokens they are: neither text's, the first's, neither's, the second's, neither's.
+    # The parts of the pair, and whose their tokens are: the first text's, the second's, or neither's.
     parts = [(whose, list(places)) for whose, places in groupby(range(len(framed)), framed.sequence_ids.__getitem__)]
     if [whose for whose, _ in parts] != [None, 0, None, 1, None]:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Rankers as directories that sentence-transformers reads: a bi-encoder, a cross-encoder, a multi-vector encoder."""
+"""Exports rankers to sentence-transformers, as a bi-encoder, a cross-encoder, or a multi-vector encoder."""
 
 from importlib import import_module
 from pathlib import Path
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def export_model(model: Path, target: Path) -> None:
-    """Writes a ranker to a new directory; the scores are those of the ranker, but for its scale, as its manifest tells.
+    """Writes a ranker to a new directory. The scores are the ranker's, except for its scale, which the manifest tells.
 
-    DOT and ColBERT cut queries and passages as the ranker does under `encode_query` and `encode_document`; a plain
+    With `encode_query` and `encode_document`, DOT and ColBERT cut queries and passages as the ranker does. A plain
     `encode` cuts at the longer of the two lengths. A CrossEncoder has one length for the pair and shortens the longer
-    text first, so that a pair whose query or passage is beyond the ranker's length can score differently.
+    text first. So it can score a pair differently if its query or passage exceeds the ranker's length.
 
     Raises CheckpointError for an architecture that has no layout elsewhere, InputError for an existing target,
     MissingInput.

@@ -1,4 +1,4 @@
-"""What a folder of another library, or of ours, holds, by its JSON files alone: no weights are read."""
+"""Tells from JSON files alone what a folder of another library, or of ours, holds. It reads no weights."""
 
 import json
 from enum import StrEnum
@@ -23,8 +23,8 @@ class Form(StrEnum):
     ENCODER = "a pretrained encoder"
 
 
-# By the model type in config_sentence_transformers.json. PyLate called its own ColBERT; before there were types, all
-# were SentenceTransformers.
+# By the model type in config_sentence_transformers.json. PyLate called its own type ColBERT. Models from before there
+# were types are SentenceTransformers.
 _OF_SENTENCE_TRANSFORMERS = {
     "CrossEncoder": Form.CROSS_ENCODER,
     "SentenceTransformer": Form.SENTENCE_TRANSFORMER,
@@ -35,7 +35,8 @@ _REMEDY = "name a checkpoint of one of these kinds"
 
 
 def form_of(folder: Path) -> Form:
-    """Raises CheckpointError for what is no checkpoint, and for one that cannot become a ranker."""
+    """The form of a folder. Raises CheckpointError for what is no checkpoint, and for one that cannot become a
+    ranker."""
     if (folder / "modules.json").is_file():
         return _of_sentence_transformers(folder)
     described = _described(folder / "config.json")
@@ -54,7 +55,7 @@ def form_of(folder: Path) -> Form:
 
 
 def transformer_folder(folder: Path) -> Path:
-    """Where its transformer stands: the first module's place in a model of sentence-transformers."""
+    """The folder of its transformer. In a model of sentence-transformers, that is the first module's."""
     modules = folder / "modules.json"
     return folder / _modules(modules)[0]["path"] if modules.is_file() else folder
 
@@ -72,7 +73,7 @@ def transformer_config(folder: Path) -> PreTrainedConfig:
 
 
 def refuse_pickles(folder: Path) -> None:
-    """Raises CheckpointError where weights stand in no safetensors file."""
+    """Raises CheckpointError where weights are in no safetensors file."""
     missing = {transformer_folder(folder)} | {file.parent for file in folder.rglob("pytorch_model.bin")}
     for place in sorted(missing):
         if not (place / WEIGHTS).is_file():
@@ -85,7 +86,7 @@ def refuse_pickles(folder: Path) -> None:
 
 
 def refused(folder: Path, got: str) -> CheckpointError:
-    """The error that tells what can be a teacher."""
+    """The error that says what can be a teacher."""
     return CheckpointError(folder, got=got, expected=", ".join(Form), remedy=_REMEDY)
 
 

@@ -26,7 +26,7 @@ _POOLER = {"method": "forward", "method_output_name": "pooler_output"}
 
 
 def open_sentence_transformer(folder: Path, target: Path) -> Opened:
-    """One vector a text. Raises CheckpointError."""
+    """Reads a model with one vector per text. Raises CheckpointError."""
     encoder = _loaded(SentenceTransformer, folder)
     transformer, pooling, dense, normalised = _sorted_modules(encoder, folder, SENTENCE)
     if not isinstance(pooling, Pooling) or pooling.pooling_mode not in ("cls", "mean"):
@@ -49,7 +49,7 @@ def open_sentence_transformer(folder: Path, target: Path) -> Opened:
 
 
 def open_multi_vector(folder: Path, target: Path) -> Opened:
-    """One vector a token, compared by MaxSim. Raises CheckpointError."""
+    """Reads a model with one vector per token, compared by MaxSim. Raises CheckpointError."""
     encoder = _loaded(MultiVectorEncoder, folder)
     transformer, mask, dense, normalised = _sorted_modules(encoder, folder, TOKENS)
     if not isinstance(mask, MultiVectorMask) or mask.skiplist_tasks != ["document"] or mask.keep_only_token_ids:
@@ -74,7 +74,7 @@ def open_multi_vector(folder: Path, target: Path) -> Opened:
 
 
 def open_cross_encoder(folder: Path, target: Path) -> Opened:
-    """A pair at once; its activation is left out, for raw scores. Raises CheckpointError."""
+    """Reads a model of pairs. Its activation is left out, so that scores are raw. Raises CheckpointError."""
     encoder = _loaded(CrossEncoder, folder)
     transformer, *others = encoder
     prompt = encoder.prompts.get(encoder.default_prompt_name or "") or ""
@@ -102,9 +102,10 @@ def _loaded(kind: type[AnyEncoder], folder: Path) -> AnyEncoder:
 
 
 def _sorted_modules(encoder: Encoder, folder: Path, read: str) -> tuple[Transformer, nn.Module, Dense | None, bool]:
-    """The transformer, what tells tokens apart, a Dense if there is one, and whether vectors are brought to length 1.
+    """The transformer, the module that pools or masks tokens, a Dense if there is one, and whether vectors are
+    normalised.
 
-    `read` is what Dense and Normalize work on. Raises CheckpointError for another order or kind of modules.
+    `read` is the name of what Dense and Normalize work on. Raises CheckpointError for another order or kind of modules.
     """
     modules: list[Any] = list(encoder)
     first, *others = modules
@@ -147,13 +148,13 @@ def _told(encoder: SentenceTransformer | MultiVectorEncoder, transformer: Transf
 
 
 def _prompt(encoder: SentenceTransformer | MultiVectorEncoder, *names: str) -> str:
-    """The first that there is, as encode_query and encode_document look for them."""
+    """The first of these prompts that exists, which is the one that encode_query and encode_document take."""
     wanted = [*names, encoder.default_prompt_name or ""]
     return next((encoder.prompts[name] or "" for name in wanted if name in encoder.prompts), "")
 
 
 def _known_ids(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[int]:
-    """Of words that are tokens."""
+    """The ids of the words that are tokens."""
     ids = dict(zip(words, cast(list[int], tokenizer.convert_tokens_to_ids(list(words))), strict=True))
     return [number for word, number in ids.items() if number != tokenizer.unk_token_id or word == tokenizer.unk_token]
 

@@ -1,4 +1,4 @@
-"""Checkpoints that others trained, or we, as rankers."""
+"""Turns trained checkpoints, of others or of ours, into rankers."""
 
 import json
 import shutil
@@ -27,9 +27,9 @@ from distilrank.sections.data import GivenTokens, Tokens
 
 
 def save_given(folder: Path, target: Path, asked: GivenTokens, usual: Tokens) -> Ranker:
-    """Writes the checkpoint in `folder` to `target` as a ranker, with its tokenizer, and returns it.
+    """Writes the checkpoint in `folder` to `target` as a ranker with its tokenizer, and returns it.
 
-    Its lengths and prefixes are what is `asked`, else the checkpoint's own, else what is `usual`. Raises
+    Lengths and prefixes are those that are `asked` for, else the checkpoint's own, else the `usual` ones. Raises
     CheckpointError, and BackboneError where the checkpoint cannot read texts of such lengths.
     """
     form = form_of(folder)
@@ -58,11 +58,11 @@ def _own(folder: Path, target: Path, asked: GivenTokens) -> Ranker:
 
 
 def _open_encoder(folder: Path, target: Path) -> Opened:
-    """All layers, mean-pooled and compared by cosine."""
+    """An encoder with all of its layers, pooled by the mean and compared by cosine."""
     model, report = AutoModel.from_pretrained(
         folder, output_loading_info=True, trust_remote_code=False, use_safetensors=True
     )
-    # Nothing here reads a pooler.
+    # No ranker made here reads a pooler.
     if missing := sorted(name for name in report["missing_keys"] if not name.startswith("pooler.")):
         raise refused(folder, f"an encoder without the weights {', '.join(missing[:5])}")
     tokenizer = saved_tokenizer(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), target)
@@ -73,7 +73,7 @@ def _open_encoder(folder: Path, target: Path) -> Opened:
 
 @torch.no_grad()
 def _take(own: nn.Module, given: nn.Linear) -> None:
-    """Takes over a linear layer, which may have no bias."""
+    """Takes over a linear layer, which may lack a bias."""
     assert isinstance(own, nn.Linear)
     own.weight.copy_(given.weight)
     own.bias.zero_() if given.bias is None else own.bias.copy_(given.bias)

@@ -16,7 +16,7 @@ from distilrank.sections.data import GivenTokens, Tokens
 
 @dataclass(frozen=True)
 class Told:
-    """What a checkpoint says of the texts that it reads: lengths without special tokens, None where it says none."""
+    """What a checkpoint says of its texts: lengths without special tokens (None where it gives none), and prefixes."""
 
     query_length: int | None = None
     passage_length: int | None = None
@@ -24,7 +24,7 @@ class Told:
     passage_prefix: str = ""
 
     def read_as(self, asked: GivenTokens, usual: Tokens) -> Tokens:
-        """What is asked for, else what the checkpoint says, else what is usual."""
+        """The lengths and prefixes that are asked for, else the checkpoint's, else the usual ones."""
         told = {key: value for key, value in vars(self).items() if value is not None}
         wanted = asked.model_dump(exclude_none=True)
         return usual.model_copy(update=told | wanted)
@@ -32,7 +32,8 @@ class Told:
 
 @dataclass(frozen=True)
 class Opened:
-    """The ranker's entry, the transformer that it starts on, its linear layers by their names, and what it is told."""
+    """The ranker's entry, the transformer that it begins on, its linear layers by name, and what the checkpoint
+    says."""
 
     params: RankerParams
     source: PreTrainedModel
@@ -50,7 +51,7 @@ def saved_tokenizer(tokenizer: PreTrainedTokenizerBase, target: Path) -> TextTok
 
 
 def refuse_other_frame(tokenizer: TextTokenizer, folder: Path, *texts: str) -> None:
-    """Raises CheckpointError unless a text, or each of a pair, stands as ours read it: [CLS] text [SEP] text [SEP]."""
+    """Raises CheckpointError unless the tokenizer frames texts as our rankers do: [CLS] text [SEP] text [SEP]."""
     special = tokenizer.special_tokens
     framed = [special.cls, *(number for ids in tokenizer.ids(texts) for number in (*ids, special.sep))]
     if tokenizer.framed(*texts).ids != framed:

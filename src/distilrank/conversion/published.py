@@ -1,4 +1,4 @@
-"""The checkpoints that the authors of arXiv 2010.02666 published, in the layout of matchmaker's classes."""
+"""Checkpoints by the authors of arXiv 2010.02666, in the layout of matchmaker's classes."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.sections.data import Tokens
 
-# Modules by their published names, and by ours.
+# The published names of modules, and ours.
 COMPRESSOR, CLASSIFIER = "compressor.", "_classification_layer."
 OWN_MODULES = {"projection.": COMPRESSOR, "head.": CLASSIFIER}
 
@@ -25,14 +25,14 @@ OWN_MODULES = {"projection.": COMPRESSOR, "head.": CLASSIFIER}
 def import_published(source: Path, target: Path, architecture: str, query_length: int, passage_length: int) -> None:
     """Writes a published checkpoint as a ranker that `load_ranker` reads.
 
-    Lengths count bare tokens: the published 30 and 200 include [CLS] and [SEP], so that they are 28 and 198 here.
-    PreTTR there counts a passage's positions from behind the padded queries of its batch, here always from behind the
-    longest query. ColBERT and PreTTR were trained with eight [MASK] behind each query, which there the user adds to
-    the input, and here the ranker. Of the file only what no score reads is left out: position numbers, and
-    the pooler below a DOT or ColBERT.
+    Lengths count bare tokens: the published 30 and 200 include [CLS] and [SEP], so here they are 28 and 198. The
+    published PreTTR counts a passage's positions from after the padded queries of its batch. Here they always count
+    from after the longest query. ColBERT and PreTTR were trained with eight [MASK] behind each query. There the user
+    adds them to the input, here the ranker adds them. Only weights that no score reads are left out: position numbers,
+    and the pooler below a DOT or ColBERT.
 
-    Raises CheckpointError for weights that are unknown, missing, or of another shape, and for an existing target;
-    BackboneError where the backbone has too few positions.
+    Raises CheckpointError for weights that are unknown, missing, or of another shape, and for an existing target.
+    Raises BackboneError where the backbone has too few positions.
     """
     published = {name: one for name, one in ARCHITECTURES.items() if isinstance(one, PublishedArchitecture)}
     if architecture not in published:
@@ -103,7 +103,7 @@ def _check(file: Path, given: dict[str, Tensor], own: dict[str, Tensor]) -> None
 
 
 def _prefix(checkpoint: Checkpoint) -> str:
-    """What stands before the transformer's weights: nothing where the checkpoint itself is the transformer."""
+    """The prefix of the transformer's weights, empty where the checkpoint itself is the transformer."""
     return "bert_model." if checkpoint.backbone_name else ""
 
 

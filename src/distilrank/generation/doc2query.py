@@ -1,4 +1,4 @@
-"""Queries that a sequence-to-sequence model writes of passages (docTTTTTquery, Nogueira and Lin 2019), by sampling."""
+"""Queries for passages, sampled from a sequence-to-sequence model (docTTTTTquery, Nogueira and Lin 2019)."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ _WEIGHTS = "model.safetensors"
 
 
 class QueryWriter:
-    """A model of Hugging Face's that continues a passage by a query. Raises BackboneError."""
+    """A Hugging Face model that writes queries for a passage. Raises BackboneError."""
 
     def __init__(self, section: Generated) -> None:
         folder = folder_of(section.checkpoint, _FILES, "pseudo_queries.checkpoint")
@@ -29,7 +29,7 @@ class QueryWriter:
 
     @torch.inference_mode()
     def write(self, passages: list[str], seed: int) -> list[list[str]]:
-        """`per_passage` queries of each passage, without those that are empty or repeat another of the passage."""
+        """At most `per_passage` queries of each passage, without empty and repeated ones."""
         section, made = self._section, []
         torch.manual_seed(seed)
         for start in range(0, len(passages), section.batch_size):

@@ -1,1 +1,1 @@
-"""A program of its own: whether the rankers compute on a card what they compute on a processor, and how fast."""
+"""A separate program that checks whether rankers compute the same on a card as on a CPU, and measures how fast."""

@@ -1,4 +1,4 @@
-"""python -m distilrank.gpu_check, where the package is not installed."""
+"""python -m distilrank.gpu_check, for use where the package is not installed."""
 
 from distilrank.gpu_check.command import main
 

@@ -1,4 +1,4 @@
-"""Scores and gradients on the device against the processor's in float32, whatever the batch, padding and store."""
+"""Compares scores and gradients on the device with the CPU's in float32, for any batch, padding and store."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,8 @@ GROUP = "agreement"
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Of scores, as a share of 1 + their size; of a parameter's gradient, as a share of its norm."""
+    """Allowed differences: of scores, as a share of 1 + their size; of a parameter's gradient, as a share of its
+    norm."""
 
     scores: float
     gradients: float
@@ -33,10 +34,10 @@ TOLERANCES: dict[Precision, Tolerance] = {
     "tf32": Tolerance(1e-2, 2e-2),
     "bfloat16": Tolerance(5e-2, 2e-1),
 }
-# PreTTR rounds what it stores of a passage to 16 bits, to one neighbour here and to the other there.
+# PreTTR rounds what it stores of a passage to 16 bits, which may go up on one device and down on the other.
 STORED_IN_HALF = 1e-3
-# A maximum that falls on another token moves a gradient by more than rounding does. SPLADE takes one per passage and
-# word: in float32, too, a few of them all but tie.
+# If rounding moves a maximum to another token, a gradient changes by more than rounding. SPLADE takes a maximum per
+# passage and word, and some of them nearly tie, in float32 as well.
 GRADIENTS_OF_MAXIMA: dict[Precision, float] = {"float32": 5e-3, "tf32": 0.15, "bfloat16": 0.5}
 _PAIRS = 12
 
@@ -69,7 +70,7 @@ def compare(
         raise Differs(f"scores are {scores.dtype}, not float32")
     score = _apart(scores, reference[0])
     whole = torch.cat([one.flatten() for one in reference[1].values()]).norm()
-    # A gradient that is noise beside the others, such as that of the keys' bias, is compared with all of them.
+    # The norm of all gradients counts in the divisor too: a small gradient, such as the keys' bias's, is mere noise.
     shares = {
         name: float((gradients[name] - one).norm() / (one.norm() + 0.01 * whole)) for name, one in reference[1].items()
     }
@@ -83,9 +84,9 @@ def compare(
 
 
 def scores_and_gradients(ranker: Ranker, texts: StoredTexts, precision: Precision) -> tuple[Tensor, dict[str, Tensor]]:
-    """In the processor's memory: scores, and the gradient of each parameter for a fixed mixture of them.
+    """Scores, and the gradient of each parameter for a fixed mixture of them, in the CPU's memory.
 
-    Scores (2 * pairs,) are those of training, then those of scoring, which may go another way to the same end.
+    Scores (2 * pairs,) are those of training, then those of scoring, which may be computed in another way.
     """
     device = ranker.device
     queries, passages = _batch(texts, device)
@@ -103,7 +104,8 @@ def scores_and_gradients(ranker: Ranker, texts: StoredTexts, precision: Precisio
 
 
 def _allowed(ranker: Ranker, precision: Precision) -> Tolerance:
-    """Wider where rounding changes more than a number: PreTTR's store, and which token is a maximum."""
+    """The tolerance, which is wider where rounding changes more than a number: PreTTR's store, and the place of a
+    maximum."""
     allowed = TOLERANCES[precision]
     if ranker.params.stored_in_half:
         return Tolerance(max(allowed.scores, STORED_IN_HALF), allowed.gradients)
@@ -133,7 +135,7 @@ def compare_batches(ranker: Ranker, texts: StoredTexts, params: RankerParams) ->
 
 @torch.inference_mode()
 def compare_stored(ranker: Ranker, texts: StoredTexts) -> str:
-    """Stored from a batch of another width, and brought back from the processor's memory."""
+    """Compares passages that were stored from a batch of another width, and brought back from the CPU's memory."""
     queries, passages = _batch(texts, ranker.device)
     encoded = ranker.encode_passages(_widened(passages, 5))
     stored = Encoded(encoded.values.cpu().to(ranker.device), encoded.mask.cpu().to(ranker.device))
@@ -159,12 +161,12 @@ def _same(scores: Tensor, expected: Tensor, allowed: float) -> str:
 
 
 def _apart(scores: Tensor, expected: Tensor) -> float:
-    """The largest difference, as a share of 1 + the size of what is expected; not a number where a score is none."""
+    """The largest difference, as a share of 1 + the size of the expected score. NaN where a score is NaN."""
     return float(((scores - expected).abs() / (1 + expected.abs())).max())
 
 
 def _batch(texts: StoredTexts, device: torch.device) -> tuple[TokenBatch, TokenBatch]:
-    """Pair i is query i and passage i."""
+    """A batch in which pair i is query i and passage i."""
     queries, passages = (
         stored_batch(one, np.arange(len(one)), texts.pad).to(device) for one in (texts.queries, texts.passages)
     )
@@ -172,7 +174,7 @@ def _batch(texts: StoredTexts, device: torch.device) -> tuple[TokenBatch, TokenB
 
 
 def _row(batch: TokenBatch, number: int) -> TokenBatch:
-    """One row on its own, without padding."""
+    """One row by itself, without padding."""
     real = batch.mask[number]
     return TokenBatch(batch.ids[number, real].unsqueeze(0), real[real].unsqueeze(0))
 

@@ -1,4 +1,4 @@
-"""A function in a process of its own: a crash, a hang or a card's fault there ends nothing here."""
+"""Runs a function in a process of its own, so that a crash, a hang or a card's fault ends nothing here."""
 
 import os
 import signal
@@ -12,20 +12,20 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-# What a process of its own calls with whatever it has to tell.
+# With this, the function in the other process reports a value.
 Tell = Callable[[Any], None]
 
 
 class Lost(Exception):
-    """The process ended before the function did: says how."""
+    """The process ended before the function did. The message says how."""
 
 
 def told_apart(
     function: Callable[..., None], arguments: tuple[Any, ...], log: Path, deadline: float, start: str = "forkserver"
 ) -> Iterator[Any]:
-    """What `function(tell, *arguments)` tells, as it comes, from a process whose output goes to the file `log`.
+    """What `function(tell, *arguments)` reports, as it comes, from a process whose output goes to the file `log`.
 
-    Past `deadline` (of time.monotonic) the process is killed, with all that it began. Raises Lost.
+    After `deadline` (in the time of time.monotonic), the process is killed with all that it began. Raises Lost.
     """
     context: Any = get_context(start)
     here, there = context.Pipe(duplex=False)

@@ -1,4 +1,4 @@
-"""What every group of checks is given: the device, sizes to suit it, a place to write, and somebody to tell."""
+"""What every group of checks receives: the device, suitable sizes, a folder to write to, and a place to report to."""
 
 import time
 import traceback
@@ -14,16 +14,16 @@ from distilrank.sections.precision import Precision
 
 
 class NotChecked(Exception):
-    """Something that a check needs is not here: says what."""
+    """A check needs something that is not here. The message says what."""
 
 
 class Differs(Exception):
-    """A check did not find what it should: says what it found."""
+    """A check found something wrong. The message says what it found."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """`tell` takes each finding as it comes; from `deadline` (of time.monotonic) on, no check begins."""
+    """`tell` receives each finding as it comes. After `deadline` (in the time of time.monotonic), no check begins."""
 
     device_type: str
     scratch: Path
@@ -40,12 +40,12 @@ class Bench:
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """Those that differ on this device."""
+        """The precisions that differ on this device."""
         return ("float32", "tf32", "bfloat16") if self.on_card else ("float32", "bfloat16")
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """Whose speed is measured."""
+        """The shapes whose speed is measured."""
         return (MINILM, BERT_BASE) if self.on_card else (TINY,)
 
     @property
@@ -57,7 +57,7 @@ class Bench:
         return 1.0 if self.on_card else 0.05
 
     def check(self, group: str, name: str, made: Callable[[], str]) -> None:
-        """Makes one check, which returns the detail of its outcome, and tells the outcome. Raises nothing."""
+        """Makes one check, which returns the detail of its outcome, and reports the outcome. Raises nothing."""
         began = time.monotonic()
         verdict: Verdict = "failed"
         try:
@@ -68,7 +68,7 @@ class Bench:
             verdict, detail = "not checked", str(reason)
         except Differs as error:
             detail = str(error)
-        except Exception as error:  # whatever it is, the other checks are made
+        except Exception as error:  # whatever it is, the other checks must be made
             traceback.print_exc()
             detail = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         self.tell(Outcome(group, name, verdict, detail, round(time.monotonic() - began, 2)))

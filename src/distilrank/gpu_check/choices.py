@@ -1,4 +1,4 @@
-"""What each value of DISTILRANK_ACCELERATION gains on this device, and that it changes no score."""
+"""Checks that no value of DISTILRANK_ACCELERATION changes a score on this device, and measures what each gains."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ from distilrank.sections.precision import Precision
 
 GROUP, USUAL = "choices", "as usual"
 Values = npt.NDArray[np.float32]
-# As they are measured for pairs of many lengths, and for one short query.
+# The values that are measured for pairs of many lengths, and for one short query.
 _OF_PAIRS = (
     "attention=eager",
     "attention=flash_attention_2",
@@ -54,7 +54,7 @@ def check(bench: Bench) -> None:
 
 
 def _check_pairs(bench: Bench, shape: Shape, model: Path, pairs: StoredPairs, precision: Precision) -> None:
-    """Pairs of many lengths, as collections have them."""
+    """Scores pairs of many lengths, as collections have them."""
     comparison = Comparison(bench, "scoring", precision, "pairs", TOLERANCES[precision].scores)
     for way in ("", *_OF_PAIRS):
         made = partial(comparison.add, way, partial(_score, bench, model, pairs, precision))
@@ -62,7 +62,7 @@ def _check_pairs(bench: Bench, shape: Shape, model: Path, pairs: StoredPairs, pr
 
 
 def _check_queries(bench: Bench, shape: Shape, model: Path, pairs: StoredPairs) -> None:
-    """One query at a time, as a server gets them."""
+    """Encodes one query at a time, as a server gets them."""
     comparison = Comparison(bench, "a query", "float32", "queries", TOLERANCES["float32"].scores)
     for way in ("", *_OF_QUERIES):
         made = partial(comparison.add, way, partial(_encode_one_by_one, bench, model, pairs))
@@ -71,7 +71,7 @@ def _check_queries(bench: Bench, shape: Shape, model: Path, pairs: StoredPairs) 
 
 @dataclass
 class Comparison:
-    """Ways to do one thing, against the first, which is the usual one."""
+    """Compares several ways to do one thing with the first, which is the usual one."""
 
     bench: Bench
     task: str
@@ -81,7 +81,7 @@ class Comparison:
     usual: tuple[float, Values] | None = None
 
     def add(self, way: str, measure: Callable[[], tuple[float, Values]]) -> str:
-        """Measures a way, which gives its rate and its values, and tells the choice. Raises Differs, NotChecked."""
+        """Measures the rate and the values of a way, and reports the choice. Raises Differs, NotChecked."""
         _refuse_what_is_not_here(self.bench, way, self.precision)
         if way and self.usual is None:
             raise NotChecked("the usual way was not measured")
@@ -97,14 +97,14 @@ class Comparison:
 
 
 def _check_budget(bench: Bench, model: Path, pairs: StoredPairs) -> None:
-    """The tokens of a batch, found by measurement, against those that it has without."""
+    """Compares the measured number of tokens per batch with the number that is used without a measurement."""
     precision: Precision = "bfloat16" if bench.on_card else "float32"
 
     def compared() -> str:
         ranker = load_ranker(model)
 
         def rate(budget: int | None) -> float:
-            # Enough to fill several batches, and no more: small ones take a card long.
+            # Enough to fill several batches, and no more, since small batches take a card long.
             some = pairs.first(max(128, (budget or 65_536) // 16))
             return repeated_rate(bench, lambda: pair_scores(ranker, some, precision, budget).tokens)
 

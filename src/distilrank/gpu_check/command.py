@@ -1,4 +1,4 @@
-"""The command distilrank-gpu-check, which `make gpu-check` runs: each group of checks in a process of its own."""
+"""The command distilrank-gpu-check, which `make gpu-check` runs. Each group of checks has a process of its own."""
 
 import argparse
 import os
@@ -26,13 +26,13 @@ GROUPS = {
     "peer": "rates of sentence-transformers",
     "choices": "what each way to compute gains",
 }
-# Of one group: a hang leaves time for the others.
+# The limit of one group, so that a hang leaves time for the others.
 _MOST_SECONDS = 240
 JSON, MARKDOWN, LOG = "gpu-check.json", "gpu-check.md", "gpu-check.log"
 
 
 def main() -> None:
-    """Exit code 0 if nothing failed, 1 if a check did, 2 for a user's mistake."""
+    """Runs the command. Exit code 0 if nothing failed, 1 if a check did, 2 for a user's mistake."""
     asked = _arguments()
     try:
         device = _device(asked.device)
@@ -44,12 +44,12 @@ def main() -> None:
 
 
 def check(device: str, groups: list[str], minutes: float, directory: Path) -> Findings:
-    """Runs groups of checks, says each outcome as it comes, and writes all as JSON and Markdown to `directory`."""
+    """Runs groups of checks, prints each outcome as it comes, and writes all as JSON and Markdown to `directory`."""
     from distilrank.gpu_check.machine import described
     from distilrank.gpu_check.tables import markdown, show
 
     os.environ["DISTILRANK_DEVICE"] = device
-    # A package that asks for cards as it is imported would else make the process that others are forked from useless.
+    # Checks are forked from a server process. A package that asks for cards on import would make that process useless.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     set_forkserver_preload([f"distilrank.gpu_check.{group}" for group in groups])
     directory.mkdir(parents=True, exist_ok=True)
@@ -72,13 +72,13 @@ def check(device: str, groups: list[str], minutes: float, directory: Path) -> Fi
 
 
 def _of_group(group: str, device: str, deadline: float, log: Path) -> Iterator[Finding]:
-    """Its findings; a failed check more where its process is lost."""
+    """The findings of a group. If its process is lost, that is one more failed check."""
     from distilrank.gpu_check.apart import Lost, told_apart
 
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as scratch:
         try:
-            # Beyond the deadline no check begins; one that hangs is given a little longer.
+            # After the deadline, no check begins. One that hangs gets a little longer.
             until = min(deadline + 30, began + _MOST_SECONDS)
             yield from told_apart(_run_group, (group, device, Path(scratch), deadline), log, until)
         except Lost as error:
@@ -88,7 +88,7 @@ def _of_group(group: str, device: str, deadline: float, log: Path) -> Iterator[F
 def _run_group(tell: Callable[[Finding], None], group: str, device: str, scratch: Path, deadline: float) -> None:
     from distilrank.gpu_check.bench import Bench
 
-    # Imported here, so that one group that cannot be imported hides no other.
+    # Imported here, so that one group that cannot be imported does not hide the others.
     import_module(f"distilrank.gpu_check.{group}").check(Bench(device, scratch, deadline, tell))
 
 

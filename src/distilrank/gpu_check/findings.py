@@ -1,4 +1,4 @@
-"""What the check finds: verdicts, rates, and what a choice of computation gains."""
+"""What the check finds: outcomes, rates, and the gain of each choice of computation."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -9,7 +9,7 @@ OURS, PEER = "DistilRank", "sentence-transformers"
 
 @dataclass(frozen=True)
 class Outcome:
-    """One check: `detail` says by how much it passed, what went wrong, or why it was not made."""
+    """One check. `detail` says by how much it passed, what went wrong, or why it was not made."""
 
     group: str
     name: str
@@ -20,7 +20,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rate:
-    """How many of `unit` per second; the card's peak memory in GiB; the share of what the card can multiply."""
+    """How many of `unit` per second, the card's peak memory in GiB, and the share of the device's peak in
+    multiplying."""
 
     task: str
     shape: str
@@ -35,7 +36,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Choice:
-    """A way to compute, its rate, how many times the usual way's rate that is, and how far its scores are apart."""
+    """A way to compute, its rate, that rate over the usual way's, and how far apart the scores of both are."""
 
     task: str
     precision: str
@@ -51,7 +52,7 @@ Finding = Outcome | Rate | Choice
 
 @dataclass
 class Findings:
-    """All of one run, on one machine."""
+    """All findings of one run, on one machine."""
 
     machine: dict[str, Any]
     outcomes: list[Outcome] = field(default_factory=list)

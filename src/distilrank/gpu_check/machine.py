@@ -1,4 +1,4 @@
-"""What the check ran on."""
+"""The machine that the check ran on."""
 
 import subprocess
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ _PACKAGES = (
 
 
 def described(device_type: str) -> dict[str, Any]:
-    """The card, its driver and memory, or the processor; the versions of what computes; the date."""
+    """The card with its driver and memory, or the CPU, the versions of the libraries that compute, and the date."""
     import platform
 
     versions = {"python": platform.python_version(), "torch": torch.__version__}

@@ -1,4 +1,4 @@
-"""Rates, memory, and the share of the device's peak: what its largest matrix products reach in the same precision."""
+"""Measures rates, memory, and the device's peak: the rate of its largest matrix products in a precision."""
 
 import gc
 import time
@@ -13,7 +13,7 @@ from distilrank.sections.precision import Precision
 
 
 def repeated_rate(bench: Bench, work: Callable[[], int]) -> float:
-    """What `work` does per second, by the number that it returns, over the seconds that a rate is given."""
+    """The sum of the numbers that `work` returns, per second, over the time that a rate is given."""
     work()
     finish(bench)
     done, began = 0, time.perf_counter()
@@ -24,18 +24,18 @@ def repeated_rate(bench: Bench, work: Callable[[], int]) -> float:
 
 
 def finish(bench: Bench) -> None:
-    """Waits for all that was begun on a card."""
+    """Waits for all work that was begun on a card."""
     if bench.on_card:
         torch.cuda.synchronize()
 
 
 class Memory:
-    """The card's peak since this was made."""
+    """The card's peak memory since this was made."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         if bench.on_card:
-            gc.collect()  # a Trainer's cycles hold what it trained
+            gc.collect()  # reference cycles of a Trainer keep the model alive
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
 
@@ -51,7 +51,7 @@ def peak(bench: Bench, precision: Precision) -> float:
 
     def multiply() -> int:
         torch.mm(one, other)
-        finish(bench)  # else a card takes a thousand products before the clock is asked
+        finish(bench)  # otherwise a thousand products would be queued before the clock is read
         return 1
 
     with float32_products(precision, bench.device):
@@ -59,10 +59,10 @@ def peak(bench: Bench, precision: Precision) -> float:
 
 
 def operations(shape: Shape, tokens: int, first_token_alone: bool = False) -> float:
-    """Floating-point operations of one sequence's matrix products, forward.
+    """Floating-point operations of one sequence's matrix products, in a forward pass.
 
-    Per layer and token 8 w² for the four projections, 4 w f for the feed-forward, 4 w n for attention over n tokens.
-    Where a ranker reads [CLS] alone, the last layer has only its keys and values to compute at every token.
+    Per layer and token these are 8 w² for the four projections, 4 w f for the feed-forward, and 4 w n for attention
+    over n tokens. If a ranker reads [CLS] only, the last layer computes only its keys and values at every token.
     """
     width, feed = shape.width, shape.feed_forward
     layer = tokens * (8 * width**2 + 4 * width * feed + 4 * width * tokens)

@@ -1,4 +1,4 @@
-"""Nearest-neighbour search: Faiss on the device against exact search by torch, and the rates of both."""
+"""Nearest-neighbour search: compares Faiss on the device with exact search by torch, and measures the rates of both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from distilrank.retrieval.on_card import off_card, on_card
 
 GROUP = "search"
 _WIDTH, _DEPTH, _QUERIES = 384, 100, 256
-# As retrieval/kinds.py describes them to Faiss. Without a card, two show that the check itself runs.
+# As retrieval/kinds.py describes them to Faiss. Without a card, two of them show that the check itself works.
 _KINDS = ("SQfp16", "SQ8", "IVF32,SQfp16", "IVF32,PQ48x8np")
 _SAMPLE = 20_000
 
@@ -36,13 +36,13 @@ def check(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Space:
-    """Vectors (passages, width) and queries (queries, width), of length 1, in the processor's memory."""
+    """Vectors (passages, width) and queries (queries, width), of length 1, in the CPU's memory."""
 
     vectors: Tensor
     queries: Tensor
 
     def nearest(self, device: torch.device) -> Callable[[], tuple[Tensor, Tensor]]:
-        """What finds, by exact search on the device, scores and rows (queries, depth)."""
+        """Gives a function that finds scores and rows (queries, depth), by exact search on the device."""
         vectors, queries = self.vectors.to(device), self.queries.to(device)
 
         def found() -> tuple[Tensor, Tensor]:
@@ -97,7 +97,7 @@ def _faiss_index(bench: Bench, vectors: Any) -> Any:
 
 
 def _build_by_faiss(bench: Bench, space: Space, kind: str) -> str:
-    """Trained once, so that both have the same centroids."""
+    """Builds an index that is trained only once, so that both devices have the same centroids."""
     if find_spec("faiss") is None:
         raise NotChecked("faiss is not installed")
     import faiss
@@ -122,12 +122,12 @@ def _build_by_faiss(bench: Bench, space: Space, kind: str) -> str:
 
 
 def _shared(rows: Any, expected: Any) -> float:
-    """How many of each query's rows are expected, in the mean."""
+    """The mean number of each query's rows that are among the expected ones."""
     return float(np.mean([len(set(one) & set(other)) for one, other in zip(rows, expected, strict=True)]))
 
 
 def _same(scores: Any, rows: Any, expected: Any, expected_rows: Any) -> str:
-    """Scores by rank, and the rows but where scores all but tie."""
+    """Compares scores by rank, and rows except where scores nearly tie."""
     apart = float(np.abs(scores - expected).max())
     shared = _shared(rows, expected_rows)
     if not apart <= 1e-4 or shared < 0.99 * _DEPTH:

@@ -1,4 +1,5 @@
-"""sentence-transformers on the same weights, texts and device: predict, encode, and its trainers with MarginMSELoss."""
+"""Measures sentence-transformers on the same weights, texts and device: predict, encode, training with
+MarginMSELoss."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +25,7 @@ from distilrank.rankers.precision import float32_products
 from distilrank.sections.precision import Precision
 
 GROUP = "peer"
-# Its default, and what fills a card.
+# Its default, and one that fills a card.
 _BATCH_SIZES = (32, 256)
 
 
@@ -101,7 +102,7 @@ def _best(rate: Rate, rates: dict[int, float]) -> Rate:
 
 
 def _in_precision(encoder: Any, precision: Precision) -> Any:
-    """Its own fastest way to 16 bits: its weights in them."""
+    """The encoder in its own fastest way to 16 bits: with its weights in 16 bits."""
     return encoder.bfloat16() if precision == "bfloat16" else encoder
 
 

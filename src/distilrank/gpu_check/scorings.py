@@ -1,4 +1,5 @@
-"""Scoring through the score store, by processes and by Ray: though one is killed, each pair is scored once."""
+"""Scores through the score store, with processes and with Ray, kills a worker, and checks that each pair is scored
+once."""
 
 import os
 import signal
@@ -41,7 +42,7 @@ def _score(
     workers: Callable[[Work[Any, Any]], AbstractContextManager[Each[Any, Any]]],
     processes: Callable[[], list[int]],
 ) -> str:
-    """Scores pairs by way of an empty store, and compares it with the scores of this process."""
+    """Scores pairs with an empty store, and compares the scores with those of this process."""
     for module in ("polars", needed):
         if find_spec(module) is None:
             raise NotChecked(f"{module} is not installed")
@@ -125,7 +126,7 @@ def _children() -> list[int]:
 
 
 def _actors() -> list[int]:
-    """Of the cluster that this process began, by what their processes call themselves."""
+    """The processes of the actors in the cluster that this process began, found by their titles."""
     import psutil
 
     found = []

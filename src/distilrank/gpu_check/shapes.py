@@ -1,4 +1,5 @@
-"""Rankers of known shapes with random weights, and random texts for them: the check carries no weights and no data."""
+"""Rankers of known shapes with random weights, and random texts for them, so that the check needs no weights and no
+data."""
 
 import json
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ PAD, UNKNOWN, CLS, SEP, MASK = range(5)
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-# As in arXiv 2010.02666.
+# The lengths in arXiv 2010.02666.
 _PAPERS = Tokens(query_length=30, passage_length=200)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a BERT."""
+    """The sizes of a BERT and of its texts."""
 
     name: str
     layers: int
@@ -39,7 +40,7 @@ class Shape:
     lengths: Tokens = _PAPERS
 
     def rankers(self) -> dict[str, RankerParams]:
-        """Every architecture, in all that it can compute."""
+        """Every architecture, in every variant of what it computes."""
         return {
             name: params
             for architecture in ARCHITECTURES.values()
@@ -54,7 +55,7 @@ BERT_BASE = Shape("BERT-Base", 12, 768, 12, 3072)
 
 
 def random_ranker(shape: Shape, params: RankerParams, dropout: float = 0.0, seed: int = 0) -> Ranker:
-    """A ranker whose weights are large enough that all of its input tells in its scores."""
+    """A ranker with weights so large that every part of its input shows in its scores."""
     bert: dict[str, Any] = {
         "model_type": "bert",
         "vocab_size": shape.vocabulary,
@@ -87,7 +88,7 @@ def random_ranker(shape: Shape, params: RankerParams, dropout: float = 0.0, seed
 
 
 def random_texts(shape: Shape, queries: int, passages: int, shortest: float = 1.0, seed: int = 0) -> StoredTexts:
-    """Texts of the shape's lengths, or of lengths from `shortest` times that on."""
+    """Texts of the shape's lengths, or of random lengths from `shortest` times these on."""
     random = np.random.default_rng(seed)
 
     def ragged(texts: int, longest: int) -> RaggedIds:
@@ -100,12 +101,12 @@ def random_texts(shape: Shape, queries: int, passages: int, shortest: float = 1.
 
 
 def words_of(ids: RaggedIds) -> list[str]:
-    """Each text as words that the tokenizer of `save_tokenizer` gives the same ids."""
+    """Each text as words, to which the tokenizer of `save_tokenizer` gives the same ids."""
     return [" ".join(f"w{token}" for token in ids[row]) for row in range(len(ids))]
 
 
 def save_tokenizer(shape: Shape, directory: Path) -> None:
-    """Of words, one token each."""
+    """Saves a tokenizer of words, one token per word."""
     words = [*SPECIAL, *(f"w{number}" for number in range(len(SPECIAL), shape.vocabulary))]
     tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = WhitespaceSplit()

@@ -1,4 +1,4 @@
-"""Rates of scoring, training and encoding, at full lengths, in each precision; beside sentence-transformers' own."""
+"""Rates of scoring, training and encoding at full lengths, in each precision, to compare with sentence-transformers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -47,7 +47,7 @@ def check(bench: Bench) -> None:
 
 
 def saved_models(shape: Shape, directory: Path) -> dict[str, Path]:
-    """A cat and a dot ranker of the shape, as a training leaves them."""
+    """A cat and a dot ranker of the shape, in the form in which a training saves them."""
     for name, option in MODELS.items():
         random_ranker(shape, shape.rankers()[option], dropout=0.1).save_pretrained(directory / name)
         save_tokenizer(shape, directory / name)
@@ -55,19 +55,19 @@ def saved_models(shape: Shape, directory: Path) -> dict[str, Path]:
 
 
 def full_texts(bench: Bench, shape: Shape) -> StoredTexts:
-    """As many queries as passages, all at their full length."""
+    """As many queries as passages, all of full length."""
     texts = 2048 if bench.on_card else 16
     return random_texts(shape, texts, texts)
 
 
 def paired(texts: StoredTexts) -> StoredPairs:
-    """Query i with passage i."""
+    """Pairs query i with passage i."""
     rows = np.arange(len(texts.queries))
     return StoredPairs(texts, rows, rows)
 
 
 def timed_trainer(bench: Bench, trainer: Any, steps: int) -> float:
-    """Triples per second of a Trainer's `steps`, after some to warm up."""
+    """Triples per second over a Trainer's `steps`, after some to warm up."""
     return BATCH * steps_per_second(trainer, Clock(steps, partial(finish, bench)), steps)
 
 
@@ -76,7 +76,7 @@ def training_steps(bench: Bench) -> int:
 
 
 def _told(bench: Bench, measure: Callable[[], tuple[Rate, float]], most: float) -> str:
-    """Tells a rate with its share of the peak; `measure` gives the operations that one unit takes as well."""
+    """Reports a rate with its share of the peak. `measure` also gives the operations that one unit takes."""
     rate, per_unit = measure()
     share = rate.per_second * per_unit / most
     bench.tell(Rate(**{**vars(rate), "share_of_peak": round(share, 4)}))
@@ -129,7 +129,7 @@ def _training(bench: Bench, shape: Shape, name: str, precision: Precision) -> tu
 
 
 def training_triples(shape: Shape) -> tuple[TripleRows, StoredTexts, Any]:
-    """Triples of one negative, their texts, and a teacher's scores of them."""
+    """Triples with one negative, their texts, and a teacher's scores of them."""
     texts = random_texts(shape, 8 * BATCH, 16 * BATCH)
     passages = np.arange(len(texts.passages)).reshape(-1, 2)
     teacher = np.random.default_rng(0).normal(size=passages.shape).astype(np.float32)
@@ -137,7 +137,7 @@ def training_triples(shape: Shape) -> tuple[TripleRows, StoredTexts, Any]:
 
 
 def _joined(shape: Shape) -> int:
-    """Tokens of a pair."""
+    """The tokens of a pair."""
     return shape.lengths.query_length + shape.lengths.passage_length + SPECIAL_TOKENS
 
 

@@ -1,4 +1,4 @@
-"""The findings as tables: on a terminal, and as Markdown."""
+"""Shows the findings as tables, on a terminal and in Markdown."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -15,7 +15,7 @@ _CHOICES = ["", "precision", "way", "rate", "times the usual", "apart"]
 
 
 def show(findings: Findings, console: Console) -> None:
-    """Rates and choices as tables, then the checks that failed or were not made."""
+    """Shows rates and choices as tables, then the checks that failed or were not made."""
     for title, header, rows in _tables(findings):
         table = Table(*header, title=title, title_justify="left")
         for row in rows:
@@ -27,7 +27,7 @@ def show(findings: Findings, console: Console) -> None:
 
 
 def markdown(findings: Findings) -> str:
-    """All of it: the machine, the tables, every check with its outcome."""
+    """All findings: the machine, the tables, and every check with its outcome."""
     machine = {**findings.machine, **findings.machine["versions"]}
     lines = ["# GPU check", "", _summary(findings), ""]
     lines += [f"- {name}: {value}" for name, value in machine.items() if name != "versions"]
@@ -44,7 +44,7 @@ def _tables(findings: Findings) -> list[tuple[str, list[str], Rows]]:
 
 
 def _rates(rates: Sequence[Rate]) -> Rows:
-    """Our rates with the peer's beside them; what has no peer as it is."""
+    """Our rates beside the peer's. A rate without a peer's stands alone."""
     peers = {_what(rate): rate for rate in rates if rate.by == PEER}
     rows = []
     for rate in rates:

@@ -1,4 +1,4 @@
-"""How fast a Trainer trains, ours or one of sentence-transformers, which is begun here with its MarginMSELoss."""
+"""How fast a Trainer trains: ours, or one of sentence-transformers with MarginMSELoss, which is made here."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ WARM_UP = 3
 
 
 class Clock(TrainerCallback):
-    """The seconds from the end of the warm-up to the end of the last step, and each loss that is logged."""
+    """The seconds from the end of the warm-up to the end of the last step, and each logged loss."""
 
     def __init__(self, steps: int, finish: Callable[[], None] = lambda: None) -> None:
         """`finish` waits for what was begun on a card."""
@@ -30,7 +30,7 @@ class Clock(TrainerCallback):
 
 
 def steps_per_second(trainer: Any, clock: Clock, steps: int) -> float:
-    """After the warm-up, all included: layout, forward, backward, optimiser."""
+    """The rate after the warm-up, with everything included: layout, forward, backward, optimiser."""
     trainer.add_callback(clock)
     trainer.train()
     return (steps - WARM_UP) / clock.seconds
@@ -39,7 +39,7 @@ def steps_per_second(trainer: Any, clock: Clock, steps: int) -> float:
 def peer_trainer(
     model: Path, cross: bool, columns: Mapping[str, Sequence[Any]], device: str, settings: Mapping[str, Any]
 ) -> Any:
-    """CrossEncoderTrainer or SentenceTransformerTrainer on an exported ranker.
+    """A CrossEncoderTrainer or SentenceTransformerTrainer on an exported ranker.
 
     `columns` are query, positive, negative, and the teacher's margin as label. Raises NotChecked without its libraries.
     """

@@ -1,4 +1,5 @@
-"""Trainings on the device: losses fall, and are the processor's in float32; a killed one goes on where it was."""
+"""Trains on the device: losses must fall, and equal the CPU's in float32. A killed training must continue where it
+was."""
 
 import os
 import time
@@ -26,13 +27,13 @@ _TRIPLES = 32
 _PARAMS = Training(
     steps=18, batch_size=8, learning_rate=1e-3, warmup_share=0.1, validate_every=6, patience=None, seed=1
 )  # fmt: skip
-# How far two curves of losses may be apart, as a share of the first loss: rounding grows from step to step.
+# How far two curves of losses may be apart, as a share of the first loss, since rounding grows from step to step.
 _CURVES = 0.02
-# TK cuts the logarithms of its kernels at 1e-10: on which side rounding leaves one decides whether it has a gradient.
-# From about here on its curves part, on two numbers of a processor's threads as well.
+# TK cuts the logarithms of its kernels at 1e-10, so rounding can decide whether one has a gradient. From about this
+# step on, its curves differ, even between two numbers of CPU threads.
 _STEPS_OF_TK = 6
 _KILLED_AT = 8
-# Where a float16 training seeks how far to scale its loss, it passes over some ten steps.
+# A float16 training skips some ten steps until it has found the scale of its loss.
 _STEPS_IN_FLOAT16 = 42
 Curve = list[float]
 
@@ -41,10 +42,10 @@ def check(bench: Bench) -> None:
     shape = bench.trained_shape
     named = {name: params for name, params in shape.rankers().items() if "pooler" not in name and "[CLS]" not in name}
     named = {"cat": shape.rankers()["cat, [CLS]"]} | named
-    # First what is done in processes of their own: once this one has used the card, none can be forked from it.
+    # First what is done in other processes: once this process has used the card, none can be forked from it.
     expected = _curves_of_the_processor(bench, shape, named)
     halves = _kill(bench, shape, named["cat"])
-    # A processor does not train in float16.
+    # A CPU does not train in float16.
     precisions: tuple[Precision, ...] = (*bench.precisions, "float16") if bench.on_card else bench.precisions
     for name, params in named.items():
         for precision in precisions:
@@ -88,13 +89,13 @@ def _train(
     observe: Callable[[int, Mapping[str, float]], None] = lambda *_: None,
     cache: bool = False,
 ) -> Curve:
-    """The loss of each step."""
+    """Trains, and returns the loss of each step."""
     _, history = train(_task(shape, params, precision, cache), work, observe)
     return [loss for _, loss in history.loss]
 
 
 def _task(shape: Shape, params: RankerParams, precision: Precision, cache: bool = False) -> TrainingTask:
-    """Margins to learn by heart."""
+    """A training that learns random margins by heart."""
     texts = random_texts(shape, _TRIPLES, 2 * _TRIPLES, shortest=0.3)
     passages = np.arange(2 * _TRIPLES).reshape(_TRIPLES, 2)
     teacher = np.random.default_rng(1).normal(size=passages.shape).astype(np.float32)
@@ -119,7 +120,7 @@ def _curves_of_the_processor(bench: Bench, shape: Shape, named: Mapping[str, Ran
         )
         curves.update(told)
     except Lost as error:
-        # The curves that are missing fail the checks that need them.
+        # Without these curves, the checks that need them fail.
         print(f"trainings on the processor: {error}")
     return curves
 
@@ -131,14 +132,14 @@ def _train_on_the_processor(tell: Tell, shape: Shape, named: Mapping[str, Ranker
 
 
 def _kill(bench: Bench, shape: Shape, params: RankerParams) -> Path:
-    """The work directory of a training that was killed, by SIGKILL, some steps behind its first checkpoint."""
+    """The work directory of a training that was killed by SIGKILL some steps after its first checkpoint."""
     work = bench.scratch / "killed"
     try:
         for step in told_apart(_train_and_tell, (shape, params, work), bench.scratch / "log", bench.deadline, "fork"):
             if step == _KILLED_AT:
                 break  # which kills it
     except Lost as error:
-        # Going on from it then fails, as it should.
+        # Continuing from it then fails, as it should.
         print(f"the training that was to be killed: {error}")
     return work
 

@@ -1,1 +1,1 @@
-"""Scores of pairs, and the parts they are stored in."""
+"""Scores of pairs, and the parts in which they are stored."""

@@ -1,4 +1,4 @@
-"""How many tokens a batch should hold: measured on some of the pairs, by the workers that will score the rest."""
+"""How many tokens a batch should hold. The workers that will score all pairs measure this on some of them."""
 
 import polars as pl
 
@@ -8,7 +8,7 @@ from distilrank.scoring.parts import PairsToScore, ScoredPairs
 from distilrank.sections.precision import Precision
 from distilrank.workers.work import Each
 
-# Below, a measurement takes longer than it saves.
+# With fewer pairs, a measurement takes longer than it saves.
 WORTH_MEASURING = 20_000
 _PAIRS = 128
 
@@ -16,7 +16,7 @@ _PAIRS = 128
 def measured_tokens_per_batch(
     each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame, tokens: TokenStore, precision: Precision
 ) -> int:
-    """The budget that scores a sample of `pairs` fastest; the sample grows with the budget, to fill several batches."""
+    """The budget that scores a sample of `pairs` fastest. The sample grows with the budget, to fill several batches."""
 
     def tokens_per_second(budget: int) -> float:
         sample = pairs.sample(min(len(pairs), max(_PAIRS, budget // 16)), seed=0)

@@ -1,4 +1,5 @@
-"""What a store lacks: every part of a plan scored by workers, written as it comes, with its speed on the way."""
+"""Scores what a store lacks. Workers score each part of a plan, and it is written as it comes, with the speed so
+far."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -33,11 +34,10 @@ def score_missing(
     whose: str,
     log: Log = lambda _step, _values: None,
 ) -> None:
-    """Scores what is planned and not yet stored; `log` is told the speed, by the pairs done, as parts come.
+    """Scores what is planned and not yet stored. As parts come, `log` gets the pairs done and the speed.
 
-    `whose` scores they are is shown, and named in errors.
-
-    Raises ScoreError for a score that is not finite, or a store whose scores are no longer the scorer's.
+    `whose` scores they are is shown, and named in errors. Raises ScoreError for a score that is not finite, and for a
+    store whose scores differ from what the scorer gives now.
     """
     _check_held(plan.sample_of_held(), each, tokens, precision, store.directory)
     missing = plan.missing_parts(store)
@@ -78,7 +78,7 @@ def _refuse_endless(scored: ScoredPairs, whose: str) -> None:
 def _check_held(
     held: pl.DataFrame, each: Each[PairsToScore, ScoredPairs], tokens: TokenStore, precision: Precision, store: Path
 ) -> None:
-    """Scores some stored pairs again: other code, or another library, may have come to score differently."""
+    """Scores some stored pairs again, since a change of code or of a library may have changed the scores."""
     if held.is_empty():
         return
     (again,) = each([PairsToScore.cut("held", held.select(KEY), tokens, precision, None)])
@@ -95,7 +95,7 @@ def _check_held(
 
 
 def _some(parts: dict[str, Path]) -> pl.DataFrame:
-    """The pairs of up to eight parts, which are of different lengths."""
+    """The pairs of about eight parts, which differ in length."""
     files = list(parts.values())
     return pl.concat(pl.read_parquet(file) for file in files[:: max(1, len(files) // 8)])
 

@@ -1,4 +1,4 @@
-"""Scores of query-passage pairs by their ids."""
+"""Scores pairs of queries and passages by their ids."""
 
 import numpy as np
 import polars as pl
@@ -18,9 +18,9 @@ def score_pairs(
     budget: int | None = None,
     advance: Advance = lambda _: None,
 ) -> PairScores:
-    """Scores of `pairs` (query_id, passage_id), in their order, in batches of at most `budget` padded tokens.
+    """Scores `pairs` (query_id, passage_id), in their order, in batches of at most `budget` padded tokens.
 
-    `precision` is that of the matrix products; scores are made in float32 all the same.
+    `precision` is that of the matrix products. Scores are always computed in float32.
     """
     rows = (tokens.query_rows(pairs["query_id"]), tokens.passage_rows(pairs["passage_id"]))
     stored = StoredPairs(tokens.texts, *rows)

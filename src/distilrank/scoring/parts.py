@@ -1,4 +1,4 @@
-"""A scorer's work on parts: what a worker is handed, and what it gives back."""
+"""A scorer's work in parts: what a worker receives, and what it returns."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,8 @@ from distilrank.sections.precision import Precision
 
 @dataclass(frozen=True)
 class PairsToScore:
-    """Pairs (query_id, passage_id), the tokens of their texts alone, and how to score them. `name` comes back."""
+    """Pairs (query_id, passage_id), the tokens of their texts only, and how to score them. The result has the same
+    `name`."""
 
     name: str
     pairs: pl.DataFrame
@@ -28,13 +29,13 @@ class PairsToScore:
     def cut(
         cls, name: str, pairs: pl.DataFrame, tokens: TokenStore, precision: Precision, budget: int | None
     ) -> "PairsToScore":
-        """With just what the pairs need of `tokens`."""
+        """A part with only those of the `tokens` that its pairs need."""
         return cls(name, pairs, tokens.subset(pairs["query_id"], pairs["passage_id"]), precision, budget)
 
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """A part's pairs with their scores (pairs,), the tokens read for them, and the worker's seconds."""
+    """A part's pairs with their scores (pairs,), the tokens that were read for them, and the worker's seconds."""
 
     name: str
     pairs: pl.DataFrame
@@ -45,7 +46,7 @@ class ScoredPairs:
 
 
 def begin_scoring(model: Path) -> Callable[[PairsToScore], ScoredPairs]:
-    """Loads the ranker in `model`, and gives what scores parts with it."""
+    """Loads the ranker in `model`, and gives a function that scores parts with it."""
     ranker = load_ranker(model)
 
     def score(part: PairsToScore) -> ScoredPairs:

@@ -1,6 +1,7 @@
-"""What is left to score: the pairs that a store does not hold, in parts of pairs of like length.
+"""What is left to score: the pairs that a store lacks, in parts with pairs of similar length.
 
-A plan is files, so that it takes no more memory than one range of queries, and a killed scoring finds its parts again.
+A plan consists of files. So it takes no more memory than one range of queries, and a killed scoring finds its parts
+again.
 """
 
 import shutil
@@ -20,15 +21,16 @@ from distilrank.scoring.store import IDENTITY, SCHEMA, ScoreStore, digest_of_pai
 
 PairsOfRange = Callable[[QueryRange], pl.DataFrame]
 PLAN, SAMPLE = "plan.json", "held.parquet"
-# Of what is held already, as many pairs are scored again, to see that the store is still the scorer's.
+# How many stored pairs are scored again, to check that the store's scores are still the scorer's.
 _SAMPLE_OF_HELD = 32
 
 
 class KnownPairs:
-    """Pairs as a store knows them: with the digest of their tokens."""
+    """Pairs in the form of the store, with the digest of their tokens."""
 
     def __init__(self, pairs: PairsOfRange, tokens: TokenStore) -> None:
-        """`pairs` gives those of a range of queries (query_id, passage_id), each once, in the order of their ids."""
+        """`pairs` gives the pairs (query_id, passage_id) of a range of queries, each once, in the order of their
+        ids."""
         self._pairs, self._tokens = pairs, tokens
         self._queries, self._passages = tokens.queries.digests(), tokens.passages.digests()
 
@@ -45,9 +47,10 @@ class KnownPairs:
 
 @dataclass(frozen=True)
 class Plan:
-    """Parts of `pairs` pairs (query_id, passage_id, texts) to score, in a directory, by what they go by in the store.
+    """A directory with parts to score, by their names in the store. They have `pairs` pairs (query_id, passage_id,
+    texts).
 
-    `held` are scored already, in the store's parts `relied_on`.
+    `held` pairs are already scored, in the store's parts `relied_on`.
     """
 
     directory: Path
@@ -60,7 +63,8 @@ class Plan:
     def made(
         cls, directory: Path, known: KnownPairs, ranges: list[QueryRange], store: ScoreStore, pairs_per_part: int
     ) -> Self:
-        """Reads the plan that a killed scoring left, if the store changed by its scores alone, else makes one."""
+        """Reads the plan that a killed scoring left, if only that scoring changed the store since. Otherwise makes
+        one."""
         if (directory / PLAN).is_file() and (left := cls._read(directory))._holds_for(store):
             return left
         (directory / PLAN).unlink(missing_ok=True)  # first, so that a kill leaves no plan without its parts
@@ -89,7 +93,7 @@ class Plan:
         return pl.read_parquet(self.directory / SAMPLE)
 
     def missing_parts(self, store: ScoreStore) -> dict[str, Path]:
-        """The parts that are not in the store yet."""
+        """The parts that are not yet in the store."""
         return {name: part for name, part in self.parts.items() if not store.has(name)}
 
     def _holds_for(self, store: ScoreStore) -> bool:
@@ -104,7 +108,7 @@ class Plan:
 
 
 def _split(wanted: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The pairs without a score, in the order of their length, and those with one."""
+    """The pairs without a score, sorted by length, and those with one."""
     joined = wanted.join(stored, on=list(IDENTITY), how="left", maintain_order="left")
     missing = joined.filter(pl.col("score").is_null())
     return missing.sort("length", "query_id", "passage_id"), joined.filter(pl.col("score").is_not_null())

@@ -1,4 +1,4 @@
-"""A teacher's scores of the pairs that its triples ask for: raw, float32, each pair once, in Parquet parts."""
+"""A teacher's scores of the pairs in its triples: raw float32, each pair once, in Parquet parts."""
 
 from pathlib import Path
 
@@ -23,13 +23,14 @@ def scan_scores(directory: Path) -> pl.LazyFrame:
 
 
 def write_part(scores: pl.DataFrame, directory: Path, number: int) -> None:
-    """Writes scores (query_id, passage_id, score) of a range, by its number, for `scan_scores`."""
+    """Writes the scores (query_id, passage_id, score) of a range, under its number, for `scan_scores`."""
     columns = [*KEY, pl.col("score").cast(pl.Float32)]
     scores.select(columns).write_parquet(directory / f"part-{number:05}.parquet")
 
 
 def write_scores(directory: Path, known: KnownPairs, ranges: list[QueryRange], store: ScoreStore) -> int:
-    """Writes what is asked of a store: (query_id, passage_id, score), a part a range, and returns their number.
+    """Writes the wanted scores from a store (query_id, passage_id, score), one part per range, and returns their
+    number.
 
     Raises ScoreError unless each pair has exactly one score.
     """
@@ -44,7 +45,7 @@ def write_scores(directory: Path, known: KnownPairs, ranges: list[QueryRange], s
 def stored_scores(known: KnownPairs, queries: QueryRange, store: ScoreStore) -> pl.DataFrame:
     """The pairs of a range with their scores (query_id, passage_id, score), float32.
 
-    Raises ScoreError unless each pair has exactly one.
+    Raises ScoreError unless each pair has exactly one score.
     """
     pairs = known.of(queries).select(list(IDENTITY))
     scores = pairs.join(store.scores(queries), on=list(IDENTITY), how="left", maintain_order="left")

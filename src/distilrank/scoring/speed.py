@@ -1,4 +1,4 @@
-"""How fast a scoring goes."""
+"""The speed of a scoring."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ class Speed:
     seconds: float = 0.0
 
     def add(self, pairs: int, tokens: int, padded_tokens: int, seconds: float) -> None:
-        """Takes in a part that was done `seconds` after the beginning."""
+        """Adds a part that was done `seconds` after the beginning."""
         self.pairs += pairs
         self.tokens += tokens
         self.padded_tokens += padded_tokens
         self.seconds = seconds
 
     def values(self) -> dict[str, float]:
-        """By the names they have in MLflow and in the store's manifest."""
+        """The figures, under their names in MLflow and in the store's manifest."""
         seconds = max(self.seconds, 1e-9)
         return {
             "pairs": self.pairs,

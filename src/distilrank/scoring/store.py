@@ -1,8 +1,8 @@
-"""The score store: what a scorer has ever scored, in Parquet parts, whatever run it was for.
+"""The score store: every score that a scorer ever gave, for any run, in Parquet parts.
 
-A part is named by the pairs that were planned for it and by its own content, so that one that is damaged shows, and
-holds its scorer's fingerprint, so that a foreign one does. A score counts for a pair whose texts have the tokens that
-were scored: ids alone may come to mean another text.
+A part is named after the pairs that were planned for it and after its own content, so that damage shows. It holds its
+scorer's fingerprint, so that a part of another scorer shows. A score counts for a pair only if its texts have the
+tokens that were scored, since an id may come to mean another text.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ from distilrank.artifacts.locks import alone_in
 from distilrank.data.query_ranges import QueryRange
 from distilrank.errors import ScoreError
 
-# Beside the stages' outputs, which DVC deletes before it runs a stage.
+# Outside the stages' outputs, which DVC deletes before it runs a stage.
 ROOT = Path(".store/scores")
-# A pair as the store knows it: `texts` is a digest of both texts' tokens.
+# A pair as the store knows it. `texts` is a digest of both texts' tokens.
 IDENTITY = {"query_id": pl.String, "passage_id": pl.String, "texts": pl.UInt64}
 SCHEMA = {**IDENTITY, "score": pl.Float32}
 MANIFEST = "manifest.json"
@@ -33,7 +33,7 @@ _NAME = re.compile(r"(?P<pairs>[0-9a-f]{16})-(?P<content>[0-9a-f]{16})\.parquet"
 
 
 def scorer_of(model: Path, precision: str) -> dict[str, str]:
-    """Digests of the weights, of config.json, which holds the lengths in tokens, and of the tokenizer; the precision.
+    """Digests of the weights, of config.json with its lengths in tokens, and of the tokenizer, with the precision.
 
     Raises MissingInput.
     """
@@ -42,12 +42,12 @@ def scorer_of(model: Path, precision: str) -> dict[str, str]:
 
 
 def fingerprint_of(scorer: dict[str, str]) -> str:
-    """64 bits in hexadecimal."""
+    """A scorer's fingerprint: 64 bits in hexadecimal."""
     return hashlib.sha256(json.dumps(scorer, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class ScoreStore:
-    """One scorer's scores, in a directory of their own."""
+    """One scorer's scores, in their own directory."""
 
     def __init__(self, directory: Path, fingerprint: str) -> None:
         self.directory, self.fingerprint = directory, fingerprint
@@ -58,9 +58,9 @@ class ScoreStore:
     @classmethod
     @contextmanager
     def opened(cls, scorer: dict[str, str], root: Path = ROOT) -> Iterator[Self]:
-        """The store of a scorer below `root`, for this process alone: another one waits until the block ends.
+        """Opens a scorer's store below `root` for this process alone. Another process waits until the block ends.
 
-        Raises ScoreError for a part that is damaged or of another scorer.
+        Raises ScoreError for a part that is damaged or another scorer's.
         """
         fingerprint = fingerprint_of(scorer)
         directory = root / fingerprint
@@ -73,7 +73,7 @@ class ScoreStore:
                 store._describe(scorer)
 
     def names(self) -> set[str]:
-        """Of its parts."""
+        """The names of its parts."""
         return {part.name for part in self._parts.values()}
 
     def has(self, pairs_digest: str) -> bool:
@@ -81,7 +81,7 @@ class ScoreStore:
         return pairs_digest in self._parts
 
     def add(self, pairs_digest: str, scored: pl.DataFrame) -> None:
-        """Writes a part of finite scores, whole or not at all."""
+        """Writes a part with finite scores, whole or not at all."""
         temporary = self.directory / f"{pairs_digest}.partial"
         scored.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).write_parquet(
             temporary, metadata={"fingerprint": self.fingerprint}
@@ -93,7 +93,7 @@ class ScoreStore:
         self._parts[pairs_digest] = part
 
     def scores(self, queries: QueryRange) -> pl.DataFrame:
-        """What is stored for a range of queries, each pair of texts once."""
+        """The stored scores of a range of queries, each pair of texts once."""
         if not self._parts:
             return pl.DataFrame(schema=SCHEMA)
         stored = queries.of(pl.scan_parquet(sorted(self._parts.values()))).collect()
@@ -105,7 +105,7 @@ class ScoreStore:
         write_json(self.directory / MANIFEST, manifest | {"runs": [*manifest.get("runs", []), figures]})
 
     def manifest(self) -> dict[str, Any]:
-        """What is in the store, with its digests, and the figures of every run that filled it."""
+        """What the store holds, with digests, and the figures of each run that filled it."""
         file = self.directory / MANIFEST
         manifest: dict[str, Any] = read_json(file) if file.is_file() else {}
         return manifest
@@ -118,7 +118,7 @@ class ScoreStore:
     def _named(self) -> Iterator[tuple[Path, re.Match[str]]]:
         for file in sorted(self.directory.iterdir()):
             if file.suffix == ".partial":
-                file.unlink()  # what a kill left
+                file.unlink()  # left by a kill
             elif match := _NAME.fullmatch(file.name):
                 yield file, match
             elif file.name not in (MANIFEST, f".{MANIFEST}.partial"):
@@ -131,12 +131,12 @@ class ScoreStore:
 
 
 def texts_digest(queries: npt.NDArray[np.uint64], passages: npt.NDArray[np.uint64]) -> pl.Series:
-    """One digest (pairs,) of the tokens of both texts, by those of each."""
+    """A digest (pairs,) of the tokens of both texts, from the digests of each."""
     return pl.Series("texts", queries * np.uint64(0x9E3779B97F4A7C15) + passages)
 
 
 def digest_of_pairs(pairs: Path) -> str:
-    """What a planned part goes by."""
+    """The name of a planned part."""
     return sha256_of(pairs)[:16]
 
 
