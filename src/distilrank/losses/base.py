@@ -24,7 +24,7 @@ class Loss(Section):
 
     # Whether it learns from a teacher's scores; otherwise labels alone are enough.
     needs_teacher: ClassVar[bool]
-    # Whether it learns from the labels, which say that the positive is relevant and the negatives are not.
+    # Whether it uses the labels, which say that the positive is relevant and the negatives are not.
     reads_labels: ClassVar[bool] = False
     # Whether it learns the teacher's scores themselves. Other losses learn how far apart they are.
     reads_scores: ClassVar[bool] = False
