@@ -18,7 +18,7 @@ from distilrank.progress import progress
 from distilrank.redaction import redacted
 from distilrank.sections.base import is_remote
 
-# Pauses, in seconds, before one location is tried again. A try that brought bytes starts them anew.
+# Pauses, in seconds, before one location is tried again. A try that brought bytes starts the pauses anew.
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 
 

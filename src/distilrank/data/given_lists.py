@@ -24,7 +24,7 @@ _PASSAGES = {
 
 
 class KnownLists:
-    """The lists of a file from which a student may learn: lists of training queries, with passages of the collection.
+    """A file's lists that a student may learn from: those of training queries, with passages of the collection.
 
     Once all are read, `counts` holds how many rows were given and left out, and `margins` whether some scores are only
     margins.

@@ -76,13 +76,13 @@ def _groups(pool: pl.DataFrame, params: MinedTriples) -> pl.DataFrame:
 
 
 def _in_turn(negatives: pl.DataFrame, of: str) -> pl.DataFrame:
-    """The rows of each `of`, taken from its sources in turn. The rows of one source keep their order."""
+    """Sorts by the column `of`, and lets the sources of each value take turns. Rows of one source keep their order."""
     turn = pl.int_range(pl.len()).over(of, "source").alias("turn")
     return negatives.with_columns(turn).sort(of, "turn", "source").drop("turn")
 
 
 def _some(draws: Draws, count: int, filtered: "_Filtered") -> pl.DataFrame:
-    """The first `count` draws that keep enough negatives. Scores few more draws than that takes."""
+    """The first `count` draws that keep enough negatives. Few draws beyond those are scored."""
     kept = [filtered(draws[:count])]
     at, missing = count, count - len(kept[0])
     while missing > 0 and at < len(draws):

@@ -74,7 +74,7 @@ def whole_file(published: FileElsewhere) -> Path:
 
 
 class PublishedScores:
-    """The lines of a file from which a student may learn: lines of training queries, with passages of the collection.
+    """A file's lines that a student may learn from: those of training queries, with passages of the collection.
 
     Once all are read, `counts` holds how many lines were given and left out, by reason.
     """

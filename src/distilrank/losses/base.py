@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Loss(Section):
     """A scalar for scores (queries, 1 + negatives), at least one query and one negative.
 
-    A loss that learns from a teacher wants its scores in the same shape; the others take None and look at no teacher.
-    A score of -inf leaves its passage out, whatever the teacher gives it. Raises ValueError for other shapes, and for
-    teacher scores that are not finite.
+    A loss that learns from a teacher needs the teacher's scores in the same shape. Other losses take None, and ignore a
+    teacher. A score of -inf leaves its passage out, whatever the teacher's score is. Raises ValueError for other
+    shapes, and for teacher scores that are not finite.
     """
 
     # Whether it learns from a teacher's scores; otherwise labels alone are enough.

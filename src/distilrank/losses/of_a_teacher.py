@@ -60,7 +60,7 @@ class MarginMSE(TeacherLoss):
 class PointwiseMSE(TeacherLoss):
     """Mean over the positive and the negatives of (s - t)^2.
 
-    Hofstätter et al., arXiv 2010.02666, with a mean in the place of the sum over the two sides.
+    Hofstätter et al., arXiv 2010.02666, with a mean instead of the sum over the two sides.
     """
 
     reads_scores: ClassVar[bool] = True
@@ -75,8 +75,8 @@ class PointwiseMSE(TeacherLoss):
 class WeightedRankNet(TeacherLoss):
     """Mean over the negatives of max(t+ - t-, 0) log(1 + exp(s- - s+)).
 
-    Hofstätter et al., arXiv 2010.02666. The weight is 0 where the teacher ranks the negative higher: below
-    0 it would reward the student for ever wider margins.
+    Hofstätter et al., arXiv 2010.02666. The weight is 0 where the teacher ranks the negative higher. A
+    negative weight would reward the student for ever wider margins.
     """
 
     name: Literal["weighted-ranknet"] = "weighted-ranknet"

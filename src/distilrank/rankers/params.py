@@ -80,7 +80,7 @@ class RankerParams(Section):
 class ScaledParams(RankerParams):
     """Scores are products of vectors, times a scale.
 
-    A cosine reaches from -1 to 1, and a teacher's margins are about 10: without a scale they are out of its reach.
+    A cosine is between -1 and 1, while a teacher's margins are about 10: without a scale it cannot reach them.
     """
 
     normalise: bool = False

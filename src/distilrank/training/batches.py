@@ -23,7 +23,7 @@ _MEETINGS = 64
 
 
 class TripleDataset(Dataset[int]):
-    """Triples by number. `rows` give their `texts`, the positive before its n negatives.
+    """Triples by number. `rows` say which of the `texts` are theirs, the positive before its n negatives.
 
     `teacher` (triples, 1 + n) has its scores in this order. `positives` are the known relevant passages; None: those of
     the triples. Raises ScoreError for scores of another shape.

@@ -29,7 +29,7 @@ _LONGEST_WORD = 4096
 
 @dataclass(frozen=True)
 class Processes:
-    """This process's place among all, counted from 0, and the group through which they exchange tensors."""
+    """This process's place among all, counted from 0, and the group in which their cards exchange tensors."""
 
     rank: int = 0
     count: int = 1
@@ -66,7 +66,7 @@ class Processes:
             return
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         have = self.sum(torch.tensor([weight.grad is not None for weight in weights], dtype=torch.int32)).tolist()
-        # A weight without a gradient in every process, such as one that this loss does not reach, stays without one.
+        # A weight with a gradient in no process, such as one that this loss does not reach, gets none here either.
         learning = [weight for weight, some in zip(weights, have, strict=True) if some]
         shares = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in learning]
         # In one exchange, since each exchange has its latency.

@@ -15,7 +15,7 @@ from distilrank.sections.base import Share
 
 # "GetDBInstance2" -> Get DB Instance 2
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
-# More than a hundred services have these. If one of them fell into the test set, it would be a third of it.
+# More than a hundred services have these. If one fell into the test set, a third of that would be alike.
 _ALWAYS_TRAIN = {"tag resource", "untag resource", "list tags for resource"}
 
 
@@ -38,7 +38,7 @@ class AwsApiDocs(CollectionSection):
     test_share: Share = 0.02
     """Share of the operations that are test queries."""
 
-    # Keys that only other sources have.
+    # Other sources let the user choose these.
     name: None = None
     on_error: Literal["fail"] = "fail"
     exclude_identical_ids: Literal[False] = False
@@ -56,7 +56,7 @@ class AwsApiDocs(CollectionSection):
         return None, None
 
     def splits_to_come(self) -> None:
-        """Shares of what it holds."""
+        """None: the splits are shares of what it holds."""
 
     def opened(self) -> "AwsApiDocsSource":
         return AwsApiDocsSource(self)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import polars as pl
 
-# The rows of a piece, where the source chooses.
+# How many rows a source gives at once, where it chooses itself.
 PASSAGES_AT_ONCE = 50_000
 
 
