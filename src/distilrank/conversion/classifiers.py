@@ -15,7 +15,7 @@ from distilrank.errors import CheckpointError
 from distilrank.rankers.cat.params import CatParams
 from distilrank.rankers.classifier.params import ClassifierParams
 
-# Computed as a `cat` with a pooler computes. It is named, since others have the same parts and compute something else.
+# This class computes what a `cat` with a pooler computes. Others have the same parts and compute something else.
 _CAT = "BertForSequenceClassification"
 
 

@@ -36,11 +36,11 @@ class Loss(Section):
 
     @property
     def fits_scale(self) -> bool:
-        """Whether its scale must be fitted, by `scaled`, before the first step."""
+        """Whether its scale must be fitted before the first step. `scaled` then sets it."""
         return False
 
     def scaled(self, scale: float) -> Self:
-        """The same loss with this scale, by which it multiplies the teacher's margins, if it wants one."""
+        """The same loss, which multiplies the teacher's margins by `scale`. Raises ValueError for a loss without one."""
         raise ValueError(f"scale: got {scale}, expected none for the loss {self.name}")
 
     @property

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from distilrank.rankers.halves import layers_of, split
 
-# Layers that compute as BERT's do. They are named, since others have the same parts and compute something else.
+# Layers that compute what BERT's do. Others have the same parts and compute something else.
 _LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer"}
 
 

@@ -15,8 +15,7 @@ class TokenMatch(NamedTuple):
 
 
 class TermMatch(NamedTuple):
-    """An entry of the vocabulary with a weight in both texts, whether or not it is a word of theirs, and the product of
-    its weights."""
+    """An entry of the vocabulary with a weight in both texts, which need not contain it, and the weights' product."""
 
     term: int
     weight: float

@@ -60,8 +60,7 @@ class RankerParams(Section):
 
     @property
     def files(self) -> Mapping[str, str]:
-        """The files, by the keys that name them, from which it takes first weights that a backbone would otherwise
-        give."""
+        """The files that replace a backbone as the source of its first weights, by the keys that name them."""
         return {}
 
     def why_not_from(self, teacher: "RankerParams") -> str | None:

@@ -81,8 +81,7 @@ class Processes:
 
     @contextmanager
     def own_dropout(self, *place: int) -> Iterator[None]:
-        """A block in which each process draws different numbers, by the place in a training. After it, all draw alike
-        again."""
+        """A block in which each process draws its own numbers, seeded by its rank and the place in a training."""
         if self.count == 1:
             yield
             return

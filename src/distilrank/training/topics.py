@@ -13,8 +13,8 @@ _ROUNDS = 20
 def topics_of(vectors: Vectors, count: int, seed: int) -> Rows:
     """The topic (vectors,) of each vector: the nearest of `count` centres, by cosine.
 
-    The result is the same on each run with as many torch threads. A topic may have no vector. Raises TrainingError for
-    fewer vectors than topics.
+    The result is the same on each run. It is computed on as many threads as torch has. A topic may have no vector.
+    Raises TrainingError for fewer vectors than topics.
     """
     import faiss
 
