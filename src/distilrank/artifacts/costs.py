@@ -1,6 +1,7 @@
-"""What trainings cost in time and energy. They are kept apart from the outputs, which must be the same bytes on each run.
+"""What trainings cost in time and energy.
 
-A cost is kept under the digest of the resulting model, so that it is never mistaken for another's.
+Costs are kept apart from the outputs, which must be the same bytes on each run. A cost is kept under
+the digest of the resulting model, so that it is never mistaken for another's.
 """
 
 import time

@@ -40,7 +40,7 @@ class Loss(Section):
         return False
 
     def scaled(self, scale: float) -> Self:
-        """The same loss, which multiplies the teacher's margins by `scale`. Raises ValueError for a loss without one."""
+        """The same loss, multiplying the teacher's margins by `scale`. Raises ValueError for a loss without one."""
         raise ValueError(f"scale: got {scale}, expected none for the loss {self.name}")
 
     @property
