@@ -1,8 +1,8 @@
-"""BM25's index and search against bm25s: seconds, queries a second, and peak memory, each in a process of its own.
+"""BM25's index and search against bm25s: seconds, queries per second and peak memory, each in a process of its own.
 
     python benchmarks/bm25.py --passages 200000 --queries 500
 
-On synthetic passages, as benchmarks/collection.py makes them; both have the same tokenizer and find the best 1,000.
+Passages are synthetic, as benchmarks/collection.py makes them. Both use the same tokenizer and find the best 1,000.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def peers(passages: int, queries: int) -> tuple[float, float]:
 
 
 def texts(passages: int, spent: list[float]) -> Iterator[list[str]]:
-    """Some at a time; `spent` tells the seconds that it took to make them up."""
+    """Passages in chunks. `spent` collects the seconds that it took to make them."""
     random = np.random.default_rng(0)
     for start in range(0, passages, AT_ONCE):
         began = time.perf_counter()

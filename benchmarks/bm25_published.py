@@ -1,11 +1,11 @@
-"""BM25 with and without a stemmer against Anserini's BM25, whose figures and runs are published; both at k1 .9, b .4.
+"""BM25, with and without a stemmer, against Anserini's published figures and runs, all at k1 = 0.9 and b = 0.4.
 
     python benchmarks/bm25_published.py [--datasets ../shared/datasets] [--queries 300]
 
-SciFact is whole here, so that figures compare: Anserini's are those of its regression beir-v1.0.0-scifact.flat.
-Of MS MARCO there is a pool of 32,027 passages: what is found in it compares with nothing. There the 100 passages a
-query of the official runs of TREC DL 2019 and 2020 are put in order again. Ours differs in its idf and mean length too,
-which are the pool's, not those of 8.8 million passages. Anserini stems by Porter's rules, ours by Snowball's.
+SciFact is complete here, so figures can be compared with those of Anserini's regression beir-v1.0.0-scifact.flat. Of MS
+MARCO there is only a pool of 32,027 passages, and figures of a search in it compare with nothing. So the 100 passages
+per query of the official runs of TREC DL 2019 and 2020 are ordered again instead. There, our idf and mean length are
+those of the pool, not of 8.8 million passages. Anserini uses Porter's stemmer, ours is Snowball's.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def searched(folder: Path, queries: int | None) -> Table:
-    """What the whole collection is searched for."""
+    """The figures of searching the whole collection."""
     table = Table("SciFact", *ANSERINI, title="Searching 5,183 passages: published figures compare")
     table.add_row("Anserini", *(f"{figure:.4f}" for figure in ANSERINI.values()))
     with tempfile.TemporaryDirectory() as temporary:
@@ -60,7 +60,7 @@ def searched(folder: Path, queries: int | None) -> Table:
 
 
 def put_in_order(folder: Path, queries: int | None) -> Table:
-    """The official runs' passages in our order."""
+    """The figures of the official runs' passages in our order."""
     columns = [f"{what}, {year}" for year in YEARS for what in ("nDCG@10", "of their best 10")]
     table = Table("TREC DL", *columns, title="The official runs' 100 passages a query, in each one's order")
     with tempfile.TemporaryDirectory() as temporary:
@@ -71,7 +71,7 @@ def put_in_order(folder: Path, queries: int | None) -> Table:
         )
         for name, params in OURS.items():
             index = index_of(collection, params)
-            # As deep as the pool: no candidate of the official runs is missed that shares a term with its query.
+            # As deep as the pool, so that every official candidate that shares a term with its query is found.
             runs = {
                 year: search(index, collection, run, len(collection.passage_ids())) for year, run in official.items()
             }
@@ -82,7 +82,7 @@ def put_in_order(folder: Path, queries: int | None) -> Table:
 def compared(
     folder: Path, year: str, runs: dict[str, pl.DataFrame], official: dict[str, pl.DataFrame], queries: int | None
 ) -> Iterator[str]:
-    """nDCG@10 of the official run's passages in the order of ours, and the share of its best ten that are ours too."""
+    """nDCG@10 of the official run's passages in our order, and the share of its best ten that are also in ours."""
     theirs = first(official[year], queries)
     ours = runs[year].join(theirs, on=["query_id", "passage_id"], how="semi")
     judged = read_qrels(Text(folder / "qrels_official" / f"qrels.{year}-passage.txt"), year)
@@ -101,13 +101,13 @@ def index_of(collection: Collection, params: Candidates) -> BM25:
 
 
 def search(index: BM25, collection: Collection, wanted: pl.DataFrame, depth: int) -> pl.DataFrame:
-    """A run of the queries that `wanted` names."""
+    """The run for the queries in `wanted`."""
     queries = collection.queries.join(wanted, on="query_id", how="semi")
     return index.search(queries["query_id"].to_list(), queries["text"].to_list(), depth)
 
 
 def first(table: pl.DataFrame, queries: int | None) -> pl.DataFrame:
-    """The rows of the first so many queries, by their ids; of all, where there is no number."""
+    """The rows of the first queries by id, as many as asked for; all rows if there is no number."""
     chosen = table.select("query_id").unique().sort("query_id").head(queries or len(table))
     return table.join(chosen, on="query_id", how="semi")
 

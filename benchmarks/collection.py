@@ -2,8 +2,8 @@
 
     python benchmarks/collection.py --passages 2000000 --triples 10000000 --queries 2000
 
-Passages have 55 words on average, with the frequencies of a natural language (Zipf's law) over 300,000 words. Each
-stage is a process, as in the pipeline. Triples are given, as MS MARCO's are; half of the queries are for training.
+Passages have 55 words on average, from 300,000 words with the frequencies of a natural language (Zipf's law). Each
+stage is a process, as in the pipeline. Triples are given, like MS MARCO's. Half of the queries are for training.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def measured(stage: str, folder: Path) -> tuple[float, int]:
-    """Seconds, and KiB of resident memory at most, of a command of distilrank in a process of its own."""
+    """The seconds and the peak resident memory in KiB of a distilrank command in a process of its own."""
     began = time.perf_counter()
     process = subprocess.Popen([Path(sys.executable).with_name("distilrank"), *stage.split()], cwd=folder)
     _, status, usage = os.wait4(process.pid, 0)
@@ -66,7 +66,7 @@ def measured(stage: str, folder: Path) -> tuple[float, int]:
 
 
 def write_params(folder: Path) -> None:
-    """The default ones, but for the collection, lengths like MS MARCO's, and triples that are given."""
+    """Writes the default params with another collection, lengths like MS MARCO's, and given triples."""
     yaml = YAML(typ="safe", pure=True)
     splits = {one: {"queries": f"queries.{one}.tsv", "qrels": f"qrels.{one}.tsv"} for one in ("train", "test")}
     triples = {"location": str(folder / "triples.tsv"), "checksum": None, "columns": "ids", "count": None}
@@ -109,7 +109,7 @@ def some_texts(random: np.random.Generator, number: int, mean_length: int) -> li
 
 
 def vocabulary() -> np.ndarray:
-    """The backbone's whole words first, which are the frequent ones, then pairs of them."""
+    """The words, most frequent first: the backbone's whole words, then pairs of them."""
     known = TextTokenizer(locate_backbone(Backbone(model="minilm", sha256=None))).vocabulary()
     whole = [word for word in known if word.isascii() and word.isalpha()]
     random = np.random.default_rng(1)

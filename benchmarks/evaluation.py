@@ -1,11 +1,11 @@
-"""A million test pairs through `distilrank evaluate`, by a dot, a colbert and a cat: time, memory, and a kill half way.
+"""A million test pairs through `distilrank evaluate` by a dot, a colbert and a cat: time, memory, and a kill half way.
 
     python benchmarks/evaluation.py [--queries 1000] [--depth 1000] [--passages 20000] [--words 16] [--rankers dot cat]
 
-The texts are random words, the candidates are drawn by lot, and each ranker has one layer of the backbone: what is
-measured is the evaluation. Once half of the pairs are in the score store, the process is killed (SIGKILL) and started
-again. A dense ranker scores no pairs: it is killed once it has encoded a block of passages, and goes on behind that.
-Prints seconds and the most memory of both processes.
+The texts are random words, the candidates are drawn by lot, and each ranker has one layer of the backbone, so that the
+evaluation itself is measured. Once half of the pairs are in the score store, the process is killed (SIGKILL) and
+started again. A dense ranker scores no pairs. It is killed once it has encoded a block of passages, and goes on after
+that block. Prints the seconds and the peak memory of both processes.
 """
 
 import argparse
@@ -43,7 +43,7 @@ RANKERS: dict[str, dict[str, Any]] = {
     "cat": {"architecture": "cat", "layers": 1},
 }
 BACKBONE = Backbone(model=BUNDLED, sha256=None)
-# What tells that a dense ranker has encoded a block.
+# The files that show that a dense ranker has encoded a block.
 ENCODED = "evaluate-*/*/vectors/done.json"
 console = Console(width=110)
 
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def prepare(asked: argparse.Namespace) -> None:
-    """A project of random texts in the working directory, with untrained rankers of one layer."""
+    """Makes a project of random texts in the working directory, with untrained rankers of one layer."""
     write_collection(Path("texts"), asked)
     params = Params.model_validate(params_of(asked))
     Path("params.yaml").write_text(params.model_dump_json())
@@ -136,7 +136,7 @@ def measured(ranker: str, pairs: int) -> dict[str, float]:
 
 
 def stored() -> int:
-    """Pairs that are in the score store."""
+    """How many pairs are in the score store."""
     return sum(pl.scan_parquet(part).select(pl.len()).collect().item() for part in STORE.glob("*/*.parquet"))
 
 
@@ -145,7 +145,7 @@ def start(ranker: str) -> "subprocess.Popen[bytes]":
 
 
 def finished(process: "subprocess.Popen[bytes]") -> tuple[float, float]:
-    """Its seconds from now on, and the most GiB that it took."""
+    """Waits for a process; returns its seconds from now on, and its peak memory in GiB."""
     began = time.perf_counter()
     _, status, usage = os.wait4(process.pid, 0)
     if status:

@@ -1,10 +1,10 @@
-"""Indexes against bare Faiss: the same factory strings, trained on the same sample, and the same exact search.
+"""Indexes against plain Faiss: the same factory strings, trained on the same sample, and the same exact search.
 
     python benchmarks/indexes.py --passages 100000 --queries 1000
 
-On synthetic vectors in clusters, of different lengths. Ours builds by shards, searches a mapped file, and scores what
-it finds by exact products; Faiss builds and searches in memory, and scores by what it stores. Single: milliseconds of
-one query at a time, the median.
+Vectors are synthetic, in clusters, and of different lengths. Ours builds by shards, searches a mapped file, and scores
+what it finds by exact products. Faiss builds and searches in memory, and scores by the codes that it stores. "Single"
+is the median of the milliseconds for one query at a time.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def bare(kind: Approximate | None, vectors: Vectors, queries: Vectors, best: Any
 
 
 def timed(search: Search, queries: Vectors) -> tuple[float, float]:
-    """Queries per second, all at once, the best of three; and the median milliseconds of one."""
+    """Queries per second with all queries at once, the best of three; and the median milliseconds of a single one."""
     together = min(seconds_of(search, queries) for _ in range(3))
     alone = [seconds_of(search, queries[row : row + 1]) for row in range(min(SINGLE, len(queries)))]
     return len(queries) / together, float(np.median(alone)) * 1000

@@ -2,10 +2,10 @@
 
     python benchmarks/late_interaction.py [--passages 5000] [--queries 50] [--candidates 100] [--rounds 3] [--width 128]
 
-(a) re-ranking: each query's candidates, from a passage store of float16 and of int8, against `maxsim` over the vectors
-of these candidates in memory, as float32. (b) searching all passages exactly, and (c) by PLAID, with the share of the
-best ten that it finds. Vectors have length 1 and lie about as many directions as there are word pieces; passages have
-20 to 120 of them, queries 8 to 24. Each figure is the best of several rounds, in which they take turns.
+(a) Re-ranking each query's candidates, from a passage store of float16 and of int8, against `maxsim` over the vectors
+of these candidates in memory, as float32. (b) Searching all passages exactly. (c) Searching by PLAID, with the share of
+the best ten that it finds. Vectors have length 1 and lie around as many directions as there are word pieces. Passages
+have 20 to 120 vectors, queries 8 to 24. Each figure is the best of several rounds, in which all take turns.
 """
 
 import argparse
@@ -41,7 +41,7 @@ BACKBONE = {
 
 
 def vectors(number: int, shortest: int, longest: int, width: int, seed: int) -> list[Tensor]:
-    """Of as many texts, of length 1, about common directions."""
+    """Vectors of length 1 around common directions, for as many texts as asked for."""
     random, about = np.random.default_rng(seed), np.random.default_rng(0).standard_normal((DIRECTIONS, width))
     lengths = random.integers(shortest, longest + 1, number)
     drawn = about[random.integers(0, DIRECTIONS, lengths.sum())] + 0.7 * random.standard_normal((lengths.sum(), width))
@@ -61,7 +61,7 @@ def store_of(texts: list[Tensor], numbers: Numbers) -> PassageStore:
 
 
 def ranker(width: int) -> Ranker:
-    """A ColBERT whose vectors are given: its layers are never run."""
+    """A ColBERT whose vectors are given, so its layers never run."""
     entry = ColbertParams(layers=1, dimension=width, normalise=True).model_dump()
     made = ColbertRanker(RankerConfig(ranker=entry, backbone=BACKBONE, query_length=8, passage_length=8))
     made.train(False)
@@ -69,7 +69,7 @@ def ranker(width: int) -> Ranker:
 
 
 def fastest(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds, by way."""
+    """The least seconds of each way over the rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, run in ways.items():

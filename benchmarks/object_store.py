@@ -1,9 +1,9 @@
-"""The stack's S3 server with one large object and with many small ones: its memory, its open files, and the time.
+"""The stack's S3 server with one large object and with many small ones: memory, open files, and time.
 
     python benchmarks/object_store.py [--megabytes 2000] [--files 10000]
 
-Each step prints its seconds, and the most memory and files that the server had until its end. At last the server is
-killed and started again: a listing then shows what is there, and by which ETag.
+Each step prints its seconds, and the peak of the server's memory and open files so far. At the end the server is killed
+and started again. A listing then shows which objects are there, and with which ETags.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def many_objects(server: "Server", files: int) -> None:
 
 
 def name(number: int) -> str:
-    """As DVC names what it keeps: in 256 folders."""
+    """A key like those of DVC, which spreads its files over 256 folders."""
     return f"files/md5/{number % 256:02x}/{number:08}"
 
 
@@ -95,7 +95,7 @@ def listed(server: "Server") -> dict[str, str]:
 
 
 class Server:
-    """The server as the stack starts it; it ends by SIGKILL."""
+    """The server as the stack starts it. SIGKILL ends it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -143,7 +143,7 @@ class Server:
 
 @contextmanager
 def watched(count: Callable[[], int]) -> Iterator[Callable[[], int]]:
-    """The most that was counted, some hundred times a second."""
+    """The peak of a count that is taken some hundred times per second."""
     most, over = count(), Event()
 
     def watch() -> None:

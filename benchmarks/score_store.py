@@ -1,10 +1,10 @@
-"""Millions of synthetic pairs through the score store, with a scorer that costs nothing: time and peak memory.
+"""The time and peak memory of the score store, for millions of synthetic pairs and a scorer that costs nothing.
 
     python benchmarks/score_store.py [--pairs 10000000] [--pairs-at-once 2000000] [--queries 500000]
         [--passages 2000000]
 
-From random triples on the disk to a plan, the store, the scores, and labelled triples. Prints the seconds of each step
-and the most memory that the process took.
+The steps lead from random triples on disk to a plan, the store, the scores, and labelled triples. Prints the seconds of
+each step and the peak memory of the process.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main() -> None:
 def run(place: Path, asked: argparse.Namespace) -> None:
     pairs, at_once = asked.pairs, asked.pairs_at_once
     with step("synthetic triples and tokens"):
-        # A query's positive recurs with its every negative: about as many pairs as triples.
+        # A query's positive is shared by all its negatives, so there are about as many pairs as triples.
         write_triples(place / "triples.parquet", pairs, asked.queries, asked.passages)
         tokens = synthetic_tokens(asked.queries, asked.passages)
     triples = pl.scan_parquet(place / "triples.parquet")
@@ -134,7 +134,7 @@ def ragged(texts: int, tokens: int) -> RaggedIds:
 
 
 def begin_free_scoring(_: Path) -> Callable[[PairsToScore], ScoredPairs]:
-    """Scores that tell pairs apart and cost nothing: so what is measured is everything else."""
+    """A scorer that tells pairs apart and costs nothing, so that everything else is measured."""
 
     def score(part: PairsToScore) -> ScoredPairs:
         scores = np.arange(len(part.pairs), dtype=np.float32)

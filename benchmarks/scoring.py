@@ -2,12 +2,12 @@
 
     python benchmarks/scoring.py [--queries 60] [--negatives 20] [--rounds 3] [--model DIRECTORY | --layers 6]
 
-(a) triples as given: each query's positive, again and again, beside each of its negatives; the CrossEncoder scores
-them as they stand, ours by way of an empty score store, from the ids of texts to labelled triples. (b) unique pairs, by
+(a) Triples as given, in which each query's positive recurs with each of its negatives. The CrossEncoder scores all
+pairs of them. Ours goes from the ids of texts through an empty score store to labelled triples. (b) Unique pairs, for
 both. The CrossEncoder runs with its default batch size and with the best of several; ours chooses its own. Each figure
-is the best of several rounds, in which they take turns. Without a model, the backbone with a fresh head is the teacher:
-times do not depend on what it learned. Passages are cut to their first 48 words beforehand, so that neither cuts any.
-What bounds ours is shown by torch's profiler.
+is the best of several rounds, in which both take turns. Without a model, the backbone with a fresh head is the teacher,
+because times do not depend on what it learned. Passages are cut to their first 48 words beforehand, so that neither
+side cuts any. torch's profiler shows what bounds ours.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def prepare(directory: Path, asked: argparse.Namespace) -> Task:
-    """The embedded collection's first queries, as if drawn by lot, and BM25's best as their negatives."""
+    """The embedded collection's first queries in an order as if by lot, with BM25's best as negatives."""
     services: Literal["all"] | list[str] = asked.services or "all"
     source = AwsApiDocs(source="aws-api-docs", services=services, minimum_words=12, dev_share=0.02, test_share=0.02)
     take_in(source.opened(), directory, None, None)
@@ -161,7 +161,7 @@ def compare(task: Task, directory: Path, rounds: int) -> None:
 
 
 def tune(cross_encoder: CrossEncoder, task: Task, pairs: pl.DataFrame, console: Console) -> int:
-    """The best batch size of the CrossEncoder, on some of the pairs."""
+    """The CrossEncoder's best batch size on some of the pairs."""
     some = pairs.sample(min(len(pairs), 256), seed=0)
     rates = {}
     for size in BATCH_SIZES:
@@ -187,7 +187,7 @@ def ours(task: Task, each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame,
 
 
 def ours_labels(task: Task, each: Each[PairsToScore, ScoredPairs], directory: Path) -> np.ndarray:
-    """Scores as the CrossEncoder's: positives of the triples, then negatives; by way of an empty store."""
+    """Our scores through an empty store, in the CrossEncoder's order: the triples' positives, then negatives."""
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         place = Path(temporary)
         task.triples.write_parquet(place / "triples.parquet")
@@ -203,7 +203,7 @@ def ours_labels(task: Task, each: Each[PairsToScore, ScoredPairs], directory: Pa
 
 
 def best_of(runs: dict[str, Callable[[], np.ndarray]], rounds: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """The least seconds of each over the rounds, in which they take turns, and what each computed."""
+    """The least seconds of each run over the rounds, in which they take turns, and what each computed."""
     seconds = dict.fromkeys(runs, float("inf"))
     scores = {}
     for _ in range(rounds):
@@ -243,7 +243,7 @@ def show(
 
 
 def show_bounds(console: Console, task: Task, pairs: pl.DataFrame, budget: int) -> None:
-    """The share of each kind of operation in our time, with one thread, so that shares add up; and the tokenizer's."""
+    """Shows the share of each kind of operation in our time, on one thread so that shares add up, and the tokenizer's."""
     from torch.profiler import ProfilerActivity, profile
 
     threads = torch.get_num_threads()
@@ -265,7 +265,7 @@ def show_bounds(console: Console, task: Task, pairs: pl.DataFrame, budget: int) 
 
     with torch.inference_mode():
         score()
-        # Not score_pairs: the profiler sees one thread.
+        # score_pairs is not called, because the profiler sees only one thread.
         with profile(activities=[ProfilerActivity.CPU]) as profiled:
             began = time.perf_counter()
             score()

@@ -1,7 +1,7 @@
-"""How long a single query takes at `mlflow models serve`, against the same model asked in this process.
+"""The time of a single query at `mlflow models serve`, against the same model in this process.
 
 `python benchmarks/serving.py NAME`, from the root of a project that has the champion NAME in its registry, asks the
-test queries one after the other: to find ten passages, where the model has an index, and to re-rank BM25's best twenty.
+test queries one by one: to find ten passages, if the model has an index, and to re-rank BM25's best twenty.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def rerank_requests(count: int) -> list[Request]:
 
 
 def times(ask: Callable[[Request], object], requests: list[Request]) -> list[float]:
-    """Milliseconds of each, after some that do not count."""
+    """The milliseconds of each request, after some warm-up requests."""
     for request in requests[:WARM_UP]:
         ask(request)
     spent = []
@@ -86,7 +86,7 @@ def times(ask: Callable[[Request], object], requests: list[Request]) -> list[flo
 
 @contextmanager
 def serving(uri: str) -> Iterator[Callable[[Request], object]]:
-    """A server of the model, and how to ask it."""
+    """Starts a server of the model, and yields the function that asks it."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local", "-p", str(port)]

@@ -1,12 +1,12 @@
-"""Training by Margin-MSE against sentence-transformers' trainers: same triples, weights and lengths, one run.
+"""Training with Margin-MSE against sentence-transformers' trainers: same triples, weights and lengths, one run.
 
     python benchmarks/training.py [--datasets ../shared/datasets] [--steps 40] [--batch-size 16] [--rounds 2]
 
 `dot` is compared with SentenceTransformerTrainer, `cat` with CrossEncoderTrainer, each with its own MarginMSELoss.
-Texts come as they are, up to 256 tokens of a passage: NQ's where the data sets are, else the embedded collection's. The
-teacher's score of a pair is the number of words that query and passage share, so that both have something to learn. A
-rate counts triples per second from the end of the warm-up, all included: layout, forward, backward, optimiser. It is
-the best of several rounds, in which both take turns. What bounds ours is shown by torch's profiler, on one thread.
+Texts are whole, up to 256 tokens per passage. They are NQ's if the data sets are there, else the embedded collection's.
+The teacher's score of a pair is the number of words that query and passage share, so that both sides have something to
+learn. A rate is triples per second after the warm-up, with everything included: layout, forward, backward, optimiser.
+It is the best of several rounds, in which both take turns. torch's profiler, on one thread, shows what bounds ours.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def prepare(directory: Path, asked: argparse.Namespace, tokenizer: TextTokenizer) -> tuple[str, Task]:
-    """What the collection is, and triples of its first queries, their positives and passages drawn by lot."""
+    """A description of the collection, and triples of its first queries, their positives and passages drawn by lot."""
     folder = asked.datasets / "nq-dev"
     if folder.is_dir():
         source: Beir | AwsApiDocs = Beir(source="beir", location=str(folder), on_error="drop")
@@ -181,7 +181,7 @@ def theirs(model: Path, params: RankerParams, task: Task, asked: argparse.Namesp
 
 
 def show_padding(console: Console, trainer: Any, task: Task, params: RankerParams, batch_size: int) -> None:
-    """The share of padding in what is encoded: of batches as they come, and as we lay them out."""
+    """Shows the share of padding in what is encoded, for batches in their given order and in our layout."""
     real = plain = grouped = 0
     texts, rows = task.dataset.texts, task.dataset.rows
     for numbers in np.random.default_rng(0).permutation(len(task.queries)).reshape(-1, batch_size):
@@ -200,7 +200,7 @@ def show_padding(console: Console, trainer: Any, task: Task, params: RankerParam
 
 
 def show_bounds(console: Console, trainer: Any, batch_size: int) -> None:
-    """The share of each kind of operation in a step of ours, on one thread, so that shares add up."""
+    """Shows the share of each kind of operation in one of our steps, on one thread so that shares add up."""
     from torch.profiler import ProfilerActivity, profile
 
     threads = torch.get_num_threads()

@@ -1,1 +1,1 @@
-"""Prefect flows that conduct the pipeline: DVC holds the graph and builds the stages."""
+"""Prefect flows that run the pipeline. DVC holds the graph and builds the stages."""

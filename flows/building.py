@@ -1,4 +1,4 @@
-"""Stages as tasks: independent ones at once, each when all that it depends on have ended."""
+"""Stages as tasks. Each starts when all that it depends on have ended, and independent ones run at the same time."""
 
 import difflib
 import os
@@ -33,14 +33,14 @@ from flows.slots import Slots
 from flows.stage import run_stage
 from flows.worker import end_with_worker
 
-# The page of the flow run, for what runs below it.
+# The variable with the page of the flow run, for the commands that it starts.
 FLOW_RUN = "DISTILRANK_FLOW_RUN"
-# Between tries where a server does not answer.
+# Seconds between attempts if a server does not answer.
 PAUSES: list[float] = [5, 30, 120]
 
 
 def may_pass(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
-    """Whether another try may help: where a server did not answer, and nowhere else."""
+    """Whether another attempt may help: only if a server did not answer."""
     return state.name == Kind.UNREACHABLE
 
 
@@ -58,7 +58,7 @@ def failed(what: str, failure: CommandFailed) -> State[None]:
     retry_condition_fn=may_pass,
 )
 def build(stage: str, given: Mapping[str, str], leash: Leash) -> State[None]:
-    """Bring one stage up to date; the final state's name says what DVC did: Built, Restored or UpToDate."""
+    """Bring one stage up to date. The final state's name says what DVC did: Built, Restored or UpToDate."""
     try:
         done = run_stage(stage, given, leash, get_run_logger().info)
     except CommandFailed as failure:
@@ -74,7 +74,7 @@ def build(stage: str, given: Mapping[str, str], leash: Leash) -> State[None]:
     retry_condition_fn=may_pass,
 )
 def push(what: str, stages: Sequence[str], leash: Leash) -> State[None]:
-    """Push what stages made, and how it was made, to DVC's default remote."""
+    """Push the outputs of stages, and the record of how they were made, to DVC's default remote."""
     try:
         run([*DVC, "push", "--run-cache", *stages], leash, get_run_logger().info)
     except CommandFailed as failure:
@@ -84,7 +84,10 @@ def push(what: str, stages: Sequence[str], leash: Leash) -> State[None]:
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """What every flow that builds stands in: alone in the working tree, gone with its worker, its page known below."""
+    """The context of every flow that builds.
+
+    In it the flow is alone in the working tree, ends with its worker, and tells its commands the page of its run.
+    """
     end_with_worker()
     os.environ.setdefault(FLOW_RUN, redacted(flow_run.ui_url or ""))
     tell = get_run_logger().info
@@ -95,9 +98,9 @@ def at_work() -> Iterator[None]:
 
 
 def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool, at_once: int | None) -> State[None]:
-    """Build the chosen stages of dvc.yaml with all they need; Failed, and says why, if one was not built or pushed.
+    """Build the chosen stages of dvc.yaml with all they need; return Failed, and why, if one was not built or pushed.
 
-    `at_once` stages, unless the environment is to say how many.
+    At most `at_once` stages run at the same time. If it is None, the environment says how many.
     """
     tell = get_run_logger().info
     if at_once:
@@ -124,19 +127,20 @@ def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool, at_onc
 
 
 def outcome(states: Sequence[State[Any]]) -> State[None]:
-    """Completed if each stage and push is; else Failed, with what is said of those that were tried."""
+    """Return Completed if every stage and push is; else Failed, with the messages of those that were tried."""
     undone = [state for state in states if not state.is_completed()]
     if not undone:
         return Completed()
-    # Pending is what stands below another that failed or crashed.
+    # A stage is pending if one that it needs failed or crashed.
     return Failed(message="\n".join(state.message or state.name or "" for state in undone if not state.is_pending()))
 
 
 def conduct(graph: Graph, slots: Slots, leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
     """Submit each stage when all that it depends on have ended and there is a slot; return all final states.
 
-    What a costly stage built is pushed before others begin, once no stage runs, since a push reads what stages
-    write; everything is pushed at the end. Prefect does not run a stage below one that failed: its state is NotReady.
+    If a costly stage built something, no stage starts until it is pushed. The push waits until no stage runs, because
+    it reads what stages write. Everything is pushed at the end. Prefect does not run a stage that needs a failed one:
+    its state is NotReady.
     """
     runs: dict[str, PrefectFuture[State[None]]] = {}
     ended: SimpleQueue[str] = SimpleQueue()
@@ -164,7 +168,7 @@ def conduct(graph: Graph, slots: Slots, leash: Leash, costly: set[str], pushing:
         slots.end(stage)
         order.done(stage)
         keep()
-        runs[stage].wait()  # else its state is asked of the server, which learns it later
+        runs[stage].wait()  # otherwise Prefect asks the server for the state, which learns it later
         if base(stage) in costly and runs[stage].state.name == "Built":
             built.append(stage)
     states = {stage: run.state for stage, run in runs.items()}

@@ -1,4 +1,4 @@
-"""Commands: DVC, and those of this project."""
+"""Runs commands: DVC's, and those of this project."""
 
 import os
 import re
@@ -14,17 +14,17 @@ from distilrank.workers.leash import Leash
 from flows.failure import CommandFailed, Kind, kind_of
 from flows.orphans import mark
 
-# Stages run side by side, so each DVC waits for the others to let go of the project.
+# Stages run side by side, so each DVC waits until the others release the project's lock.
 DVC = (sys.executable, "-m", "flows.run_dvc", "--wait-for-lock")
 Tell = Callable[[str], object]
 NOTHING: Mapping[str, str] = {}
 
 _LAST_LINES = 20
-# What a refusal of ours begins with.
+# How an error message of this project's commands begins.
 _OURS = "distilrank: "
-# A lock that somebody else holds, such as a `dvc repro` by hand, is asked for again soon, for a while.
+# How often, and for how long, to try again if somebody else holds the lock, such as a `dvc repro` by hand.
 _SECONDS_BETWEEN, _SECONDS_IN_ALL = 2, 600
-# What DVC advises after every stage, and nobody wants to read a dozen times.
+# Advice that DVC prints after every stage.
 _ADVICE = re.compile(
     r"To track the changes with git, run:|git add .*|To enable auto staging, run:"
     r"|dvc config core\.autostage true|Use `dvc push` to send your updates to remote storage\."
@@ -39,7 +39,7 @@ def environment() -> dict[str, str]:
     """Return the environment for DVC and its stages: this Python's programs first, output without delay."""
     programs = str(Path(sys.executable).parent)
     path = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
-    # Two trainings at once would have their threads spin in each other's way, and take four times as long.
+    # Otherwise the threads of two trainings at once spin in each other's way, and they take four times as long.
     return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **mark(), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
@@ -47,7 +47,7 @@ def ask(*arguments: str) -> str:
     """Return what DVC prints for these arguments.
 
     Raises:
-        PipelineError: if DVC refuses; says what it said, in one line.
+        PipelineError: if DVC refuses, with its message in one line.
     """
     answer = subprocess.run([*DVC, *arguments], env=environment(), capture_output=True, text=True, check=False)
     if answer.returncode:
@@ -61,12 +61,12 @@ def ask(*arguments: str) -> str:
 
 
 def run(command: Sequence[str], leash: Leash, tell: Tell, given: Mapping[str, str] = NOTHING) -> list[str]:
-    """Run a command, tell each line of its output as it comes, and return them; a busy lock is waited for.
+    """Run a command, tell each line of its output as it comes, and return the lines. Wait if a lock is busy.
 
-    Its environment is this process's, and what is `given`.
+    Its environment is this process's, with the variables in `given` added.
 
     Raises:
-        CommandFailed: if it ends with an error; the message is its last lines.
+        CommandFailed: if it ends with an error. The message is its last lines.
     """
     until = time.monotonic() + _SECONDS_IN_ALL
     while True:
@@ -93,9 +93,9 @@ def _run(command: Sequence[str], leash: Leash, tell: Tell, given: Mapping[str, s
 
 
 def _printed(output: Iterable[bytes]) -> Iterator[str]:
-    """Return the lines as a terminal would leave them: of a progress bar its last stand; no blank ones, no advice.
+    """Yield the lines as a terminal would show them: only a progress bar's last state, no blank lines, no advice.
 
-    Lines go into logs, artifacts and messages, so that what other programs say of URLs is redacted here.
+    Lines go into logs, artifacts and messages, so URLs that other programs print are redacted here.
     """
     for line in output:
         text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
@@ -104,7 +104,7 @@ def _printed(output: Iterable[bytes]) -> Iterator[str]:
 
 
 def _message(kind: Kind, last: list[str]) -> str:
-    """Return what a user needs of the last lines: of a mistake that is theirs, what our command said of it."""
+    """Return what a user needs of the last lines: after a user's mistake, only our command's error message."""
     if kind not in (Kind.MISTAKE, Kind.UNREACHABLE) or not last:
         return "\n".join(last)
     said = last[:-1] if len(last) > 1 and "exited with" in last[-1] else last  # without DVC's own last line

@@ -1,8 +1,8 @@
-"""The whole pipeline as a Prefect flow: every stage of dvc.yaml a task, then the models into MLflow's registry.
+"""The whole pipeline as a Prefect flow: each stage of dvc.yaml is a task, then the models go into MLflow's registry.
 
 `python -m flows.distil`, from the directory that holds dvc.yaml, runs on the server at PREFECT_API_URL, or without
-one on Prefect's ephemeral server. It ends with exit code 0 if all is built, 1 if a stage failed, 2 if DVC cannot read
-the pipeline, code.yaml is stale, or the environment asks for slots that cannot be.
+one on Prefect's ephemeral server. The exit code is 0 if all is built, and 1 if a stage failed. It is 2 if DVC cannot
+read the pipeline, if code.yaml is out of date, or if the environment's settings of slots are not valid.
 """
 
 import json
@@ -34,7 +34,7 @@ from flows.webhook import tell_of_failure
 
 @task(cache_policy=NO_CACHE, retries=len(PAUSES), retry_delay_seconds=PAUSES, retry_condition_fn=may_pass)
 def enter_models() -> State[None]:
-    """Enter what was trained into MLflow's registry, and show where it is to be seen."""
+    """Register the trained models in MLflow, and show where to see them."""
     try:
         with Leash() as leash:
             said = run(["distilrank", "register"], leash, get_run_logger().info)
@@ -58,7 +58,7 @@ def distil(push: bool = False, register_models: bool = True, stages_at_once: Pos
         if not state.is_completed():
             return state
         publish_results()
-        # Still alone: another run would replace the models.
+        # Inside the lock, because another run would replace the models.
         if register_models and MODELS.exists():
             entered = enter_models(return_state=True)
             return state if entered.is_completed() else Failed(message=entered.message)
@@ -66,7 +66,7 @@ def distil(push: bool = False, register_models: bool = True, stages_at_once: Pos
 
 
 def publish_results() -> None:
-    """Show the results and the report, where the pipeline made some, as artifacts of the flow run."""
+    """Show the results and the report, if there are any, as artifacts of the flow run."""
     if METRICS.exists():
         create_markdown_artifact(results_page(json.loads(METRICS.read_text(encoding="utf-8"))), key="results")
     if REPORT.exists():
@@ -78,12 +78,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         mend(print)
-        # A mistake shows at once, before any server starts.
+        # Check before a server starts, so that a mistake shows at once.
         refuse_stale_code()
         read_graph()
         Slots.here()
         if not (server := PREFECT_API_URL.value()):
-            os.environ[FLOW_RUN] = ""  # the pages of a server that ends with this process are nowhere
+            os.environ[FLOW_RUN] = ""  # the server ends with this process, so its pages are of no use
             server = start_server()
         os.environ["PREFECT_API_URL"] = server
         with temporary_settings({PREFECT_API_URL: server}):

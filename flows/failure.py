@@ -1,17 +1,17 @@
-"""Why a command failed, and whether another try may help: by its exit code alone, whatever it printed."""
+"""Why a command failed, and whether another attempt may help. Only the exit code counts, not what it printed."""
 
 from collections.abc import Sequence
 from enum import StrEnum
 
-# What distilrank exits with where a server does not answer (EX_TEMPFAIL), and flows/run_dvc.py as well.
+# The exit code of distilrank and flows/run_dvc.py if a server does not answer (EX_TEMPFAIL).
 UNREACHABLE = 75
 MISTAKE = 2
-# What flows/run_dvc.py exits with where another DVC holds a lock (EX_UNAVAILABLE).
+# The exit code of flows/run_dvc.py if another DVC holds a lock (EX_UNAVAILABLE).
 BUSY = 69
 
 
 class Kind(StrEnum):
-    """Kinds of failures. Only those of the first two may pass by themselves."""
+    """Kinds of failures. Only the first two may pass by themselves."""
 
     UNREACHABLE = "Unreachable"
     BUSY = "Busy"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 
 class CommandFailed(Exception):
-    """A command failed: of which kind, what a user needs to know, and its last lines."""
+    """A command failed. It holds the kind of failure, a message for the user, and the command's last lines."""
 
     def __init__(self, kind: Kind, message: str, last: Sequence[str]) -> None:
         super().__init__(message)

@@ -18,7 +18,7 @@ def read_graph() -> Graph:
     """Return every stage with the stages that it depends on.
 
     Raises:
-        PipelineError: if DVC cannot read the pipeline, or there is no stage.
+        PipelineError: if DVC cannot read the pipeline, or if it has no stage.
     """
     graph: Graph = {}
     for line in ask("dag", "--dot").splitlines():
@@ -39,7 +39,7 @@ def serial_order() -> list[str]:
 
 
 def with_all_they_need(graph: Graph, stages: Iterable[str]) -> Graph:
-    """Return the part of the graph that building these stages takes."""
+    """Return the part of the graph with these stages and all that they need."""
     wanted: Graph = {}
     waiting = list(stages)
     while waiting:
@@ -51,14 +51,14 @@ def with_all_they_need(graph: Graph, stages: Iterable[str]) -> Graph:
 
 
 def marked(mark: str) -> dict[str, Any]:
-    """Return the stages that have a mark in the `meta` of dvc.yaml, by their names there, with what it says."""
+    """Return the stages that have a mark in their `meta`, by their names in dvc.yaml, with the mark's value."""
     stages = YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"]
     meta = {name: stage.get("do", stage).get("meta", {}) for name, stage in stages.items()}
     return {name: marks[mark] for name, marks in meta.items() if marks.get(mark)}
 
 
 def base(stage: str) -> str:
-    """Return the name in dvc.yaml of a stage that may be one of a matrix."""
+    """Return a stage's name in dvc.yaml, without the suffix of one of a matrix."""
     return stage.partition("@")[0]
 
 

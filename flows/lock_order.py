@@ -1,7 +1,8 @@
 """The order of stages in dvc.lock.
 
-DVC appends a stage to dvc.lock when it is first built. Stages that run side by side end in any order, so the file would
-differ from run to run, and from the one that `dvc repro` writes. The new entries are put in `dvc repro`'s order.
+DVC appends a stage to dvc.lock when it first builds it. Stages that run side by side end in any order, so the file
+would differ from run to run, and from the one that `dvc repro` writes. So the new entries are put in `dvc repro`'s
+order.
 """
 
 import re
@@ -20,7 +21,7 @@ def locked_stages() -> list[str]:
 
 
 def order_new_stages(known: list[str]) -> None:
-    """Put the stages that dvc.lock gained since it held the known ones in the order of `dvc repro`."""
+    """Put the stages that are new in dvc.lock, beside the known ones, in the order of `dvc repro`."""
     new = locked_stages()[len(known) :]
     if len(new) < 2:
         return

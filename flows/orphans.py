@@ -1,6 +1,6 @@
-"""What a killed run left at work in this working tree.
+"""Processes that a killed run left at work in this working tree.
 
-A run ends what it started, even when it is killed, unless the processes that see to this are killed with it.
+A run ends what it started, even if it is killed, unless the processes that see to this are killed with it.
 """
 
 import os
@@ -15,17 +15,17 @@ from distilrank.artifacts.locks import taken
 from distilrank.artifacts.work import WORK
 from distilrank.workers.leash import GRACE
 
-# The process of the run, in the environment of all that it starts.
+# The variable with the process id of the run, in the environment of all that it starts.
 RUN_BY = "DISTILRANK_RUN_BY"
 
 
 def mark() -> dict[str, str]:
-    """What tells a process, and all that it starts, as this run's."""
+    """The environment that marks a process, and all that it starts, as this run's."""
     return {RUN_BY: str(os.getpid())}
 
 
 def end_orphans(tell: Callable[[str], object]) -> None:
-    """End what runs of this working tree that are gone have left: what it has done is gone on with."""
+    """End processes that ended runs of this working tree have left. Later runs go on from what these have stored."""
     orphans = list(_orphans())
     if orphans:
         tell(f"ending what a run that was killed left at work: processes {', '.join(str(one.pid) for one in orphans)}")
@@ -55,7 +55,7 @@ def _is_gone(run: int) -> bool:
 
 
 def wait_for_trainings(tell: Callable[[str], object]) -> None:
-    """Wait for trainings that others began, such as one whose `dvc repro` was killed: they would refuse ours."""
+    """Wait for trainings that others started, such as one whose `dvc repro` was killed: their locks would stop ours."""
     for lock in sorted(WORK.glob("models-*.lock")):
         with lock.open() as file:
             told = False

@@ -1,4 +1,4 @@
-"""A challenger's way to the champion's place, as a Prefect flow."""
+"""The promotion of a challenger to champion as a Prefect flow."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def promote(model: str) -> State[None]:
     except CommandFailed as failure:
         if failure.kind != Kind.FAULT:
             return Failed(message=str(failure))
-        show(failure.last)  # of gates that refuse
+        show(failure.last)  # the table of the gates, if one refused
         return Failed(message=failure.last[-1] if failure.last else str(failure))
     show(said)
     return Completed()

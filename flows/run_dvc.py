@@ -1,9 +1,9 @@
-"""DVC, with an exit code that says why it failed: the failed stage's own, or what DVC's exceptions mean.
+"""Runs DVC with an exit code that says why it failed: the failed stage's own, or one for DVC's exception.
 
-DVC itself ends with 255 for nearly everything. What it logs is looked at here, such as the exception behind a failure;
-what a stage printed is not. Run in the place of `dvc`: python -m flows.run_dvc. Of a stage that is up to date
-afterwards, `--verdict FILE` writes into the file what was done. As flows/dvc.py it would hide DVC, because a worker
-puts flows/ on the path.
+Use `python -m flows.run_dvc` in place of `dvc`. DVC itself exits with 255 for nearly everything. This module looks at
+what DVC logs, such as the exception behind a failure, and not at what a stage prints. With `--verdict FILE`, it writes
+into the file what DVC did to bring the stage up to date. It is not called flows/dvc.py, because a worker puts flows/ on
+the path, where that name would hide DVC.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from distilrank.network_errors import causes, is_no_answer
 from flows.failure import BUSY, UNREACHABLE
 
-# How DVC's exception for a failed stage ends.
+# The end of the message of DVC's exception for a failed stage.
 _EXITED = re.compile(r"exited with (-?\d+)$")
 
 
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
     UP_TO_DATE = "UpToDate"
 
 
-# What DVC logs of a stage whose command it does not run, before the stage's name is filled in.
+# DVC's log messages, before the name is filled in, for a stage whose command it does not run.
 _NOT_RUN = {
     "Stage '%s' is cached - skipping run, checking out outputs": Verdict.RESTORED,
     "Stage '%s' didn't change, skipping": Verdict.UP_TO_DATE,
@@ -37,7 +37,7 @@ _NOT_RUN = {
 
 
 class Seen(logging.Handler):
-    """What DVC logged: exceptions, and its verdict on the last stage."""
+    """Collects what DVC logs: exceptions, and its verdict on the last stage."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     seen = Seen()
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).addHandler(seen)
-    sys.argv[0] = "dvc"  # as DVC's locks tell it to others
+    sys.argv[0] = "dvc"  # the name that DVC's locks show to others
     code: int = run(dvcs)
     if code:
         return exit_code(code, seen.errors)
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def exit_code(code: int, errors: Sequence[BaseException]) -> int:
-    """Return the failed stage's exit code; else BUSY for a lock, UNREACHABLE for a server, or DVC's own."""
+    """Return the failed stage's exit code, or else BUSY for a lock, UNREACHABLE for a server, or DVC's own code."""
     from dvc.lock import LockError
     from dvc.stage.exceptions import StageCmdFailedError
 
@@ -84,7 +84,7 @@ def exit_code(code: int, errors: Sequence[BaseException]) -> int:
 
 
 def of_stage(code: int) -> int:
-    """Return a stage's exit code as a shell tells it; BUSY is for DVC alone to say."""
+    """Return a stage's exit code as a shell would. BUSY becomes 1, because only DVC may report it."""
     if code == BUSY:
         return 1
     return code if code > 0 else 128 - code

@@ -1,4 +1,4 @@
-"""A teacher's scores, with all they need, as a Prefect flow."""
+"""A Prefect flow that makes a teacher's scores, and all that they need."""
 
 import re
 
@@ -10,13 +10,13 @@ from flows.command import PipelineError
 from flows.graph import Graph
 from flows.webhook import tell_of_failure
 
-# What makes labels, by the kinds of teachers in params.yaml.
+# The stages that make labels, one for each kind of teacher in params.yaml.
 LABELLING = ("score", "score-bm25", "ensemble", "import-scores")
 
 
 @flow(on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def score(teacher: str, push: bool = False, stages_at_once: PositiveInt | None = None) -> State[None]:
-    """Score the triples that students learn from with a teacher, and build what that takes.
+    """Score the triples that students learn from with a teacher, and build what this needs.
 
     Args:
         teacher: A teacher, ensemble or import of params.yaml, such as T1; or bm25.
@@ -28,11 +28,11 @@ def score(teacher: str, push: bool = False, stages_at_once: PositiveInt | None =
 
 
 def stages_of(teacher: str, graph: Graph) -> list[str]:
-    """The stages that make the teacher's labels, one per set of triples. Raises PipelineError where there is none."""
+    """The stages that make the teacher's labels, one per set of triples. Raises PipelineError if there is none."""
     labelling: dict[str, list[str]] = {}
     for stage in graph:
         if stage.partition("@")[0] in LABELLING:
-            # score@bm25-T1, but import-scores@T1
+            # Stages are named score@bm25-T1, but import-scores@T1.
             labelling.setdefault(re.split("[@-]", stage)[-1], []).append(stage)
     if teacher not in labelling:
         raise PipelineError(

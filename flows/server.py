@@ -1,7 +1,7 @@
-"""Prefect's ephemeral server for one run, where the user has none.
+"""Prefect's ephemeral server for one run, for users without a server.
 
-Left to Prefect it is a plain child of the flow: Ctrl-C ends it before the flow can report its end, and a killed flow
-leaves it running. Here it has a session of its own, on a leash.
+If Prefect starts it, it is a plain child of the flow: Ctrl-C ends it before the flow can report its end, and a killed
+flow leaves it running. Here it has a session of its own, on a leash.
 """
 
 import os
@@ -14,19 +14,19 @@ from distilrank.workers.leash import Leash
 from flows.orphans import mark
 
 DEFAULTS = {
-    # The server tells Prefect's makers of its use unless told not to.
+    # Otherwise the server reports its use to Prefect's makers.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # The first start makes the database: on a busy machine that takes longer than Prefect's 20 seconds.
+    # The first start makes the database. On a busy machine that takes longer than Prefect's 20 seconds.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
 LEASH = Leash()  # held until this process ends: Prefect reports to the server until then
 
 
 def start_server() -> str:
-    """Start the server and return its address; it ends with this process.
+    """Start the server, which ends with this process, and return its address.
 
     Raises:
-        RuntimeError: if it does not start; Prefect has then said why.
+        RuntimeError: if it does not start. Prefect has printed why.
     """
     environment = DEFAULTS | os.environ | mark()
     process = LEASH.start([sys.executable, "-m", "flows.server"], environment, errors=None)
@@ -45,6 +45,6 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    # A signal's default action would leave Prefect's child behind; an exit ends it.
+    # The signal's default action would leave Prefect's child behind. A regular exit ends it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     serve()

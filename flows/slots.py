@@ -1,8 +1,8 @@
-"""Which stages run at once, each with what it takes: cards of its own, and its share of the cores.
+"""Which stages run at once, and what each one gets: cards (GPUs) of its own, and a share of the cores.
 
-A stage that computes says so in the `meta` of dvc.yaml, as `computes: training`, `scoring` or `inference`. Where there
-are cards, it has one to itself for as long as it runs; a scoring has one per worker, a training of several processes
-all. Stages that wait for cards take turns, while others go on.
+A stage that computes says so in its `meta` in dvc.yaml, as `computes: training`, `scoring` or `inference`. If there are
+cards, it has one to itself while it runs. A scoring has one per worker, and a training in several processes has all.
+Stages that wait for cards take turns, while others go on.
 """
 
 import os
@@ -16,12 +16,12 @@ from distilrank.workers.work import Workplace
 from flows.graph import base, marked
 
 CARDS = "CUDA_VISIBLE_DEVICES"
-# What starts the several processes of a training, such as torchrun.
+# The variable that names the command which starts a training in several processes, such as torchrun.
 LAUNCHER = "DISTILRANK_LAUNCHER"
 
 
 def usable_cards() -> list[str]:
-    """The cards that stages may compute on: those of CUDA_VISIBLE_DEVICES where it is set, else all of the driver's."""
+    """The cards that stages may compute on: those of CUDA_VISIBLE_DEVICES if it is set, else all of the driver's."""
     if os.environ.get("DISTILRANK_DEVICE") == "cpu":
         return []
     if (named := os.environ.get(CARDS)) is not None:
@@ -29,26 +29,26 @@ def usable_cards() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False).stdout
-    # Parts of a card (MIG) stand below it, indented.
+    # The parts of a card (MIG) are listed below it, indented.
     cards = [line for line in listed.splitlines() if line.startswith("GPU ")]
     return [str(number) for number in range(len(cards))]
 
 
 class Slots:
-    """What runs, and what is free."""
+    """The stages that run, and the cards that are free."""
 
     def __init__(self, computes: Mapping[str, str], cards: Sequence[str]) -> None:
-        """`computes` names what a stage computes, if it does. Raises WorkerError for limits that are no numbers."""
+        """`computes` says what each stage computes, if it does. Raises WorkerError for a limit that is not a number."""
         self._computes, self._cards, self._free = computes, cards, list(cards)
         self._at_once, self._cores = stages_at_once(len(cards)), usable_cores()
-        # On cards the bytes of a training do not depend on its threads.
+        # On cards, the bytes that a training writes do not depend on its number of threads.
         self._training_threads = max(1, self._cores // self._at_once) if cards else threads_of_a_training()
         self._workers = Workplace.chosen()
         self._running: dict[str, list[str]] = {}
 
     @classmethod
     def here(cls) -> Self:
-        """Those of this machine, for the stages of dvc.yaml."""
+        """The slots of this machine, for the stages of dvc.yaml."""
         return cls(marked("computes"), usable_cards())
 
     def __str__(self) -> str:
@@ -62,14 +62,14 @@ class Slots:
         return f"{stages}, {_count(self._training_threads, 'thread')} per training"
 
     def start(self, ready: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Take in those that may start now, and return what the environment of each is given."""
+        """Mark the stages that may start now as running, and return the environment that each is given."""
         started, cards_are_waited_for = [], False
         for stage in ready:
             cards, places = self._cards_for(stage), self._places_for(stage)
             if sum(map(self._places_for, self._running)) + places > self._at_once:
                 break
             if cards and (cards_are_waited_for or cards > len(self._free)):
-                # Whoever takes several would never begin if those behind it took each that comes free.
+                # Later stages must not take the free cards: a stage that needs several would never start.
                 cards_are_waited_for = True
                 continue
             self._running[stage], self._free = self._free[:cards], self._free[cards:]
@@ -85,13 +85,13 @@ class Slots:
     def _environment(self, stage: str) -> dict[str, str]:
         cards = self._running[stage]
         given = {CARDS: ",".join(cards)} if cards else {}
-        # A launcher, and Ray, divide the cores themselves.
+        # A launcher and Ray divide the cores themselves.
         if THREADS in os.environ or self._is_launched(stage) or self._is_on_ray(stage):
             return given
         return given | {THREADS: str(self._threads_for(stage))}
 
     def _threads_for(self, stage: str) -> int:
-        """Of each of its processes."""
+        """The threads of each of a stage's processes."""
         if self._kind(stage) == "training":
             return self._training_threads
         processes = (self._workers.count or 1) if self._kind(stage) == "scoring" else 1
@@ -100,7 +100,7 @@ class Slots:
     def _cards_for(self, stage: str) -> int:
         every = len(self._cards)
         if self._is_on_ray(stage):
-            # Of a cluster elsewhere, or of this machine.
+            # A local cluster takes this machine's cards; a cluster elsewhere takes none of them.
             return every if self._workers.ray_address == "local" else 0
         if self._is_launched(stage):
             return every
@@ -109,7 +109,7 @@ class Slots:
         return min(1, every) if self._kind(stage) else 0
 
     def _places_for(self, stage: str) -> int:
-        """How many stages it counts for: where there are no cards, one of several processes has all cores."""
+        """How many stages a stage counts for. Without cards, a training in several processes takes all cores."""
         alone = self._is_launched(stage) and not self._is_on_ray(stage) and not self._cards
         return self._at_once if alone else 1
 

@@ -1,4 +1,4 @@
-"""One stage, run by DVC."""
+"""Runs one stage with DVC."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +12,13 @@ from flows.run_dvc import Verdict
 def run_stage(stage: str, given: Mapping[str, str], leash: Leash, tell: Tell) -> Verdict:
     """Let DVC bring a stage up to date, tell each line of output as it comes, and return what DVC did.
 
-    The stage's environment has what is `given`.
+    The variables in `given` are added to the stage's environment.
 
     Raises:
         CommandFailed: if DVC, or the stage's command, ends with an error.
     """
     with TemporaryDirectory(prefix="distilrank-") as folder:
-        # What is printed may be the stage's own, and DVC does not tell stages of this file.
+        # A file, because a stage may print anything. DVC does not pass its name on to stages.
         verdict = Path(folder) / "verdict"
         run([*DVC, "--verdict", str(verdict), "repro", "--single-item", stage], leash, tell, given)
         return Verdict(verdict.read_text(encoding="utf-8"))

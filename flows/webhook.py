@@ -1,4 +1,4 @@
-"""Word of a failed run, to an address that a user gives."""
+"""Reports a failed run to an address that the user gives."""
 
 import os
 from typing import Any
@@ -10,13 +10,13 @@ from prefect.flows import Flow
 
 from distilrank.redaction import without_secrets
 
-# In the environment, because such addresses are secrets.
+# The address is in an environment variable, because such addresses are secrets.
 WEBHOOK = "DISTILRANK_WEBHOOK"
 _SECONDS = 10
 
 
 def tell_of_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Post the run's name, state, message and page as JSON; a receiver that fails costs a warning."""
+    """Post the run's name, state, message and page as JSON. If that fails, only log a warning."""
     if not (address := os.environ.get(WEBHOOK)):
         return
     word = {
@@ -29,5 +29,5 @@ def tell_of_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) 
     try:
         httpx.post(address, json=without_secrets(word), timeout=_SECONDS).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        # Without the address, which is a secret.
+        # The message leaves out the address, which is a secret.
         get_run_logger().warning("%s was not told of the failure: %s", WEBHOOK, type(error).__name__)

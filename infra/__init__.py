@@ -1,1 +1,1 @@
-"""What runs the servers: containers, Kubernetes, and a stack of processes."""
+"""Runs the servers: in containers, on Kubernetes, or as a stack of processes."""

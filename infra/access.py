@@ -1,6 +1,7 @@
-"""Where the stack's servers are and what opens them: .stack/environment keeps it, for shells and for the next start.
+"""The addresses and credentials of the stack's servers. The file .stack/environment keeps them for later starts.
 
-That file alone has the secrets, and only its owner reads it: no command, log or output shows them.
+Shells read it too. Only this file holds the secrets, and only its owner can read it. No command, log or output shows
+them.
 """
 
 import os
@@ -18,7 +19,7 @@ PORTS = "DISTILRANK_STACK_PORTS"
 
 
 class StackError(InputError):
-    """The stack cannot start, or does not."""
+    """The stack cannot start, or did not start."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Ports:
 
     @classmethod
     def asked(cls) -> "Ports | None":
-        """Those of the environment. Raises StackError for anything but three numbers."""
+        """The ports that the environment asks for. Raises StackError for anything but three numbers."""
         if not (given := os.environ.get(PORTS)):
             return None
         numbers = given.split(",")
@@ -55,7 +56,7 @@ class Access:
     s3_secret: str = field(default_factory=random(), repr=False)
 
     def variables(self) -> dict[str, str]:
-        """What a shell needs to use the stack."""
+        """The variables that a shell needs to use the stack."""
         return {
             "PREFECT_API_URL": f"{self.address(self.ports.prefect)}/api",
             "PREFECT_API_AUTH_STRING": self.prefect,
@@ -71,7 +72,7 @@ class Access:
         return f"http://127.0.0.1:{port}"
 
     def keep(self) -> None:
-        """Write the file, whole, and readable for its owner from the first byte."""
+        """Write the whole file at once; only its owner can read it, from the first byte on."""
         partial = ENVIRONMENT.with_suffix(".partial")
         partial.unlink(missing_ok=True)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -81,7 +82,7 @@ class Access:
 
     @classmethod
     def kept(cls) -> "Access | None":
-        """What the file says, if it says all of it."""
+        """The access that the file holds, or None if something is missing."""
         if not ENVIRONMENT.exists():
             return None
         lines = ENVIRONMENT.read_text(encoding="utf-8").splitlines()

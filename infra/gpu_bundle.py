@@ -1,8 +1,8 @@
-"""One archive that brings the GPU check to a machine without a network: the source, and what is missing beside torch.
+"""Makes one archive for a GPU check without a network: the source, and the libraries that are missing beside torch.
 
     python -m infra.gpu_bundle [distilrank-gpu-check.tar.xz]
 
-It carries wheels for Python 3.11 to 3.13 on x86-64, unpacked; torch, transformers and numpy are the machine's own.
+It carries unpacked wheels for Python 3.11 to 3.13 on x86-64. The machine must bring torch, transformers and numpy.
 """
 
 import re
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
-# With all that these need in turn, but for what torch and transformers bring.
+# The libraries, with all that they need, except what torch and transformers bring.
 CARRIED = (
     "accelerate",
     "annotated-types",
@@ -33,8 +33,8 @@ CARRIED = (
     "typing-extensions",
     "typing-inspection",
 )
-# What the trainers of sentence-transformers need. It needs pandas and pyarrow itself, which are too large to carry, and
-# transformers breaks where it finds the one without the others.
+# What the trainers of sentence-transformers need. `datasets` itself needs pandas and pyarrow, which are too large to
+# carry, and transformers breaks if it finds `datasets` without them.
 FOR_TRAINERS = ("datasets", "dill", "multiprocess")
 MOST_MEGABYTES = 60
 RUN = """#!/bin/sh
@@ -62,7 +62,7 @@ def main() -> None:
         folder = Path(temporary) / "distilrank-gpu-check"
         lay_out(folder)
         draft = Path(temporary) / target.name
-        with tarfile.open(draft, "w:xz", preset=0) as archive:  # 3 takes five times as long, for a tenth less
+        with tarfile.open(draft, "w:xz", preset=0) as archive:  # preset 3 takes five times as long to save a tenth
             archive.add(folder, folder.name)
         megabytes = draft.stat().st_size / 1e6
         if megabytes > MOST_MEGABYTES:
@@ -84,9 +84,9 @@ def lay_out(folder: Path) -> None:
 
 
 def downloaded(wheels: Path) -> list[Path]:
-    """The wheels of the pinned versions, which pip fetches unless they are in the folder already."""
+    """The wheels of the pinned versions. pip fetches those that are not in the folder yet."""
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    # What stands behind a pin says for which Pythons and machines it is.
+    # After a pin, a marker says for which Pythons and machines it is.
     pins = dict(line.partition(" ")[0].split("==") for line in lines)
     wanted = [f"{name}=={pins[name]}" for name in (*CARRIED, *FOR_TRAINERS)]
     for python in PYTHONS:
@@ -102,7 +102,7 @@ def downloaded(wheels: Path) -> list[Path]:
 
 
 def _place_of(wheel: Path) -> str:
-    """A folder for all, or one for the only Python that a wheel is for."""
+    """The folder for a wheel: one for all Pythons, or one for the only Python that the wheel is for."""
     python, abi = wheel.stem.split("-")[-3:-1]
     one = re.fullmatch(r"(?:py|cp)3(\d+)", python)
     place = "trainers" if _name(wheel) in FOR_TRAINERS else "carried"

@@ -1,9 +1,9 @@
-"""The stack's S3 server: rclone's, which keeps each object as a file below FOLDER/objects.
+"""The stack's S3 server. It is rclone's, and keeps each object as a file below FOLDER/objects.
 
     AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... python -m infra.object_store FOLDER PORT
 
-It answers to that key alone, on 127.0.0.1. A kill loses nothing that was stored. No object's key may be the folder of
-another's, and conditions such as If-Match are not looked at: neither DVC nor MLflow needs either.
+It accepts only that key, on 127.0.0.1. A kill loses nothing that was stored. An object's key cannot be a folder of
+another object's key. Conditions such as If-Match are ignored. DVC and MLflow need neither.
 """
 
 import argparse
@@ -11,12 +11,12 @@ import os
 import sys
 from pathlib import Path
 
-# What holds an upload until it is whole. An object that was stored is never in one.
+# Folders that hold uploads until they are complete. A stored object is never in one.
 _UNFINISHED = ".rclone_temp_*"
 _OPTIONS = (
-    # Parts that come out of order wait in memory: at most so much of an upload.
+    # Parts of an upload that come out of order wait in memory, up to this size.
     "--multipart-streaming-buffer-limit=64M",
-    # No reading ahead: the files are on this machine.
+    # No read-ahead, because the files are on this machine.
     "--buffer-size=0",
 )
 
@@ -31,7 +31,7 @@ def main() -> None:
     for upload in objects.rglob(_UNFINISHED):
         upload.unlink()
     rclone = Path(sys.executable).with_name("rclone")
-    # This process becomes rclone, so that what ends it or counts its memory means the server.
+    # This process becomes rclone, so that its process id is the server's.
     os.execve(rclone, command(asked.folder, asked.port), environment(objects))
 
 
@@ -39,16 +39,17 @@ def command(folder: Path, port: int) -> list[str]:
     address = f"127.0.0.1:{port}"
     return [
         *("rclone", "serve", "s3", "objects:", f"--addr={address}", f"--cache-dir={folder.absolute() / 'checksums'}"),
-        # Pages of other origins read nothing, even if they had the key.
+        # Web pages of other origins can read nothing, even with the key.
         f"--allow-origin=http://{address}",
         *_OPTIONS,
     ]
 
 
 def environment(objects: Path) -> dict[str, str]:
-    """The user's own, with nothing of the user's rclone. Keys are here, since a command shows in the list of processes.
+    """The user's environment without rclone's variables, and with the server's settings.
 
-    `objects:` is the folder with the checksum of each file kept beside it, so that a listing reads no object.
+    The keys are here, because a command shows in the list of processes. The remote `objects:` is the folder; it keeps
+    a checksum beside each file, so that a listing reads no object.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RCLONE_")}
     key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]

@@ -1,4 +1,4 @@
-"""Hooks of mkdocs.yml: the page of commands, made from the code; and a site that fetches nothing from other hosts."""
+"""Hooks of mkdocs.yml. They make the page of commands from the code, and keep the site free of other hosts' files."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 COMMANDS = "src/distilrank/cli/main.py"
-# What a browser loads by itself. Links that a reader follows may lead anywhere.
+# What a browser loads by itself. Links that readers click may lead anywhere.
 _LOADED = re.compile(
     r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"(?:https?:)?//[^\"]+|<link\b[^>]*\bhref=\"https?://[^>]+"
 )
@@ -20,14 +20,14 @@ _CANONICAL = re.compile(r'rel="?canonical')
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Adds what stands in no file of docs/."""
+    """Adds the files that are not in docs/."""
     files.append(File.generated(config, "commands.md", content=_commands()))
     files.append(File.generated(config, "assets/mermaid.js", content=_mermaid().read_bytes()))
     return files
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """The page as it is. Raises PluginError where it would load something from another host."""
+    """Returns the page unchanged. Raises PluginError if it would load something from another host."""
     loaded = [found for found in _LOADED.findall(output) if not _CANONICAL.search(found)]
     if loaded:
         raise PluginError(f"{page.file.src_uri}: loads {loaded[0]}: put the file into docs/assets")
@@ -35,13 +35,13 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
 
 
 def _commands() -> str:
-    """Every command with its arguments and options, as `--help` has them."""
+    """Every command with its arguments and options, as in `--help`."""
     done = subprocess.run(
         [sys.executable, "-m", "typer", COMMANDS, "utils", "docs", "--name", "distilrank", "--title", "Commands"],
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": "src"},  # the package's own libraries are not installed here
+        env=os.environ | {"PYTHONPATH": "src"},  # neither the package nor its libraries are installed here
     )
     if done.returncode:
         raise PluginError(f"the page of commands cannot be made:\n{done.stderr}")

@@ -1,8 +1,8 @@
-"""A stack without containers: Prefect's server, MLflow's, an S3 server and a worker, as processes of this machine.
+"""A stack without containers: Prefect's and MLflow's servers, an S3 server and a worker, as processes of this machine.
 
-`python -m infra.stack up`, from the root of the project, starts them under a supervisor, with their data below .stack/;
-`down` ends exactly those. All listen on 127.0.0.1 alone, on the ports of DISTILRANK_STACK_PORTS (Prefect, MLflow, S3),
-or else on those of the last time.
+`python -m infra.stack up`, from the root of the project, starts them under a supervisor, with their data below .stack/.
+`down` ends exactly those processes. All listen only on 127.0.0.1, on the ports in DISTILRANK_STACK_PORTS (Prefect,
+MLflow, S3), or else on those of the last start.
 """
 
 import fcntl
@@ -29,13 +29,13 @@ LOCK, TURN = STACK / "supervisor.lock", STACK / "up.lock"
 POOL, BUCKET, REMOTE = "distilrank", "distilrank", "stack"
 _SECONDS_TO_START, _SECONDS_TO_END = 120, 30
 _END_IT = "end it: make stack-down"
-# Between the end of a service and its next start: doubled from the first to the last.
+# Seconds between a service's end and its next start. The pause doubles from the first value up to the second.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
 @dataclass(frozen=True)
 class Service:
-    """A process that the supervisor keeps running, and where it answers once it is up."""
+    """A process that the supervisor keeps running, and the address where it answers once it is up."""
 
     name: str
     command: tuple[str, ...]
@@ -43,7 +43,7 @@ class Service:
 
 
 def services(access: Access) -> list[Service]:
-    """In the order of their start."""
+    """The services, in the order in which they start."""
     python, home, ports = sys.executable, str(Path(sys.executable).parent), access.ports
     urls = access.variables()
     host = ("--host", "127.0.0.1")
@@ -65,12 +65,12 @@ def services(access: Access) -> list[Service]:
 
 
 def hosts(port: int) -> list[str]:
-    """What a browser on this machine calls a server by."""
+    """The names by which a browser on this machine may call a server."""
     return [f"127.0.0.1:{port}", f"localhost:{port}"]
 
 
 def environment(access: Access) -> dict[str, str]:
-    """What the services run with: nothing of the user's servers. Secrets are here, since commands show in `ps`."""
+    """The environment of the services. It has no settings of other servers. Secrets are here: commands show in `ps`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_", "AWS_"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
@@ -79,14 +79,14 @@ def environment(access: Access) -> dict[str, str]:
         "PATH": path,
         "MLFLOW_S3_ENDPOINT_URL": access.variables()["AWS_ENDPOINT_URL"],
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        # Ten more processes, for what rankers have no use for.
+        # Job execution would start ten more processes, and rankers do not use it.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # For as long as a command waits: one link serves all of a file.
+        # As long as a command waits for a file, since one link serves the whole download.
         "MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS": "3600",
         "PREFECT_HOME": str((STACK / "prefect").absolute()),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # Who may start flows may run code: neither other users nor pages that a browser has open.
+        # Whoever can start flows can run code, so other users and open web pages must not.
         "PREFECT_SERVER_API_AUTH_STRING": access.prefect,
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}" for host in hosts(access.ports.prefect)),
         "DO_NOT_TRACK": "1",
@@ -94,7 +94,7 @@ def environment(access: Access) -> dict[str, str]:
 
 
 def up() -> None:
-    """Start the stack, unless it runs, and make what it needs: bucket, work pool, deployments, DVC's remote.
+    """Start the stack unless it runs, and make what it needs: bucket, work pool, deployments, DVC's remote.
 
     Raises:
         StackError: if a port is taken, a service does not come up, or the stack runs on other ports.
@@ -119,7 +119,7 @@ def up() -> None:
 
 
 def started() -> Access:
-    """Return the way into the stack, after starting it unless it runs."""
+    """Start the stack unless it runs, and return its addresses and credentials."""
     asked, kept = Ports.asked(), Access.kept()
     if running() is not None:
         if kept is None:
@@ -141,7 +141,7 @@ def started() -> Access:
 
 
 def down() -> None:
-    """End the supervisor, and with it what it started; nothing else."""
+    """End the supervisor and what it started, and nothing else."""
     supervisor = running()
     if supervisor is None:
         print("the stack does not run")
@@ -158,7 +158,7 @@ def down() -> None:
 
 
 def running() -> int | None:
-    """The supervisor's process, if there is one: it holds the lock for as long as it lives."""
+    """The process id of the supervisor, or None. It holds the lock as long as it lives."""
     if not LOCK.exists():
         return None
     with LOCK.open("r+") as file:
@@ -224,7 +224,7 @@ class Kept:
 
 @contextmanager
 def only_supervisor() -> Iterator[None]:
-    """Hold the lock, with this process in it. Raises StackError where another one does."""
+    """Hold the lock, with this process's id in it. Raises StackError if another process holds it."""
     with LOCK.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -251,7 +251,7 @@ def wait_until_healthy(service: Service) -> None:
 
 def answers(address: str) -> bool:
     try:
-        # An http address: to read certificates takes longer than to ask.
+        # The address is http, and loading certificates would take longer than the request.
         return httpx.get(address, timeout=2, verify=False).status_code < 500
     except httpx.TransportError:
         return False
@@ -269,7 +269,7 @@ def refuse_taken(port: int) -> None:
 
 
 def prepare(access: Access) -> None:
-    """Make the bucket, the work pool, the deployments and a remote for DVC, each unless it is there."""
+    """Make the bucket, the work pool, the deployments and a remote for DVC, unless they exist."""
     import boto3
     from botocore.exceptions import ClientError
 
@@ -286,7 +286,7 @@ def prepare(access: Access) -> None:
     except ClientError:
         s3.create_bucket(Bucket=BUCKET)
     deployments = DEPLOYMENTS.read_text(encoding="utf-8")
-    # Deployed again, a schedule that was resumed would be paused.
+    # Deploying again would pause a schedule that the user has resumed.
     if not DEPLOYED.exists() or DEPLOYED.read_text(encoding="utf-8") != deployments:
         tell(access, "prefect", "work-pool", "create", POOL, "--type", "process", "--overwrite")
         tell(access, "prefect", "--no-prompt", "deploy", "--all")
@@ -300,7 +300,7 @@ def prepare(access: Access) -> None:
 
 
 def tell(access: Access, *command: str) -> None:
-    """Run a command. Raises StackError with what it said if it fails."""
+    """Run a command. Raises StackError with its output if it fails."""
     done = subprocess.run(command, env=environment(access), capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()[-1:]

@@ -1,4 +1,4 @@
-"""python -m distilrank.cli, where the command is not on the path."""
+"""`python -m distilrank.cli`, for use where the command is not on the path."""
 
 from distilrank.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The application, its panels, and how its commands read params.yaml. Each imports what it needs when it runs."""
+"""The application, its panels, and how commands read params.yaml. A command imports what it needs when it runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,9 +31,7 @@ def read() -> "Params":
 
 
 def read_for(stage: str) -> "Params":
-    """The params, where the stage's code is that of code.yaml, and their stages are those of graph.yaml: by these
-    files DVC knows what to build.
-    """
+    """The params. Refuses to go on if code.yaml or graph.yaml is out of date, because DVC builds by these files."""
     from distilrank.artifacts.code_file import refuse_stale_code
     from distilrank.config.graph import refuse_stale_graph
 
@@ -44,7 +42,7 @@ def read_for(stage: str) -> "Params":
 
 
 def read_checked_for(stage: str) -> "Params":
-    """The same for what may take hours, once all that would fail after them is refused."""
+    """The params for a stage that may take hours; first refuses whatever would make it fail late."""
     from distilrank.check import check as check_all
     from distilrank.config.named_by_dvc import refuse_absent_keys
 

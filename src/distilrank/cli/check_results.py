@@ -1,4 +1,4 @@
-"""The command that fails where a run is not what was stated of it."""
+"""The command that fails if the figures of a run are not those stated in the params."""
 
 import typer
 
@@ -7,7 +7,7 @@ from distilrank.cli.app import RESULTS, app, read
 
 @app.command(rich_help_panel=RESULTS)
 def check_results() -> None:
-    """Hold the last evaluation to the figures of report.expected: a line for each that is off, and exit code 1."""
+    """Check the last evaluation against report.expected: print each figure that is off, and then exit with code 1."""
     from distilrank.evaluation.measures import means_by_task
     from distilrank.results.expected import faults, graded, not_graded, refuse_none
     from distilrank.results.measured_here import measures_here

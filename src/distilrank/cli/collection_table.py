@@ -1,4 +1,4 @@
-"""What a collection holds, and what was found wrong with it, as tables on a terminal."""
+"""Shows on a terminal what a collection holds and what is wrong with it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
 
 
 def show_collection(evaluation: str = OWN) -> None:
-    """Passages, queries and positives by split, lengths in tokens once there are some, and findings.
+    """Shows passages, queries and positives by split, lengths in tokens if they are stored, and findings.
 
     Raises MissingInput.
     """
@@ -34,7 +34,7 @@ def show_collection(evaluation: str = OWN) -> None:
         console.print(f"There are no {split} queries: {_NEEDED[split]}")
 
 
-# What cannot be done without the queries of a split.
+# What needs the queries of a split.
 _NEEDED = {
     TRAIN: "nothing can be trained on labels.",
     DEV: "no training can be validated; set collection.dev_share to move some training queries there.",

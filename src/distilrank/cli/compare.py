@@ -1,4 +1,4 @@
-"""compare: the figures of two places side by side."""
+"""The command `compare`, which shows the figures of two places side by side."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +39,7 @@ def compare(
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, for a pull request.")] = False,
 ) -> None:
-    """Compare the figures of two places, ranker by ranker, and tell what may be chance."""
+    """Compare the figures of two places, ranker by ranker, and say which differences may be chance."""
     from distilrank.errors import InputError
     from distilrank.results.comparison import Wanted
     from distilrank.results.comparison import compare as difference
@@ -59,7 +59,7 @@ def compare(
 
 
 def _standard(measure: str) -> str:
-    """The name by which it is measured: RR@10 of MRR@10. Raises InputError."""
+    """The name by which a measure is measured, such as RR@10 for MRR@10. Raises InputError."""
     from distilrank.errors import InputError
     from distilrank.sections.measures import EXAMPLES, standard
 
@@ -75,7 +75,7 @@ def _standard(measure: str) -> str:
 
 
 def _side(name: str) -> "Side":
-    """What a place holds, over the seeds of each ranker."""
+    """The measures that a place holds, as means over the seeds of each ranker."""
     from distilrank.registry.measured import RUN, measures_of_run, measures_of_version
     from distilrank.results.comparison import Side
     from distilrank.results.places import measures_at, measures_in

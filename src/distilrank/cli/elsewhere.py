@@ -1,4 +1,4 @@
-"""Trainings on a Ray cluster, where DISTILRANK_RAY_ADDRESS names one."""
+"""Trains on a Ray cluster if DISTILRANK_RAY_ADDRESS names one."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Given = ParamSpec("Given")
 
 
 def on_ray_where_told(train: Callable[Given, None]) -> Callable[Given, None]:
-    """A command that trains here, or has the same command do so on a node of the cluster, and ends as that does."""
+    """A command that trains here, or that runs itself on a node of the cluster and ends with its exit code."""
 
     @wraps(train)
     def here_or_there(*words: Given.args, **options: Given.kwargs) -> None:
@@ -28,7 +28,10 @@ def on_ray_where_told(train: Callable[Given, None]) -> Callable[Given, None]:
 
 
 def _checkpoints() -> set[Path]:
-    """Those of all trainings in this working tree: one of another passes for one of this, which costs a try more."""
+    """The checkpoints of all trainings in this working tree.
+
+    Another training's new checkpoint counts as progress of this one. At worst that costs one more attempt.
+    """
     from distilrank.artifacts.work import WORK
 
     return set(WORK.glob("train-*/*/checkpoint-*"))

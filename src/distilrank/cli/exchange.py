@@ -1,4 +1,4 @@
-"""Commands that take in what others made, and give out what others read."""
+"""Commands that import what others made, and export what others can read."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ def import_published(
     ] = 28,
     passage_length: Annotated[int, typer.Option(min=1, max=8192, help="Tokens of a passage, likewise.")] = 198,
 ) -> None:
-    """Make a ranker of a checkpoint that the authors of arXiv 2010.02666 published."""
+    """Make a ranker from a checkpoint that the authors of arXiv 2010.02666 published."""
     from distilrank.conversion.published import import_published as convert
 
     convert(source, target, architecture, query_length, passage_length)

@@ -1,7 +1,7 @@
-"""A training in several processes: DISTILRANK_LAUNCHER names the command that begins them, such as torchrun.
+"""Trains in several processes. DISTILRANK_LAUNCHER names the command that starts them, such as torchrun.
 
-The command that the user gave begins the launcher and follows it. It has a folder in common with the processes: there
-they leave how they ended, and always end with 0 themselves, because a launcher tells at length of one that fails.
+The user's command starts the launcher and waits for it. It shares a folder with the processes. There they record how
+they ended. They themselves always exit with code 0, because a launcher prints a long report of a process that fails.
 """
 
 import _thread
@@ -25,20 +25,20 @@ from distilrank.errors import WorkerError
 from distilrank.workers.cores import threads
 
 _LAUNCHER = "DISTILRANK_LAUNCHER"
-# In launched processes: the folder, and the number of the command's process.
+# Variables of launched processes: the folder, and the process id of the user's command.
 _FOLDER, _COMMAND = "DISTILRANK_LAUNCHED_IN", "DISTILRANK_LAUNCHED_BY"
 _EXIT_CODE, _FAILURE, _STOP = "exit_code", "failure.json", "stop"
 _SECONDS_BETWEEN_LOOKS = 0.2
-# What a process may take to end once another has: one that waits for it on a card would wait for long.
+# How long the processes may take to end once one has ended: on GPUs they could wait for it for a long time.
 _SECONDS_TO_END = 10.0
-# Asked now: a training takes the launcher's variables away.
+# Read at import, because a training removes the launcher's variables.
 _IS_FIRST = os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def launch() -> None:
-    """Runs this command in several processes, and ends with its exit code, where a launcher is named.
+    """If a launcher is named, runs this command in several processes and exits with its code.
 
-    Returns where none is, and in the processes that were launched. Raises WorkerError where there is no such launcher.
+    Returns if none is named, and in a launched process. Raises WorkerError if there is no such launcher.
     """
     launcher = shlex.split(os.environ.get(_LAUNCHER, ""))
     if not launcher or _FOLDER in os.environ:
@@ -55,8 +55,8 @@ def launch() -> None:
 
 
 def _run(launcher: list[str], folder: Path) -> int:
-    """Runs this command by the launcher, and gives its exit code; prints why it failed."""
-    # Else torchrun would set one thread; the processes divide the cores among them.
+    """Runs this command through the launcher, prints why it failed if it did, and returns its exit code."""
+    # Otherwise torchrun would set one thread. The processes share the cores among them.
     given = {_FOLDER: str(folder), _COMMAND: str(os.getpid()), "OMP_NUM_THREADS": str(threads())}
     words = [*launcher, "-m", "distilrank", *sys.argv[1:]]
     with _signals(folder):
@@ -76,7 +76,7 @@ def _run(launcher: list[str], folder: Path) -> int:
 
 
 def _told(folder: Path) -> int | None:
-    """Prints why a process failed, where one has, and gives its exit code."""
+    """Prints why a process failed and returns its exit code; returns None if none failed."""
     if (folder / _EXIT_CODE).exists() or not (folder / _FAILURE).exists():
         return None
     failure = json.loads((folder / _FAILURE).read_text())
@@ -85,7 +85,7 @@ def _told(folder: Path) -> int | None:
 
 
 def _followed(process: "subprocess.Popen[bytes]", folder: Path) -> int:
-    """The launcher's exit code once it has ended; a while after a process's end, whether it has or not."""
+    """Waits for the launcher, but only a short while once a process has ended; returns its exit code, else 1."""
     patience = float("inf")
     while (code := process.poll()) is None and time.monotonic() < patience:
         if patience == float("inf") and any((folder / name).exists() for name in (_FAILURE, _EXIT_CODE)):
@@ -96,7 +96,7 @@ def _followed(process: "subprocess.Popen[bytes]", folder: Path) -> int:
 
 @contextmanager
 def _signals(folder: Path) -> Iterator[None]:
-    """In the block, the first Ctrl-C asks the first process to stop; a second one, or SIGTERM, ends them all."""
+    """In the block, the first Ctrl-C asks the first process to stop; a second one, or SIGTERM, ends all."""
 
     def ask(*_: object) -> None:
         (folder / _STOP).touch()
@@ -115,7 +115,7 @@ def _signals(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def one_of_several() -> Iterator[None]:
-    """What a launched process does: takes a card of its own, ends with the command, and leaves how it ended."""
+    """In a launched process: takes a GPU of its own, ends when the user's command does, and records how it ended."""
     if _FOLDER not in os.environ:
         yield
         return
@@ -124,7 +124,7 @@ def one_of_several() -> Iterator[None]:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until this process ends
     os.environ |= card_of(int(os.environ.get("LOCAL_RANK", "0")), os.environ)
     try:
-        # A process that has ended, and was not asked how, still has its number; what is opened here tells.
+        # An ended process keeps its id until its parent collects it. A file descriptor shows the end at once.
         command = os.pidfd_open(int(os.environ[_COMMAND]))
     except ProcessLookupError:
         os._exit(1)
@@ -133,7 +133,7 @@ def one_of_several() -> Iterator[None]:
         yield
     except SystemExit as end:
         if (folder / _FAILURE).exists():
-            # At once: what was not taken down would be complained of.
+            # Without cleaning up, which would print warnings.
             os._exit(0)
         if _IS_FIRST:
             (folder / _EXIT_CODE).write_text(str(end.code or 0))
@@ -141,22 +141,22 @@ def one_of_several() -> Iterator[None]:
 
 
 def tell(text: str, exit_code: int) -> NoReturn:
-    """Ends this process with a failure, which the user is told of: once, where several processes fail."""
+    """Ends this process with a failure. If several processes fail, the user is told once."""
     if _FOLDER not in os.environ:
         print(text, file=sys.stderr)
         sys.exit(exit_code)
     folder = Path(os.environ[_FOLDER])
     own = folder / f"{_FAILURE}.{os.getpid()}"
-    # The folder may have gone with the command.
+    # The folder may be gone, together with the user's command.
     with suppress(FileExistsError, FileNotFoundError):
         own.write_text(json.dumps({"text": text, "exit_code": exit_code}))
-        # Whoever fails first knows why; others fail since that one has gone.
+        # Only the first failure tells the cause: the other processes fail because that one is gone.
         os.link(own, folder / _FAILURE)
     sys.exit(exit_code)
 
 
 def card_of(number: int, environment: Mapping[str, str]) -> dict[str, str]:
-    """What leaves a process the card of its number alone; none where there are not so many."""
+    """The variables that show a process only the GPU of its number, or none if there are not that many."""
     if environment.get("DISTILRANK_DEVICE") == "cpu":
         return {}
     visible = environment.get("CUDA_VISIBLE_DEVICES")
@@ -167,7 +167,7 @@ def card_of(number: int, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _watch(folder: Path, command: int) -> None:
-    """Ends this process with the command's; stops the first, once, as Ctrl-C would."""
+    """Ends this process when the user's command ends. In the first process, passes on the first Ctrl-C."""
     stopped = False
     while not select.select([command], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
         if _IS_FIRST and not stopped and (folder / _STOP).exists():

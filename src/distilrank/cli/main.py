@@ -10,21 +10,21 @@ from distilrank.cli.launch import one_of_several, tell
 from distilrank.errors import InputError
 from distilrank.redaction import redacted
 
-# The extra of this package that brings what is imported.
+# Libraries by import name, each with the extra of this package that installs it.
 _EXTRAS = {
     "dvc": "flows", "dvc_data": "flows", "prefect": "flows", "mlflow": "tracking", "faiss": "cpu", "ray": "ray",
     "peft": "lora", "fastapi": "search", "uvicorn": "search",
 }  # fmt: skip
-# Each adds its commands, in the order of --help.
+# Each module adds its commands, in the order of --help.
 for _commands in ("state", "project", "stages", "results", "compare", "check_results", "registry", "exchange"):
     import_module(f"distilrank.cli.{_commands}")
 
 
 def main() -> None:
-    """Runs a command: one line, and exit code 2 for a user's mistake, 75 where a server does not answer."""
-    # To look for garbage as often as Python does takes a quarter of the time that importing torch and MLflow takes.
+    """Runs a command. A user's mistake prints one line and exits with code 2; if a server does not answer, with 75."""
+    # At Python's default threshold, garbage collection takes a quarter of the time of importing torch and MLflow.
     gc.set_threshold(200_000)
-    # When the process ends, to look for garbage among all that was imported takes more than a second.
+    # At exit, garbage collection over all that was imported takes more than a second.
     atexit.register(gc.freeze)
     with one_of_several():
         _run()
@@ -45,7 +45,7 @@ def _run() -> None:
 
 
 def _extra_that_brings(error: Exception) -> str | None:
-    """Where a library is not installed that an extra brings."""
+    """The extra that would install the library whose import failed, or None."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return None
     return _EXTRAS.get(error.name.partition(".")[0])

@@ -16,7 +16,7 @@ _MARKDOWN_WIDTH = 120
 
 
 def as_text(entries: Iterable[Entry]) -> str:
-    """No wider than the terminal."""
+    """The reference as text, no wider than the terminal."""
     width = shutil.get_terminal_size().columns
     return "\n".join("\n".join(_text(entry, width)) + "\n" for entry in entries)
 
@@ -54,7 +54,7 @@ def _markdown(entry: Entry) -> Iterator[str]:
 
 
 def _is_required_section(entry: Entry) -> bool:
-    """A key within a section says so itself."""
+    """Whether it is a top-level section that is required. A key inside a section says this itself."""
     return entry.required and "." not in entry.path.removesuffix(".NAME")
 
 

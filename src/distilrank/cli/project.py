@@ -1,4 +1,4 @@
-"""Commands on params.yaml."""
+"""Commands that work on params.yaml."""
 
 from typing import Annotated
 
@@ -16,10 +16,10 @@ def init(
         str | None, typer.Option(help="With --preset corpus: a folder of texts, or a .tsv or .jsonl file of passages.")
     ] = None,
 ) -> None:
-    """Write params.yaml: the defaults, or those with what a preset changes.
+    """Write params.yaml: the defaults, with a preset's changes if one is named.
 
-    Params of your own are not overwritten. Where there is neither params.yaml nor dvc.yaml, this makes a new project
-    of the directory: the pipeline, its flows and presets, in a git repository.
+    Params of your own are not overwritten. In a directory with neither params.yaml nor dvc.yaml, this makes a new
+    project: the pipeline, its flows and presets, in a git repository.
     """
     from distilrank.artifacts.code_file import CODE_FILE, renew_code_file
     from distilrank.config.entries import PARAMS_FILE
@@ -43,7 +43,7 @@ def init(
 
 @app.command()
 def lock() -> None:
-    """Renew code.yaml and graph.yaml, by which DVC knows what to build: after a change of the code or of params."""
+    """Renew code.yaml and graph.yaml after a change of the code or of params. They tell DVC what to build."""
     from distilrank.artifacts.code_file import renew_code_file
     from distilrank.config.graph import write_graph
 
@@ -68,9 +68,9 @@ def params_reference(
 
 @app.command()
 def check() -> None:
-    """Check params.yaml, and what it names: files, backbones, queries of every kind; mend what a kill left of dvc.lock.
+    """Check params.yaml and what it names: files, backbones and queries of every kind.
 
-    Nothing is built.
+    Also repair a dvc.lock that a kill left incomplete. Nothing is built.
     """
     from distilrank.artifacts.code_file import refuse_stale_code
     from distilrank.artifacts.dvc_files import mend

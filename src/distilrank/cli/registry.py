@@ -1,4 +1,4 @@
-"""Commands on the registry."""
+"""Commands that work on the registry."""
 
 import sys
 from typing import Annotated
@@ -31,7 +31,7 @@ def promote(
         str | None, typer.Option(metavar="REASON", help="Why to take one that was rolled back; it is recorded.")
     ] = None,
 ) -> None:
-    """Make a challenger champion if it passes the gates of params.yaml; exit code 1 if it does not."""
+    """Make a challenger champion if it passes the gates of params.yaml; if not, exit with code 1."""
     from distilrank.artifacts.working_tree import with_whoever_started_this
     from distilrank.cli.tables import show_decision
     from distilrank.registry.promotion import promote as decide
@@ -48,7 +48,7 @@ def rollback(
     model: Model,
     to: Annotated[int | None, typer.Option(help="A former champion's version, if not the one before.")] = None,
 ) -> None:
-    """Make the previous champion champion again, if it loads; exit code 1 if it does not."""
+    """Make the previous champion champion again if it loads; if not, exit with code 1."""
     from distilrank.cli.tables import show_rollback
     from distilrank.registry.rollback import rollback as give_back
 

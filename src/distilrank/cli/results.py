@@ -1,4 +1,4 @@
-"""Commands that show what was built, and ask it."""
+"""Commands that show what was built, and search with it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from distilrank.errors import InputError
 
 @app.command(rich_help_panel=RESULTS)
 def collection(evaluation: Evaluation = layout.OWN) -> None:
-    """Show what a collection holds, how long its texts are, and what was found wrong with it."""
+    """Show what a collection holds, how long its texts are, and what is wrong with it."""
     from distilrank.cli.collection_table import show_collection
 
     show_collection(evaluation)
@@ -20,7 +20,7 @@ def collection(evaluation: Evaluation = layout.OWN) -> None:
 
 @app.command(rich_help_panel=RESULTS)
 def results() -> None:
-    """Show the figures of the last evaluation, and where the report is."""
+    """Show the figures of the last evaluation and the path of the report."""
     from distilrank.cli.tables import show_results
 
     show_results(read())
@@ -37,7 +37,7 @@ def search(
     ] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
-    """Answer a query by a system: BM25, a dense model, an index, or another model that re-ranks BM25's best."""
+    """Answer a query with a system: BM25, a dense model, an index, or another model that re-ranks BM25's best."""
     from distilrank.cli.tables import show_hits
     from distilrank.results.search import with_texts
     from distilrank.searching import Searchers, refuse_query
@@ -56,7 +56,7 @@ def serve_search(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8088,
 ) -> None:
-    """Serve a page on which people search, and compare what systems find."""
+    """Serve a page on which people search and compare what systems find."""
     from distilrank.serving.search.serve import serve_search as serve
 
     serve(host, port)
@@ -69,7 +69,7 @@ def retrieve(
     split: Annotated[str, typer.Option(help="Whose queries: train, dev, unlabelled, or a test set.")],
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages a query.")] = 100,
 ) -> None:
-    """Write what a model or an index finds for all queries of a split, to be given as candidates."""
+    """Write the run of a model or an index for all queries of a split, for use as given candidates."""
     from distilrank.config.derived import model_of_index, tokens_of
     from distilrank.data.collection import Collection
     from distilrank.indexed import load_indexed

@@ -1,4 +1,4 @@
-"""One command per stage; the tracker is handed to the trainings and scorings."""
+"""One command per stage. Trainings and scorings get the tracker."""
 
 from functools import partial
 from importlib import import_module
@@ -21,7 +21,7 @@ Student = Annotated[str, typer.Argument(help="A student's name in params.yaml, s
 
 
 def _stage(name: str, summary: str) -> None:
-    """A stage that takes nothing but the params: distilrank.stages.<name> has a function of that name."""
+    """Adds the command of a stage that takes only the params: the function of its name in distilrank.stages.<name>."""
 
     @app.command(name, help=summary, rich_help_panel=STAGES)
     def run() -> None:
@@ -56,7 +56,7 @@ def tokenize(
 
 @app.command(rich_help_panel=STAGES)
 def candidates(evaluation: Evaluation = layout.OWN) -> None:
-    """Find the passages to re-rank for every query: BM25's best, or those given."""
+    """Find the passages to re-rank for every query: BM25's best, or those that were given."""
     from distilrank.stages.candidates import candidates as stage
 
     stage(read_for("candidates"), evaluation)
@@ -64,7 +64,7 @@ def candidates(evaluation: Evaluation = layout.OWN) -> None:
 
 @app.command(rich_help_panel=STAGES)
 def triples(name: Triples) -> None:
-    """Draw a set of training triples, or take in those given."""
+    """Draw a set of training triples, or import given ones."""
     from distilrank.stages.triples import triples as stage
 
     stage(read_for("triples"), name)
@@ -72,7 +72,7 @@ def triples(name: Triples) -> None:
 
 @app.command(rich_help_panel=STAGES)
 def find(triples: Mined, source: Annotated[str, typer.Argument(help="bm25, a model's name, or run-1.")]) -> None:
-    """Find passages for the training queries, as negatives of mined triples."""
+    """Find passages for the training queries, to be negatives in mined triples."""
     from distilrank.stages.find import find as stage
 
     stage(read_for("find"), triples, source)
@@ -80,7 +80,7 @@ def find(triples: Mined, source: Annotated[str, typer.Argument(help="bm25, a mod
 
 @app.command(rich_help_panel=STAGES)
 def mine(name: Mined) -> None:
-    """Mine a set of training triples from what its sources found."""
+    """Mine a set of training triples from the passages that its sources found."""
     from distilrank.stages.mine import mine as stage
     from distilrank.tracking import stage_run
 
@@ -103,7 +103,7 @@ def teach(teacher: Teacher) -> None:
 def import_model(
     name: Annotated[str, typer.Argument(help="A teacher or baseline with a checkpoint in params.yaml.")],
 ) -> None:
-    """Take in a teacher or baseline that was trained elsewhere, by its checkpoint."""
+    """Import the checkpoint of a teacher or baseline that was trained elsewhere."""
     from distilrank.stages.import_model import import_model as stage
 
     stage(read_for("import_model"), name)
@@ -111,7 +111,7 @@ def import_model(
 
 @app.command(rich_help_panel=STAGES)
 def score(teacher: Teacher, triples: Triples) -> None:
-    """Score every pair of a set of triples with a teacher; what it has ever scored is not scored again."""
+    """Score every pair of a set of triples with a teacher; pairs that it scored before are not scored again."""
     from distilrank.stages.score import score as stage
     from distilrank.tracking import stage_run
 
@@ -120,7 +120,7 @@ def score(teacher: Teacher, triples: Triples) -> None:
 
 @app.command("score-bm25", rich_help_panel=STAGES)
 def score_bm25(triples: Triples) -> None:
-    """Score every pair of a set of triples by BM25."""
+    """Score every pair of a set of triples with BM25."""
     from distilrank.stages.score_bm25 import score_bm25 as stage
 
     stage(read_for("score_bm25"), triples)
@@ -130,7 +130,7 @@ def score_bm25(triples: Triples) -> None:
 def score_dev(
     member: Annotated[str, typer.Argument(help="A member of an ensemble whose weights are tuned, such as T1.")],
 ) -> None:
-    """Score candidates of dev queries, by which the weights of ensembles are tuned."""
+    """Score candidates of dev queries, to tune the weights of ensembles."""
     from distilrank.stages.score_dev import score_dev as stage
     from distilrank.tracking import stage_run
 
@@ -139,7 +139,7 @@ def score_dev(
 
 @app.command("import-scores", rich_help_panel=STAGES)
 def import_scores(name: Annotated[str, typer.Argument(help="An import's name in params.yaml.")]) -> None:
-    """Take in scores of others, in place of a teacher."""
+    """Import scores that somebody else computed, in place of a teacher."""
     from distilrank.stages.import_scores import import_scores as stage
 
     counts = stage(read_for("import_scores"), name)
@@ -151,7 +151,7 @@ def import_scores(name: Annotated[str, typer.Argument(help="An import's name in 
 def ensemble(
     name: Annotated[str, typer.Argument(help="An ensemble's name in params.yaml, such as T2.")], triples: Triples
 ) -> None:
-    """Join several teachers' scores of a set of triples into one's."""
+    """Combine several teachers' scores of a set of triples into one score per pair."""
     from distilrank.stages.ensemble import ensemble as stage
 
     stage(read_for("ensemble"), name, triples)
@@ -176,7 +176,7 @@ def distil(
 
 @app.command(rich_help_panel=STAGES)
 def encode(model: Dense) -> None:
-    """Encode all passages with a dense ranker, by workers, part by part."""
+    """Encode all passages with a dense ranker, in parts that workers share."""
     from distilrank.stages.encode import encode as stage
 
     stage(read_for("encode"), model)
@@ -200,7 +200,7 @@ def evaluate(
     ] = None,
     target: Annotated[Path | None, typer.Option(help="With --model: the directory to write its runs to.")] = None,
 ) -> None:
-    """Measure a ranker on a collection; or with --model, outside of the pipeline, any model."""
+    """Measure a ranker on a collection; with --model, any model, outside the pipeline."""
     if bool(model) == bool(ranker) or (ranker and (collection or target)):
         got = "both" if model and ranker else "--collection or --target without --model" if ranker else "neither"
         expected = "a ranker of the results, or --model, with --collection and --target if wanted"
@@ -246,7 +246,7 @@ def report(
         bool, typer.Option("--latex", help="Print the results as tables of LaTeX; write nothing.")
     ] = False,
 ) -> None:
-    """Write the report, its summary and its figures, and tell MLflow."""
+    """Write the report, its summary and its figures, and log them in MLflow."""
     if latex:
         from distilrank.results.report import ReportInputs
         from distilrank.results.report.latex import latex_tables

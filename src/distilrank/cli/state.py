@@ -1,4 +1,4 @@
-"""`distilrank` alone: what of the project here is built, what is out of date, and what to run next."""
+"""`distilrank` without a command: shows what is built, what is out of date, and what to run next."""
 
 import typer
 
@@ -48,6 +48,6 @@ def _next(command: str, what: str) -> None:
 
 
 def _named(some: list[str]) -> str:
-    """A few, and how many more."""
+    """A few of the names, and how many more there are."""
     more = len(some) - _MOST_NAMED
     return ", ".join(some[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "") if some else "none"

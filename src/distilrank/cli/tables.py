@@ -1,4 +1,4 @@
-"""Results as tables on a terminal."""
+"""Shows results as tables on a terminal."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,9 +27,11 @@ from distilrank.results.statistics import statistics
 
 
 def show_results(params: Params) -> None:
-    """Tables of the primary measure by teacher, of every measure by ranker, of tests, and of what was expected, all
-    over the seeds of each model; of times, and which to measure again; and the report's path. Above them a sentence,
-    where queries are made of passages. Raises MissingInput.
+    """Shows the results: the tables, then the report's path.
+
+    The tables are the primary measure by teacher, every measure by ranker, the tests, and the expected figures, all
+    over the seeds of each model; then the times, with those that should be measured again. If queries are made from
+    passages, a sentence stands above the tables. Raises MissingInput.
     """
     (metrics, deviations), latency = over_seeds(_read(layout.METRICS)), MeasuredTimes.read()
     console = Console()
@@ -60,13 +62,13 @@ def show_results(params: Params) -> None:
 
 
 def show_figures(metrics: Mapping[str, Means]) -> None:
-    """A table a task: every measure by ranker, first what finds the candidates."""
+    """Shows a table per task, with every measure by ranker; the first stage comes first."""
     for task, scores in metrics.items():
         Console().print(_by_ranker(title_of(task, next(iter(scores))), scores, {}))
 
 
 def show_shortfalls(params: Params, metrics: Mapping[str, Means]) -> None:
-    """A line for each taught student that is worse than what it should beat; `metrics` are means over seeds.
+    """Prints a line for each taught student that is worse than what it should beat; `metrics` are means over seeds.
 
     Raises MissingInput.
     """
@@ -75,7 +77,7 @@ def show_shortfalls(params: Params, metrics: Mapping[str, Means]) -> None:
 
 
 def show_hits(query: str, model: str, hits: pl.DataFrame) -> None:
-    """A table of passages (passage_id, score, title, text), best first."""
+    """Shows a table of passages (passage_id, score, title, text), best first."""
     table = Table("", "passage", "score", "text", title=f"{escape(query)}  ({model})", show_lines=True)
     for rank, hit in enumerate(hits.iter_rows(named=True), 1):
         text = f"[bold]{escape(hit['title'])}[/bold]\n{escape(hit['text'][:300])}"
@@ -84,7 +86,7 @@ def show_hits(query: str, model: str, hits: pl.DataFrame) -> None:
 
 
 def show_decision(decision: Decision) -> None:
-    """A table of the gates, and what became of the challenger."""
+    """Shows a table of the gates, and what became of the challenger."""
     whose = f"{decision.name} version {decision.challenger}"
     _show_gates(whose, decision.gates)
     if not decision.promoted:
@@ -102,7 +104,7 @@ def show_decision(decision: Decision) -> None:
 
 
 def show_rollback(rollback: Rollback) -> None:
-    """Which version is champion, or a table of the gates that refused the former one."""
+    """Shows which version is champion, or a table of the gates if they refused the former one."""
     if rollback.refused_by:
         whose = f"{rollback.name} version {rollback.champion}"
         _show_gates(whose, rollback.gates)
@@ -142,7 +144,7 @@ def _by_ranker(title: str, scores: Means, deviations: Means) -> Table:
 
 
 def _tests(params: Params, titles: Mapping[str, str]) -> Iterator[Table]:
-    """What each taught student is beside others in the primary measure, by task."""
+    """Tables, by task, that compare each taught student with others in the primary measure."""
     values = pl.read_parquet(built(layout.MEASURES)).filter(pl.col("measure") == params.evaluation.primary)
     rows = statistics(params, measures_over_seeds(values))
     for task in dict.fromkeys(row.task for row in rows):
@@ -158,7 +160,7 @@ def _tests(params: Params, titles: Mapping[str, str]) -> Iterator[Table]:
 
 
 def _times(latency: MeasuredTimes) -> Table:
-    """Of a request as a server gets it: texts in, scores or hits out."""
+    """A table of the times of a server's request: from texts to scores or hits."""
     columns = {f"{kind}, {way}": medians for kind, ways in latency.by_title().items() for way, medians in ways.items()}
     table = _table(f"Milliseconds a query, on {latency.machine}", ["ranker", *columns])
     for ranker in dict.fromkeys(ranker for medians in columns.values() for ranker in medians):

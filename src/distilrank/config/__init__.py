@@ -1,1 +1,1 @@
-"""params.yaml as a whole."""
+"""params.yaml as a whole, and what follows from it."""

@@ -1,4 +1,4 @@
-"""Circles in the params: what is made of itself, such as triples that are mined by a model which learns from them."""
+"""Circles in the params: something that needs itself, such as triples mined by a model that learns from them."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ Needs = Mapping[str, list[str]]
 
 
 def circle_of(params: "Entries") -> list[str] | None:
-    """What needs what, from one thing round to itself; None where nothing does."""
+    """The names along a circle, from one name round to itself; None if there is no circle."""
     needs, whole = _needs(params), set[str]()
     for one in needs:
         if found := _circle_from([one], needs, whole):
@@ -24,7 +24,7 @@ def circle_of(params: "Entries") -> list[str] | None:
 
 
 def _circle_from(path: list[str], needs: Needs, whole: set[str]) -> list[str] | None:
-    """A circle on the way on from `path`. What is `whole` leads into none."""
+    """A circle that `path` leads into. The names in `whole` are known to lead into none."""
     *before, last = path
     if last in before:
         return path[before.index(last) :]
@@ -38,7 +38,7 @@ def _circle_from(path: list[str], needs: Needs, whole: set[str]) -> list[str] | 
 
 
 def _needs(params: "Entries") -> Needs:
-    """What each set of mined triples, each teacher, each student and each system is made of, as dvc.yaml has it."""
+    """What each set of mined triples, teacher, student and system needs, as in dvc.yaml."""
     mined = {
         _set(name): [*one.models(), *([one.filter.teacher] if one.filter else [])]
         for name, one in params.mined_triples().items()
@@ -52,9 +52,9 @@ def _needs(params: "Entries") -> Needs:
 
 
 def _needs_of(params: "Entries", one: "Distillation") -> list[str]:
-    """The triples, whoever labels them, what the training begins from, and the teacher of its batches."""
+    """What a training needs: the triples, whoever labels them, its start, and the teacher of its batches."""
     start = source_of(params, one.student, one.teacher).model
-    # The labels of an ensemble wait for all scores of the set.
+    # An ensemble's labels wait for all teachers' scores of the set.
     members = params.members(one.teacher) if one.teacher else []
     labelled_by = [*params.teachers] if one.teacher in params.ensembles else members
     return [_set(one.triples), *labelled_by, *filter(None, (start, in_batch_teacher(params, one)))]

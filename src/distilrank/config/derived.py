@@ -1,6 +1,7 @@
 """What follows from the params: models, their controls and starts, indexes, and the measures that tell them apart.
 
-These are functions, and not methods of Params: what changes a result is of the code that its stage imports.
+These are functions and not methods of Params, so that code that changes a result is in the modules that its stage
+imports.
 """
 
 from itertools import chain, product
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
 
 class Distillation(NamedTuple):
-    """A training of a student: taught by a teacher, or a control of it (`control`), or one without a teacher (None).
+    """A training of a student or of a control.
 
-    `triples` is the set that it learns from. `seed` is one of `matrix.seeds`, or None for its own.
+    `teacher` is who teaches it, or None. If `control` is set, it is the control of that teacher's students. It learns
+    from the set `triples`. `seed` is one of `matrix.seeds`, or None for its own.
     """
 
     model: str
@@ -38,8 +40,11 @@ class Distillation(NamedTuple):
 
 
 class MeasuredOn(NamedTuple):
-    """A collection that models are measured on, its candidates, how many of these are re-ranked per query, and whether
-    judged passages that are not there count."""
+    """A collection that models are measured on, and how.
+
+    `depth` candidates per query are re-ranked. `count_absent` says whether judged passages that the collection lacks
+    count.
+    """
 
     collection: "CollectionSection"
     candidates: "Candidates"
@@ -48,7 +53,7 @@ class MeasuredOn(NamedTuple):
 
 
 def measured_on(params: "Entries", evaluation: str) -> MeasuredOn:
-    """Raises ParamsError where `evaluations` has no such entry."""
+    """How models are measured on a collection. Raises ParamsError if `evaluations` has no such entry."""
     if evaluation == layout.OWN:
         return MeasuredOn(params.collection, params.candidates, params.evaluation.depth, False)
     one = params.evaluation_named(evaluation)
@@ -56,12 +61,12 @@ def measured_on(params: "Entries", evaluation: str) -> MeasuredOn:
 
 
 def first_stage_of(params: "Entries", task: str) -> str:
-    """What finds the candidates of a task."""
+    """The first stage that finds the candidates of a task."""
     return measured_on(params, evaluation_of(task, params.evaluations)).candidates.first_stage()
 
 
 def evaluated(params: "Entries") -> list[tuple[str, str]]:
-    """What is measured, as (collection, ranker): on each collection what finds the candidates, then all rankers."""
+    """All that is measured, as (collection, ranker): on each collection the first stage, then all rankers."""
     rankers = [*ranker_names(params), *seeded_names(params)]
     return [
         (name, ranker)
@@ -71,10 +76,10 @@ def evaluated(params: "Entries") -> list[tuple[str, str]]:
 
 
 def measures_of(params: "Entries", kind: str, evaluation: str = layout.OWN) -> list[str]:
-    """The measures that tell rankers apart, in re-ranking or in retrieval: what `kind` says.
+    """The measures that tell rankers apart in the `kind` of task, re-ranking or retrieval.
 
-    No recall beyond the depth, nor, in re-ranking, at it: whatever the order, the same passages are there. The same
-    holds for all that looks at which passages there are, and not at their order.
+    In retrieval this excludes recall beyond the depth. In re-ranking it also excludes recall at the depth, because
+    every order holds the same passages. The same goes for every measure that ignores the order of passages.
     """
     on = measured_on(params, evaluation)
     named, deepest = params.evaluation.measures, on.candidates.depth
@@ -84,8 +89,9 @@ def measures_of(params: "Entries", kind: str, evaluation: str = layout.OWN) -> l
 
 
 def control_of(params: "Entries", student: str, teacher: str) -> str | None:
-    """The model that differs from `student`, taught by `teacher`, in nothing but the teacher: in its start neither,
-    nor in the labelled triples that it learns from. None where there is no such model.
+    """The control of `student` taught by `teacher`: the model that differs from it only in having no teacher.
+
+    Both have the same start and learn from the same labelled triples. None if there is no such model.
     """
     own = [name for name in params.matrix.controls_per_teacher if _differ_in_loss_alone(params, name, student)]
     if own:
@@ -96,27 +102,27 @@ def control_of(params: "Entries", student: str, teacher: str) -> str | None:
 
 
 def control_of_model(params: "Entries", model: str) -> str | None:
-    """The same of a taught student by its name; None for every other model."""
+    """The control of a taught student by its model's name; None for every other model."""
     pairs = product(params.students, params.matrix.teachers)
     return next((control_of(params, *pair) for pair in pairs if distilled_name(*pair) == model), None)
 
 
 def start_of(params: "Entries", student: str, teacher: str) -> Start:
-    """What `student` begins from, taught by `teacher`; students that begin alike share what the first names."""
+    """The start of `student` taught by `teacher`. Students that start alike share the start that the first names."""
     every = (start_named(params, *pair) for pair in product(params.students, params.matrix.teachers))
     wanted = _begun_from(params, start_named(params, student, teacher))
     return next(start for start in every if _begun_from(params, start) == wanted)
 
 
 def starts(params: "Entries") -> list[Start]:
-    """What the students begin from, each start once."""
+    """The starts of all students, each once."""
     return list(dict.fromkeys(start_of(params, *pair) for pair in product(params.students, params.matrix.teachers)))
 
 
 def tokens_of(params: "Entries", model: str, evaluation: str = layout.OWN) -> Path:
-    """The token store of a collection that a model reads, or a student's start: its entry's own, or everybody's.
+    """The token store of a collection that a model or a student's start reads: its entry's own, or the shared one.
 
-    Rows are the collection's ids in every store, so that candidates and triples fit each.
+    Rows follow the collection's ids in every store, so candidates and triples fit all of them.
     """
     places = layout.places_of(evaluation)
     entry = model if model in (*params.teachers, *params.baselines) else student_of(model)
@@ -128,21 +134,21 @@ def tokens_of(params: "Entries", model: str, evaluation: str = layout.OWN) -> Pa
 
 
 def own_stores(params: "Entries") -> list[str]:
-    """The names of all token stores beside everybody's."""
+    """The names of all token stores beside the shared one."""
     return [*params.given_models(), *own_vocabularies(params)]
 
 
 def read_by(params: "Entries", section: "Teacher | Student") -> "Backbone":
-    """The backbone by whose tokenizer its texts are read."""
+    """The backbone whose tokenizer reads an entry's texts."""
     own = section.backbone
     return own if own and own.own_vocabulary else params.backbone
 
 
 def own_vocabularies(params: "Entries") -> "dict[str, OwnBackbone]":
-    """The backbones of teachers and students that have a vocabulary of their own, each by the first entry with it."""
+    """The backbones of teachers and students with their own vocabulary, each once, by the first entry that has it."""
     trained: dict[str, Teacher | Student] = {**params.trained_teachers(), **params.students}
     own = [(name, one.backbone) for name, one in trained.items() if one.backbone and one.backbone.own_vocabulary]
-    # From the last to the first, so that the first stays.
+    # In reverse order, so that the first entry stays.
     first = {one.model_dump_json(): name for name, one in reversed(own)}
     return {name: one for name, one in own if first[one.model_dump_json()] == name}
 
@@ -154,12 +160,12 @@ def model_names(params: "Entries") -> list[str]:
 
 
 def trained_names(params: "Entries") -> list[str]:
-    """Those of them that are trained here."""
+    """The models that are trained here."""
     return [name for name in model_names(params) if name not in params.given_models()]
 
 
 def ranker_names(params: "Entries") -> list[str]:
-    """All that scores candidates: the backbone, baselines, teachers, then each student's starts and models."""
+    """All rankers that score candidates: the backbone, baselines, teachers, then each student's starts and models."""
     if "rerank" not in params.evaluation.untrained:
         return model_names(params)
     begun_from = starts(params)
@@ -172,7 +178,7 @@ def ranker_names(params: "Entries") -> list[str]:
 
 
 def measured_names(params: "Entries") -> list[str]:
-    """All models, those by `matrix.seeds` among them."""
+    """All models, including those trained with `matrix.seeds`."""
     return [*model_names(params), *seeded_names(params)]
 
 
@@ -182,13 +188,16 @@ def entry_of(params: "Entries", trained: str) -> "Teacher | Student":
 
 
 def ranker_of(params: "Entries", model: str) -> "RankerParams | None":
-    """The entry of a model's ranker. None of a given one: its checkpoint tells."""
+    """The entry of a model's ranker. None for a given model, whose checkpoint tells."""
     return None if model in params.given_models() else entry_of(params, model).ranker
 
 
 def pretrained_below(params: "Entries", source: Source) -> "Backbone | None":
-    """The pretrained transformer whose layers a source's are in the end, as far as they are of one: a trained model has
-    widths and positions of what it started from. None below a given teacher: its checkpoint tells."""
+    """The pretrained transformer that a source's layers come from in the end.
+
+    A trained model has the widths and positions of what it started from. None below a given teacher, whose checkpoint
+    tells.
+    """
     if source.pretrained or not source.model:
         return source.pretrained or params.backbone
     if source.model in params.given_teachers():
@@ -201,12 +210,12 @@ def pretrained_below(params: "Entries", source: Source) -> "Backbone | None":
 
 
 def seeded_names(params: "Entries") -> list[str]:
-    """The models of students and controls that are trained by `matrix.seeds`: measured, and nothing else."""
+    """The models of students and controls that are trained with `matrix.seeds`. They are only measured."""
     return [one.model for student in params.students for one in distillations(params, student) if one.seed is not None]
 
 
 def built_alike(params: "Entries") -> list[list[str]]:
-    """The trained models in groups: those of one architecture, with the same settings and backbone."""
+    """The trained models in groups of the same architecture, settings and backbone."""
     groups: dict[tuple[str, str], list[str]] = {}
     entries = {name: entry_of(params, name) for name in trained_names(params)}
     for name, entry in entries.items():
@@ -223,14 +232,14 @@ class BuiltIndex(NamedTuple):
 
 
 def stored_students(params: "Entries", only_searched: bool = False) -> list[str]:
-    """The students whose models' encodings of all passages are stored, or those of them that search exactly."""
+    """The students whose models' encodings of all passages are stored; `only_searched`: only those that search them."""
     return [name for name, kind in params.indexes.items() if kind.is_exact and (kind.searches or not only_searched)]
 
 
 def encoded_models(params: "Entries", only_searched: bool = False) -> list[str]:
-    """The trained models whose encodings of all passages are stored: each such student without a teacher, then taught.
+    """The trained models whose encodings of all passages are stored: of each such student its control, then its models.
 
-    `only_searched`: those that search them.
+    `only_searched`: only those that search them.
     """
     return [
         name
@@ -240,7 +249,7 @@ def encoded_models(params: "Entries", only_searched: bool = False) -> list[str]:
 
 
 def built_indexes(params: "Entries") -> list[BuiltIndex]:
-    """The approximate indexes, of taught models."""
+    """The approximate indexes. Each is of a taught model."""
     entries = ((name, kind.of or name) for name, kind in params.indexes.items() if not kind.is_exact)
     return [
         BuiltIndex(distilled_name(entry, teacher), entry, distilled_name(student, teacher))
@@ -250,21 +259,24 @@ def built_indexes(params: "Entries") -> list[BuiltIndex]:
 
 
 def model_of_index(params: "Entries", name: str) -> str:
-    """The model behind an index; of any other name, itself."""
+    """The model behind an index; any other name is returned as it is."""
     return next((one.model for one in built_indexes(params) if one.name == name), name)
 
 
 def stored_vectors_of(params: "Entries", ranker: str, evaluation: str = layout.OWN) -> Path | None:
-    """Where a ranker's encodings of all passages of a collection stand, if they are stored. Only those of the
-    collection that models learn from are."""
+    """The directory of a ranker's encodings of all passages of a collection, or None if they are not stored.
+
+    They are stored only for the collection that models learn from.
+    """
     return layout.VECTORS / ranker if evaluation == layout.OWN and ranker in encoded_models(params) else None
 
 
 def searching(params: "Entries", evaluation: str) -> list[str]:
-    """All that searches a collection, if it makes one vector per text: of a given model its checkpoint tells.
+    """The rankers that search a collection if they make one vector per text; a given model's checkpoint tells.
 
-    The collection that models learn from is searched by those whose encodings are stored to be searched, and by what is
-    compared with dense ones: starts, the backbone, other controls, baselines. Others are searched by every ranker.
+    The collection that models learn from is searched by the models whose encodings are stored for search, and by what
+    is compared with dense ones: starts, the backbone, other controls, baselines. Every ranker searches the other
+    collections.
     """
     untrained = "retrieve" in params.evaluation.untrained
     if evaluation != layout.OWN:
@@ -282,12 +294,12 @@ def searching(params: "Entries", evaluation: str) -> list[str]:
 
 
 def models_of(params: "Entries", student: str) -> list[str]:
-    """The trained models of one student: its controls, if it has any, then as each teacher taught it."""
+    """The trained models of one student: its controls, if it has any, then one per teacher."""
     return [one.model for one in distillations(params, student) if one.seed is None]
 
 
 def distillations(params: "Entries", student: str) -> list[Distillation]:
-    """Every training of one student by its own seed, in the order of `models_of`, then each by `matrix.seeds`."""
+    """Every training of one student: with its own seed, in the order of `models_of`, then with `matrix.seeds`."""
     matrix, own = params.matrix, params.learned_by(params.students[student])
     taught = [(teacher, triples_of(params, student, teacher)) for teacher in matrix.teachers]
     alone = [Distillation(student, student, None, False, own, None)] if student in matrix.controls else []
@@ -307,41 +319,41 @@ def distillations(params: "Entries", student: str) -> list[Distillation]:
 
 
 def in_batch_teacher(params: "Entries", one: Distillation) -> str | None:
-    """The teacher that scores its batches; a control has none."""
+    """The teacher that scores the batches of a training; a control has none."""
     lesson = params.students[one.student].in_batch
     return lesson.teacher if lesson and one.teacher and not one.control else None
 
 
 def triples_of(params: "Entries", student: str, teacher: str) -> str:
-    """The set of triples with whose labels `teacher` teaches `student`: an import brings its own."""
+    """The set of triples whose labels `teacher` teaches `student` with. An import brings its own."""
     return IMPORTED if teacher in params.imports else params.learned_by(params.students[student])
 
 
 def labelled_sets(params: "Entries") -> list[str]:
-    """The sets of triples that students learn from: every teacher and ensemble labels them."""
+    """The sets of triples that students learn from. Every teacher and ensemble labels them."""
     return list(dict.fromkeys(map(params.learned_by, params.students.values())))
 
 
 def lexical_teachers(params: "Entries") -> list[str]:
-    """BM25, where it teaches, by itself or in an ensemble."""
+    """BM25 if it teaches, by itself or in an ensemble; else nothing."""
     named = [params.matrix.teachers, *(ensemble.members for ensemble in params.ensembles.values())]
     return [BM25] if any(BM25 in names for names in named) else []
 
 
 def tuned_members(params: "Entries") -> list[str]:
-    """The members of ensembles whose weights are tuned: they score candidates of dev queries."""
+    """The members of ensembles with tuned weights. They score candidates of dev queries."""
     tuned = [ensemble.members for ensemble in params.ensembles.values() if ensemble.weights == "tuned"]
     return list(dict.fromkeys(chain.from_iterable(tuned)))
 
 
 def labels(params: "Entries") -> list[tuple[str, str]]:
-    """All labels that are made, as (set of triples, teacher): of teachers and ensembles, then of imports."""
+    """All labels that are made, as (set of triples, teacher): those of teachers and ensembles, then of imports."""
     teachers = [*params.teachers, *lexical_teachers(params), *params.ensembles]
     return [*product(labelled_sets(params), teachers), *((IMPORTED, name) for name in params.imports)]
 
 
 def scale_of_labels(params: "Entries", teacher: str) -> ScaleRule:
-    """What a teacher's labels are brought to: an import may have a scale of its own."""
+    """The scale that a teacher's labels are brought to. An import may have its own."""
     own = params.imports[teacher].scale if teacher in params.imports else None
     return own or params.labels.scale
 

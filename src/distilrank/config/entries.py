@@ -34,7 +34,7 @@ from distilrank.sections.systems import AnySystem
 from distilrank.sections.tables import one_of
 from distilrank.sections.training import Scoring, Validation
 
-# One of the table's, which the type checker cannot know.
+# A choice built from a table, which the type checker cannot know.
 if TYPE_CHECKING:
     AnyImport = Import
     AnyIndex = IndexKind
@@ -46,7 +46,7 @@ else:
 
 
 def _kind_of_triples(triples: Any) -> str:
-    """Those with a location are given, as lists where they have a form; those that tell where they are `from` mined."""
+    """The kind: given if it has a `location` (as lists if it also has a `form`), mined if it has a `from`."""
     keys = triples if isinstance(triples, dict) else triples.model_dump()
     if "location" in keys:
         return "lists" if "form" in keys else "given"
@@ -135,7 +135,7 @@ class Entries(Section):
     promotion: Promotion = Promotion()
 
     def minimum_relevance(self, test_set: str, evaluation: str = OWN) -> int:
-        """In a test set of a collection. Raises ParamsError where `minimum_relevance` leaves it out."""
+        """The lowest relevant grade in a test set. Raises ParamsError if `minimum_relevance` leaves the set out."""
         is_other = evaluation != OWN
         minimum = (self.evaluation_named(evaluation) if is_other else self.evaluation).minimum_relevance
         if isinstance(minimum, int):
@@ -144,15 +144,18 @@ class Entries(Section):
         return entry_named(minimum, f"{section}.minimum_relevance", test_set)
 
     def collections_named(self) -> dict[str, str]:
-        """What is measured on, by the names that `report.expected` has of it: of the collection that models learn from
-        that which its versions in the registry begin with, of others that of their entry."""
+        """The collections that are measured on, by their names in `report.expected`.
+
+        The collection that models learn from has the name that its models' registered names begin with. The others have
+        the names of their entries.
+        """
         return {self.collection.called: OWN} | {name: name for name in self.evaluations}
 
     def evaluation_named(self, name: str) -> OtherCollection:
         return entry_named(self.evaluations, "evaluations", name)
 
     def no_worse(self) -> NoWorse:
-        """promotion.no_worse, by the measure that it names."""
+        """promotion.no_worse, with `primary` replaced by the primary measure."""
         rule = self.promotion.no_worse
         return rule.model_copy(update={"measure": self.evaluation.primary}) if rule.measure == PRIMARY else rule
 
@@ -170,7 +173,7 @@ class Entries(Section):
         return {name: one for name, one in self.teachers.items() if isinstance(one, GivenModel)}
 
     def given_models(self) -> dict[str, GivenModel]:
-        """All that were trained elsewhere: teachers and baselines."""
+        """The models that were trained elsewhere: teachers and baselines."""
         return {**self.given_teachers(), **self.baselines}
 
     def given_model(self, name: str) -> GivenModel:
@@ -186,7 +189,7 @@ class Entries(Section):
         return entry_named(self.students, "students", name)
 
     def members(self, teacher: str) -> list[str]:
-        """The teachers with a model behind a name: itself, those of an ensemble, or none of an import or BM25.
+        """The teachers with a model behind a name: itself, or those of an ensemble; none for an import or BM25.
 
         Raises ParamsError.
         """
@@ -202,7 +205,7 @@ class Entries(Section):
         )
 
     def learned_by(self, one: Teacher | Student) -> str:
-        """The set of triples that it learns from, of those of `triples`."""
+        """The entry of `triples` that a teacher or student learns from."""
         return one.triples or next(iter(self.triples))
 
     def triples_named(self, name: str) -> Triples | GivenTriples | GivenLists | MinedTriples:
@@ -216,12 +219,12 @@ class Entries(Section):
         return {name: one for name, one in self.triples.items() if isinstance(one, MinedTriples)}
 
     def label_names(self) -> list[str]:
-        """All that triples have labels of: teachers, ensembles and imports."""
+        """All that label triples: teachers, ensembles and imports."""
         return [*self.teachers, *self.ensembles, *self.imports]
 
 
 def entry_named(entries: dict[str, Entry], section: str, name: str) -> Entry:
-    """Raises ParamsError where a section of the params has no such entry."""
+    """An entry of a section. Raises ParamsError if there is no such entry."""
     if name not in entries:
         raise ParamsError(
             f"{PARAMS_FILE}: {section}",

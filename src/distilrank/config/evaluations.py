@@ -1,4 +1,4 @@
-"""The section on a collection that models are measured on beside the one that they learn from."""
+"""The section for another collection: models are measured on it, but do not learn from it."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ from distilrank.sections.data import Candidates
 from distilrank.sections.measuring import Relevances, RerankedDepth
 from distilrank.sections.tables import one_of
 
-# One of the table's, which the type checker cannot know.
+# A choice built from a table, which the type checker cannot know.
 if TYPE_CHECKING:
     Collection = CollectionSection
 else:

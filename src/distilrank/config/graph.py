@@ -1,6 +1,6 @@
-"""graph.yaml: the stages that params.yaml asks for, where dvc.yaml cannot work them out.
+"""graph.yaml: the stages that params.yaml asks for and that dvc.yaml cannot work out itself.
 
-DVC can look up neither the triples of a student in a matrix nor the names that several entries make together.
+DVC cannot look up the triples of a student in a matrix, or join the names of several entries.
 """
 
 import json
@@ -47,7 +47,7 @@ def write_graph(params: Entries) -> None:
 
 
 def refuse_stale_graph(params: Entries) -> None:
-    """Raises InputError where graph.yaml is there, and is of other params."""
+    """Raises InputError if graph.yaml exists and belongs to other params."""
     if GRAPH_FILE.is_file() and GRAPH_FILE.read_text("utf-8") != graph_text(params):
         raise InputError(
             GRAPH_FILE,
@@ -58,7 +58,7 @@ def refuse_stale_graph(params: Entries) -> None:
 
 
 def graph_text(params: Entries) -> str:
-    """YAML of a line per stage, in quotes: a name may look like something else."""
+    """The graph as YAML with a line per stage. Names are quoted, because one may look like another type."""
     lines = ["graph:"]
     for key, value in graph(params).items():
         if isinstance(value, dict) and value:
@@ -69,9 +69,10 @@ def graph_text(params: Entries) -> str:
 
 
 def graph(params: Entries) -> dict[str, Any]:
-    """What dvc.yaml reads: each teacher's triples, the given models; what else is measured on; the sets that are not
-    mined, and what those that are come from; the sets to be labelled and by whom, the trainings; whose passages are
-    encoded, and the indexes of these."""
+    """What dvc.yaml reads, under a key per stage: one entry, or name, for each time that the stage runs.
+
+    A few keys hold a single path instead.
+    """
     mined = params.mined_triples()
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
@@ -83,7 +84,7 @@ def graph(params: Entries) -> dict[str, Any]:
             name: {"section": "teachers" if name in params.teachers else "baselines"} for name in params.given_models()
         },
         "tokenize": _tokenize(params),
-        # What `evaluate` and `latency` read besides data/tokens; that again where nothing has tokens of its own.
+        # What `evaluate` and `latency` read besides data/tokens; data/tokens again if no entry has its own tokens.
         "own_tokens": (layout.OWN_TOKENS if own_stores(params) else layout.TOKENS).as_posix(),
         "evaluations": {name: _other(one) for name, one in params.evaluations.items()},
         "tokenize_other": dict(chain.from_iterable(_tokenize_other(params, name) for name in params.evaluations)),
@@ -111,21 +112,24 @@ def graph(params: Entries) -> dict[str, Any]:
             name: {"tokens": _tokens(params, name), "student": student_of(name)} for name in encoded_models(params)
         },
         "index": {one.name: {"entry": one.entry, "model": one.model} for one in built_indexes(params)},
-        # What `audit` reads besides vectors; these again where there is no index.
+        # What `audit` reads besides the vectors; the vectors again if there is no index.
         "indexes": (layout.INDEXES if built_indexes(params) else layout.VECTORS).as_posix(),
         "evaluate": {f"{on}-{ranker}": _evaluate(params, on, ranker) for on, ranker in evaluated(params)},
     }
 
 
 def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, Any]:
-    """The collection, and what the ranker is made of: a model with its tokens and stored vectors, or, of one that is
-    not trained, the model that it begins on and its entry. What it has none of is the collection, or `evaluation`."""
+    """What one evaluation reads: the collection, and what the ranker is made of.
+
+    A trained ranker has a model, its tokens and stored vectors. A start has the model that it begins from and its
+    entry. In place of a path that a ranker lacks stands the collection, in place of a section `evaluation`.
+    """
     start = next((one for one in starts(params) if one.name == ranker), None)
     places = layout.places_of(on)
     collection = places.collection.as_posix()
     is_first = ranker == measured_on(params, on).candidates.first_stage()
     model = start.source.model if start else ranker if ranker in measured_names(params) else None
-    # Of the params of another collection all is in its entry; it is searched by every ranker that can.
+    # All params of another collection are in its entry.
     asked = None if on == layout.OWN else f"evaluations.{on}"
     return {
         "on": on,
@@ -144,7 +148,7 @@ def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, Any]:
 
 
 def _find(params: Entries, triples: str, one: MinedTriples) -> Iterator[tuple[str, dict[str, Any]]]:
-    """By a stage's name, where in `from` each source stands, and what searches: a model, by its vectors if stored."""
+    """By a stage's name, each source with its number in `from`, and the model that searches, with any stored vectors."""
     for number, source in enumerate(one.source_names()):
         model = vectors = layout.COLLECTION
         tokens = _tokens(params, source) if source in one.models() else layout.COLLECTION.as_posix()
@@ -156,21 +160,21 @@ def _find(params: Entries, triples: str, one: MinedTriples) -> Iterator[tuple[st
 
 
 def _mine(params: Entries, one: MinedTriples) -> dict[str, str]:
-    """The teacher that filters, and its tokens; of triples without one, what they are made of anyway."""
+    """The teacher that filters, and its tokens. Without one, the collection, which the stage reads anyway."""
     if not one.filter:
         return dict.fromkeys(["filter", "tokens"], layout.COLLECTION.as_posix())
     return {"filter": (layout.MODELS / one.filter.teacher).as_posix(), "tokens": _tokens(params, one.filter.teacher)}
 
 
 def _score_dev(params: Entries, member: str) -> dict[str, str]:
-    """The model and its tokens; of BM25 the collection, that it reads anyway."""
+    """The model and its tokens; for BM25 the collection, which the stage reads anyway."""
     if member == BM25:
         return dict.fromkeys(["tokens", "model"], layout.COLLECTION.as_posix())
     return {"tokens": _tokens(params, member), "model": (layout.MODELS / member).as_posix()}
 
 
 def _ensemble(params: Entries, triples: str, name: str) -> dict[str, str]:
-    """What its weights are tuned by; where they are not, what the stage reads anyway."""
+    """What an ensemble's weights are tuned by. If they are not, the triples, which the stage reads anyway."""
     labelled = (layout.TRIPLES / triples).as_posix()
     stage = {"triples": triples, "ensemble": name}
     if params.ensembles[name].weights != "tuned":
@@ -184,13 +188,13 @@ def _tokens(params: Entries, model: str) -> str:
 
 
 def _tokenize(params: Entries) -> dict[str, dict[str, str]]:
-    """By the entries whose backbones have a vocabulary of their own, the section that each stands in."""
+    """The entries whose backbones have their own vocabulary, each with its section."""
     own = own_vocabularies(params)
     return {name: {"section": "teachers" if name in params.teachers else "students"} for name in own}
 
 
 def _other(one: OtherCollection) -> dict[str, Any]:
-    """What its tables and its candidates are made by, so that each stage sees its own keys change, and no others."""
+    """The params of a collection's tables and of its candidates, apart, so that each stage depends only on its own."""
     collection, candidates = (
         section.model_dump(mode="json", exclude_defaults=True) for section in (one.collection, one.candidates)
     )
@@ -199,7 +203,7 @@ def _other(one: OtherCollection) -> dict[str, Any]:
 
 
 def _tokenize_other(params: Entries, evaluation: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """By a stage's name, the words of its command, the store whose like it makes, and where that stands."""
+    """By a stage's name, the words of its command, the token store that it repeats here, and the one that it makes."""
     own, there = layout.places_of(layout.OWN), layout.places_of(evaluation)
     stores = {"": (own.tokens, there.tokens)}
     stores |= {name: (own.own_tokens / name, there.own_tokens / name) for name in own_stores(params)}
@@ -216,8 +220,10 @@ def _tokenize_other(params: Entries, evaluation: str) -> Iterator[tuple[str, dic
 
 
 def _distil(params: Entries, one: Distillation) -> dict[str, str]:
-    """The student, the words of the command, where what it learns from stands, its tokens, the model that it starts
-    from, and the teacher of its batches with its tokens. Where there is no such model, its own tokens."""
+    """What one training reads: labels or triples, tokens, its start's model, and the teacher of its batches.
+
+    In place of a model that it lacks stand its own tokens.
+    """
     options = [
         *(["--teacher", one.teacher] if one.teacher else []),
         *(["--control"] if one.control else []),

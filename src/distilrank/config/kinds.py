@@ -1,4 +1,4 @@
-"""A key's type, range and default in words, from the JSON schema that pydantic makes of a section."""
+"""A key's type, range and default in words, from pydantic's JSON schema of a section."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ _PLAIN = {"integer": "integer", "number": "number", "string": "text", "boolean":
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
-    """Such as `integer from 1 to 512`, `name or null`, `list of name`; a section is one."""
+    """A type in words, such as `integer from 1 to 512`, `name or null`, `list of name` or `section`."""
     if "const" in schema:
         return as_yaml(schema["const"])
     if "enum" in schema:
@@ -26,7 +26,7 @@ def in_words(schema: Mapping[str, Any]) -> str:
 
 
 def as_yaml(value: Any) -> str:
-    """A value as one would write it on a line of params.yaml."""
+    """A value as it stands on a line of params.yaml."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {as_yaml(one)}' for key, one in value.items())}}}"
     if isinstance(value, list):
@@ -35,7 +35,7 @@ def as_yaml(value: Any) -> str:
 
 
 def any_of(words: list[str]) -> str:
-    """`a, b or c`, each once."""
+    """The words as `a, b or c`, each once."""
     *others, last = dict.fromkeys(words)
     return f"{', '.join(others)} or {last}" if others else last
 

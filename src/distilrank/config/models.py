@@ -1,4 +1,4 @@
-"""The sections on what is trained: teachers, ensembles, students, and which of them meet."""
+"""The sections for what is trained: teachers, ensembles, students, and which teachers teach which students."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -18,7 +18,7 @@ from distilrank.sections.tables import one_of
 from distilrank.sections.training import Training
 from distilrank.sections.weights import Weights
 
-# One of the table's, which the type checker cannot know.
+# A choice built from a table, which the type checker cannot know.
 if TYPE_CHECKING:
     AnyRanker = RankerParams
     LabelLoss = Loss
@@ -93,7 +93,7 @@ class Ensemble(Section):
 
     @property
     def given_weights(self) -> dict[str, float] | None:
-        """Those that params.yaml tells; None where they are tuned, or all alike."""
+        """The weights that params.yaml gives; None if they are tuned, or all alike."""
         return self.weights if isinstance(self.weights, dict) else None
 
 
@@ -121,7 +121,7 @@ class InBatch(Section):
         return self
 
     def __str__(self) -> str:
-        """As the report has it."""
+        """The text that the report shows."""
         return f"{self.loss} in batches by {self.teacher}"
 
 
@@ -159,7 +159,7 @@ class Student(Section):
 
     @property
     def losses(self) -> str:
-        """All that it learns a teacher's scores by, in words."""
+        """All losses by which it learns a teacher's scores, in words."""
         return " and ".join(map(str, filter(None, (self.loss, self.in_batch))))
 
     @model_validator(mode="after")
@@ -218,6 +218,6 @@ def _check_parts(ranker: RankerParams, training: Training) -> None:
 
 
 def trained_or_given(teacher: Any) -> str:
-    """Which teacher is meant: one with a checkpoint is given."""
+    """The kind of a teacher: given if it has a checkpoint, else trained."""
     has_checkpoint = "checkpoint" in teacher if isinstance(teacher, dict) else hasattr(teacher, "checkpoint")
     return "given" if has_checkpoint else "trained"

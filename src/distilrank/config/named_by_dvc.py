@@ -1,4 +1,4 @@
-"""The keys of params.yaml that dvc.yaml names. They must stand there: DVC knows no defaults, and fails without them."""
+"""The keys of params.yaml that dvc.yaml names. Params must set them: DVC knows no defaults, and fails without them."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ DVC_FILE = Path("dvc.yaml")
 
 
 def refuse_absent_keys() -> None:
-    """Raises ParamsError for the first key that dvc.yaml, where there is one, names and params.yaml lacks."""
+    """Raises ParamsError for the first key that dvc.yaml, if there is one, names and that params.yaml lacks."""
     if not DVC_FILE.is_file():
         return
     from ruamel.yaml import YAML
@@ -33,7 +33,7 @@ def refuse_absent_keys() -> None:
 
 
 def _dependencies(graph: Any) -> Iterator[str]:
-    """What stages depend on, up to an entry's name: `teachers.${item.teacher}` is teachers."""
+    """The keys that stages depend on, up to an entry's name: `teachers.${item.teacher}` gives `teachers`."""
     for stage in graph["stages"].values():
         for key in stage.get("do", stage).get("params", []):
             if isinstance(key, str) and not key.startswith("${"):
@@ -41,7 +41,7 @@ def _dependencies(graph: Any) -> Iterator[str]:
 
 
 def _variables(text: str) -> Iterator[str]:
-    """What stands for itself in the graph: `${matrix.teachers}`."""
+    """The keys in a text's variables, such as `matrix.teachers` in `${matrix.teachers}`."""
     for key in re.findall(r"\$\{([\w.]+)", text):
         if key.partition(".")[0] in Params.model_fields:
             yield key

@@ -1,25 +1,25 @@
-"""How models are called, by who taught them, from what they began, and their seed."""
+"""The names of models, by their teacher, their start and their seed."""
 
-# The whole backbone as a dense ranker, among the rankers of the results.
+# The name in the results of the whole backbone as a dense ranker.
 BACKBONE = "backbone"
-# What stands behind a student's name: for what it begins from, and for a control on a teacher's layers and triples.
+# The suffixes of a student's name for its start, and for a control that has a teacher's layers and triples.
 START, CONTROL = "start", "control"
-# The set of triples that stands for those which imports bring.
+# The name that stands for the sets of triples of all imports.
 IMPORTED = "imported"
 
 
 def distilled_name(student: str, teacher: str) -> str:
-    """The name of `student` when `teacher` taught it; the bare name is its control."""
+    """The name of `student` as `teacher` taught it. The bare name is its control."""
     return f"{student}-{teacher}"
 
 
 def control_name(student: str, teacher: str) -> str:
-    """The name of `student` when it starts and learns as those of `teacher` do, but for the teacher's scores."""
+    """The name of the control of `student` that starts and learns as `teacher`'s student does, without its scores."""
     return f"{student}-{CONTROL}-{teacher}"
 
 
 def seeded_name(model: str, seed: int) -> str:
-    """The name of `model` when it is trained by a seed of `matrix.seeds`; the bare name is that by its own."""
+    """The name of `model` as trained with a seed of `matrix.seeds`. The bare name is the one with its own seed."""
     return f"{model}~{seed}"
 
 

@@ -1,11 +1,11 @@
-"""What a preset changes, laid over the defaults: as text, so that comments stay with the lines they were written for.
+"""Lays a preset's changes over the defaults, as text, so that comments stay with the lines that they belong to.
 
-The rule is this. A section of the preset is merged key by key, and what stands under a key is replaced whole. The
-section takes the place of the default's whole
+A section of the preset is merged key by key; what is under a key is replaced as a whole. But the preset's section
+replaces the default's as a whole
 
-- where it holds named entries: triples, teachers, ensembles, imports, students;
-- where it is of another kind: a collection with a `source`;
-- where either stands on one line, such as `unlabelled: null`.
+- if it holds named entries: triples, teachers, ensembles, imports, students;
+- if it is of another kind: a collection with a `source`;
+- if either of the two is on one line, such as `unlabelled: null`.
 
 A key of the preset that has no comment keeps the default's.
 """
@@ -16,12 +16,12 @@ from typing import get_origin
 from distilrank.config.params import Params
 
 _ENTRIES = {name for name, field in Params.model_fields.items() if get_origin(field.annotation) is dict}
-# The key that a section of another kind has.
+# The key by which a section says that it is of another kind.
 _KIND = {"collection": "source"}
 
 
 def overlaid(defaults: str, preset: str) -> str:
-    """Whole params, in the order of the defaults, headed by what the preset says of itself."""
+    """The whole params, in the order of the defaults, under the preset's own heading."""
     heading, sections = _split(defaults)
     own_heading, own = _split(preset)
     merged = sections | {name: _section(name, sections.get(name, ""), text) for name, text in own.items()}
@@ -38,7 +38,7 @@ def _section(name: str, default: str, own: str) -> str:
 
 
 def _commented(own: str, default: str) -> str:
-    """A key's lines in the preset, the first with the default's comment where it has none of its own."""
+    """A key's lines in the preset. The first gets the default's comment if it has none of its own."""
     first, end, rest = _ended(own).partition("\n")
     comment = re.match(r"(\s*[\w-]+:.*? +)(#.*)", default)
     if "#" in first or not comment:
@@ -47,12 +47,12 @@ def _commented(own: str, default: str) -> str:
 
 
 def _split(text: str, indent: str = "") -> tuple[str, dict[str, str]]:
-    """What stands before the first key of this indent, and the lines of each key, with the comments right above it."""
+    """The text before the first key of this indent, and each key's lines with the comments right above them."""
     key = rf"^(?:{indent}#.*\n)*{indent}([\w-]+):.*\n(?:(?!{indent}[#\w]).*\n)*"
     blocks = list(re.finditer(key, _ended(text), re.MULTILINE))
     return text[: blocks[0].start()] if blocks else text, {block[1]: block[0] for block in blocks}
 
 
 def _ended(text: str) -> str:
-    """With one end of the line."""
+    """The text with exactly one line break at its end."""
     return text.rstrip("\n") + "\n"

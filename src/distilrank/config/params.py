@@ -1,4 +1,4 @@
-"""params.yaml as a whole: how its sections must agree."""
+"""params.yaml as a whole, and how its sections must agree."""
 
 from itertools import product
 from typing import Self
@@ -67,7 +67,7 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def each_names_its_triples_where_there_are_several(self) -> Self:
-        """The order of the sets means nothing: DVC does not see it."""
+        """The order of the sets means nothing, because DVC does not see it."""
         if len(self.triples) > 1:
             for section, entries in (("teachers", self.trained_teachers()), ("students", self.students)):
                 if silent := [name for name, one in entries.items() if one.triples is None]:
@@ -82,7 +82,7 @@ class Params(Entries):
         for name, student in self.students.items():
             if student.in_batch is None:
                 continue
-            # Of a given teacher, the training will see.
+            # A given teacher is checked when the training reads its checkpoint.
             trained = self.trained_teachers().items()
             can = [*self.given_teachers(), *(one for one, teacher in trained if teacher.ranker.meets_in_products)]
             if student.in_batch.teacher not in can:
@@ -112,7 +112,7 @@ class Params(Entries):
                 continue
             if source.model not in known:
                 raise ValueError(f"students.{name}.start may name the models {known}, not '{source.model}'")
-            # What layers a given teacher has is told by its checkpoint alone: `distilrank check` looks there.
+            # Only a given teacher's checkpoint tells which layers it has. `distilrank check` reads it.
             ranker = ranker_of(self, source.model)
             reason = ranker and self.students[name].ranker.why_not_from(ranker)
             if ranker and not reason and max(source.layers or [0]) >= ranker.layers:
@@ -136,7 +136,7 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def indexes_are_of_encoded_students(self) -> Self:
-        # Without a control nobody could tell what teaching gained.
+        # Without a control, nobody could tell what the teacher added.
         controls = {name: self.students[name].ranker for name in self.matrix.controls if name in self.students}
         searched = stored_students(self, only_searched=True)
         for name, kind in self.indexes.items():
@@ -201,7 +201,7 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def named_rankers_are_there(self) -> Self:
-        """Of `report.expected`, others count as not measured: figures outlive a change of the students."""
+        """`report.expected` may name other rankers: its figures outlive a change of the students."""
         known = ["control", self.candidates.first_stage(), *ranker_names(self)]
         floors = [relative_floor(floor) for *_, floor in self.promotion.every_floor(self.evaluation.primary)]
         named = [relative[0] for relative in floors if relative]
@@ -248,5 +248,5 @@ class Params(Entries):
         return self
 
     def _models_that_teach(self) -> list[str]:
-        """Those that students may start from, and that may find their triples: all but baselines."""
+        """The models that students may start from, and that may find their triples: all but baselines."""
         return [name for name in measured_names(self) if name not in self.baselines]

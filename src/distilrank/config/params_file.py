@@ -1,4 +1,4 @@
-"""Reading params.yaml: what is wrong with it, a line each, by the keys that stand in the file."""
+"""Reads params.yaml, and reports each fault on a line, with the keys as they stand in the file."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -11,15 +11,15 @@ from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.params import Params
 from distilrank.errors import ParamsError
 
-# Keys from the top of the file.
+# A path of keys from the top of the file.
 Place = tuple[str, ...]
-# Faults of one file.
+# The most faults that are shown of one file.
 _MOST_SHOWN = 20
 
 
 def read_params(path: Path = PARAMS_FILE) -> Params:
     """Reads and checks params.yaml. Raises ParamsError."""
-    # As DVC reads it: YAML 1.2, where 7e-6 is a number, by libyaml, which wants a URL in brackets to be quoted.
+    # As DVC reads it: YAML 1.2, in which 7e-6 is a number, through libyaml, which needs quotes round a URL in brackets.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -38,12 +38,12 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
 
 
 def _as_params_error(path: Path, values: Any, error: ValidationError) -> ParamsError:
-    """All that is wrong, a line each."""
-    # Unknown keys first: one that is misspelt may be why others are missing.
+    """All faults, one per line."""
+    # Unknown keys come first: a misspelt one may be why another is missing.
     faults: list[Any] = sorted(error.errors(include_url=False), key=lambda fault: not _is_unknown(fault))
     places = [_place_in(values, fault) for fault in faults]
     meant = {place: _meant(place) for place, fault in zip(places, faults, strict=True) if _is_unknown(fault)}
-    # A misspelt key is unknown and, under its right name, missing: one line says both.
+    # A misspelt key is unknown, and missing under its right name. One line says both.
     said = {(*place[:-1], key) for place, key in meant.items()}
     lines = [
         _line(path, place, fault, meant.get(place))
@@ -67,7 +67,7 @@ def _line(path: Path, place: Place, fault: Mapping[str, Any], meant: str | None)
 
 
 def _place_in(values: Any, fault: Mapping[str, Any]) -> Place:
-    """The keys as they stand in the file, without the names of choices that the params do not have to name."""
+    """The keys as they stand in the file, without pydantic's names of choices, which the file does not hold."""
     keys: list[str] = []
     *above, last = [part for part in fault["loc"] if part != "[key]"] or [""]
     here = values
@@ -101,13 +101,13 @@ def _is_unknown(fault: Mapping[str, Any]) -> bool:
 
 def _meant(place: Place) -> str | None:
     """The known key that is most like an unknown one."""
-    from distilrank.config.reference import keys_at  # all sections, looked through where one is misspelt alone
+    from distilrank.config.reference import keys_at  # imported late: it looks through all sections
 
     return next(iter(get_close_matches(place[-1], keys_at(place[:-1]), 1)), None)
 
 
 def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
-    """What was got, and what was expected."""
+    """What the file has, and what was expected."""
     message: str = error["msg"]
     match error["type"]:
         case "missing":

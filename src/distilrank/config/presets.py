@@ -1,4 +1,4 @@
-"""Presets: params for known purposes. One holds the defaults, the others what differs: `overlay` says how."""
+"""Presets: params for known purposes. One holds the defaults, the others only what differs; see `overlay`."""
 
 import json
 import re
@@ -11,13 +11,16 @@ from distilrank.errors import InputError
 from distilrank.sections.base import is_remote
 
 PRESETS = Path("presets")
-# The preset that is whole.
+# The preset that holds the defaults.
 DEFAULT = "aws-api-docs"
 _LOCATION = re.compile(r"(^collection:\n  source: passages\n  location: ).*", re.MULTILINE)
 
 
 def use_preset(name: str = DEFAULT, passages: str | None = None) -> None:
-    """Makes a preset the project's params. Raises InputError as `preset_params`, and where the user's own would go."""
+    """Makes a preset the project's params.
+
+    Raises InputError as `preset_params` does, and if the user's own params would be lost.
+    """
     text = preset_params(name, passages)
     if PARAMS_FILE.is_file() and PARAMS_FILE.read_text("utf-8") not in preset_texts().values():
         raise InputError(
@@ -30,9 +33,9 @@ def use_preset(name: str = DEFAULT, passages: str | None = None) -> None:
 
 
 def preset_params(name: str, passages: str | None = None, folder: Path = PRESETS) -> str:
-    """The whole params.yaml of a preset; where it reads passages alone, those at the location `passages`.
+    """The whole params.yaml of a preset. `passages` sets the location in a preset that reads only passages.
 
-    Raises InputError for an unknown preset, and for passages that are not there or that it does not read.
+    Raises InputError for an unknown preset, or if the passages are missing or the preset does not read any.
     """
     texts = preset_texts(folder)
     if name not in texts:
@@ -75,5 +78,5 @@ def preset_texts(folder: Path = PRESETS) -> dict[str, str]:
 
 
 def unseen_by_dvc(location: str) -> bool:
-    """Whether files stand elsewhere than in the folder that the stage `collect` depends on."""
+    """Whether files are outside the folder that the stage `collect` depends on."""
     return is_remote(location) or Path("collections").absolute() not in Path(location).absolute().parents

@@ -1,4 +1,4 @@
-"""What a project is made of beside its params: the files that come with this package, and a new project of them."""
+"""The files of a project beside its params: they come with this package, and make a new project."""
 
 import subprocess
 import sysconfig
@@ -9,7 +9,7 @@ from distilrank.artifacts.own_imports import PACKAGE
 from distilrank.errors import InputError
 
 PIPELINE = Path("dvc.yaml")
-# Patterns of the files that `distilrank init` puts into a new project; params.yaml and what follows from it come apart.
+# The files that `distilrank init` puts into a new project. It writes params.yaml and what follows from it separately.
 _COPIED = (
     "dvc.yaml", "prefect.yaml", "constraints.txt", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/plots/*.json",
     "collections/README.md", "flows/*.py", "presets/*.yaml",
@@ -18,15 +18,15 @@ _SHARED = Path("share/distilrank")
 
 
 def origin() -> Path:
-    """Where they stand: in the checkout that this package runs from, or beside the installed package."""
+    """The directory of the files: the checkout that this package runs from, or one beside the installed package."""
     checkout = PACKAGE.parents[1]
     return checkout if (checkout / PIPELINE).is_file() else Path(sysconfig.get_path("data")) / _SHARED
 
 
 def new_project() -> list[Path]:
-    """Makes a project of this directory, in a git repository of its own if it stands in none; returns the new files.
+    """Makes a project in this directory, and a git repository unless it is in one; returns the new files.
 
-    Raises InputError, before anything is written, where a file of that name is there.
+    Raises InputError before it writes anything if one of the files exists.
     """
     texts = {file.relative_to(origin()): file.read_text("utf-8") for file in _files()}
     if there := [name for name in texts if name.exists()]:

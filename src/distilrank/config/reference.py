@@ -1,4 +1,4 @@
-"""What each key of params.yaml takes and means, as the types of the sections tell it."""
+"""What each key of params.yaml takes and means, from the types of the sections."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from distilrank.config.params import Params
 from distilrank.errors import ParamsError
 from distilrank.sections.base import Section
 
-# A section, and its name in the choice of several; empty where there is no choice.
+# Sections with their names in a choice of several; the name is empty if there is no choice.
 Choices = Mapping[type[Section], str]
 _OF_SEVERAL: Mapping[Any, str] = {dict: ".NAME", list: ".N"}
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key: what may stand there, and what does where it is left out; None where it may not be."""
+    """One key, and what it takes. `default` is None if the key is required."""
 
     name: str
     kind: str
@@ -31,7 +31,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Part:
-    """The keys of a section, or of some of a choice; `of` names these, and is empty where there is no choice."""
+    """The keys of a section, or those that some sections of a choice share.
+
+    `of` names these sections. It is empty if there is no choice.
+    """
 
     of: list[str]
     about: str
@@ -40,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands at a path, such as `students.NAME.ranker`. Where the same is told at another path, that is `see`."""
+    """What stands at a path, such as `students.NAME.ranker`. `see` is the path that already explains the same."""
 
     path: str
     required: bool
@@ -50,7 +53,7 @@ class Entry:
 
 
 def reference(section: str | None = None) -> list[Entry]:
-    """Of all of params.yaml, or of one of its sections. Raises ParamsError."""
+    """The reference of all of params.yaml, or of one section. Raises ParamsError."""
     if section is not None and section not in Params.model_fields:
         raise ParamsError(
             f"{PARAMS_FILE}: {section}",
@@ -64,7 +67,7 @@ def reference(section: str | None = None) -> list[Entry]:
 
 
 def keys_at(place: Sequence[str]) -> list[str]:
-    """The keys that are known at a place in the file, such as students, dot, training; all where none is told of it."""
+    """The keys that are known at a place in the file, such as students, dot, training; all keys if it is unknown."""
     if not place:
         return [*Params.model_fields]
     entries = {entry.path: entry for entry in reference()}
@@ -79,14 +82,14 @@ def _is_at(path: str, place: Sequence[str]) -> bool:
 
 
 def _entries(path: str, field: FieldInfo, told: dict[type[Section], str]) -> Iterator[Entry]:
-    """What stands under a key, then under the keys in it. `told` is where each section is told of."""
+    """The entry of a key, then those of the keys in it. `told` has the path that explains each section."""
     choices = dict(_choices(field.annotation))
     if not choices:
         return
     is_nested = "." in path
     path += _OF_SEVERAL.get(get_origin(field.annotation), "")
     first = next(iter(choices))
-    if told.get(first) == path:  # several of a choice have this key of the class that they come from
+    if told.get(first) == path:  # sections of a choice inherit the same key
         return
     own = "" if len(choices) > 1 else _about(first)
     about = own or _line(field.description) if is_nested else _line(field.description) or own
@@ -113,7 +116,7 @@ def _choices(annotation: Any, tag: str = "") -> Iterator[tuple[type[Section], st
 
 
 def _parts(choices: Choices) -> Iterator[Part]:
-    """The keys by who has them: all of a choice, some, then each."""
+    """The keys, grouped by who has them: first those of all sections of a choice, then of some, then of each."""
     by_owners: dict[tuple[str, ...], list[type[Section]]] = {}
     for base in dict.fromkeys(base for choice in choices for base in reversed(choice.__mro__)):
         if issubclass(base, Section) and base is not Section:
@@ -146,18 +149,18 @@ def _keys(section: type[Section], choices: Choices) -> Iterator[Key]:
 
 
 def _is_flat(field: FieldInfo) -> bool:
-    """Whether its keys stand on the level of the section, whose own words say so."""
+    """Whether the field's keys stand directly in the section."""
     return isinstance(field.json_schema_extra, dict) and "flat" in field.json_schema_extra
 
 
 def _tells_apart(name: str, choices: Choices) -> bool:
-    """Whether a choice is made by this key."""
+    """Whether this key makes the choice."""
     fields = ((choice.model_fields.get(name), tag) for choice, tag in choices.items())
     return any(field is not None and get_args(field.annotation) == (tag,) for field, tag in fields)
 
 
 def _meaning(section: type[Section], name: str) -> str:
-    """Its own, or that of the field which it narrows."""
+    """A key's description, or that of the field that it narrows."""
     fields = (base.model_fields.get(name) for base in section.__mro__ if issubclass(base, Section))
     return next((_line(field.description) for field in fields if field and field.description), "")
 

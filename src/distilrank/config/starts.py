@@ -1,4 +1,4 @@
-"""What each training of a student begins from, as its `start` says."""
+"""What each training of a student begins from, by its `start`."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,20 +13,22 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """The layers of a trained model, by its name in the results, or else of a pretrained transformer. Without a tuple
-    of `layers`, the lowest."""
+    """The layers of a trained model, by its name in the results, or of a pretrained transformer.
+
+    If `layers` is None, they are the lowest.
+    """
 
     model: str | None
     pretrained: Backbone | None
     layers: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
-        """As the report calls it: T1, or T1 (0, 2, 4)."""
+        """The name in the report: T1, or T1 (0, 2, 4)."""
         name = self.model or (self.pretrained.model if self.pretrained else BACKBONE)
         return f"{name} ({', '.join(map(str, self.layers))})" if self.layers else name
 
     def told(self) -> dict[str, Any]:
-        """As a manifest has it."""
+        """The source as a manifest records it."""
         layers, pretrained = list(self.layers) if self.layers else None, self.pretrained
         where = pretrained.model_dump() if pretrained else {"model": self.model}
         return where | {"layers": layers}
@@ -41,7 +43,7 @@ class Start(NamedTuple):
 
 
 def start_named(params: "Entries", student: str, teacher: str) -> Start:
-    """What `student` begins from, taught by `teacher`, under a name of its own."""
+    """The start of `student` taught by `teacher`, under a name of its own."""
     by_teacher = f"-{teacher}" if starts_from_teacher(params, student) else ""
     return Start(f"{student}-{START}{by_teacher}", student, source_of(params, student, teacher))
 
@@ -51,7 +53,7 @@ def starts_from_teacher(params: "Entries", student: str) -> bool:
 
 
 def source_of(params: "Entries", student: str, teacher: str | None) -> Source:
-    """What `student` begins from, taught by `teacher`, or without one: then it is the backbone in its teacher's place.
+    """What `student` begins from if `teacher` teaches it. Without a teacher, the backbone stands in for one.
 
     Raises ParamsError for an unknown teacher, or one without layers.
     """
@@ -65,7 +67,7 @@ def source_of(params: "Entries", student: str, teacher: str | None) -> Source:
             remedy="change it in params.yaml",
         )
     if start.model == TEACHER:
-        # An ensemble has no layers of its own: its first member's stand for them.
+        # An ensemble has no layers, so its first member's are taken.
         return Source(members[0], None, layers) if teacher else Source(None, own_backbone(params, student))
     if start.model == BACKBONE:
         return Source(None, own_backbone(params, student), layers)
@@ -75,7 +77,7 @@ def source_of(params: "Entries", student: str, teacher: str | None) -> Source:
 
 
 def names_one_of_ours(params: "Entries", model: str) -> bool:
-    """Whether a name is one of the results', and no checkpoint's. Params refuse it where no such model is trained."""
+    """Whether a name is one of the results and not a checkpoint. Params refuse it if no such model is trained."""
     ours = {*params.label_names(), *params.baselines} - {BUNDLED}
     return model in ours or ("/" not in model and student_of(model) in params.students)
 

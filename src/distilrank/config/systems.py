@@ -1,4 +1,4 @@
-"""What follows from the section `systems`: what they may name, their order, and where each is measured."""
+"""What follows from the section `systems`: what systems may name, their order, and where each is measured."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
 
 def first_stages(params: "Entries") -> list[str]:
-    """All but systems that search the passages which models learn from, and answer a query's text: BM25, the models
-    that search what is stored of all passages, and indexes of this."""
+    """What answers a query's text from the collection that models learn from, systems aside.
+
+    These are BM25, the models that search stored encodings of all passages, and the indexes of these.
+    """
     return [BM25, *encoded_models(params, only_searched=True), *(one.name for one in built_indexes(params))]
 
 
 def searched_by(system: System) -> list[str]:
-    """What searches for a system: the members of a fusion, the first stage of a cascade."""
+    """What a system searches with: the members of a fusion, or the first stage of a cascade."""
     return system.fuse if isinstance(system, Fusion) else [system.first]
 
 
 def systems_in_order(params: "Entries") -> dict[str, System]:
-    """All systems, each after those that it names."""
+    """All systems, each after the systems that it names."""
     ordered: dict[str, System] = {}
 
     def add(name: str) -> None:
@@ -45,8 +47,10 @@ def systems_in_order(params: "Entries") -> dict[str, System]:
 
 
 def measured_systems(params: "Entries") -> list[tuple[str, str]]:
-    """As (collection, system): each system on every collection that all its members search. Indexes are of the one that
-    models learn from."""
+    """Each system on every collection that all its members search, as (collection, system).
+
+    Indexes search only the collection that models learn from.
+    """
     ordered = systems_in_order(params)
     return [
         (on, name)
@@ -57,14 +61,17 @@ def measured_systems(params: "Entries") -> list[tuple[str, str]]:
 
 
 def leaves(params: "Entries", name: str) -> list[str]:
-    """The first stages that a system comes down to."""
+    """The first stages below a system."""
     below = (leaves(params, one) if one in params.systems else [one] for one in searched_by(params.systems[name]))
     return [one for some in below for one in some]
 
 
 def deployed(params: "Entries") -> dict[str, int]:
-    """What may answer people, and how deep it searches or re-ranks: BM25; baselines, teachers and taught students,
-    which search if they can and else re-rank BM25's best; systems."""
+    """What may answer people, each with the depth that it searches or re-ranks to.
+
+    This is BM25, baselines, teachers, taught students, and systems. Models search if they can, and otherwise re-rank
+    BM25's best.
+    """
     taught = [distilled_name(*pair) for pair in product(params.students, params.matrix.teachers)]
     searching_alone = first_stages(params)
     rankers = [BM25, *params.baselines, *params.teachers, *taught]
@@ -73,7 +80,7 @@ def deployed(params: "Entries") -> dict[str, int]:
 
 
 def faults_of_systems(params: "Entries") -> Iterator[str]:
-    """What each system names that is not there, with the nearest name; and depths beyond what is searched."""
+    """The unknown names in each system, with the nearest known name; and depths beyond what is searched."""
     stages = first_stages(params)
     for name, system in params.systems.items():
         where = f"systems.{name}"

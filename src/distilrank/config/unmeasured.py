@@ -1,4 +1,4 @@
-"""Measures that the params name and no depth allows: nothing shows them."""
+"""Measures that the params name but that no depth allows, so that nothing shows them."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE
 
 
 def unmeasured(params: Params) -> Iterator[str]:
-    """A line for each measure that is measured on no collection."""
+    """A line for each measure that no collection is measured with."""
     collections = (OWN, *params.evaluations)
     measured = {one for name in collections for kind in (RERANK, RETRIEVE) for one in measures_of(params, kind, name)}
     depths = " and ".join(f"{_key(name)} is {measured_on(params, name).candidates.depth}" for name in collections)

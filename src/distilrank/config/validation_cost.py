@@ -1,4 +1,4 @@
-"""What validations cost beside the training itself, roughly: by the passages that both read."""
+"""A rough estimate of what validations cost beside the training itself, by the passages that both read."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from distilrank.config.params import Params
 from distilrank.sections.data import GivenTriples
 
 MOST = 0.15
-# A step reads a passage once forwards, and its gradient takes twice as long.
+# The cost of a passage in a training step: the gradient takes twice as long as the forward pass.
 _STEP = 3
 
 
 def validation_share(params: Params, section: Teacher | Student) -> float:
-    """The cost of a validation as a share of the cost of the steps before it."""
+    """The cost of a validation, as a share of that of the steps since the last one."""
     training, validation = section.training, params.validation
     triples = params.triples[params.learned_by(section)]
     passages = 1 + (1 if isinstance(triples, GivenTriples) else triples.negatives)

@@ -1,1 +1,1 @@
-"""Measures, tests of significance, and times: nothing here knows of params or of files."""
+"""Measures, significance tests and times. Nothing here knows of params or files."""

@@ -1,6 +1,6 @@
-"""Time a query: from its text to its scores or hits, alone or among others, and whether the times can be believed.
+"""The time of a query from its text to its scores or hits, alone or among others, and whether to trust the times.
 
-Imports nothing of the package, because the registry's clean process, which may import none of it, runs this file.
+This file imports nothing of the package, because the registry's clean process runs it and may import none of it.
 """
 
 import os
@@ -12,23 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
-# How a request was asked: alone, or with those of other clients at once; or alone, with its passages encoded before.
+# How a request was timed: alone, with other clients at the same time, or alone with its passages encoded beforehand.
 SINGLE, CONCURRENT, BEFOREHAND = "single", "concurrent", "encoded beforehand"
-# The parts of a search, of which reads are a part of re-ranking too.
+# The parts of a search. The store reads are also part of the re-ranking.
 FIRST_STAGE, READS, RERANKING, WHOLE = "first stage", "store reads", "re-ranking", "end to end"
-# What one asks for who searches.
+# The hits that a search asks for.
 TOP_K = 10
-# Queries answered before the clock counts: the first ones pay for warming up.
+# The first queries are slower, so these are not timed.
 _WARM_UP = 3
-# By how much of the faster one's time two models may differ that should take the same.
+# Two models that should take the same time may differ by this share of the faster one's.
 _UNEVEN = 0.5
 Times = dict[str, float]
 
 
 def milliseconds(answer: Callable[[int], object], queries: int, clients: int = 1) -> Times:
-    """Median and 90th percentile of the milliseconds that `answer(i)` takes for query i.
+    """The median and 90th percentile of the milliseconds that `answer(i)` takes for query i.
 
-    Each client is a thread, and asks its next query when its last one is answered.
+    Each client is a thread, and sends its next query once its last one is answered.
     """
 
     def timed(number: int) -> float:
@@ -43,7 +43,7 @@ def milliseconds(answer: Callable[[int], object], queries: int, clients: int = 1
 
 
 def percentiles(milliseconds: Sequence[float]) -> Times:
-    """The median, and the times below which 95 and 99 of a hundred queries are."""
+    """The 50th, 95th and 99th percentiles."""
     return {f"p{share}": round(float(np.percentile(milliseconds, share)), 3) for share in (50, 95, 99)}
 
 
@@ -53,16 +53,16 @@ def served(answer: Callable[[int], object], queries: int, clients: int) -> dict[
 
 
 def uneven_times(times: Mapping[str, float], alike: Iterable[Iterable[str]]) -> list[dict[str, float]]:
-    """Of each group of models that are built alike, the times by model if they differ by more than half.
+    """The times by model of each group of models built alike, if they differ by more than half.
 
-    Other work on the machine makes such a difference.
+    Such a difference comes from other work on the machine.
     """
     groups = [{model: times[model] for model in group if model in times} for group in alike]
     return [group for group in groups if group and max(group.values()) > (1 + _UNEVEN) * min(group.values())]
 
 
 def machine() -> str:
-    """The processor and its number of cores, to say with every figure."""
+    """The processor and its number of cores, which every figure is shown with."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""Effectiveness, by trec_eval's own code through ir-measures."""
+"""Effectiveness, measured by trec_eval's own code through ir-measures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def measure(
 
     grades = qrels["relevance"].unique().to_list()
     wanted = {name: as_computed(measure_named(name), minimum_relevance, grades) for name in measures}
-    # By rank, so that no program breaks ties in a way of its own.
+    # Ranks in place of scores, so that trec_eval does not break ties in its own way.
     scores = ranked(run).with_columns(score=-pl.col("rank"))
     judged, scored = _nested(qrels, "relevance"), _nested(scores, "score")
     values = [
@@ -44,12 +44,12 @@ def measure(
 
 
 def means(values: pl.DataFrame) -> dict[str, float]:
-    """The mean over the queries of each measure, in the order of the table."""
+    """The mean of each measure over the queries, in the table's order."""
     return dict(values.group_by("measure", maintain_order=True).agg(pl.col("value").mean()).iter_rows())
 
 
 def means_by_task(measures: pl.DataFrame) -> Means:
-    """Of the measures of several rankers (ranker, task, query_id, measure, value), in their order."""
+    """The means by task, ranker and measure of the table (ranker, task, query_id, measure, value), in its order."""
     found: Means = {}
     for (task, ranker), rows in measures.group_by("task", "ranker", maintain_order=True):
         found.setdefault(str(task), {})[str(ranker)] = means(rows)
@@ -57,7 +57,7 @@ def means_by_task(measures: pl.DataFrame) -> Means:
 
 
 def _cut_reciprocal_rank(measures: Sequence[str]) -> pl.Expr:
-    """trec_eval knows no cut-off for it."""
+    """Cuts the reciprocal rank off, because trec_eval has no cut-off for it."""
     cut = {name: 1 / cutoff_of(name, 1) for name in measures if measure_named(name).NAME == "RR" and "@" in name}
     least = pl.col("measure").replace_strict(cut, default=0.0, return_dtype=pl.Float64)
     value = pl.col("value").fill_null(0.0)

@@ -1,4 +1,4 @@
-"""Whether chance alone would give a difference between two rankers, query by query; and how large it may be."""
+"""Tests whether a difference between two rankers may be chance, query by query, and how large it may be."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,15 @@ from scipy.stats import ttest_1samp
 Values = NDArray[np.float64]
 
 _RESAMPLES = 10_000
-# Values at once in memory, of all that are drawn.
+# How many of the drawn values are in memory at once.
 _AT_ONCE = 10_000_000
 
 
 def paired_p_value(values: Values, others: Values) -> float:
-    """Of a two-sided paired t-test; 1 where there is no difference to test, 0 where it is the same for all queries."""
+    """The p-value of a two-sided paired t-test.
+
+    It is 1 if there is no difference, and 0 if the difference is the same for all queries.
+    """
     differences = values - others
     if len(values) < 2 or not differences.any():
         return 1.0
@@ -22,19 +25,20 @@ def paired_p_value(values: Values, others: Values) -> float:
 
 
 def randomised_p_value(values: Values, others: Values, resamples: int = _RESAMPLES) -> float:
-    """Of one comparison, as `randomised_p_values` has it."""
+    """The p-value of one comparison, as in `randomised_p_values`."""
     return randomised_p_values((values - others)[:, None], resamples)[0]
 
 
 def randomised_p_values(differences: Values, resamples: int = _RESAMPLES) -> list[float]:
-    """Of two-sided paired randomisation tests of the mean (Fisher; for retrieval Smucker et al., CIKM 2007).
+    """The p-values of two-sided paired randomisation tests of the mean (Fisher; in IR Smucker et al., CIKM 2007).
 
-    `differences` (queries, comparisons). If two rankers were alike, each query's two values might as well be exchanged:
-    p is the share of all such exchanges whose difference is at least as large. All are tried where they are at most
-    `resamples`; else that many are drawn, always the same, and what was observed counts as one of them.
+    `differences` (queries, comparisons). If two rankers were alike, each query's two values could be exchanged. The
+    p-value is the share of all such exchanges whose mean difference is at least as large as the observed one. If there
+    are at most `resamples` exchanges, all are tried. Otherwise `resamples` of them are drawn, always the same ones, and
+    the observed values count as one of them.
     """
     queries, comparisons = differences.shape
-    # So much may sums of the same numbers differ by rounding.
+    # Sums of the same numbers may differ by this much through rounding.
     observed = np.abs(differences.sum(axis=0)) - 1e-9 * np.abs(differences).sum(axis=0)
     is_exact = queries < np.log2(resamples + 1)
     drawn = 2**queries if is_exact else resamples
@@ -46,21 +50,21 @@ def randomised_p_values(differences: Values, resamples: int = _RESAMPLES) -> lis
             exchanged = np.arange(start, start + number)[:, None] >> np.arange(queries) & 1
         else:
             exchanged = random.integers(0, 2, (number, queries), np.int8)
-        # An exchanged difference counts the other way: the sum lacks it, and lacks it once more.
+        # An exchange flips the sign of a difference, so it is subtracted from the sum twice.
         sums = differences.sum(axis=0) - 2 * (exchanged.astype(np.float64) @ differences)
         as_large += (np.abs(sums) >= observed).sum(axis=0)
     return [float(p) for p in (as_large / drawn if is_exact else (as_large + 1) / (drawn + 1))]
 
 
 def confidence_interval(values: Values, others: Values) -> tuple[float, float]:
-    """Of one comparison, as `confidence_intervals` has it."""
+    """The confidence interval of one comparison, as in `confidence_intervals`."""
     return confidence_intervals((values - others)[:, None])[0]
 
 
 def confidence_intervals(differences: Values) -> list[tuple[float, float]]:
-    """What the mean differences lie within, at 95 %: the percentile bootstrap over queries; always the same draws.
+    """The 95 % confidence intervals of the mean differences, by the percentile bootstrap over queries.
 
-    `differences` (queries, comparisons).
+    `differences` (queries, comparisons). The draws are always the same.
     """
     queries, random = len(differences), np.random.default_rng(0)
     rows, drawn = max(1, _AT_ONCE // queries), []
@@ -74,7 +78,7 @@ def confidence_intervals(differences: Values) -> list[tuple[float, float]]:
 
 
 def effect_size(differences: Values) -> float:
-    """Cohen's d of paired differences: their mean in their own standard deviations; infinite where all are the same."""
+    """Cohen's d of paired differences: their mean divided by their standard deviation; infinite if all are the same."""
     if not differences.any():
         return 0.0
     if len(differences) < 2 or _are_the_same(differences):
@@ -85,7 +89,8 @@ def effect_size(differences: Values) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values of several comparisons, corrected for their number (Holm 1979), in their order.
 
-    The smallest of n is multiplied by n, the next by n - 1, and so on; none comes out below a smaller one, or above 1.
+    The smallest of n is multiplied by n, the next by n - 1, and so on. No result is below that of a smaller p-value, or
+    above 1.
     """
     ascending = np.argsort(p_values, kind="stable")
     factors = np.arange(len(p_values), 0, -1)
@@ -95,9 +100,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def non_inferior_p_value(values: Values, others: Values, margin: float) -> float:
-    """How likely such values are if they were worse than the others by `margin` in the mean: a paired one-sided t-test.
+    """The p-value of a paired one-sided t-test of the hypothesis that the values are worse by `margin` in the mean.
 
-    Where every difference is the same there is no chance in it: 0 if that is within the margin, else 1.
+    If every difference is the same, it is 0 if that is within the margin, else 1.
     """
     differences = values - others
     if len(values) < 2:
@@ -108,5 +113,5 @@ def non_inferior_p_value(values: Values, others: Values, margin: float) -> float
 
 
 def _are_the_same(differences: Values) -> bool:
-    """But for rounding."""
+    """Whether all differences are the same, apart from rounding."""
     return bool(np.allclose(differences, differences[0]))

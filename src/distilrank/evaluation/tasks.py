@@ -1,18 +1,18 @@
-"""What rankers are measured at: a test set, by re-ranking its candidates or by searching all passages."""
+"""Tasks: a test set, and whether its candidates are re-ranked or all passages are searched."""
 
 from collections.abc import Container, Iterable, Sequence
 
 from distilrank.artifacts.layout import OWN
 
-# Of the one test set that most collections have.
+# The name of the one test set that most collections have.
 ONLY_SET = "test"
 RERANK, RETRIEVE = "rerank", "retrieve"
 
 
 def task_of(test_set: str, kind: str, test_sets: Sequence[str], evaluation: str = OWN) -> str:
-    """The task's key in metrics: its kind, after the test set's name unless that is the only one, `test`.
+    """The task's key in metrics: its kind, after the test set's name unless `test` is the only set.
 
-    On a collection that models do not learn from: after its name, and the test set's where it has several.
+    On an entry of `evaluations`, the collection's name comes first, then the test set's if there are several.
     """
     if evaluation != OWN:
         return "/".join([evaluation, *([test_set] if len(test_sets) > 1 else []), kind])
@@ -28,23 +28,23 @@ def is_reranking(task: str) -> bool:
 
 
 def test_set_of(task: str) -> str:
-    """With the name of its collection before it, or in its place, where models do not learn from that."""
+    """The test set in a task's key. On an entry of `evaluations`, with or as the name of that collection."""
     return task.rpartition("/")[0] or ONLY_SET
 
 
 def evaluation_of(task: str, evaluations: Container[str]) -> str:
-    """The collection of a task, of these or the one that models learn from."""
+    """The collection of a task: one of `evaluations`, or else the one that models learn from."""
     first = task.partition("/")[0]
     return first if first in evaluations else OWN
 
 
 def title_of(task: str, first_stage: str) -> str:
-    """`first_stage` names what found the candidates."""
+    """A task's title; `first_stage` names what found the candidates."""
     whose = "BM25's" if first_stage == "bm25" else "the given"
     title = f"Re-ranking {whose} candidates" if is_reranking(task) else "Searching the whole collection"
     return f"{title}: {test_set_of(task)}" if "/" in task else title
 
 
 def primary(tasks: Iterable[str]) -> str:
-    """The task that rankers are compared by where one figure must do: the first re-ranking."""
+    """The task that rankers are compared by if one figure must do: the first that re-ranks."""
     return next(task for task in tasks if is_reranking(task))

@@ -1,4 +1,4 @@
-"""Weights of several rankers whose scores are added up: a search of the simplex, on queries that are not tested on."""
+"""Tunes the weights of rankers whose scores are added up: a search of the simplex, on queries that test nothing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import comb
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from distilrank.progress import progress
 
-# Into how many parts 1 may be divided among the members, and how many divisions are tried at most.
+# The numbers of equal parts that 1 may be divided into, and the most divisions to try.
 _PARTS, _MOST = (20, 10, 5, 4, 3, 2), 300
 
 
 class Tuned(NamedTuple):
-    """Weights by member, which sum to 1, what they reach, and what the members would reach alone, and all alike."""
+    """Weights by member, which sum to 1, and what is reached: by them, by each member alone, and by equal weights."""
 
     weights: dict[str, float]
     value: float
@@ -20,9 +20,11 @@ class Tuned(NamedTuple):
 
 
 def tuned_weights(members: Sequence[str], effectiveness: Callable[[Mapping[str, float]], float]) -> Tuned:
-    """The best weights of all that divide 1 into equal parts: twenty for two members, ten for three or four, fewer for
-    more. So they reach what each member does alone, or more. Of weights that reach the same, those nearest to equal
-    ones are taken.
+    """The best weights among those that divide 1 into equal parts.
+
+    The more members, the fewer parts, so that at most `_MOST` divisions are tried. A member alone is one of the
+    divisions, so the result is never worse than any member. If several weights reach the same, those nearest to equal
+    weights win.
     """
     parts = next((some for some in _PARTS if comb(some + len(members) - 1, some) <= _MOST), _PARTS[-1])
     divisions = list(_divisions(parts, len(members)))
@@ -40,7 +42,7 @@ def tuned_weights(members: Sequence[str], effectiveness: Callable[[Mapping[str, 
 
 
 def _divisions(parts: int, among: int) -> Iterator[tuple[int, ...]]:
-    """Every way to divide so many parts."""
+    """Every way to divide `parts` parts among `among` members."""
     if among == 1:
         yield (parts,)
         return

@@ -1,1 +1,1 @@
-"""Models in MLflow's registry, and the gates before the one that is served."""
+"""Models in MLflow's registry, and the gates that a model passes before it is served."""

@@ -11,9 +11,9 @@ from distilrank.mlflow_client import faults_told, tracking_uri
 
 @contextmanager
 def alone_with_registry() -> Iterator[None]:
-    """Waits for others on this machine who change the same registry.
+    """Waits until nobody else on this machine changes the same registry, then keeps others out.
 
-    Raises Unreachable where MLflow does not answer, RefusedCredentials where it does not let the user in.
+    Raises Unreachable if MLflow does not answer, and RefusedCredentials if it rejects the credentials.
     """
     place = cache().parent / "registries" / sha256(tracking_uri().encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""What the clean process runs: it loads a model, asks it what a server would be asked, and times the answers.
+"""The program of the clean process: it loads a model, sends it a server's requests, and times the answers.
 
-`python -I answers_alone.py MODEL REQUESTS LATENCY`, with the model's folder, a JSON file of requests by task, and the
-file evaluation/latency.py; the last line that it prints is JSON. It imports nothing else of distilrank, and nor can the
+`python -I answers_alone.py MODEL REQUESTS LATENCY` takes the model's folder, a JSON file of requests by task, and the
+file evaluation/latency.py. The last line that it prints is JSON. It imports nothing else of distilrank. Neither can the
 model, which brings its own code.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 def main(model_folder: str, requests_file: str, latency_file: str) -> None:
     sys.modules["distilrank"] = None  # type: ignore[assignment]  # an import of it fails, wherever it is installed
-    # To look for garbage while libraries are imported, and once more at the end, takes two seconds.
+    # Garbage collection during the imports and at the end takes two seconds.
     gc.disable()
     atexit.register(gc.freeze)
     import mlflow.pyfunc
@@ -36,7 +36,7 @@ def main(model_folder: str, requests_file: str, latency_file: str) -> None:
 
 
 def _answer(model: Any, bodies: list[str], number: int) -> str:
-    """As MLflow's server does, in a thread, with the body of a request."""
+    """Answers the body of one request as MLflow's server does; runs in a thread."""
     from mlflow.pyfunc.scoring_server import invocations
 
     schema = model.metadata.get_input_schema()

@@ -1,4 +1,4 @@
-"""A packaged model measured as it is served, on the test queries that are here."""
+"""Measures a packaged model as it is served, on this project's test queries."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +21,7 @@ from distilrank.results.timed_queries import MOST_PASSAGES
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-# After which a model is taken to hang: a slow one takes a fifth of that for each passage.
+# A model that takes longer counts as hanging. A slow one takes a fifth of this time per passage.
 _SECONDS, _SECONDS_PER_PASSAGE = 600, 0.1
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -29,13 +29,13 @@ Ask = Callable[[str, list[Request]], list[Answer]]
 
 
 class CannotBeMeasured(Exception):
-    """A version's files are not those that were registered, or the model does not load or answer soundly."""
+    """A version's files are not those that were registered, or its model does not load or gives unsound answers."""
 
 
 def measured_as_served(params: Params, model: Path, version: "ModelVersion", task: str) -> pl.DataFrame:
-    """(task, query_id, measure, value) of a version's packaged model at one task.
+    """The measures of a version's packaged model at one task: (task, query_id, measure, value).
 
-    It re-ranks the candidates that the evaluation here re-ranked, or searches its own index. Raises CannotBeMeasured,
+    The model re-ranks the candidates of this project's evaluation, or searches its own index. Raises CannotBeMeasured,
     MissingInput, and ScoreError.
     """
     collection = Collection.read(layout.COLLECTION)
@@ -50,7 +50,7 @@ def measured_as_served(params: Params, model: Path, version: "ModelVersion", tas
 
 
 def _reranked(params: Params, collection: Collection, ask: Ask, queries: pl.DataFrame) -> pl.DataFrame:
-    """The candidates that evaluate re-ranked, by the model's scores."""
+    """The run in which the model scores the candidates that `evaluate` re-ranked."""
     first_stage = params.candidates.first_stage()
     unchanged(layout.runs_of(first_stage))
     candidates = read_trec(layout.run_of(first_stage, RERANK))
@@ -68,7 +68,7 @@ def _reranked(params: Params, collection: Collection, ask: Ask, queries: pl.Data
 
 
 def _found(params: Params, ask: Ask, queries: pl.DataFrame) -> pl.DataFrame:
-    """What the model's own index has for the queries, whatever passages are in it."""
+    """The run that the model finds in its own index, whichever passages that holds."""
 
     def find(depth: int) -> pl.DataFrame:
         requests = [{"query": text, "top_k": min(depth, MOST_PASSAGES)} for text in queries["text"]]
@@ -84,7 +84,7 @@ def _found(params: Params, ask: Ask, queries: pl.DataFrame) -> pl.DataFrame:
 
 
 def _answers(model: Path, version: "ModelVersion", task: str, requests: list[Request]) -> list[Answer]:
-    """What is not whole is not loaded; what is not sound is not measured."""
+    """The model's answers. Raises CannotBeMeasured if its files are not whole or an answer is not sound."""
     passages = sum(len(request.get("passages", [])) for request in requests)
     gates, answered = file_gates(model, version, {task: requests}, seconds=_SECONDS + passages * _SECONDS_PER_PASSAGE)
     if refused := [gate for gate in gates if not gate.passed]:

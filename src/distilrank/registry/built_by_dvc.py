@@ -1,4 +1,4 @@
-"""Digests of what DVC built, as dvc.lock has them, and whether that is still what stands here."""
+"""The digests in dvc.lock of what DVC built, and whether the files still match them."""
 
 import sys
 from hashlib import file_digest
@@ -12,10 +12,10 @@ from distilrank.errors import MissingInput
 
 
 class BuiltByDvc:
-    """The outputs in dvc.lock, by their places."""
+    """The digests of the outputs in dvc.lock, by path."""
 
     def __init__(self) -> None:
-        """Raises MissingInput where there is no dvc.lock, once what a kill left of it is mended."""
+        """Repairs a dvc.lock that a kill left incomplete, then reads it. Raises MissingInput if there is none."""
         mend(lambda line: print(line, file=sys.stderr))
         if not LOCK.is_file():
             raise _not_built(LOCK)
@@ -25,7 +25,7 @@ class BuiltByDvc:
         self._checked = set[Path]()
 
     def digest(self, directory: Path) -> str:
-        """Raises MissingInput for what DVC has not built, and for what was changed since."""
+        """The digest of a directory. Raises MissingInput if DVC has not built it, or if it has changed since."""
         if str(directory) not in self._digests or not directory.exists():
             raise _not_built(directory)
         expected = self._digests[str(directory)]
@@ -41,7 +41,7 @@ class BuiltByDvc:
 
 
 def digest_now(directory: Path) -> str | None:
-    """DVC's own of a directory as it is."""
+    """DVC's digest of a directory as it is now."""
     from dvc_data.hashfile.tree import Tree
 
     files = [file for file in directory.rglob("*") if file.is_file()]

@@ -1,6 +1,7 @@
-"""The gates that a model passes in a process of its own, which has nothing but its files: it answers, and quickly.
+"""The gates that a model passes in a process with nothing but the model's files: it answers, and quickly.
 
-That process reads no settings of Python's, no folder of the project, and no environment but what a machine has.
+The process reads no Python settings and no folder of the project. Of the environment it has only what describes the
+machine and how rankers compute on it.
 """
 
 import json
@@ -25,7 +26,7 @@ from distilrank.sections.measuring import Promotion
 
 LOADS, LATENCY = "loads in a clean process", "latency"
 SECONDS = 600.0
-# What the machine has, and how rankers compute on it; no credentials, no address, no folder of this project.
+# Variables of the machine and of how rankers compute on it: no credentials, no address, no folder of this project.
 _KEPT = (
     "PATH",
     "LANG",
@@ -42,7 +43,7 @@ _SET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "DO_NOT_TRACK": "true",
-    # What is not in the model is not fetched.
+    # Files that the model lacks are not fetched.
     "HF_HUB_OFFLINE": "1",
 }
 Requests = Mapping[str, list[dict[str, Any]]]
@@ -50,7 +51,7 @@ Requests = Mapping[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Answered:
-    """What the process said: why it failed, else answers and milliseconds by task, and the machine."""
+    """What the process reported: why it failed, or answers and milliseconds by task, and the machine."""
 
     requests: Requests
     failure: str | None = None
@@ -60,13 +61,13 @@ class Answered:
 
 
 def made_up_requests(with_index: bool) -> Requests:
-    """Enough to see that a model answers, where there are no queries at hand."""
+    """Requests that show that a model answers, for use where there are no queries."""
     reranking = {RERANK: [{"query": "a query", "passages": ["a passage", "another"]}]}
     return reranking | ({RETRIEVE: [{"query": "a query", "top_k": 2}]} if with_index else {})
 
 
 def timed_requests(params: Params, with_index: bool) -> Requests:
-    """Those of the test queries here, with their candidates. Raises MissingInput."""
+    """Requests from this project's test queries and their candidates. Raises MissingInput."""
     queries = timed_queries(params)
     reranking = {RERANK: [{"query": query.text, "passages": query.passages} for query in queries]}
     searching = {RETRIEVE: [{"query": query.text, "top_k": TOP_K} for query in queries]}
@@ -74,11 +75,11 @@ def timed_requests(params: Params, with_index: bool) -> Requests:
 
 
 def answered_alone(model: Path, requests: Requests, clients: int = 0, seconds: float = SECONDS) -> Answered:
-    """The answers of a process that has nothing but the model, timed where there are clients."""
+    """The answers of a process that has nothing but the model; timed if `clients` is above 0."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "requests.json"
         file.write_text(json.dumps({"requests": requests, "clients": clients}), "utf-8")
-        # -I: without PYTHONPATH, the user's packages and the folder; -B: the model's files stay as they are.
+        # -I ignores PYTHONPATH, the user's packages and the folder. -B writes no bytecode beside the model's files.
         command = [sys.executable, "-I", "-B", answers_alone.__file__, model.absolute(), file, latency.__file__]
         environment = {name: os.environ[name] for name in (*_KEPT, *_KEPT_OF_OURS) if name in os.environ}
         try:
@@ -96,12 +97,12 @@ def answered_alone(model: Path, requests: Requests, clients: int = 0, seconds: f
 
 
 def not_tried() -> Answered:
-    """Of a model that may not be loaded."""
+    """The answer of a model that must not be loaded."""
     return Answered({}, "it was not tried")
 
 
 def loads(answered: Answered) -> Gate:
-    """The process loaded the model, and got a finite score for each passage, and passages where it searched."""
+    """Passes if the model loads, gives each passage a finite score, and finds passages if it searches."""
     if answered.failure:
         return Gate(LOADS, False, answered.failure, {})
     figures: dict[str, Any] = {task: answers[0] for task, answers in answered.answers.items()}
@@ -113,7 +114,7 @@ def loads(answered: Answered) -> Gate:
 
 
 def is_quick_enough(answered: Answered, budget: Promotion) -> Gate:
-    """The median time of a request is within the budget, here and alone, to re-rank and to search."""
+    """Passes if the median time of a single request on this machine is within the budget, for re-ranking and search."""
     figures: dict[str, Any] = {
         "machine": answered.machine,
         "allowed": budget.milliseconds,

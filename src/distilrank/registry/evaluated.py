@@ -1,4 +1,4 @@
-"""What evaluate and latency found, tied to the models and indexes that they measured."""
+"""What the stages `evaluate` and `latency` found, tied to the models and indexes that they measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +22,11 @@ from distilrank.tracking import metric_key
 
 @dataclass(frozen=True)
 class Evaluated:
-    """`asked` stands for the test queries, their candidates and the settings: what is measured by one can be compared.
+    """An evaluation's figures.
 
-    `runs` is the digest of the runs. `measures` has every ranker's figures query by query, `means` over the queries.
+    `asked` is the digest of the test queries, their candidates and the settings: figures with the same `asked` can be
+    compared. `runs` is the digest of the runs. `measures` has every ranker's figures query by query, `means` their
+    means over the queries.
     """
 
     asked: str
@@ -35,7 +37,7 @@ class Evaluated:
 
     @classmethod
     def read(cls, params: Params, dvc: BuiltByDvc) -> Self:
-        """Raises MissingInput, also where something else than what is here was measured."""
+        """Reads them. Raises MissingInput if they are missing, or if they measured other models or texts."""
         measures = measures_here()
         return cls(
             asked(params, dvc),
@@ -54,7 +56,7 @@ class Evaluated:
         return {**measured, **self.times[model], Tag.RUNS: self.runs, Tag.EVALUATION: self.asked}
 
     def measures_of(self, model: str) -> pl.DataFrame:
-        """Raises MissingInput for a model that was not measured."""
+        """One model's measures. Raises MissingInput if it was not measured."""
         rows = self.measures.filter(pl.col("ranker") == model)
         if rows.is_empty():
             raise MissingInput(
@@ -64,7 +66,7 @@ class Evaluated:
 
 
 def asked(params: Params, dvc: BuiltByDvc) -> str:
-    """The digest of what an evaluation here asks."""
+    """The digest of the test queries, candidates and settings of this project's evaluation."""
     identity = [
         dvc.digest(layout.COLLECTION),
         dvc.digest(layout.CANDIDATES),
@@ -74,6 +76,6 @@ def asked(params: Params, dvc: BuiltByDvc) -> str:
 
 
 def is_figure(tag: str) -> bool:
-    """Whether a version's tag is one of a measure or a time."""
+    """Whether a version's tag holds a measure or a time."""
     task = tag.rpartition("/")[0]
     return tag.startswith(f"{PREFIX}/") or kind_of(task) in (RERANK, RETRIEVE)

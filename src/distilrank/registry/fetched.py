@@ -1,4 +1,4 @@
-"""A version of MLflow's registry as files here."""
+"""Downloads a version of MLflow's registry."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def fetched(uri: str, folder: Path) -> Path:
-    """The ranker of models:/NAME/VERSION, downloaded to below `folder`.
+    """The ranker of models:/NAME/VERSION, downloaded below `folder`.
 
-    Raises InputError where there is no such version, CheckpointError where its files are not what was registered,
-    Unreachable, RefusedCredentials.
+    Raises InputError if there is no such version, CheckpointError if its files are not those that were registered,
+    Unreachable, and RefusedCredentials.
     """
     with faults_told():
         client, _ = connect()
@@ -32,7 +32,7 @@ def fetched(uri: str, folder: Path) -> Path:
 
 
 def refuse_absent_version(uri: str) -> None:
-    """Raises InputError where there is no such version, Unreachable, RefusedCredentials."""
+    """Raises InputError if there is no such version, Unreachable, and RefusedCredentials."""
     with faults_told():
         _version(connect()[0], uri)
 

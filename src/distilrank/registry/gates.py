@@ -1,4 +1,4 @@
-"""The gates between a challenger and the champion's place: each passes or not, and says why, with its figures."""
+"""The gates that a challenger must pass to become champion. Each says whether it passes, and why, with its figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from distilrank.evaluation.tasks import is_reranking
 from distilrank.registry.names import Tag
 from distilrank.sections.measuring import Floor, NoWorse, relative_floor
 
-# A difference with a higher p may be chance.
+# A difference with a p-value at or above this may be chance.
 _CHANCE = 0.05
 
 
@@ -32,7 +32,8 @@ class Gate:
 class Comparison:
     """The means of a challenger and of one champion over the same queries.
 
-    `p_worse` is of the challenger's being worse by the margin, `p_difference` of any difference between them.
+    `p_worse` is the p-value of the test that the challenger is not worse by the margin or more. `p_difference` is that
+    of the test for any difference.
     """
 
     version: int
@@ -44,12 +45,12 @@ class Comparison:
 
     @property
     def is_a_gain(self) -> bool:
-        """More than chance."""
+        """Whether the challenger is better by more than chance."""
         return self.challenger > self.champion and self.p_difference < _CHANCE
 
 
 def was_not_rolled_back(tags: Mapping[str, str], because: str | None) -> Gate:
-    """Never champion again, once a rollback has ended it, but by force, whose reason is kept."""
+    """Refuses a version that was rolled back, unless it is forced; the reason is recorded."""
     when = tags.get(Tag.ROLLED_BACK)
     figures = {"rolled back": when, "forced because": because}
     if not when:
@@ -61,7 +62,7 @@ def was_not_rolled_back(tags: Mapping[str, str], because: str | None) -> Gate:
 
 
 def reaches_floors(params: Params, model: str, means: Means, has_index: bool) -> Gate:
-    """Each measure that the params name is at its floor or above; in searching, of a model that has an index."""
+    """Passes if each measure with a floor in the params reaches it. Floors on search bind only models with an index."""
     control = control_of_model(params, model)
     figures, low = {}, []
     for task, measure, floor in params.promotion.every_floor(params.evaluation.primary):
@@ -79,7 +80,7 @@ def reaches_floors(params: Params, model: str, means: Means, has_index: bool) ->
 
 
 def compared(challenger: pl.DataFrame, champion: pl.DataFrame, version: int, rule: NoWorse) -> Comparison | str:
-    """By the measure of the rule, query by query; or why the two cannot be compared."""
+    """A comparison by the rule's measure, query by query; or why the two cannot be compared."""
     pairs = _values(challenger, rule).join(_values(champion, rule), on="query_id", how="full", coalesce=True)
     if pairs.is_empty() or pairs.null_count().row(0) != (0, 0, 0):
         return f"{rule.task} {rule.measure} of version {version} is not there for the same queries"
@@ -95,9 +96,9 @@ def compared(challenger: pl.DataFrame, champion: pl.DataFrame, version: int, rul
 
 
 def is_no_worse(comparisons: Sequence[Comparison | str], rule: NoWorse, because: str | None) -> Gate:
-    """A paired test with each of the champions that are to be matched; where there is none, nothing is worse.
+    """Passes if a paired test with each champion to be matched finds the challenger no worse, or if there is none.
 
-    A champion that cannot be compared with is passed over by force alone, whose reason is kept.
+    A champion that cannot be compared is skipped only by force; the reason is recorded.
     """
     sound = [one for one in comparisons if isinstance(one, Comparison)]
     strange = [one for one in comparisons if isinstance(one, str)]
@@ -114,7 +115,7 @@ def is_no_worse(comparisons: Sequence[Comparison | str], rule: NoWorse, because:
 
 
 def _least(floor: Floor, control: str | None, rankers: Mapping[str, Mapping[str, float]], measure: str) -> float | None:
-    """The floor's value; None where the ranker that it names was not measured."""
+    """The floor's value; None if the ranker that it names was not measured."""
     relative = relative_floor(floor)
     if relative is None:
         return float(floor)

@@ -1,4 +1,4 @@
-"""Measures query by query that MLflow keeps: of a registered version, or of a run."""
+"""The measures query by query that MLflow keeps of a registered version or of a run."""
 
 import re
 from pathlib import Path
@@ -22,9 +22,9 @@ RUN = re.compile("[0-9a-f]{32}")
 
 
 def measures_of_version(uri: str) -> pl.DataFrame:
-    """Of the last evaluation that models:/NAME/VERSION or models:/NAME@ALIAS was part of; its ranker is the model.
+    """The measures of models:/NAME/VERSION or models:/NAME@ALIAS in its last evaluation, with the model as ranker.
 
-    Raises InputError where there is no such version, MissingInput where it was never measured, Unreachable,
+    Raises InputError if there is no such version, MissingInput if it was never measured, Unreachable, and
     RefusedCredentials.
     """
     with faults_told():
@@ -38,9 +38,9 @@ def measures_of_version(uri: str) -> pl.DataFrame:
 
 
 def measures_of_run(run_id: str) -> pl.DataFrame:
-    """Those that a report's run holds, or that the run of one version does.
+    """The measures in the run of a report, or of one version.
 
-    Raises InputError where there is no such run, or it is of several versions; MissingInput where it holds none.
+    Raises InputError if there is no such run or it holds those of several versions, MissingInput if it holds none.
     """
     with faults_told():
         client, _ = connect()
@@ -98,7 +98,7 @@ def _refuse_absent_run(client: "MlflowClient", run_id: str) -> None:
 
 
 def _of(registered_name: str, measures: pl.DataFrame) -> pl.DataFrame:
-    """With the model's name, which a registered name ends with."""
+    """The measures with a column for the ranker: the model's name, which ends the registered name."""
     return measures.select(pl.lit(registered_name.rpartition(".")[2]).alias("ranker"), pl.all())
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Alias(StrEnum):
-    """Who of a model's versions is served, was before, might be next, and was the best champion so far."""
+    """Which of a model's versions is served, was served before, may be next, and was the best champion so far."""
 
     CHAMPION = "champion"
     PREVIOUS = "previous"
@@ -23,7 +23,7 @@ class Alias(StrEnum):
 
 
 class Tag(StrEnum):
-    """What a version carries beside its metrics."""
+    """The tags of a version, beside those of its metrics."""
 
     MODEL = "dvc.model"
     INDEX = "dvc.index"
@@ -44,9 +44,9 @@ class Tag(StrEnum):
 
 
 def registered_name(params: Params, model: str) -> str:
-    """`<collection>.<model>`; where the collection's params are not as they come, digits that stand for them follow it.
+    """`<collection>.<model>`, with digits of a digest after the collection if its params differ from the defaults.
 
-    Raises ParamsError for a model that the params do not make.
+    Raises ParamsError for a model that the params do not define.
     """
     if model not in model_names(params):
         raise ParamsError(
@@ -57,7 +57,7 @@ def registered_name(params: Params, model: str) -> str:
 
 
 def version_with(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
-    """The version that has the alias, if one has."""
+    """The version that has the alias, or None."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -69,7 +69,7 @@ def version_with(client: "MlflowClient", name: str, alias: str) -> "ModelVersion
 
 
 def version_numbered(client: "MlflowClient", name: str, number: int) -> "ModelVersion":
-    """Raises InputError where there is no version of this number."""
+    """The version with this number. Raises InputError if there is none."""
     for version in client.search_model_versions(f"name = '{name}'"):
         if int(version.version) == number:
             return version

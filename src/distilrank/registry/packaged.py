@@ -1,4 +1,4 @@
-"""The gates that a model's files go through, as a server would load them."""
+"""The gates that check a model's files as a server would load them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-# What a model's files may be: nothing that is executed when it is read.
+# The kinds of files that a model may hold. Reading one of them executes nothing.
 HARMLESS = {".safetensors", ".json", ".txt", ".yaml", ".parquet", ".faiss", ".npy"}
 NAMED_BY_MLFLOW = {"MLmodel", "registered_model_meta"}
-# But for the code that serves it, which stands apart from what it reads: `logged_model.py` puts it there.
+# The exception is the code that serves the model. `logged_model.py` puts it in places of its own.
 SERVED_RANKER, CODE = "served_ranker.py", "code"
-# How pickles of protocol 2 to 5 begin, and the archives that torch.save writes.
+# The first bytes of pickles of protocols 2 to 5, and of the archives that torch.save writes.
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
@@ -34,7 +34,7 @@ def downloaded(client: "MlflowClient", version: "ModelVersion", folder: Path) ->
     """The files that a server would load."""
     from mlflow.artifacts import download_artifacts
 
-    # By their place, because models:/ goes by what MLflow was last told in this process.
+    # By address: a models:/ URI is resolved by the tracking server that this process last set.
     place = client.get_model_version_download_uri(version.name, str(version.version))
     return Path(download_artifacts(artifact_uri=place, dst_path=str(folder), tracking_uri=tracking_uri()))
 
@@ -42,7 +42,10 @@ def downloaded(client: "MlflowClient", version: "ModelVersion", folder: Path) ->
 def file_gates(
     files: Path, version: "ModelVersion", requests: Requests, clients: int = 0, seconds: float = SECONDS
 ) -> tuple[tuple[Gate, ...], Answered]:
-    """Harmless, whole, and loads; and what the model answered. What may run when it is read is not read."""
+    """The gates on harmless files, whole files and loading, and what the model answered.
+
+    A model that fails one of the first two is not loaded, so a file that might execute code is never read.
+    """
     harmless, whole = holds_no_pickle(files), is_whole(files, version.tags)
     tried = harmless.passed and whole.passed
     answered = answered_alone(files, requests, clients, seconds) if tried else not_tried()
@@ -50,7 +53,7 @@ def file_gates(
 
 
 def holds_no_pickle(model: Path) -> Gate:
-    """Weights are safetensors, and no file is one that runs when it is read."""
+    """Passes if the weights are safetensors and reading the files can execute nothing."""
     files = [file for file in sorted(model.rglob("*")) if file.is_file()]
     strange = [str(file.relative_to(model)) for file in files if not _is_harmless(file, model)]
     weights = [file for file in files if file.suffix == ".safetensors"]
@@ -59,7 +62,7 @@ def holds_no_pickle(model: Path) -> Gate:
 
 
 def is_whole(model: Path, tags: Mapping[str, str]) -> Gate:
-    """All files are those that were packaged; ranker and index are those that the version was registered by."""
+    """Passes if all files are those that were packaged, and ranker and index are those that were registered."""
     known = parts(model)
     wrong = [f"{part}: {fault}" for part, place in known.items() for fault in _faults(place)]
     wrong += [
@@ -73,14 +76,14 @@ def is_whole(model: Path, tags: Mapping[str, str]) -> Gate:
 
 
 def is_small_enough(model: Path, budget: Promotion) -> Gate:
-    """All that a server must load is within the budget."""
+    """Passes if the files that a server must load are within the budget."""
     megabytes = sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) / 1e6
     why = f"{megabytes:.1f} MB, of {budget.megabytes} allowed"
     return Gate("size", megabytes <= budget.megabytes, why, {"megabytes": megabytes, "allowed": budget.megabytes})
 
 
 def parts(model: Path) -> dict[str, Path]:
-    """The ranker's directory in a packaged model, and the index's if it has one."""
+    """The directories of the ranker and, if there is one, of the index in a packaged model."""
     try:
         described: dict[str, Any] = YAML(typ="safe", pure=True).load(model / "MLmodel")
         artifacts = described["flavors"]["python_function"]["artifacts"]

@@ -1,7 +1,8 @@
-"""The places of champion, previous, challenger and best, and who takes them when.
+"""The aliases champion, previous, challenger and best, and how versions take them.
 
-MLflow changes one alias at a time, and on no condition. So a change reads them again before it writes, and writes in an
-order that leaves a champion, and the way back from it, wherever it is cut short. That way is in the versions' tags.
+MLflow changes one alias at a time, and cannot make a change depend on a condition. So each change reads the aliases
+again before it writes. It writes them in an order that leaves a champion and a way to roll it back even if it is cut
+short. The versions' tags record that way.
 """
 
 from datetime import UTC, datetime
@@ -27,13 +28,13 @@ class Places(NamedTuple):
         return cls(*(version_with(client, name, alias) for alias in (Alias.CHAMPION, Alias.CHALLENGER, Alias.BEST)))
 
     def former(self) -> list["ModelVersion"]:
-        """Whom a challenger must match: the champion, and the best one so far, so that small losses do not add up."""
+        """The versions that a challenger must match: the champion, and the best so far so that losses do not add up."""
         both = {one.version: one for one in (self.champion, self.best) if one and Tag.ROLLED_BACK not in one.tags}
         return list(both.values())
 
 
 def crown(client: "MlflowClient", places: Places, challenger: "ModelVersion", is_best: bool) -> None:
-    """Makes the challenger champion. Raises InputError where another machine changed something since `places`."""
+    """Makes the challenger champion. Raises InputError if another machine changed an alias since `places` was read."""
     champion, name, number = places.champion, challenger.name, str(challenger.version)
     _check_unmoved(client, places, challenger)
     best = places.best or champion
@@ -52,16 +53,16 @@ def crown(client: "MlflowClient", places: Places, challenger: "ModelVersion", is
 
 
 def no_longer_challenger(client: "MlflowClient", version: "ModelVersion") -> None:
-    """Another may have been registered meanwhile, and stays."""
+    """Takes the alias challenger from the version, unless a newer one has it by now."""
     now = version_with(client, version.name, Alias.CHALLENGER)
     if now and now.version == version.version:
         client.delete_registered_model_alias(version.name, Alias.CHALLENGER)
 
 
 def give_back(client: "MlflowClient", places: Places, champion: "ModelVersion", previous: "ModelVersion") -> None:
-    """Makes the previous champion champion again; the one that was is never challenger again.
+    """Makes the previous champion champion again. Registering never makes the rolled-back version challenger again.
 
-    Raises InputError where another machine changed something since `places`.
+    Raises InputError if another machine changed an alias since `places` was read.
     """
     name = champion.name
     _check_unmoved(client, places, None)
@@ -77,7 +78,7 @@ def give_back(client: "MlflowClient", places: Places, champion: "ModelVersion", 
 
 
 def _before(client: "MlflowClient", version: "ModelVersion", tag: Tag) -> str | None:
-    """The number of what stood before a version by this tag, past all that was rolled back."""
+    """The number of the version before this one by the tag, skipping versions that were rolled back."""
     passed, number = {str(version.version)}, version.tags.get(tag)
     while number and number not in passed:
         other = client.get_model_version(version.name, number)
@@ -89,7 +90,7 @@ def _before(client: "MlflowClient", version: "ModelVersion", tag: Tag) -> str | 
 
 
 def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVersion | None") -> None:
-    """Raises InputError where a champion's place was given away since then, or the challenger was rolled back."""
+    """Raises InputError if champion or best have changed since `places`, or the challenger's rollback tag has."""
     name = next(version.name for version in (*places, challenger) if version)
     now = Places.read(client, name)
     for what, before, after in (("champion", places.champion, now.champion), ("best", places.best, now.best)):
@@ -116,5 +117,5 @@ def _number(version: "ModelVersion | None") -> str:
 
 
 def now() -> str:
-    """To the microsecond, so that no two decisions share a file."""
+    """The time to the microsecond, so that no two decisions share a file."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%fZ")

@@ -1,4 +1,4 @@
-"""The champion's place, which a challenger takes through gates."""
+"""Promotion: a challenger becomes champion if it passes the gates."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a challenger became champion, and what each gate said; `gains` is what it has on the former champion."""
+    """Whether a challenger became champion, and what each gate said.
+
+    `gains` is the first comparison that succeeded: with the champion, or else with the best version so far.
+    """
 
     name: str
     challenger: int
@@ -54,10 +57,11 @@ class Decision:
 
 
 def promote(params: Params, model: str, version: int | None = None, because: str | None = None) -> Decision:
-    """Makes the challenger, or a `version`, champion if it passes every gate; the decision is kept with its run.
+    """Makes the challenger, or `version`, champion if it passes every gate, and logs the decision in its run.
 
-    `because` is the reason to take one that was rolled back, or to pass over a champion that cannot be measured. Raises
-    InputError where there is no challenger, or where neither its data nor the champion's figures on them are here.
+    `because` is the reason for promoting a version that was rolled back, or for skipping a champion that cannot be
+    measured. Raises InputError if there is no challenger, or if its data are not here and the champion was never
+    measured on them.
     """
     name = registered_name(params, model)
     if because is not None and not because.strip():
@@ -113,7 +117,7 @@ def _decide(
         int(challenger.version),
         int(places.champion.version) if places.champion else None,
         promoted=all(gate.passed for gate in gates),
-        # Only by force is one that cannot be compared with passed over.
+        # A version that could not be compared counts for nothing here: such a promotion was forced.
         is_best=all(one.challenger >= one.champion for one in comparisons if isinstance(one, Comparison)),
         gains=next((one for one in comparisons if isinstance(one, Comparison)), None),
         evaluation=asked,
@@ -125,7 +129,7 @@ def _decide(
 def _compared(
     client: "MlflowClient", params: Params, own: pl.DataFrame, champion: "ModelVersion", asked: str
 ) -> Comparison | str:
-    """With a champion, or why not."""
+    """A comparison with a champion, or why there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -136,7 +140,7 @@ def _compared(
 
 
 def _figures(client: "MlflowClient", challenger: "ModelVersion") -> tuple[str, pl.DataFrame]:
-    """What was asked in the version's evaluation, and its measures. Raises InputError where it has none."""
+    """The `asked` of the version's evaluation, and its measures. Raises InputError if it has none."""
     asked = challenger.tags.get(Tag.EVALUATION)
     own = measures_of(client, challenger, asked) if asked else None
     if asked is None or own is None:
@@ -150,7 +154,7 @@ def _figures(client: "MlflowClient", challenger: "ModelVersion") -> tuple[str, p
 
 
 def _measures(client: "MlflowClient", params: Params, version: "ModelVersion", asked: str) -> pl.DataFrame:
-    """A champion's, as they were registered in an evaluation, else measured here, and kept."""
+    """A champion's measures: those registered with an evaluation, or else measured here and kept."""
     task = params.no_worse().task
     known = measures_of(client, version, asked)
     if known is not None and task in known["task"]:
@@ -170,7 +174,7 @@ def _measures(client: "MlflowClient", params: Params, version: "ModelVersion", a
 
 
 def _keep_reason(client: "MlflowClient", challenger: "ModelVersion", because: str | None) -> None:
-    """Of this decision alone."""
+    """Records the reason of this decision, and drops that of an earlier one."""
     if because:
         client.set_model_version_tag(challenger.name, challenger.version, Tag.FORCED, because)
     elif Tag.FORCED in challenger.tags:

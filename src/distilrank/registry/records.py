@@ -1,4 +1,4 @@
-"""What the run of a version keeps of evaluations: its own measures query by query, and every ranker's means."""
+"""What a version's run keeps of each evaluation: the version's measures query by query, and every ranker's means."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ PLACE, MEASURES, MEANS = "evaluation", "measures.parquet", "metrics.json"
 
 
 def keep(client: "MlflowClient", version: "ModelVersion", asked: str, measures: pl.DataFrame, means: Means) -> None:
-    """Of the evaluation that `asked` stands for; `means` is empty for a version that was measured alone."""
+    """Keeps the figures of the evaluation with this `asked`; `means` is empty if the version was measured alone."""
     with TemporaryDirectory() as folder:
         measures.write_parquet(Path(folder) / MEASURES)
         write_json(Path(folder) / MEANS, means)
@@ -27,13 +27,13 @@ def keep(client: "MlflowClient", version: "ModelVersion", asked: str, measures: 
 
 
 def measures_of(client: "MlflowClient", version: "ModelVersion", asked: str) -> pl.DataFrame | None:
-    """The version's measures, if it was part of the evaluation."""
+    """The version's measures in the evaluation, or None if it was not part of it."""
     with _evaluation(client, version, asked) as folder:
         return pl.read_parquet(folder / MEASURES) if folder else None
 
 
 def means_of(client: "MlflowClient", version: "ModelVersion", asked: str) -> Means:
-    """Every ranker's, empty if the version was not part of the evaluation."""
+    """Every ranker's means; empty if the version was not part of the evaluation."""
     with _evaluation(client, version, asked) as folder:
         means: Means = read_json(folder / MEANS) if folder else {}
         return means
@@ -41,7 +41,7 @@ def means_of(client: "MlflowClient", version: "ModelVersion", asked: str) -> Mea
 
 @contextmanager
 def _evaluation(client: "MlflowClient", version: "ModelVersion", asked: str) -> Iterator[Path | None]:
-    """A copy of what is kept, or None."""
+    """A folder with a copy of what is kept, or None."""
     if not client.list_artifacts(version.run_id or "", _place(version, asked)):
         yield None
         return
@@ -50,5 +50,5 @@ def _evaluation(client: "MlflowClient", version: "ModelVersion", asked: str) -> 
 
 
 def _place(version: "ModelVersion", asked: str) -> str:
-    """Versions of one model with other indexes share its run."""
+    """The path in the run. It names the version: versions of one model with different indexes share a run."""
     return f"{PLACE}/{asked}/{version.name}-{version.version}"

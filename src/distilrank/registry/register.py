@@ -1,4 +1,4 @@
-"""Registers what DVC built: each teacher and student a version, once, by the digests that DVC has of it."""
+"""Registers what DVC built: each teacher and student once as a version, told apart by DVC's digests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ State = Literal["new", "known", "rolled-back"]
 
 @dataclass(frozen=True)
 class Registered:
-    """A model's version that stands for what is built here, and where its run is to be seen.
+    """The version of a model that is built here, and where to see its run.
 
-    One that was rolled back is not challenger again.
+    A version that was rolled back does not become challenger again.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Registered:
 
 
 def register(params: Params) -> list[Registered]:
-    """Every teacher and student as a version, the challenger unless it is the champion or was rolled back.
+    """Registers every teacher and student, as challenger unless it is champion or was rolled back.
 
-    A version is not made anew for the same model and index, only told of a new evaluation. Raises MissingInput where
-    something is not as DVC built it, or the evaluation measured something else.
+    The same model with the same index keeps its version, which only gets the figures of a new evaluation. Raises
+    MissingInput if something is not as DVC built it, or if the evaluation measured something else.
     """
     dvc = BuiltByDvc()
     built = [_Built.read(params, dvc, model) for model in model_names(params)]
@@ -56,7 +56,7 @@ def register(params: Params) -> list[Registered]:
 
 
 def run_address(client: "MlflowClient", run_id: str) -> str:
-    """Where a run is to be seen: its page, or without a server the file that has it."""
+    """Where to see a run: its page or, without a server, MLflow's local store."""
     uri = redacted(tracking_uri())
     if not uri.startswith("http"):
         return uri
@@ -65,9 +65,9 @@ def run_address(client: "MlflowClient", run_id: str) -> str:
 
 @dataclass(frozen=True)
 class _Built:
-    """A model that DVC built, whole: its name in the registry, its directories, and their digests as tags.
+    """A model that DVC built: its name in the registry, its directories, and their digests as tags.
 
-    `index` are its exact vectors, which it searches.
+    `index` is the directory of the exact vectors that it searches.
     """
 
     name: str
@@ -80,7 +80,7 @@ class _Built:
     @classmethod
     def read(cls, params: Params, dvc: BuiltByDvc, model: str) -> Self:
         directory = layout.MODELS / model
-        # What only re-ranks by passage ids is no use to a server, which gets texts.
+        # Vectors that only serve re-ranking by passage id are of no use to a server, which gets texts.
         index = stored_vectors_of(params, model) if model in encoded_models(params, only_searched=True) else None
         places = {Tag.MODEL: directory} | ({Tag.INDEX: index} if index else {})
         identity = {tag: dvc.digest(unchanged(place)) for tag, place in places.items()}
@@ -91,7 +91,7 @@ class _Built:
 
 
 def _triples(params: Params, model: str) -> Path:
-    """The triples that a model learned from; those of an import stand among the labels."""
+    """The triples that a model learned from. Those of an import are among the labels."""
     if teacher := params.trained_teachers().get(model):
         return layout.TRIPLES / params.learned_by(teacher)
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
@@ -113,7 +113,7 @@ def _register(client: "MlflowClient", experiment_id: str, built: _Built, evaluat
 
 
 def _challenge(client: "MlflowClient", version: "ModelVersion") -> None:
-    """Makes a version the challenger, unless it is champion, or becomes so meanwhile on another machine."""
+    """Makes a version the challenger, unless it is champion or another machine makes it champion meanwhile."""
     if _is_champion(client, version):
         return
     client.set_registered_model_alias(version.name, Alias.CHALLENGER, str(version.version))
@@ -131,7 +131,7 @@ def _version_of(client: "MlflowClient", built: _Built) -> "ModelVersion | None":
     same = [
         version
         for version in versions
-        # Those of before brought no code of their own.
+        # Older versions lack the tag: they brought no code of their own.
         if Tag.PACKAGE in version.tags
         and all(version.tags.get(tag) == digest for tag, digest in built.identity.items())
     ]
@@ -154,7 +154,7 @@ def _make_version(client: "MlflowClient", experiment_id: str, built: _Built) -> 
 
 
 def _run_for(client: "MlflowClient", experiment_id: str, directory: Path) -> "Run":
-    """A run for a model that was trained elsewhere, such as one that came from DVC's remote."""
+    """Makes a run for a model that was trained elsewhere, such as one from DVC's remote."""
     tags = {**origin(), **model_tags(directory)}
     run = client.create_run(experiment_id, run_name=directory.name, tags=tags)
     client.set_terminated(run.info.run_id)
@@ -162,7 +162,7 @@ def _run_for(client: "MlflowClient", experiment_id: str, directory: Path) -> "Ru
 
 
 def _logged_model(client: "MlflowClient", run: "Run", built: _Built) -> str:
-    """The model that the training logged; one with an index is logged here, since a training has none yet."""
+    """The model that the training logged. A model with an index is logged here: the training had no index yet."""
     from distilrank.serving.logged_model import log_ranker
 
     logged = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
@@ -172,14 +172,14 @@ def _logged_model(client: "MlflowClient", run: "Run", built: _Built) -> str:
 
 
 def _tell(client: "MlflowClient", version: "ModelVersion", evaluated: Evaluated, model: str) -> None:
-    """Gives a version the figures of the evaluation, those that it does not have."""
+    """Gives a version the evaluation's figures that it lacks, and removes outdated ones."""
     if version.tags.get(Tag.RUNS) != evaluated.runs or version.tags.get(Tag.EVALUATION) != evaluated.asked:
         keep(client, version, evaluated.asked, evaluated.measures_of(model), evaluated.means)
     wanted = evaluated.tags_of(model)
     for key in version.tags:
         if key not in wanted and is_figure(key):
             client.delete_model_version_tag(version.name, version.version, key)
-    # The evaluation's own tags come last: what was cut short is told again.
+    # The evaluation's own tags are set last, so that an update that was cut short is done again.
     for key, value in wanted.items():
         if version.tags.get(key) != value:
             client.set_model_version_tag(version.name, version.version, key, value)

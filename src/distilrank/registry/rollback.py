@@ -1,4 +1,4 @@
-"""The way back: a former champion takes its place again."""
+"""Rollback: a former champion becomes champion again."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rollback:
-    """Which version is champion again, or would be if the gates had let it, and which one no longer is."""
+    """Which version becomes champion again if the gates pass, and which one it replaces."""
 
     name: str
     champion: int
@@ -35,9 +35,9 @@ class Rollback:
 
 
 def rollback(params: Params, model: str, to: int | None = None) -> Rollback:
-    """Makes the champion before this one, or a version that was champion once, champion again, if it loads.
+    """Makes the previous champion, or the former champion `to`, champion again if its files pass the gates.
 
-    Raises InputError where there is none.
+    Raises InputError if there is none.
     """
     name = registered_name(params, model)
     with alone_with_registry():

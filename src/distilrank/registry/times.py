@@ -1,4 +1,4 @@
-"""The times that a version carries as tags, as `latency` measured them of its model and index, with the machine."""
+"""The tags of a version for the times that `latency` measured of its model and index, and for the machine."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ MACHINE_TAG = f"{PREFIX}/machine"
 
 
 def tags_of_times(params: Params) -> dict[str, dict[str, str]]:
-    """By model, such as {"milliseconds/rerank/single": "61.2"}: medians. Raises MissingInput."""
+    """Median times as tags by model, such as {"milliseconds/rerank/single": "61.2"}. Raises MissingInput."""
     latency = MeasuredTimes.read()
     for model in model_names(params):
         _check(latency, layout.MODELS / model)

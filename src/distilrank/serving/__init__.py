@@ -1,1 +1,1 @@
-"""The model that MLflow serves."""
+"""The model that MLflow serves, and the server of the search page."""

@@ -1,4 +1,4 @@
-"""What a server does with a request: from its texts to scores or, with an index, to hits."""
+"""How a server answers a request: from texts to scores or, with an index, to hits."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from distilrank.data.runs import Hit
 from distilrank.model import Model
 
-# More would keep others waiting: what a query asks for is answered at once.
+# A query is answered in one go, and more passages would keep other clients waiting.
 MOST_PASSAGES = 1000
 
 
@@ -29,7 +29,7 @@ class Answer(BaseModel):
 
 
 class NotAnswered(Exception):
-    """A request that asks for nothing, for too much, or for what this model does not have."""
+    """A request asks for nothing, for too much, or for search in a model without an index."""
 
 
 class Answering:
@@ -39,7 +39,7 @@ class Answering:
         self._model = model
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """Raises NotAnswered for the first that cannot be, before any is."""
+        """Answers all requests. Raises NotAnswered, before it answers any, for the first that it cannot answer."""
         for request in requests:
             self._check(request)
         return [self._answer(request) for request in requests]

@@ -42,7 +42,7 @@ def log_ranker(
             python_model=SERVED_RANKER,
             artifacts={what: str(place.absolute()) for what, place in parts.items()},
             code_paths=[str(code)],
-            # Given, because MLflow would otherwise load the model to find out.
+            # Otherwise MLflow would load the model to find out.
             pip_requirements=requirements(with_index=index is not None),
             mlflow_model=Model(
                 artifact_path=model.artifact_location,
@@ -51,7 +51,7 @@ def log_ranker(
                 model_id=model.model_id,
             ),
         )
-        # MLflow has run it as it is here, to read its types; in the model it imports the code beside it.
+        # MLflow ran this file as it is here to read its types. The model's copy imports the code beside it.
         (packaged / SERVED_RANKER.name).write_text(by_own_name(SERVED_RANKER, code.name), "utf-8")
         client.set_logged_model_tags(model.model_id, {PACKAGE_TAG: package_digest(packaged)})
         client.log_model_artifacts(model.model_id, str(packaged))

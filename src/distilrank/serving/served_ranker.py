@@ -1,4 +1,4 @@
-"""A trained ranker as MLflow serves it. MLflow keeps this file beside the ranker and runs it: models from code."""
+"""A trained ranker as MLflow serves it. MLflow keeps this file beside the ranker and runs it ("models from code")."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class ServedRanker(PythonModel):
         self.answering = Answering(self.model)
 
     def predict(self, model_input: list[Request]) -> list[Answer]:  # type: ignore[override]  # MLflow allows it without a context
-        """MLflow reads the signature from these types; MlflowException is answered with status 400."""
+        """Answers requests. MLflow reads the signature from these types, and turns MlflowException into status 400."""
         try:
             return self.answering.answer(model_input)
         except NotAnswered as error:

@@ -1,1 +1,1 @@
-"""Work in parts: on this process, on several of this machine, or on a Ray cluster; a command on a node of one."""
+"""Work in parts, in this process, in several, or on a Ray cluster; and a whole command on a node of a cluster."""

@@ -1,4 +1,4 @@
-"""A command on a node of a Ray cluster, as if it ran here: its output as it comes, its exit code, its Ctrl-C."""
+"""Runs a command on a node of a Ray cluster as if it ran here: its output, its exit code and Ctrl-C pass through."""
 
 import os
 import selectors
@@ -21,16 +21,16 @@ from distilrank.workers.leash import Leash
 from distilrank.workers.ray_cluster import PATIENCE, connected, room_for, tell_of_wait
 from distilrank.workers.work import MOST_LOST, Workplace
 
-# What else of the environment is a node's own: its programs, its home, its cards.
+# Variables that travel to the node. It keeps its own for the rest, such as its programs, its home and its GPUs.
 _TRAVELS = ("DISTILRANK_", "MLFLOW_")
 _BYTES_AT_ONCE = 65_536
-# Ray would kill what holds the command's leash, and leave the command.
+# Otherwise Ray would kill the command's supervisor and leave the command running.
 _RAY_KILLS_NO_CHILDREN = {"env_vars": {"RAY_kill_child_processes_on_worker_exit": "0"}}
 
 
 @dataclass(frozen=True)
 class Command:
-    """Python with these arguments, in a working tree that is a node's as well if the node finds the file `mark`."""
+    """Python with these arguments in a working tree. A node shares the tree if it finds the file `mark`."""
 
     arguments: Sequence[str]
     tree: Path
@@ -39,11 +39,11 @@ class Command:
 
 
 def run_on_ray(arguments: Sequence[str], place: Workplace, reached: Callable[[], object]) -> int:
-    """Runs Python with these arguments on a node that has room, in this directory, and returns its exit code.
+    """Runs Python with these arguments in this directory on a node that has room, and returns the exit code.
 
-    The first Ctrl-C or SIGTERM reaches the command as SIGINT; a second one ends it. Where its worker is lost, it begins
-    again. Raises WorkerError where that happens again and again and `reached()` stays the same, where there is no room,
-    or no such directory.
+    The first Ctrl-C or SIGTERM reaches the command as SIGINT; a second one ends it. If its worker is lost, the command
+    starts again. Raises WorkerError if that keeps happening while `reached()` stays the same, if the cluster has no
+    room, or if the node lacks the directory.
     """
     import ray
 
@@ -80,7 +80,7 @@ def _tell_of_loss(losses: int, error: Exception) -> None:
 
 @contextmanager
 def _mark() -> Iterator[Path]:
-    """A file of this working tree, by which a node sees that it has the same one."""
+    """A file by which a node sees that it has this working tree."""
     WORK.mkdir(exist_ok=True)
     with NamedTemporaryFile(dir=WORK, prefix="seen-by-ray-") as file:
         yield Path(file.name)
@@ -88,7 +88,7 @@ def _mark() -> Iterator[Path]:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM as they come, which end nothing in this block: neither by Python nor by Ray, as it began."""
+    """Collects SIGINT and SIGTERM. In this block they end nothing: neither Python's nor Ray's handlers run."""
     came: list[int] = []
     kinds = (signal.SIGINT, signal.SIGTERM)
     before = {kind: signal.signal(kind, lambda number, _: came.append(number)) for kind in kinds}
@@ -100,7 +100,7 @@ def _signals() -> Iterator[list[int]]:
 
 
 class _Run:
-    """One try, followed from here."""
+    """One attempt at running the command."""
 
     def __init__(self, command: Command, place: Workplace, signals: list[int]) -> None:
         import ray
@@ -113,7 +113,7 @@ class _Run:
         self._told = time.monotonic() + PATIENCE
 
     def followed(self) -> int:
-        """Writes what the command writes, until it ends; returns its exit code."""
+        """Passes on the command's output until it ends, then returns its exit code."""
         name = self._kept(self._node.start.remote(), self._at_start)
         print(f"distilrank: runs on {name}, a node of the Ray cluster", file=sys.stderr, flush=True)
         while not isinstance(read := self._kept(self._node.read.remote(), self._at_work), int):
@@ -124,13 +124,13 @@ class _Run:
         return read
 
     def end(self) -> None:
-        """For a worker that is lost, though it may be the way to it that is."""
+        """Ends a worker that seems lost: perhaps only the connection to it is."""
         import ray
 
         ray.kill(self._node)
 
     def _kept(self, promise: Any, meanwhile: Callable[[], None]) -> Any:
-        """What was promised. Signals are looked for now and then: a handler cannot call Ray while Ray waits."""
+        """Waits for a result and checks for signals meanwhile, because a handler cannot call Ray while Ray waits."""
         import ray
 
         meanwhile()
@@ -139,7 +139,7 @@ class _Run:
         try:
             return ray.get(promise)
         except ray.exceptions.RayTaskError as error:
-            raise error.cause from error  # as it would be raised here
+            raise error.cause from error  # the node's own error
 
     def _at_start(self) -> None:
         if self._signals:
@@ -157,14 +157,17 @@ class _Run:
 
 
 class _Node:
-    """An actor beside the command on its node: however the actor ends, the command ends too."""
+    """The actor that runs the command on its node. However the actor ends, the command ends too."""
 
     def __init__(self, command: Command) -> None:
         self._command = command
         self._leash, self._streams = Leash(), selectors.DefaultSelector()
 
     def start(self) -> str:
-        """Answers with the node's name once there is room for it on the cluster. Raises WorkerError."""
+        """Starts the command, once the cluster has room for the actor, and returns the node's name.
+
+        Raises WorkerError if the node lacks the working tree.
+        """
         name, command = socket.gethostname(), self._command
         if not command.mark.is_file():
             raise WorkerError(
@@ -175,7 +178,7 @@ class _Node:
             )
         os.chdir(command.tree)
         environment = {**os.environ, **command.environment, "PYTHONUNBUFFERED": "1"}
-        environment.pop("DISTILRANK_RAY_ADDRESS", None)  # or it would be sent on from here
+        environment.pop("DISTILRANK_RAY_ADDRESS", None)  # or the command would go to the cluster again
         self._process = self._leash.start([sys.executable, *command.arguments], environment, errors=subprocess.PIPE)
         for stream in (self._process.stdout, self._process.stderr):
             assert stream
@@ -183,7 +186,7 @@ class _Node:
         return name
 
     def read(self) -> tuple[bytes, bool] | int:
-        """What it has written since, and whether to standard error; after all that, its exit code."""
+        """The next output and whether it is of standard error; at the end, the exit code."""
         while self._streams.get_map():
             key = self._streams.select()[0][0]
             if written := os.read(key.fd, _BYTES_AT_ONCE):
@@ -192,5 +195,5 @@ class _Node:
         return self._process.wait()
 
     def interrupt(self) -> None:
-        """While `read` waits."""
+        """Sends SIGINT to the command; may be called while `read` waits."""
         self._process.send_signal(signal.SIGINT)

@@ -1,7 +1,7 @@
-"""Cores, and threads that share them: the environment says, so that nothing of it changes a hash.
+"""How many cores there are, and how many threads share them. The environment sets this, so it changes no hash.
 
-DISTILRANK_STAGES_AT_ONCE is how many stages run at once where each has cores of its own. OMP_NUM_THREADS, where it is
-set, is the number of threads of every process.
+DISTILRANK_STAGES_AT_ONCE is how many stages run at once, each with cores of its own. OMP_NUM_THREADS, if set, is the
+number of threads of every process.
 """
 
 import os
@@ -13,42 +13,42 @@ from distilrank.workers.work import number_of
 
 STAGES_AT_ONCE = "DISTILRANK_STAGES_AT_ONCE"
 THREADS = "OMP_NUM_THREADS"
-# Without a limit that is asked for: two fill the cores better than one, and each more takes threads from a training.
+# The default limit: two stages fill the cores better than one, and each further one takes threads from a training.
 _MOST_AT_ONCE = 2
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """How many cores this process may really use: by its affinity, and by the quotas of its control groups."""
+    """How many cores this process may use, by its affinity and the quotas of its control groups."""
     return max(1, int(min([len(os.sched_getaffinity(0)), *_quotas(root)])))
 
 
 def stages_at_once(cards: int = 0) -> int:
-    """How many stages run at once: as DISTILRANK_STAGES_AT_ONCE says, else by cores and cards.
+    """How many stages run at once: DISTILRANK_STAGES_AT_ONCE if set, or else by cores and cards.
 
-    Raises WorkerError where it says no number.
+    Raises WorkerError if the variable is not a number.
     """
     given = number_of(STAGES_AT_ONCE)
     return max(cards, min(usable_cores(), _MOST_AT_ONCE)) if given is None else int(given)
 
 
 def threads() -> int:
-    """How many threads a process that has all cores for itself computes with."""
+    """How many threads a process uses that has all cores to itself."""
     return _chosen_threads() or usable_cores()
 
 
 def threads_of_a_training() -> int:
-    """How many threads a training computes with, whatever runs beside it: its sums depend on their number."""
+    """How many threads a training uses, whatever runs beside it: its sums depend on their number."""
     return _chosen_threads() or max(1, usable_cores() // stages_at_once())
 
 
 def _chosen_threads() -> int | None:
-    """As OMP_NUM_THREADS says; of a list, such as 4,2, the first counts."""
+    """The number in OMP_NUM_THREADS, or the first of a list such as 4,2; None if there is none."""
     chosen = os.environ.get(THREADS, "").partition(",")[0].strip()
     return int(chosen) if chosen.isdecimal() and int(chosen) else None
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Of this process's control groups, and of those that they stand in, cores as shares of time."""
+    """The quotas, in cores, of this process's control groups and of their parents."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         group = Path(path.lstrip("/"))
@@ -61,7 +61,7 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _quota(*times: str) -> Iterator[float]:
-    """Microseconds of work per period; `max` or -1 where there is no limit."""
+    """Cores from the microseconds of work and of the period. `max` or -1 means no limit."""
     with suppress(ValueError):
         quota, period = map(int, times)
         if quota > 0 < period:

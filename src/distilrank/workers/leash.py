@@ -1,8 +1,9 @@
-"""A leash: what runs on it ends, with everything it started, when it is let go or its holder dies.
+"""A leash: its commands, and everything that they started, end when it is let go or its holder dies.
 
-A signal reaches one process and not those it started, and SIGKILL leaves no time to pass anything on. So each command
-runs in a session of its own, under this file as its supervisor, whose standard input is a pipe that only the holder
-keeps open: however the holder ends, the kernel closes it. Standard library only: a supervisor starts often.
+A signal reaches one process but not its children, and SIGKILL leaves no time to pass anything on. So each command runs
+in a session of its own, with this file as its supervisor. The supervisor's standard input is a pipe that only the
+holder keeps open. However the holder ends, the kernel closes the pipe. This file imports only the standard library,
+because supervisors start often.
 """
 
 import os
@@ -20,11 +21,11 @@ GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
 class Leash:
-    """Starts commands that do not outlive the `with` block, nor this process."""
+    """Starts commands that outlive neither the `with` block nor this process."""
 
     def __init__(self) -> None:
         far, near = os.pipe()
-        # The far end stays open after the block: a command that starts too late finds the pipe closed, and ends.
+        # The read end stays open after the block, so a command that starts too late finds the pipe closed and ends.
         self._far = os.fdopen(far, "rb")
         self._near = os.fdopen(near, "wb")
 
@@ -43,7 +44,10 @@ class Leash:
         output: int = subprocess.PIPE,
         errors: int | None = subprocess.STDOUT,
     ) -> "subprocess.Popen[bytes]":
-        """Start a command that writes to `output`, unless told otherwise its errors too; it exits as that does."""
+        """Starts a command and returns its supervisor, which exits with the command's code.
+
+        The command writes to `output`, and its errors to `errors`, by default to the same place.
+        """
         return subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, *command],
             stdin=self._far,
@@ -55,14 +59,14 @@ class Leash:
 
 
 def supervise(command: Sequence[str]) -> int:
-    """Run a command until it ends, SIGTERM comes or standard input closes; return its exit code as a shell would.
+    """Runs a command until it ends, SIGTERM comes or standard input closes; returns its exit code as a shell would.
 
-    SIGINT is passed on to it.
+    Passes SIGINT on to the command.
     """
     over: SimpleQueue[int | None] = SimpleQueue()
     signal.signal(signal.SIGTERM, lambda *_: over.put(None))
     signal.signal(signal.SIGINT, lambda number, _: over.put(number))
-    # Ray's processes block it, and so would what they start.
+    # Ray's processes block SIGINT, and their children would inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     tell_after(child.wait, over)
@@ -76,7 +80,7 @@ def supervise(command: Sequence[str]) -> int:
 
 
 def tell_after(wait: Callable[[], object], over: SimpleQueue[int | None]) -> None:
-    """Put an item into the queue once the wait is over."""
+    """Puts an item into the queue once the wait is over."""
 
     def watch() -> None:
         wait()
@@ -86,7 +90,7 @@ def tell_after(wait: Callable[[], object], over: SimpleQueue[int | None]) -> Non
 
 
 def end_group(group: int) -> None:
-    """End every process of a group: ask, wait a little, then kill."""
+    """Ends every process of a group: asks, waits a little, then kills."""
     killing = time.monotonic() + GRACE
     try:
         os.killpg(group, signal.SIGTERM)

@@ -15,7 +15,7 @@ from distilrank.errors import WorkerError
 from distilrank.workers.cores import THREADS, usable_cores
 from distilrank.workers.work import MOST_LOST, Each, Part, Result, Work
 
-# In a worker process: its work, and, from its first part on, what it does to parts.
+# In a worker process: its work and, once it has begun, the function that does a part.
 _work: Any = None
 _do: Any = None
 
@@ -29,8 +29,8 @@ def in_this_process(work: Work[Part, Result]) -> Iterator[Each[Part, Result]]:
 
 @contextmanager
 def in_processes(work: Work[Part, Result], count: int) -> Iterator[Each[Part, Result]]:
-    """`count` processes that share the cores, and end with this one."""
-    # Read when a process loads its libraries, which is after it was begun.
+    """Several processes that share the cores and end with this one."""
+    # A process reads the variable when it loads its libraries, after its start: so it stays set in the block.
     threads = os.environ.get(THREADS)
     os.environ[THREADS] = threads or str(max(1, usable_cores() // count))
     processes = _Processes(work, count)
@@ -51,7 +51,7 @@ class _Processes:
         source, waiting = iter(parts), list[Part]()
         running: dict[Future[Any], Part] = {}
         while True:
-            # Two parts a process: one that it works on, one that it need not wait for.
+            # Two parts per process: one to work on, and the next one so that it need not wait.
             waiting += islice(source, max(0, 2 * self._count - len(running) - len(waiting)))
             try:
                 while waiting:
@@ -62,7 +62,7 @@ class _Processes:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 results = {future: future.result() for future in done}
             except BrokenProcessPool:
-                # The loss of one process breaks the whole pool, and may show anywhere above.
+                # The loss of one process breaks the whole pool. Any of the calls above may raise this.
                 waiting += running.values()
                 running = {}
                 self._begin_again()
@@ -73,7 +73,7 @@ class _Processes:
                 yield result
 
     def end(self) -> None:
-        # A pool forgets its processes as it shuts down, and would wait for the parts that they are at.
+        # A pool that shuts down forgets its processes, and they would finish their parts first.
         processes = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
@@ -116,6 +116,6 @@ def _end_with_parent() -> None:
 
 def _do_part(part: Any) -> Any:
     global _do  # noqa: PLW0603
-    # Not when the process begins: there an error would pass for a loss.
+    # Not in _begin: the pool would take an error there for the loss of the process.
     _do = _do or _work.begin(_work.directory)
     return _do(part)

@@ -15,20 +15,20 @@ from distilrank.workers.work import MOST_LOST, Each, Part, Result, Work, Workpla
 
 @contextmanager
 def on_ray(work: Work[Part, Result], place: Workplace, address: str) -> Iterator[Each[Part, Result]]:
-    """Actors on the cluster at `address`, or, for `local`, on one that is started here and ends with the block."""
+    """Actors on the cluster at `address`; `local` starts a cluster here, which ends with the block."""
     with connected(address):
         yield _Actors(work, place).each
 
 
 class _Actors:
-    """Actors on the cluster; one that is lost is replaced, and its parts go to whichever is free."""
+    """Actors on the cluster. A lost one is replaced, and its parts go to the next one that is free."""
 
     def __init__(self, work: Work[Any, Any], place: Workplace) -> None:
         import ray
 
         count = room_for(place)
         files = {str(file.relative_to(work.directory)): file for file in work.directory.rglob("*") if file.is_file()}
-        # By way of Ray's store, since a worker may be on a machine without this file system.
+        # The files go through Ray's store, because a worker's machine may lack this file system.
         self._content = [ray.put({name: file.read_bytes() for name, file in files.items()})]
         kind = ray.remote(_Worker).options(num_cpus=place.cpus, num_gpus=place.gpus)
         self._new = partial(kind.remote, work.begin, work.directory.name)
@@ -55,7 +55,7 @@ class _Actors:
             try:
                 result = ray.get(done)
             except ray.exceptions.RayTaskError as error:
-                raise error.cause from error  # as it would be raised here
+                raise error.cause from error  # the worker's own error
             except ray.exceptions.RayActorError as error:
                 lost.append(part)
                 if actor in self._ready:
@@ -66,7 +66,7 @@ class _Actors:
             yield result
 
     def _hand_out(self, source: Iterator[Any], lost: list[Any], running: dict[Any, tuple[Any, Any]]) -> None:
-        """Two parts an actor: one that it works on, one that it need not wait for."""
+        """Gives each actor two parts: one to work on, and the next one so that it need not wait."""
         for actor in self._ready:
             busy = sum(other is actor for other, _ in running.values())
             again = [lost.pop() for _ in range(min(len(lost), 2 - busy))]
@@ -74,7 +74,7 @@ class _Actors:
                 running[actor.do.remote(part, self._content)] = (actor, part)
 
     def _first_of(self, running: dict[Any, Any]) -> Any:
-        """What is done first: a part, or the beginning of an actor."""
+        """The first that is done: a part, or the start of an actor."""
         import ray
 
         promises = [*running, *self._starting]
@@ -111,17 +111,17 @@ class _Actors:
 
 
 class _Worker:
-    """An actor, in a process of its own."""
+    """A worker as an actor, in a process of its own."""
 
     def __init__(self, begin: Any, name: str) -> None:
         self._begin, self._name = begin, name
         self._do: Any = None
 
     def ready(self) -> None:
-        """Answers once there is room for it on the cluster."""
+        """Returns once the cluster has room for the actor."""
 
     def do(self, part: Any, content: list[Any]) -> Any:
-        # Not when it begins: there an error would pass for a loss.
+        # Not when the actor starts: Ray would take an error there for its loss.
         self._do = self._do or self._begun(content)
         return self._do(part)
 

@@ -1,4 +1,4 @@
-"""Workers at their place: in this process, in several, or on Ray."""
+"""Workers where the workplace says: in this process, in several, or on Ray."""
 
 from contextlib import AbstractContextManager
 
@@ -8,9 +8,9 @@ from distilrank.workers.work import Each, Part, Result, Work, Workplace
 
 
 def workers(work: Work[Part, Result], place: Workplace) -> AbstractContextManager[Each[Part, Result]]:
-    """Workers at their place. A part whose worker is lost is done again, by another.
+    """Workers at a workplace. If a worker is lost, another does its parts.
 
-    Raises WorkerError where that cannot be, or workers are lost again and again.
+    Raises WorkerError if the workers cannot be started, or keep being lost.
     """
     if place.ray_address:
         return on_ray(work, place, place.ray_address)

@@ -1,4 +1,4 @@
-"""A Ray cluster: the way in, and its room."""
+"""A connection to a Ray cluster, and the room on it."""
 
 import logging
 import os
@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from distilrank.errors import WorkerError
 from distilrank.workers.work import Workplace
 
-# Seconds without a worker before it is told that others have all the room.
+# Seconds without a worker before the user is told that the cluster has no room yet.
 PATIENCE = 30.0
 
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """A driver of the cluster at `address`, or, for `local`, of one that is started here and ends with the block."""
+    """Connects to the cluster at `address`; `local` starts a cluster here, which ends with the block."""
     import ray
 
     _connect(address)
     try:
         yield
     finally:
-        ray.shutdown()  # and with this driver its actors
+        ray.shutdown()  # this also ends this driver's actors
 
 
 def _connect(address: str) -> None:
@@ -36,7 +36,7 @@ def _connect(address: str) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             runtime_env={"env_vars": settings},
-            # Where Ray is started here, nothing that listens for a browser; elsewhere it is not this driver's to say.
+            # A cluster that starts here needs no dashboard. On another cluster this driver cannot set it.
             include_dashboard=False if address == "local" else None,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -49,7 +49,7 @@ def _connect(address: str) -> None:
 
 
 def room_for(place: Workplace) -> int:
-    """As many workers as were asked for, or as there is room for. Raises WorkerError where there is not."""
+    """The number of workers: as many as were asked for, or else as many as fit. Raises WorkerError if they do not."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # untyped in Ray

@@ -1,8 +1,8 @@
-"""What workers do, and where: the environment says, so that nothing of it changes a hash.
+"""What workers do, and where they are. The environment sets the place, so it changes no hash.
 
-DISTILRANK_WORKERS is their number: of processes here (1, which is this process, unless set), or on Ray (all that fit).
-DISTILRANK_RAY_ADDRESS sends them to a Ray cluster, and each training, which is one worker; `local` starts a cluster
-here. There, each worker asks for DISTILRANK_CPUS_PER_WORKER (1) and DISTILRANK_GPUS_PER_WORKER (0).
+DISTILRANK_WORKERS is their number: by default 1 here, which is this process, and as many as fit on Ray.
+DISTILRANK_RAY_ADDRESS sends them to a Ray cluster, and also each training, which is one worker; `local` starts a
+cluster here. On Ray, each worker asks for DISTILRANK_CPUS_PER_WORKER (1) and DISTILRANK_GPUS_PER_WORKER (0).
 """
 
 import os
@@ -16,18 +16,19 @@ from distilrank.errors import WorkerError
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-# Takes parts, which it asks for as workers become free, and gives their results as they come, in any order.
+# Maps parts to results. It draws parts as workers become free, and yields results in the order in which they are done.
 Each = Callable[[Iterable[Part]], Iterator[Result]]
 
-# How often workers may be lost, and begun again, without a part done in between.
+# How often workers may be lost and restarted without a part done in between.
 MOST_LOST = 3
 
 
 @dataclass(frozen=True)
 class Work(Generic[Part, Result]):
-    """`begin` reads `directory`, once a worker, and gives what is done to each part.
+    """Work in parts. Each worker calls `begin` once with `directory`; it returns the function that does a part.
 
-    It is a function of a module. The files of the directory travel to wherever the worker is; so do parts and results.
+    `begin` must be a module's function, so that it can be pickled. The directory's files, the parts and the results
+    travel between machines.
     """
 
     begin: Callable[[Path], Callable[[Part], Result]]
@@ -36,7 +37,10 @@ class Work(Generic[Part, Result]):
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where workers are: at a Ray cluster's address, or here; how many, or as many as fit; what each takes of Ray's."""
+    """Where workers are: at a Ray cluster's address, or here.
+
+    `count` is their number, None for the default. `cpus` and `gpus` are what each asks of Ray.
+    """
 
     ray_address: str | None
     count: int | None
@@ -45,7 +49,7 @@ class Workplace:
 
     @classmethod
     def chosen(cls) -> Self:
-        """As the environment says. Raises WorkerError for what is no number, or where Ray is not installed."""
+        """The workplace that the environment sets. Raises WorkerError for a bad number, or if Ray is not installed."""
         address = os.environ.get("DISTILRANK_RAY_ADDRESS") or None
         if address and not find_spec("ray"):
             raise WorkerError(
@@ -64,7 +68,7 @@ class Workplace:
 
 
 def number_of(variable: str, whole: bool = True) -> float | None:
-    """A variable of the environment, if it is set. Raises WorkerError for what is no number above 0."""
+    """A variable of the environment, or None if it is not set. Raises WorkerError unless it is a number above 0."""
     given = os.environ.get(variable)
     if not given:
         return None

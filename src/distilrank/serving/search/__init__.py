@@ -1,1 +1,1 @@
-"""The search page: a server for people, who compare what systems find."""
+"""The search page: a server with which people compare what systems find."""

@@ -1,4 +1,4 @@
-"""What the search page is told: systems, example queries, and the answers of a system to a query."""
+"""What the search page shows: systems, example queries, and each system's answers to a query."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ _EXAMPLES = 8
 
 
 class Piece(BaseModel):
-    """A part of a text. What matched has a weight, from above 0 to 1, and the words of the query that it matched."""
+    """A part of a text. A part that matched has a weight in (0, 1], and the query's words that it matched."""
 
     text: str
     weight: float = 0
@@ -42,7 +42,7 @@ class Term(BaseModel):
 
 
 class Shown(BaseModel):
-    """A hit with its texts; `relevance` is that of the qrels, null where they do not know the passage."""
+    """A hit with its texts. `relevance` is the grade in the qrels, null if the passage is not judged."""
 
     passage_id: str
     score: float
@@ -53,7 +53,7 @@ class Shown(BaseModel):
 
 
 class Answer(BaseModel):
-    """Of one system: the milliseconds from the query's text to the ids and scores of its hits."""
+    """One system's hits, and the milliseconds from the query's text to their ids and scores."""
 
     system: str
     milliseconds: float
@@ -61,7 +61,10 @@ class Answer(BaseModel):
 
 
 class Answers(BaseModel):
-    """Of the systems that were asked. `known` passages are relevant by the qrels; null where they lack the query."""
+    """The answers of the systems that were asked.
+
+    `known` counts the passages that the qrels call relevant. It is null if the qrels lack the query.
+    """
 
     query: str
     known: int | None
@@ -78,7 +81,7 @@ class Listed(BaseModel):
 
 
 class Systems(BaseModel):
-    """All that can be asked, those that are compared unless others are named, and queries to try."""
+    """All systems that can be asked, those that are compared by default, and queries to try."""
 
     systems: list[Listed]
     usual: list[str]
@@ -86,20 +89,20 @@ class Systems(BaseModel):
 
 
 class SearchAnswers:
-    """Asks systems, one at a time: the time of each is its own."""
+    """Asks systems one at a time, so that none slows another's time."""
 
     def __init__(self, searchers: Searchers) -> None:
         self._searchers = searchers
         self._asking = Lock()
 
     def prepare(self) -> None:
-        """Loads BM25, by which the page answers at once, then what is compared unless others are named."""
+        """Loads BM25 first, so that the page can answer at once, then the systems that are compared by default."""
         for name in chain([LEXICAL], self._compared()):
-            with suppress(InputError):  # told to whoever asks it
+            with suppress(InputError):  # whoever asks the system is told
                 self._searchers.load(name)
 
     def _compared(self) -> Iterator[str]:
-        """Read when BM25 is loaded: params.yaml takes its time."""
+        """The systems that are compared by default. Read after BM25 is loaded, because params.yaml takes long."""
         with suppress(InputError):
             yield from self._searchers.compared()
 
@@ -111,7 +114,10 @@ class SearchAnswers:
         return Systems(systems=listed, usual=searchers.compared(), examples=self._qrels.examples(_EXAMPLES))
 
     def answers(self, query: str, systems: Sequence[str], depth: int) -> Answers:
-        """Raises InputError for a query or number that cannot be, and a system that is not here; MissingInput."""
+        """Each system's answer to a query.
+
+        Raises InputError for a bad query or depth, or for an unknown system, and MissingInput.
+        """
         refuse_query(query)
         if not 1 <= len(systems) <= MOST_SYSTEMS:
             raise InputError(
@@ -148,26 +154,26 @@ class SearchAnswers:
 
 
 class _Qrels:
-    """What is known to be relevant to a query, by its text."""
+    """The qrels, by a query's text."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self.highest = int(collection.qrels.select(pl.col("relevance").max().fill_null(0)).item())
 
     def of(self, query: str) -> dict[str, int]:
-        """The relevance of the passages that are judged for a query of the collection; none for any other."""
+        """The relevance of the passages judged for a query; empty for a query that is not in the collection."""
         asked = self._collection.queries.filter(pl.col("text") == query.strip())
         judged = self._collection.qrels.join(asked, on="query_id", how="semi")
         return dict(judged.group_by("passage_id").agg(pl.col("relevance").max()).iter_rows())
 
     def examples(self, most: int) -> list[str]:
-        """Test queries that have qrels, from all over them."""
+        """Test queries with qrels, spread over the whole set."""
         queries = self._collection.queries.join(self._collection.test_qrels(), on="query_id", how="semi")
         return queries["text"].gather_every(max(1, len(queries) // most)).head(most).to_list()
 
 
 def _shown(row: Mapping[str, Any], matched: Matched, heaviest: float, relevance: int | None) -> Shown:
-    """The title comes first in what a ranker reads, and a space behind it, if there is one."""
+    """A hit as the page shows it. A ranker reads the title, if there is one, then a space, then the text."""
     title, text = row["title"], row["text"]
     return Shown(
         passage_id=row["passage_id"],
@@ -180,7 +186,7 @@ def _shown(row: Mapping[str, Any], matched: Matched, heaviest: float, relevance:
 
 
 def _pieces(text: str, words: Sequence[Word], heaviest: float, begin: int) -> list[Piece]:
-    """The text in parts, those that matched apart; it begins at `begin` of what the places of words count from."""
+    """The text in parts, so that those that matched stand apart. The words' places count from `begin` before it."""
     pieces, done = [], 0
     for word in words:
         start, end = word.place[0] - begin, word.place[1] - begin

@@ -1,4 +1,4 @@
-"""The search page and what it asks, as an application of FastAPI."""
+"""The search page and its API, as a FastAPI application."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -19,13 +19,16 @@ from distilrank.errors import InputError
 from distilrank.searching import LONGEST_QUERY
 from distilrank.serving.search.answers import MOST_SYSTEMS, Answers, SearchAnswers, Systems
 
-# Colours and fonts are the report's, whose modules take seconds to be imported.
+# The report's colours and fonts. Only its stylesheet is read: importing its modules takes seconds.
 _PAGE, _SCHEME = Path(__file__).parent, Path(results.__file__).parent / "report" / "scheme.css"
 DEPTHS = (5, 10, 20, 50)
 
 
 def search_app(answers: SearchAnswers, hosts: Sequence[str]) -> FastAPI:
-    """`hosts`: the names that a request may call this server by; any other may be a page that tries to read it."""
+    """The application. `hosts` are the names that a request may call this server by.
+
+    A request by another name may come from a web page that tries to read the server.
+    """
     app = FastAPI(openapi_url=None)
     page, policy = _page()
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
@@ -76,7 +79,7 @@ def search_app(answers: SearchAnswers, hosts: Sequence[str]) -> FastAPI:
 
 
 def _page() -> tuple[str, str]:
-    """The page, which fetches nothing from elsewhere, and the policy that holds it to that."""
+    """The page, and the content security policy by which it can fetch nothing from elsewhere."""
     environment = Environment(
         loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

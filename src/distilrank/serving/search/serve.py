@@ -1,4 +1,4 @@
-"""The search page's server: it listens first, and loads what answers while the page is shown."""
+"""The search page's server. It listens first, and loads the systems while the page already shows."""
 
 import socket
 from contextlib import suppress
@@ -13,9 +13,9 @@ _NAMES = [LOOPBACK, "localhost"]
 
 
 def serve_search(host: str | None, port: int) -> None:
-    """Serves until Ctrl-C, on this machine alone unless a host is named; port 0 is any that is free.
+    """Serves until Ctrl-C; without a `host`, only this machine can reach it. Port 0 means any free port.
 
-    Raises MissingInput where there is no collection to search, InputError where it cannot listen.
+    Raises MissingInput if there is no collection to search, InputError if the server cannot listen.
     """
     for place in (layout.COLLECTION, layout.CANDIDATES):
         read_manifest(place)
