@@ -243,7 +243,7 @@ def show(
 
 
 def show_bounds(console: Console, task: Task, pairs: pl.DataFrame, budget: int) -> None:
-    """Shows the share of each kind of operation in our time, on one thread so that shares add up, and the tokenizer's."""
+    """Shows the shares of our time by kind of operation, on one thread so that they add up, and the tokenizer's."""
     from torch.profiler import ProfilerActivity, profile
 
     threads = torch.get_num_threads()

@@ -1,1 +1,1 @@
-"""What is shown of an evaluation: tables, shortfalls, the report."""
+"""What shows an evaluation: tables, shortfalls and the report."""

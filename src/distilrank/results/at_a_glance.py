@@ -1,4 +1,4 @@
-"""The student that the dev queries chose; and, where queries are made of passages, what it reaches and on whose."""
+"""The student that the dev queries chose and, if queries are made from passages, a sentence on what it reaches."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -13,15 +13,15 @@ from distilrank.training.history import History
 
 
 def chosen_student(params: Params, histories: Mapping[str, History]) -> tuple[str, str]:
-    """The student and its teacher whose re-ranking of the dev queries was best: the test queries choose nothing."""
+    """The student, with its teacher, that re-ranked the dev queries best. The test queries choose nothing."""
     pairs = product(params.students, params.matrix.teachers)
     return max(pairs, key=lambda pair: histories[distilled_name(*pair)].at_best(RERANK))
 
 
 def at_a_glance(params: Params, metrics: Mapping[str, Means], histories: Mapping[str, History]) -> str | None:
-    """A sentence: the chosen student beside what found the candidates and its own start, on the primary task.
+    """A sentence on the primary task that compares the chosen student with the first stage and with its start.
 
-    None where people asked all queries.
+    None if people asked all queries.
     """
     if not params.pseudo_queries:
         return None

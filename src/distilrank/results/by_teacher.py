@@ -1,11 +1,11 @@
-"""The paper's table in brief, from nothing but the metrics: a row a student, a column a teacher."""
+"""A short form of the paper's table, made from the metrics alone: a row per student, a column per teacher."""
 
 from collections.abc import Mapping
 
 from distilrank.config.names import CONTROL, START
 
 UNTRAINED, ALONE = "at its start", "no teacher"
-# What the names of params.py say of a student's ranker, before the teacher that had a part in it.
+# The columns by what follows the student in a ranker's name (see config/names.py), without any teacher after it.
 _COLUMNS = {"": ALONE, CONTROL: ALONE, START: UNTRAINED}
 Means = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 
@@ -13,9 +13,8 @@ Means = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 def by_teacher(scores: Means, deviations: Means) -> tuple[list[str], dict[str, list[str]]]:
     """The columns, and by row each column's mean of the primary measure, with its deviation over seeds.
 
-    A column is empty where there is none. All that a student was taught stands in its row, as params.distilled_name
-    names them; any other ranker has its own.
-    Starts and controls of several teachers' students share a cell, in the order of the metrics.
+    A cell is empty if there is no such ranker. All rankers of a student, by their names, share its row; any other
+    ranker has its own. Starts and controls of several teachers' students share a cell, in the order of the metrics.
     """
     measure = primary_measure(scores)
     rows: dict[str, dict[str, list[str]]] = {}
@@ -31,10 +30,10 @@ def by_teacher(scores: Means, deviations: Means) -> tuple[list[str], dict[str, l
 
 
 def primary_measure(scores: Means) -> str:
-    """The one that a ranker's figures begin with."""
+    """The primary measure: the first of a ranker's figures."""
     return next(iter(next(iter(scores.values()))))
 
 
 def figure(mean: float, deviation: float | None) -> str:
-    """As in .708 ± .004: over several seeds with the standard deviation."""
+    """A mean in text, with the standard deviation if there are several seeds, such as 0.708 ± 0.004."""
     return f"{mean:.3f}" if deviation is None else f"{mean:.3f} ± {deviation:.3f}"

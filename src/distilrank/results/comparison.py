@@ -1,4 +1,4 @@
-"""Two sides' figures compared, task by task and ranker by ranker: from nothing but the measures query by query."""
+"""Compares the figures of two sides, task by task and ranker by ranker, from their measures query by query alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from distilrank.results.differences import Difference, differences_of
 
 @dataclass(frozen=True)
 class Side:
-    """What was measured somewhere: (ranker, task, query_id, measure, value); `name` is what the user calls it."""
+    """The measures of one side: (ranker, task, query_id, measure, value). `name` is what the user calls it."""
 
     name: str
     measures: pl.DataFrame
 
     def rankers(self, task: str) -> list[str]:
-        """In the table's order."""
+        """The rankers of a task, in the table's order."""
         return list(dict.fromkeys(self.measures.filter(pl.col("task") == task)["ranker"]))
 
     def values(self, task: str, ranker: str) -> pl.DataFrame:
-        """(query_id, value) of one measure."""
+        """A ranker's values of the measure at a task: (query_id, value)."""
         return self.measures.filter(pl.col("task") == task, pl.col("ranker") == ranker).select("query_id", "value")
 
 
 @dataclass(frozen=True)
 class ComparedRanker:
-    """A ranker's means on both sides, and the second less the first, tested among the rankers of the same task.
+    """A ranker's means on both sides, and the second minus the first, tested among the rankers of the same task.
 
-    `queries` has the values themselves (query_id, first, second, difference), the largest differences first.
+    `queries` holds the values (query_id, first, second, difference), with the largest differences first.
     """
 
     ranker: str
@@ -43,7 +43,7 @@ class ComparedRanker:
 
 @dataclass(frozen=True)
 class ComparedTask:
-    """Rankers of both sides, those of one side alone, and how many queries each side has and both have."""
+    """The compared rankers of a task, those of one side only, and the numbers of queries of each side and of both."""
 
     task: str
     rows: list[ComparedRanker]
@@ -62,8 +62,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is compared: the rankers of both sides, or `ranker` alone, or `ranker` of the second side with `against` of
-    the first. `shared_queries`: by those queries alone that both sides have.
+    """What to compare: the rankers that both sides have, or only `ranker`.
+
+    With `against`, `ranker` of the second side is compared with `against` of the first. With `shared_queries`, only the
+    queries that both sides have count.
     """
 
     measure: str
@@ -73,7 +75,7 @@ class Wanted:
 
 
 def compare(first: Side, second: Side, wanted: Wanted) -> Comparison:
-    """Raises InputError where there is nothing to compare, or sides were measured on other queries."""
+    """Compares two sides. Raises InputError if they share nothing to compare, or were measured on different queries."""
     one, other = _by(first, wanted.measure), _by(second, wanted.measure)
     tasks = [task for task in _tasks(one) if task in _tasks(other)]
     pairs = {task: _pairs(one.rankers(task), other.rankers(task), wanted) for task in tasks}
@@ -105,7 +107,7 @@ def _tasks(side: Side) -> list[str]:
 
 
 def _pairs(first: Sequence[str], second: Sequence[str], wanted: Wanted) -> list[tuple[str, str]]:
-    """Of each side a ranker. Where each has but one, such as versions in the registry, their names may differ."""
+    """Pairs of a ranker of each side. If each side has only one, such as a registry version, their names may differ."""
     if wanted.ranker is None and len(first) == len(second) == 1:
         return [(first[0], second[0])]
     asked = [(name, name) for name in first] if wanted.ranker is None else [_asked(wanted.ranker, wanted.against)]
@@ -144,7 +146,7 @@ def _every(values: Sequence[pl.DataFrame]) -> set[str]:
 
 
 def _joined(first: pl.DataFrame, second: pl.DataFrame, queries: set[str]) -> pl.DataFrame:
-    """(query_id, first, second) of these queries, by their ids."""
+    """Both values of these queries, sorted by id: (query_id, first, second)."""
     table = first.rename({"value": "first"}).join(second.rename({"value": "second"}), on="query_id", validate="1:1")
     return table.filter(pl.col("query_id").is_in(list(queries))).sort("query_id")
 

@@ -1,4 +1,4 @@
-"""A comparison as tables of texts, for a terminal or for a pull request."""
+"""A comparison as tables of text, for a terminal or a pull request."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from distilrank.results.differences import SIGNIFICANT, Difference
 from distilrank.results.markdown import markdown_table
 from distilrank.results.report.formats import MINUS, bare_p_value
 
-# Of a ranker's queries, so many with the largest differences.
+# How many queries with the largest differences are shown per ranker.
 QUERIES = 10
 Texts = Mapping[str, str]  # query id -> text
 
 
 @dataclass(frozen=True)
 class Table:
-    """The first columns, as many as `names`, are of words, the others of figures; `notes` are sentences below it."""
+    """A table. Its first `names` columns hold words, the others figures. `notes` are sentences below it."""
 
     title: str
     columns: list[str]
@@ -27,12 +27,12 @@ class Table:
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """One per task, with a row per ranker."""
+    """A table per task, with a row per ranker."""
     return [_of_task(comparison, task) for task in comparison.tasks]
 
 
 def tables_by_query(comparison: Comparison, texts: Mapping[str, Texts]) -> list[Table]:
-    """One per task and ranker whose values differ: the queries with the largest differences; `texts` are by task."""
+    """A table per task and ranker whose values differ, with the queries that differ most; `texts` are by task."""
     return [
         _of_queries(comparison, task.task, row, texts.get(task.task, {}))
         for task in comparison.tasks

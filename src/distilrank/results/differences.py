@@ -16,9 +16,9 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of one ranker less another's, what it lies between at 95 %, and the p of two paired tests.
+    """The mean of one ranker minus another's, its 95 % confidence interval, and the p-values of two paired tests.
 
-    The p-values are corrected by Holm for the number of comparisons in the same table.
+    The p-values are corrected (Holm) for the number of comparisons in the same table.
     """
 
     difference: float
@@ -29,7 +29,7 @@ class Difference:
 
     @property
     def p_value(self) -> float:
-        """The larger of both tests' p."""
+        """The larger of the two p-values."""
         return max(self.t_test, self.randomisation)
 
     @property
@@ -40,7 +40,7 @@ class Difference:
 
 
 def differences_of(values: Values, others: Values) -> list[Difference]:
-    """Those of a table: one per column of (queries, comparisons). The order of the queries decides what is drawn."""
+    """The differences of a table, one per column of (queries, comparisons). The draws depend on the queries' order."""
     apart = values - others
     t_tests = holm([paired_p_value(one, other) for one, other in zip(values.T, others.T, strict=True)])
     randomisations = holm(randomised_p_values(apart))

@@ -1,4 +1,4 @@
-"""Stated figures beside those of a run, graded."""
+"""Grades the figures of a run against the expected ones."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Metrics = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> ranker -> m
 
 @dataclass(frozen=True)
 class Graded:
-    """A ranker's figure: expected, got (None where it was not measured), and how far apart they are."""
+    """A ranker's figure: the expected one, the one got (None if it was not measured), and how far apart they are."""
 
     ranker: str
     expected: float
@@ -34,13 +34,13 @@ class GradedTable:
 
 
 def graded(expected: Sequence[ExpectedFigures], collections: Mapping[str, str], metrics: Metrics) -> list[GradedTable]:
-    """A table for each entry of `report.expected` that is for one of these collections."""
+    """A table per entry of `report.expected` for one of these collections."""
     own = [one for one in expected if one.collection in collections]
     return [GradedTable(one, _title(one), list(_rows(one, metrics, collections))) for one in own]
 
 
 def not_graded(expected: Sequence[ExpectedFigures], collections: Iterable[str]) -> list[str]:
-    """A sentence for each entry of `report.expected` that is for another collection."""
+    """A sentence per entry of `report.expected` for another collection."""
     names = list(collections)
     measured = f"this collection is {names[0]}" if len(names) == 1 else f"the collections are {', '.join(names)}"
     return [
@@ -51,7 +51,7 @@ def not_graded(expected: Sequence[ExpectedFigures], collections: Iterable[str]) 
 
 
 def faults(tables: Sequence[GradedTable]) -> Iterator[str]:
-    """A line for each figure that is off, or that nobody measured."""
+    """A line for each figure that is off or was not measured."""
     for table in tables:
         for row in table.rows:
             told = f"{table.title}, {row.ranker}: stated {row.expected:.3f} ({table.figures.source})"
@@ -62,7 +62,7 @@ def faults(tables: Sequence[GradedTable]) -> Iterator[str]:
 
 
 def refuse_none(tables: Sequence[GradedTable], collections: Iterable[str]) -> None:
-    """Raises ParamsError where there is nothing that a run could be held to."""
+    """Raises ParamsError if there is no figure to check the run against."""
     if not tables:
         raise ParamsError(
             "params.yaml: report.expected",
@@ -89,7 +89,7 @@ def _rows(expected: ExpectedFigures, metrics: Metrics, collections: Mapping[str,
 def _grade(expected: ExpectedFigures, figure: float, got: float | None) -> Grade:
     if got is None:
         return "not measured"
-    # As printed, so that 0.014 is no more than 0.010 off 0.024.
+    # Rounded, so that 0.014 is off 0.024 by no more than 0.010, as the printed figures say.
     apart = round(abs(got - figure), 6)
     if apart <= expected.seed_noise:
         return "within seed noise"

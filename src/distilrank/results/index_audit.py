@@ -1,4 +1,4 @@
-"""What the stage `audit` measured: approximate indexes beside the exact search of the same vectors."""
+"""What the stage `audit` measured: approximate indexes beside exact search of the same vectors."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,9 +13,9 @@ from distilrank.errors import MissingInput
 class Audited:
     """One way to search the vectors of a model.
 
-    `recall` is by depth the share of what exact search finds there that is found. `effectiveness` has the means of
-    measures. `milliseconds` are percentiles of single searches for `top_k` passages, without the encoding of the query;
-    `queries_per_second` is that of many at once. `build_seconds` is None where it was built elsewhere.
+    `recall` is, by depth, the share of exact search's passages that are found. `effectiveness` has the means of
+    measures. `milliseconds` are percentiles of single searches for `top_k` passages, without encoding the query;
+    `queries_per_second` is the rate of many at once. `build_seconds` is None if it was built elsewhere.
     """
 
     model: str
@@ -31,7 +31,7 @@ class Audited:
 
 @dataclass(frozen=True)
 class IndexAudit:
-    """By the names of indexes, and of the models that search exactly. `measured` has the digests of indexes."""
+    """The audit: `indexes` by their names, and `exact` search by models' names. `measured` has the indexes' digests."""
 
     machine: str
     top_k: int
@@ -43,7 +43,7 @@ class IndexAudit:
 
     @classmethod
     def read(cls) -> Self:
-        """Raises MissingInput."""
+        """Reads the audit. Raises MissingInput."""
         told = read_json(built(layout.AUDIT))
         try:
             exact, indexes = (_audited(told.pop(of)) for of in ("exact", "indexes"))

@@ -1,4 +1,4 @@
-"""The measures of this project, as long as they are of what is here."""
+"""The measures of this project, if they are of the models and texts that are here."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from distilrank.errors import MissingInput
 
 
 def measures_here() -> pl.DataFrame:
-    """Every ranker's, query by query. Raises MissingInput, also where something else than what is here was measured."""
+    """Every ranker's measures, query by query. Raises MissingInput if they are missing or of other models or texts."""
     _refuse_others(unchanged(layout.MEASURES.parent))
     return pl.read_parquet(layout.MEASURES)
 
 
 def _refuse_others(measures: Path) -> None:
-    """What was measured must be what is here: the runs, and the models and texts that they were made of."""
+    """Raises MissingInput unless the measured runs, and the models and texts behind them, are those that are here."""
     for place, then in read_manifest(measures).inputs.items():
         for source, digest_then in {place: then, **read_manifest(Path(place)).inputs}.items():
             if digest(Path(source)) != digest_then:

@@ -15,8 +15,10 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE, evaluation_of, kind_of
 
 @dataclass(frozen=True)
 class Deployed:
-    """A search from text to ids: how deep it searches or re-ranks where it is measured, and its times by depth, number
-    of threads and part (p50, p95, p99)."""
+    """The times of a search from text to ids, by depth, number of threads and part (p50, p95, p99).
+
+    `depth` is the one at which its effectiveness is measured.
+    """
 
     depth: int
     milliseconds: Mapping[str, Mapping[str, Mapping[str, Times]]]
@@ -28,11 +30,11 @@ class Deployed:
 
 @dataclass(frozen=True)
 class MeasuredTimes:
-    """Milliseconds, of re-ranking `depth` passages and of finding `top_k`, for one client and for `clients` at once.
+    """Milliseconds of re-ranking `depth` passages and of finding `top_k`, for one client and for `clients` at once.
 
-    `measured` are the digests of the models and indexes that were timed; `bytes_per_passage` is by ranker what storing
-    all that it computes of a passage before a query takes. Of rankers that store a vector per token, `bytes_by_numbers`
-    is the same by what these are stored as. `deployed` is what may answer people.
+    `measured` has the digests of the models and indexes that were timed. `bytes_per_passage` is, by ranker, the size of
+    all that can be computed of a passage before a query. `bytes_by_numbers` is the same for rankers that store a vector
+    per token, by the type of the stored numbers. `deployed` has the searches that may answer people.
     """
 
     machine: str
@@ -48,7 +50,7 @@ class MeasuredTimes:
 
     @classmethod
     def read(cls) -> Self:
-        """Raises MissingInput."""
+        """Reads the times. Raises MissingInput."""
         told = read_json(built(layout.LATENCY))
         try:
             deployed = {name: Deployed(**one) for name, one in told.pop("deployed", {}).items()}
@@ -59,18 +61,16 @@ class MeasuredTimes:
             ) from error
 
     def medians(self, kind: str, how: str) -> dict[str, float]:
-        """By ranker, of re-ranking or of searching; none for candidates that were given, since nobody knows what they
-        took.
-        """
+        """The medians of re-ranking or searching, by ranker. A given run has none: its time is unknown."""
         return {ranker: times[how]["median"] for ranker, times in self.milliseconds[kind].items() if how in times}
 
     def served(self, params: Params, task: str) -> dict[str, float]:
-        """The medians of one client, by ranker; none on a collection that models do not learn from: nobody timed it."""
+        """The medians of one client, by ranker. Empty on an entry of `evaluations`, which is not timed."""
         own = evaluation_of(task, params.evaluations) == layout.OWN
         return self.medians(kind_of(task), SINGLE) if own else {}
 
     def by_title(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Medians by what was asked for, how, and ranker: the columns of a table."""
+        """The medians as the columns of a table: by what was asked for and how, then by ranker."""
         kinds = {f"re-rank {self.depth}": RERANK, f"find {self.top_k}": RETRIEVE}
         ways = {SINGLE: "one at a time", CONCURRENT: f"{self.clients} at once", BEFOREHAND: BEFOREHAND}
         every = {
@@ -80,5 +80,5 @@ class MeasuredTimes:
         return {title: columns for title, columns in every.items() if columns}
 
     def uneven(self, params: Params, task: str = RERANK) -> list[dict[str, float]]:
-        """The times by model of models built alike that differ too much to be true."""
+        """The times by model of models that are built alike but differ too much to be true."""
         return uneven_times(self.served(params, task), built_alike(params))

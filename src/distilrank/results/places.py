@@ -1,4 +1,4 @@
-"""Measures of a directory, or of a revision of this project that DVC knows; the texts of the queries that are here."""
+"""The measures in a directory, or at a revision of this project; and the texts of the queries that are here."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from distilrank.evaluation.tasks import RERANK, RETRIEVE, task_of
 
 
 def measures_in(directory: Path) -> pl.DataFrame | None:
-    """Those of a working tree, or of a folder that holds the file itself; None where there is no such directory.
+    """The measures in a working tree, or in a folder that holds the file itself; None if there is no such directory.
 
-    Raises MissingInput for one without measures.
+    Raises MissingInput if a directory has no measures.
     """
     for file in (directory / layout.MEASURES, directory / layout.MEASURES.name):
         if file.is_file():
@@ -26,7 +26,7 @@ def measures_in(directory: Path) -> pl.DataFrame | None:
 
 
 def texts_of_queries() -> dict[str, dict[str, str]]:
-    """By task and id the test queries of the collections that are here."""
+    """The texts of the test queries of the collections that are here, by task and query id."""
     others = sorted(place.name for place in layout.EVALUATIONS.glob("*"))
     return {task: texts for name in (layout.OWN, *others) for task, texts in _texts_on(name).items()}
 
@@ -42,9 +42,9 @@ def _texts_on(evaluation: str) -> dict[str, dict[str, str]]:
 
 
 def measures_at(revision: str) -> pl.DataFrame:
-    """Those that dvc.lock names at a revision, from DVC's cache or remote; nothing is checked out.
+    """The measures that dvc.lock names at a revision, from DVC's cache or remote; nothing is checked out.
 
-    Raises InputError for no such revision, MissingInput where the measures are not to be had.
+    Raises InputError if there is no such revision, MissingInput if the measures cannot be fetched.
     """
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException

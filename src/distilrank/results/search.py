@@ -1,4 +1,4 @@
-"""What is found: the texts of hits, and a dense model's run of many queries."""
+"""The results of searches: hits with their texts, and a model's run of many queries."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def with_texts(hits: Sequence[Hit], collection: Path) -> pl.DataFrame:
-    """Hits as they come (passage_id, score, title, text). Raises MissingInput."""
+    """Hits with their texts, in the given order (passage_id, score, title, text). Raises MissingInput."""
     schema = {"passage_id": pl.String, "score": pl.Float64}
     table = pl.DataFrame([hit.model_dump() for hit in hits], schema)
     passages = Collection.read(collection).passages.join(table.lazy(), on="passage_id", how="semi").collect()
@@ -32,9 +32,9 @@ def write_run(
     depth: int,
     exclude_identical_ids: bool = False,
 ) -> int:
-    """Writes the best `depth` passages of each query as a TREC run by `name`, and returns the number of its lines.
+    """Writes the best `depth` passages of each query as a TREC run called `name`, and returns the number of its lines.
 
-    Raises MissingInput, and InputError where there are no queries, or `target` exists.
+    Raises MissingInput, and InputError if there are no queries or if `target` exists.
     """
     if queries.is_empty():
         raise InputError("retrieve", got="no queries", expected="a split that has some", remedy="name another --split")

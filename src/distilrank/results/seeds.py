@@ -1,4 +1,4 @@
-"""Figures of models that were trained by several seeds, taken together: means, and standard deviations."""
+"""Means and standard deviations over the seeds of models that were trained with several."""
 
 from collections.abc import Mapping
 from statistics import fmean, stdev
@@ -14,7 +14,7 @@ Figures = dict[str, dict[str, dict[str, float]]]
 
 
 def over_seeds(metrics: Metrics) -> tuple[Figures, Figures]:
-    """Means over the seeds of each ranker, and standard deviations of those measured with several."""
+    """The means over each ranker's seeds, and the standard deviations of rankers with several seeds."""
     means: Figures = {}
     deviations: Figures = {}
     for task, by_model in metrics.items():
@@ -33,7 +33,7 @@ def over_seeds(metrics: Metrics) -> tuple[Figures, Figures]:
 
 def measures_over_seeds(measures: "pl.DataFrame") -> "pl.DataFrame":
     """The mean over the seeds of each ranker's values, query by query: (ranker, task, query_id, measure, value)."""
-    import polars as pl  # whose handler of SIGINT would take Ctrl-C from the flow, which imports this module
+    import polars as pl  # imported late: the flow imports this module, and polars' SIGINT handler would take its Ctrl-C
 
     of_ranker = measures.with_columns(pl.col("ranker").map_elements(without_seed, pl.String))
     keys = ["ranker", "task", "query_id", "measure"]

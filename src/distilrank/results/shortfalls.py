@@ -1,4 +1,4 @@
-"""Taught students that are worse than what they should beat: their control, their start, what finds the candidates."""
+"""Taught students that are worse than what they should beat: their control, their start, or the first stage."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,13 +16,13 @@ from distilrank.results.by_teacher import Means
 from distilrank.training.history import History
 
 ADVICE = "docs/troubleshooting.md"
-# A loss whose last fifth is below this share of the fifth before it was still falling.
+# A loss is still falling if its last fifth is below this share of the fifth before it.
 _FALLING = 0.95
 
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A taught student below others in the primary measure; `below` has each by what it is to it: name and value."""
+    """A taught student below others in the primary measure. `below` has the others' names and values, by their role."""
 
     title: str
     ranker: str
@@ -37,13 +37,13 @@ class Shortfall:
 
 
 def read_histories(params: Params) -> dict[str, History]:
-    """How each trained model's training went. Raises MissingInput."""
+    """The history of each trained model's training. Raises MissingInput."""
     files = {name: layout.MODELS / name / "history.json" for name in trained_names(params)}
     return {name: History(**json.loads(built(file).read_text("utf-8"))) for name, file in files.items()}
 
 
 def shortfalls(params: Params, metrics: Mapping[str, Means], histories: Mapping[str, History]) -> list[Shortfall]:
-    """Of every task and taught student; by means over seeds where there are several. `histories` are by model."""
+    """The shortfalls at every task, by means over seeds if there are several. `histories` are by model."""
     found = (
         _shortfall(params, task, scores, pair, histories)
         for task, scores in metrics.items()
@@ -65,7 +65,7 @@ def _shortfall(
         "what found its candidates,": first_stage,
     }
     known = {what: (other, scores[other][measure]) for what, other in others.items() if other and other in scores}
-    # What is no less to the third decimal, as figures are shown, is not worth a word.
+    # Figures are shown to the third decimal, so smaller differences do not count.
     below = {what: other for what, other in known.items() if round(value, 3) < round(other[1], 3)}
     causes = list(_causes(params, first_stage, scores, pair, histories)) if below else []
     return Shortfall(title_of(task, first_stage), name, value, below, causes)
@@ -74,7 +74,7 @@ def _shortfall(
 def _causes(
     params: Params, first_stage: str, scores: Means, pair: tuple[str, str], histories: Mapping[str, History]
 ) -> Iterator[str]:
-    """What the figures themselves tell of why."""
+    """Possible causes that the figures themselves show."""
     (student, teacher), measure = pair, params.evaluation.primary
     control = control_of(params, student, teacher)
     members = [name for name in params.members(teacher) if name in scores]

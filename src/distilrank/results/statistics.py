@@ -1,5 +1,7 @@
-"""What the tests say of each taught student: beside its control, its teachers, the first stage and its start; and of
-each system beside what it is made of."""
+"""The tests of each taught student against its control, its teachers, the first stage and its start.
+
+Each system is also tested against what it is made of.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +23,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True)
 class Compared:
-    """A taught student or system with another ranker, by what that is to it; `effect` is Cohen's d of the paired
-    differences."""
+    """A comparison of a taught student or system with another ranker.
+
+    `role` is what the other is to it. `effect` is Cohen's d of the paired differences.
+    """
 
     task: str
     measure: str
@@ -37,9 +41,9 @@ class Compared:
 
 
 def statistics(params: Params, measures: pl.DataFrame) -> list[Compared]:
-    """Those of each table, which is of one task and one measure, in the order of `measures`.
+    """The comparisons, table by table in the order of `measures`. A table is one task and one measure.
 
-    `measures` (ranker, task, query_id, measure, value) has one value a query: of several seeds the mean.
+    `measures` (ranker, task, query_id, measure, value) has one value per query, the mean if there are several seeds.
     """
     return [
         row
@@ -49,12 +53,12 @@ def statistics(params: Params, measures: pl.DataFrame) -> list[Compared]:
 
 
 def _named(params: Params, first_stage: str) -> Iterator[tuple[str, Role, str]]:
-    """What is compared: a taught student or system, what the other is to it, and the other."""
+    """The pairs to compare: a taught student or system, the other's role, and the other."""
     for student, teacher in product(params.students, params.matrix.teachers):
         taught, control = distilled_name(student, teacher), control_of(params, student, teacher)
         if control:
             yield taught, "control", control
-        # Of an ensemble each member: together they are no ranker that could be measured.
+        # An ensemble cannot be measured as a ranker, so each member is compared.
         for member in params.members(teacher):
             yield taught, "teacher", member
         yield taught, "first stage", first_stage
@@ -90,5 +94,5 @@ def _in_table(task: str, measure: str, values: pl.DataFrame, named: list[tuple[s
 
 
 def _columns(known: list[tuple[str, Role, str]], place: int) -> list[pl.Expr]:
-    """Of a table, each comparison's, some of them more than once."""
+    """The columns of a table for all comparisons, some of them more than once."""
     return [pl.col(str(one[place])).alias(str(number)) for number, one in enumerate(known)]

@@ -1,4 +1,4 @@
-"""The test queries that are timed, with the texts of their candidates: what a server is asked."""
+"""The test queries that are timed, with the texts of their candidates, as a server would get them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from distilrank.data.runs import read_trec
 from distilrank.errors import CollectionError
 from distilrank.evaluation.tasks import RERANK
 
-# A server scores no more passages at a time.
+# A server scores at most this many passages per request.
 MOST_PASSAGES = 1000
 
 
@@ -26,7 +26,7 @@ class TimedQuery:
 
 
 def timed_queries(params: Params) -> list[TimedQuery]:
-    """The first `latency.queries` of the evaluation. Raises MissingInput."""
+    """The first `latency.queries` queries of the evaluation. Raises MissingInput."""
     collection = Collection.read(layout.COLLECTION)
     run = read_trec(built(layout.run_of(params.candidates.first_stage(), RERANK)))
     first = run.select("query_id").unique(maintain_order=True).head(params.latency.queries)

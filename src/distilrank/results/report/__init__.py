@@ -1,5 +1,6 @@
-"""The report: one HTML file that holds the results, the plots and the configuration, and fetches nothing; in brief as
-Markdown and as LaTeX; its figures as files.
+"""The report: one HTML file with the results, the plots and the configuration, which fetches nothing.
+
+It also comes in brief as Markdown and LaTeX, and its figures as files.
 """
 
 from distilrank.results.report.inputs import ReportInputs

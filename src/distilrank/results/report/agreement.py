@@ -1,4 +1,4 @@
-"""How far students order passages as their teachers do, and what of the teachers' knowledge they lost."""
+"""How far students order passages as their teachers do, and which of the teachers' answers they lost."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,9 @@ from distilrank.results.report.texts import Shown, passages_shown, query_texts
 class Agreement:
     """A taught student and its teacher on the drawn queries.
 
-    tau, control_tau: the mean over queries of Kendall's tau-b with the teacher, of the student and of its control.
-    Queries by who puts a relevant passage first: both, the teacher alone (lost), the student alone (won), or neither.
+    tau, control_tau: the mean over queries of Kendall's tau-b with the teacher, for the student and for its control.
+    both, lost, won, neither: the queries for which both, only the teacher, only the student, or neither puts a relevant
+    passage first.
     """
 
     ranker: ReportedRanker
@@ -31,7 +32,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Lost:
-    """A query that the teacher answers first, and the student not: at `rank`, with `instead` above it."""
+    """A query whose relevant passage the teacher puts first, and the student at `rank`, with `instead` first."""
 
     query: str
     known: Shown
@@ -41,7 +42,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Of each taught student whose teacher's scores are there; and of one what it lost, the lowest ranks first."""
+    """The agreement of each taught student whose teacher's scores are there, and what one student lost, worst first."""
 
     rows: list[Agreement]
     student: ReportedRanker
@@ -50,7 +51,7 @@ class Knowledge:
 
 
 def knowledge(inputs: ReportInputs, student: ReportedRanker) -> Knowledge:
-    """`report.queries` of what `student` lost are shown."""
+    """The agreements, and up to `report.queries` queries that `student` lost."""
     taught = [ranker for ranker in inputs.rankers if ranker.role == "taught"]
     rows = []
     for teacher in dict.fromkeys(ranker.teacher for ranker in taught):
@@ -63,7 +64,7 @@ def knowledge(inputs: ReportInputs, student: ReportedRanker) -> Knowledge:
 
 
 def mean_tau(one: pl.DataFrame, other: pl.DataFrame) -> float | None:
-    """The mean over queries of Kendall's tau-b of two runs' scores; None where no query has one."""
+    """The mean over queries of Kendall's tau-b of two runs' scores; None if it is defined for no query."""
     both = one.select(*KEY, "score").join(other.select(*KEY, "score"), on=KEY, maintain_order="left")
     groups = both.group_by("query_id", maintain_order=True).agg("score", "score_right")
     taus = np.array([kendalltau(mine, theirs).statistic for _, mine, theirs in groups.iter_rows()], np.float64)

@@ -1,4 +1,4 @@
-"""Effectiveness by what the queries are like: by their length, and by how many passages are relevant to them."""
+"""Effectiveness by the length of queries, and by how many passages are relevant to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from distilrank.results.report.rankers import ReportedRanker
 from distilrank.results.report.svg import INK, MUTED, PAPER, SMALL, as_svg, canvas, colour_of, plain
 
 WIDTH, HEIGHT = 440, 260
-# Bins of about as many queries each, at most.
+# The most bins by length, each of about as many queries.
 LENGTHS = 4
 # The lowest number of relevant passages of each bin.
 COUNTS = (1, 2, 3, 6, 11, 51)
@@ -23,7 +23,7 @@ COUNTS = (1, 2, 3, 6, 11, 51)
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over a bin's queries, and what it lies between at 95 %."""
+    """A mean over a bin's queries, and its 95 % confidence interval."""
 
     value: float
     low: float
@@ -32,7 +32,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Bin:
-    """Queries alike, from `least` to `most` of what they are binned by."""
+    """Similar queries, from `least` to `most` of what they are binned by."""
 
     least: int
     most: int
@@ -45,7 +45,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """The mean of each ranker in each bin, drawn and told."""
+    """The mean of each ranker in each bin, as a figure and as numbers."""
 
     title: str
     bins: list[Bin]
@@ -54,7 +54,7 @@ class Breakdown:
 
 
 def breakdowns(inputs: ReportInputs, rankers: Sequence[ReportedRanker]) -> list[Breakdown]:
-    """Of the primary measure on the primary task; none where all queries are alike."""
+    """The breakdowns of the primary measure on the primary task. There is none if all queries are alike."""
     judged = inputs.runs.relevant.group_by("query_id").agg(number=pl.len().cast(pl.Int64))
     words = pl.col("text").str.split(" ").list.eval(pl.element().filter(pl.element() != "")).list.len()
     lengths = inputs.collection.queries_of(inputs.primary_set).select("query_id", number=words.cast(pl.Int64))
@@ -67,13 +67,13 @@ def breakdowns(inputs: ReportInputs, rankers: Sequence[ReportedRanker]) -> list[
 
 
 def even_edges(numbers: pl.Series, bins: int) -> list[int]:
-    """The least of each of at most so many bins of about as many numbers."""
+    """The lower edges of at most `bins` bins, each of about as many numbers."""
     shares = np.arange(bins) / bins
     return sorted({int(edge) for edge in np.quantile(numbers.to_numpy(), shares, method="higher")})
 
 
 def binned(numbers: pl.DataFrame, edges: Sequence[int]) -> list[tuple[Bin, pl.DataFrame]]:
-    """Bins of queries (query_id, number), each from one edge to the next; none that is empty."""
+    """The bins of queries (query_id, number), each from one edge to the next, without empty ones."""
     found = []
     for low, high in zip(edges, [*edges[1:], np.inf], strict=True):
         inside = numbers.filter(pl.col("number") >= low, pl.col("number") < high)
@@ -114,7 +114,7 @@ def _draw(title: str, measure: str, bins: list[Bin], rows: list[tuple[ReportedRa
     plain(axes)
     ends = []
     for place, (ranker, means) in enumerate(rows):
-        # Beside each other, so that no interval hides another.
+        # Side by side, so that no interval hides another.
         x = np.arange(len(bins)) + 0.09 * (place - (len(rows) - 1) / 2)
         y, colour = [mean.value for mean in means], colour_of(ranker)
         axes.vlines(x, [mean.low for mean in means], [mean.high for mean in means], colour, linewidth=1.2, alpha=0.55)
@@ -132,7 +132,7 @@ def _draw(title: str, measure: str, bins: list[Bin], rows: list[tuple[ReportedRa
 
 
 def label_ends(axes: Axes, ends: list[tuple[str, float]]) -> None:
-    """Writes names at the right of the axes, as near to where their lines end as they can stand without touching."""
+    """Writes names to the right of the axes, as near to their lines' ends as possible without touching."""
     step = (SMALL + 2.5) / axes.bbox.height
     low, high = axes.get_ylim()
     ordered = sorted(ends, key=lambda end: end[1])

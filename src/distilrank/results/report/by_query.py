@@ -1,4 +1,4 @@
-"""Where a taught student wins and loses, query by query: what it, its control and its teacher put first."""
+"""The queries on which a taught student wins and loses, and what it, its control and its teacher put first."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from distilrank.results.report.texts import Shown, passages_shown, query_texts
 
 @dataclass(frozen=True)
 class Answer:
-    """What a ranker put first, whether that is relevant, and the rank of the first relevant passage, if it has one."""
+    """What a ranker put first, whether it is relevant, and the rank of the first relevant passage, if there is one."""
 
     value: float
     first: Shown
@@ -22,20 +22,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class ComparedQuery:
-    """A query, and the answers of the rankers that are compared, in their order."""
+    """A query, and the answers of the compared rankers, in their order."""
 
     query: str
     answers: list[Answer]
 
     @property
     def difference(self) -> float:
-        """By how much the first ranker is better than the second."""
+        """How much better the first ranker is than the second."""
         return self.answers[0].value - self.answers[1].value
 
 
 @dataclass(frozen=True)
 class ByQuery:
-    """The largest wins and losses of the first of some rankers over the second; and how many there are of each."""
+    """The largest wins and losses of the first ranker against the second, and how many there are of each."""
 
     rankers: list[ReportedRanker]
     shown: list[ComparedQuery]
@@ -45,9 +45,9 @@ class ByQuery:
 
 
 def by_query(inputs: ReportInputs, student: ReportedRanker, yardstick: ReportedRanker) -> ByQuery:
-    """A student against its control (where it has none, against what found the candidates), beside its teacher.
+    """A student against its control, or without one against the first stage, beside its teacher.
 
-    `report.queries` of the largest wins are shown, and as many of the largest losses.
+    It shows the `report.queries` largest wins, and as many of the largest losses.
     """
     named = {ranker.name: ranker for ranker in inputs.rankers}
     opponent = named[student.control or inputs.params.candidates.first_stage()]
@@ -62,7 +62,7 @@ def by_query(inputs: ReportInputs, student: ReportedRanker, yardstick: ReportedR
 
 
 def largest(differences: pl.DataFrame, number: int) -> pl.DataFrame:
-    """Of (query_id, difference): the `number` largest wins and as many of the largest losses, from best to worst."""
+    """The `number` largest wins and as many of the largest losses of (query_id, difference), from best to worst."""
     ordered = differences.filter(pl.col("difference") != 0).sort("difference", "query_id", descending=[True, False])
     wins, losses = ordered.filter(pl.col("difference") > 0), ordered.filter(pl.col("difference") < 0)
     return pl.concat([wins.head(number), losses.tail(number)])
@@ -71,7 +71,7 @@ def largest(differences: pl.DataFrame, number: int) -> pl.DataFrame:
 def _differences(inputs: ReportInputs, student: ReportedRanker, opponent: ReportedRanker) -> pl.DataFrame:
     one, other = (inputs.values(ranker.name, inputs.measure) for ranker in (student, opponent))
     both = one.join(other, on="query_id", validate="1:1", maintain_order="left")
-    # What differs by no more than rounding is a tie.
+    # Rounded, because differences from rounding errors are ties.
     return both.select("query_id", difference=(pl.col("value") - pl.col("value_right")).round(9))
 
 
@@ -99,6 +99,6 @@ def _compared(inputs: ReportInputs, rankers: list[ReportedRanker], query_ids: li
 
 
 def _by_query(run: pl.DataFrame, asked: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """The first row of each query that is asked for."""
+    """The first row of each of the queries."""
     first = run.join(asked, on="query_id", how="semi").unique("query_id", keep="first", maintain_order=True)
     return {row["query_id"]: row for row in first.iter_rows(named=True)}

@@ -1,4 +1,4 @@
-"""Whether students' margins are as large as their teachers': what Margin-MSE asks for, on passages never seen."""
+"""Whether students' margins are as large as their teachers', as Margin-MSE asks, on passages not trained on."""
 
 from dataclasses import dataclass
 
@@ -20,10 +20,10 @@ BINS = 12
 
 @dataclass(frozen=True)
 class Calibration:
-    """A taught student's margins against its teacher's, in bins of as many pairs each, and the line through all.
+    """A taught student's margins against its teacher's, in bins of equally many pairs, and the line through all pairs.
 
-    slope: by how much the student's margin grows as the teacher's grows by 1; 1 is what Margin-MSE asks for, of labels
-    that are the teacher's scores. It is the correlation times `spread`, the student's standard deviation over the
+    slope: how much the student's margin grows when the teacher's grows by 1. Margin-MSE asks for 1 if the labels are
+    the teacher's scores. The slope is the correlation times `spread`, the student's standard deviation divided by the
     teacher's.
     """
 
@@ -36,7 +36,10 @@ class Calibration:
 
 
 def calibrations(inputs: ReportInputs) -> list[Calibration]:
-    """Of pairs of a relevant passage and another candidate, of each taught student whose teacher's scores are there."""
+    """The calibration of each taught student whose teacher's scores are there.
+
+    Its pairs are a relevant passage and another candidate.
+    """
     taught = [ranker for ranker in inputs.rankers if ranker.role == "taught"]
     found = []
     for teacher in dict.fromkeys(ranker.teacher for ranker in taught):
@@ -48,7 +51,7 @@ def calibrations(inputs: ReportInputs) -> list[Calibration]:
 
 
 def margins_of_both(student: pl.DataFrame, teacher: pl.DataFrame) -> tuple[Values, Values]:
-    """The margins of the teacher and of the student, pair by pair: of runs (query_id, passage_id, score, relevant)."""
+    """The margins of the teacher and the student, pair by pair, from runs (query_id, passage_id, score, relevant)."""
     both = student.select(*KEY, "score", "relevant").join(
         teacher.select(*KEY, theirs="score"), on=KEY, maintain_order="left"
     )
@@ -60,19 +63,19 @@ def margins_of_both(student: pl.DataFrame, teacher: pl.DataFrame) -> tuple[Value
 
 
 def in_bins(teacher: Values, student: Values, bins: int = BINS) -> tuple[Values, Values]:
-    """The mean margins of both in bins of as many pairs each, by the teacher's margin."""
+    """The mean margins of both in bins of equally many pairs, by the teacher's margin."""
     groups = [group for group in np.array_split(np.argsort(teacher, kind="stable"), bins) if len(group)]
     return np.array([teacher[group].mean() for group in groups]), np.array([student[group].mean() for group in groups])
 
 
 def slope_of(teacher: Values, student: Values) -> float:
-    """Of the least-squares line of the student's margins over the teacher's."""
+    """The slope of the least-squares line of the student's margins over the teacher's."""
     centred = teacher - teacher.mean()
     return float(centred @ student / (centred @ centred))
 
 
 def _calibration(inputs: ReportInputs, ranker: ReportedRanker, teacher_run: pl.DataFrame) -> Calibration | None:
-    """None where all of a side's margins are the same: there is no line through them."""
+    """A student's calibration; None if all margins of a side are the same, because no line fits them."""
     teacher, student = margins_of_both(inputs.runs.of_drawn(ranker.name), teacher_run)
     if not len(teacher) or not np.ptp(teacher) or not np.ptp(student):
         return None
@@ -83,7 +86,7 @@ def _calibration(inputs: ReportInputs, ranker: ReportedRanker, teacher_run: pl.D
 
 
 def _draw(ranker: ReportedRanker, teacher: Values, student: Values, scale: ScaleRule) -> Markup:
-    """Labels on a scale of their own ask for no margin as large as the teacher's."""
+    """The figure. It has no line of equal margins if the labels were scaled, because then none are asked for."""
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.12, 0.17, 0.84, 0.74))
     plain(axes)

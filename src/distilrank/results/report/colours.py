@@ -1,4 +1,4 @@
-"""The colours of the light scheme as numbers, for what reads a figure without CSS."""
+"""The colours of the light scheme as numbers, for programs that read a figure without CSS."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ Triple = NDArray[np.float64]
 _DECLARATION = re.compile(r"--([\w-]+):\s*([^;]+);")
 _VARIABLE = re.compile(r"var\(--([\w-]+)\)")
 _MIX = re.compile(r"color-mix\(in oklab, (.+) (\d+)%, (.+)\)")
-# From linear sRGB to cone responses, and from their cube roots to Oklab: https://bottosson.github.io/posts/oklab
+# Matrices from linear sRGB to cone responses, and from their cube roots to Oklab:
+# https://bottosson.github.io/posts/oklab
 _CONES = np.array(
     [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
      [0.0883024619, 0.2817188376, 0.6299787005]]
@@ -23,17 +24,17 @@ _OKLAB = np.array(
 
 
 def light_scheme(style: str) -> dict[str, str]:
-    """What a stylesheet's first `:root` declares, by the variables' names without dashes."""
+    """The variables that a stylesheet's first `:root` declares, by their names without dashes."""
     return dict(_DECLARATION.findall(style[style.index(":root") :].partition("}")[0]))
 
 
 def without_variables(text: str, variables: Mapping[str, str]) -> str:
-    """The text, each variable in it replaced by its colour as #rrggbb."""
+    """The text, with each variable replaced by its colour as #rrggbb."""
     return _VARIABLE.sub(lambda found: plain(found[0], variables), text)
 
 
 def plain(colour: str, variables: Mapping[str, str]) -> str:
-    """A colour of CSS as #rrggbb: that, or #rgb, a variable, or a mix of two in Oklab."""
+    """A CSS colour as #rrggbb. It may be #rrggbb, #rgb, a variable, or a mix of two in Oklab."""
     if found := _VARIABLE.fullmatch(colour):
         return plain(variables[found[1]], variables)
     if found := _MIX.fullmatch(colour):

@@ -1,4 +1,4 @@
-"""What a taught student is compared with: what they learned from, and why some have nothing to be compared with."""
+"""What taught students are compared with: what both learned from, and why some students cannot be compared."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from distilrank.results.report.rankers import ReportedRanker
 
 @dataclass(frozen=True)
 class Uncompared:
-    """Taught students of which no gain is shown, and why."""
+    """Taught students without a shown gain, and why."""
 
     rankers: list[str]
     why: str

@@ -1,4 +1,4 @@
-"""The parameters of the whole pipeline, as lines that can be read."""
+"""The params of the whole pipeline as readable lines."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ NAMED = ("teachers", "ensembles", "students")
 
 
 def configuration(params: Params) -> dict[str, list[tuple[str, str]]]:
-    """The lines (dotted key, value) of each section, without what is not set; each entry of NAMED is a section."""
+    """The lines (dotted key, value) of each section, without keys that are not set. An entry of NAMED is a section."""
     sections: dict[str, list[tuple[str, str]]] = {}
     for name, section in without_secrets(params.model_dump(mode="json", exclude_none=True)).items():
         if name in NAMED:

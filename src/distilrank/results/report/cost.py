@@ -1,4 +1,4 @@
-"""What each ranker costs beside what it reaches: its training, its size, what it stores, and its time."""
+"""What each ranker costs and reaches: its training, its size, what it stores, and its time."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,9 @@ from distilrank.results.report.results import effectiveness
 
 @dataclass(frozen=True)
 class Way:
-    """A way to re-rank, and what it takes: encoding passages as a request brings them, or beforehand. None: not
-    measured.
+    """A way to re-rank, and its costs: passages are encoded when a request brings them, or beforehand.
+
+    None means not measured.
     """
 
     beforehand: bool
@@ -25,10 +26,10 @@ class Way:
 
 @dataclass(frozen=True)
 class Costs:
-    """None: not measured. parameters: those that it was trained with.
+    """What a ranker reaches and costs; None means not measured.
 
-    milliseconds: of a request to re-rank as a server gets it, which stores nothing; beforehand: of one whose passages
-    were encoded before, which stores bytes_per_passage.
+    parameters: those that it was trained with. milliseconds: the time of a request to re-rank as a server gets it, with
+    nothing stored. beforehand: the time if the passages are encoded beforehand, which stores bytes_per_passage.
     """
 
     ranker: ReportedRanker
@@ -42,13 +43,13 @@ class Costs:
 
     @property
     def ways(self) -> list[Way]:
-        """As it is served; with passages encoded beforehand, where something of them can be."""
+        """Re-ranking as it is served and, if passages can be encoded beforehand, that way too."""
         served = Way(False, self.milliseconds, None if self.bytes_per_passage is None else 0.0)
         return [served, *([Way(True, self.beforehand, self.bytes_per_passage)] if self.bytes_per_passage else [])]
 
 
 def costs(inputs: ReportInputs) -> list[Costs]:
-    """Of all that can be shipped: not of what is measured untrained."""
+    """The costs of all that can be shipped: starts, which are measured untrained, are left out."""
     served, beforehand = (inputs.latency.medians(RERANK, how) for how in (SINGLE, BEFOREHAND))
     return [
         Costs(
@@ -65,8 +66,9 @@ def costs(inputs: ReportInputs) -> list[Costs]:
 
 
 def dominating(every: list[Costs]) -> list[Costs]:
-    """The Pareto front of what is served: those than which none is as fast and better, or as good and faster; the
-    fastest first.
+    """The Pareto front of what is served, fastest first.
+
+    For each of them, no other is both as fast and better, or both as good and faster.
     """
     timed = [one for one in every if one.milliseconds is not None]
     front: list[Costs] = []

@@ -1,4 +1,4 @@
-"""What may answer people: how well it searches, against the time from a query's text to ids."""
+"""The searches that may answer people: how good they are, against the time from a query's text to ids."""
 
 import json
 from collections.abc import Iterator
@@ -25,8 +25,11 @@ WIDTH, HEIGHT = 940, 380
 
 @dataclass(frozen=True)
 class DeployedRow:
-    """A search at one depth. `effectiveness` is known at the depth where it is measured. Milliseconds of parts are
-    medians with all threads, and None where nothing re-ranks; `alone` is the median end to end with one thread."""
+    """A search at one depth.
+
+    `effectiveness` is known only at the depth where it is measured. The milliseconds of parts are medians with all
+    threads, and None if nothing re-ranks. `alone` is the median end to end with one thread.
+    """
 
     ranker: ReportedRanker
     depth: int
@@ -39,7 +42,7 @@ class DeployedRow:
 
 
 def deployed_rows(inputs: ReportInputs) -> list[DeployedRow]:
-    """In the order of the report, each with the depth where it is measured first."""
+    """The rows in the order of the report. The depth at which a search is measured comes first."""
     return [row for ranker in inputs.rankers if ranker.name in inputs.latency.deployed for row in _rows(inputs, ranker)]
 
 
@@ -56,7 +59,7 @@ def _rows(inputs: ReportInputs, ranker: ReportedRanker) -> Iterator[DeployedRow]
 
 
 def _effectiveness(inputs: ReportInputs, name: str) -> float | None:
-    """The mean of the primary measure: of searching; of what re-ranks BM25's best that of re-ranking these."""
+    """The mean of the primary measure: in search, or, for what re-ranks BM25's best, in re-ranking."""
     searches = name in (*first_stages(inputs.params), *inputs.params.systems)
     if not searches and inputs.params.candidates.first_stage() != BM25:
         return None
@@ -65,7 +68,7 @@ def _effectiveness(inputs: ReportInputs, name: str) -> float | None:
 
 
 def weights_told(inputs: ReportInputs) -> list[str]:
-    """A sentence a weighted sum, whose members do not count alike."""
+    """A sentence per weighted sum, whose members have different weights."""
     weighted = (name for name, system in inputs.params.systems.items() if isinstance(system, WeightedSum))
     return [_weights(inputs, name) for name in weighted]
 
@@ -81,7 +84,7 @@ def _weights(inputs: ReportInputs, name: str) -> str:
 
 
 def deployed_plot(rows: list[DeployedRow], measure: str) -> Markup:
-    """A point a search, over the median milliseconds end to end on a log axis, at the depth where it is measured."""
+    """A point per search at the depth where it is measured, over the median milliseconds end to end on a log axis."""
     known = {row.ranker.name: row for row in rows if row.effectiveness is not None}
     points: dict[str, Point] = {name: (row.whole["p50"], row.effectiveness or 0.0) for name, row in known.items()}
     figure = canvas(WIDTH, HEIGHT)

@@ -1,4 +1,4 @@
-"""Example queries: what each ranker puts first, on queries that rankers disagree about."""
+"""Example queries about which rankers disagree, and what each ranker puts first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """Some queries, and how many there were to choose from: `disputed` of `queries`."""
+    """Some queries. They were chosen from `disputed` of `queries`."""
 
     shown: list[Example]
     disputed: int
@@ -36,7 +36,7 @@ class Examples:
 
 
 def choose_examples(inputs: ReportInputs) -> Examples:
-    """Queries on which some rankers put a relevant passage first and others do not; others only to fill up.
+    """Queries for which some rankers put a relevant passage first and others do not; other queries only fill up.
 
     The choice is as good as random, by a digest of the query's id, and always the same.
     """
@@ -62,7 +62,7 @@ def _first_passages(inputs: ReportInputs) -> pl.DataFrame:
 
 
 def _passages(inputs: ReportInputs, firsts: pl.DataFrame, told: Mapping[str, Shown]) -> list[Passage]:
-    """The passages that rankers put first for one query: relevant ones first, then by the order of the rankers."""
+    """The passages that rankers put first for one query: relevant ones first, then in the order of the rankers."""
     groups = firsts.group_by("passage_id").agg("ranker", pl.col("relevant").first())
     passages = [
         Passage(told[passage_id], relevant, [inputs.rankers[number] for number in sorted(numbers)])

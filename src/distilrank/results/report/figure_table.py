@@ -1,4 +1,4 @@
-"""Every figure of every ranker, as tables without a page: what is best, what teaching changed."""
+"""Every figure of every ranker as tables outside the page, with the best figures and what teaching changed."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,8 +11,10 @@ from distilrank.results.report.inputs import ReportInputs
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean, over seeds with its deviation, the best unless all are alike; `verdict` is of its difference from the
-    student's control, if any.
+    """A mean, and its deviation if it is over seeds.
+
+    `is_best` marks the best mean, unless all are alike. `verdict` is on its difference from the student's control, if
+    there is one.
     """
 
     value: float
@@ -30,7 +32,7 @@ class FigureTable:
 
 
 def figure_tables(inputs: ReportInputs) -> list[FigureTable]:
-    """One per task; each has a row per ranker, in the report's order."""
+    """A table per task, with a row per ranker in the report's order."""
     return [_table(inputs, task) for task in inputs.metrics]
 
 

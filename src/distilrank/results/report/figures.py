@@ -1,4 +1,4 @@
-"""The page's figures as files of their own: SVG that any program reads, and PNG."""
+"""The page's figures as separate files: SVG that any program reads, and PNG."""
 
 import re
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from distilrank.results.report.inputs import ReportInputs
 _FIGURE = re.compile(r'<svg role="img" aria-label="([^"]*)".*?</svg>', re.DOTALL)
 _HEIGHT = re.compile(r' height="([\d.]+)"')
 _WORDS = re.compile(r"[^a-z0-9]+")
-# In pixels: lower ones are parts of a table's rows, which share an axis.
+# The least height in pixels. Lower figures are parts of a table's rows and share an axis.
 _LOWEST = 100
-# Pixels of PNG to one of CSS.
+# Pixels of the PNG per CSS pixel.
 _ZOOM = 2
 _BACKGROUND = '<rect width="100%" height="100%" fill="var(--paper)"/>'
 
 
 def figures_of(page: str, inputs: ReportInputs) -> dict[str, str]:
-    """By name the figures of a report as whole SVG documents, in the colours of the light scheme."""
+    """A report's figures by name, as whole SVG documents in the colours of the light scheme."""
     style = Path(__file__).with_name("scheme.css").read_text("utf-8")
     variables = light_scheme(style) | {f"ranker-{ranker.number}": ranker.colour for ranker in inputs.rankers}
     drawn: dict[str, str] = {}
@@ -35,7 +35,7 @@ def figures_of(page: str, inputs: ReportInputs) -> dict[str, str]:
 
 
 def as_png(svg: str) -> bytes:
-    """In the font that Matplotlib brings: no font of the machine changes a byte."""
+    """The figure as PNG, in the font that Matplotlib brings, so that the machine's fonts change nothing."""
     font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return resvg_py.svg_to_bytes(
         svg_string=svg,

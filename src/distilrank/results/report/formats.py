@@ -1,4 +1,4 @@
-"""How figures and lists are written on the page."""
+"""Formats figures and lists for the page."""
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -12,7 +12,7 @@ def signed(value: float) -> str:
 
 
 def magnitude(value: float) -> str:
-    """To three figures or so, since scores are of any size."""
+    """A number to about three digits, because scores are of any size."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:.{digits}f}".replace("-", MINUS)
 
@@ -42,7 +42,7 @@ def count(value: int) -> str:
 
 
 def magnitude_of_bytes(value: float) -> str:
-    """As in 512 B and 1.5 kB: by powers of 1,000, as discs are sold."""
+    """A size such as 512 B or 1.5 kB, by powers of 1,000 as for disks."""
     if not value:
         return "nothing"
     power = next((power for power in range(3) if value < 1000 ** (power + 1)), 3)
@@ -63,7 +63,7 @@ def times(value: float) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """As in "a, b and c"."""
+    """The names as in "a, b and c"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
 

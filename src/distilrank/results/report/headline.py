@@ -1,6 +1,7 @@
-"""The report's first lines: of the student that the dev queries chose, and of all that were taught.
+"""The report's first lines, on the student that the dev queries chose and on all taught students.
 
-The test queries choose nothing here: the best of several on them would look better than it is, and its p smaller.
+The test queries choose nothing here. The best of several on them would look better than it is, and its p-value would be
+too small.
 """
 
 from collections.abc import Mapping
@@ -21,9 +22,9 @@ from distilrank.results.report.results import effectiveness
 class Headline:
     """A taught student beside its teacher and its control, by the primary measure on the first test set.
 
-    `yardstick` is the teacher (of an ensemble the member that the dev queries chose; where only scores were imported,
-    what found the candidates). A gain is None where there is no control, or no index; `times_as_fast` where a time is
-    not known, or cannot be trusted.
+    `yardstick` is the teacher. For an ensemble it is the member that the dev queries chose, and if only scores were
+    imported, the first stage. A gain is None if there is no control or no index. `times_as_fast` is None if a time is
+    unknown or cannot be trusted.
     """
 
     yardstick: ReportedRanker
@@ -34,12 +35,12 @@ class Headline:
     gain: Difference | None
     gain_in_search: Difference | None
     times_as_fast: float | None
-    # Of all taught students, by the primary measure of their re-ranking: gain, loss, unclear, or without a control.
+    # All taught students by the primary measure of their re-ranking: gain, loss, unclear, or without a control.
     verdicts: dict[str, list[str]]
 
 
 def headline(inputs: ReportInputs, gains: Mapping[str, Gains], table: MatrixTable) -> Headline:
-    """`table` is that of re-ranking the first test set."""
+    """The headline; `table` is the one of re-ranking the first test set."""
     taught = [ranker for ranker in inputs.rankers if ranker.role == "taught"]
     chosen = distilled_name(*chosen_student(inputs.params, inputs.histories))
     student = next(ranker for ranker in taught if ranker.name == chosen)
@@ -59,23 +60,23 @@ def headline(inputs: ReportInputs, gains: Mapping[str, Gains], table: MatrixTabl
 
 
 def _on_dev(inputs: ReportInputs, ranker: ReportedRanker) -> float:
-    """The validation of re-ranking the dev queries, which all rankers do, of the weights that were kept."""
+    """The result in re-ranking the dev queries, as all rankers do, of the weights that were kept."""
     return inputs.histories[ranker.name].at_best(RERANK)
 
 
 def yardstick_of(inputs: ReportInputs, student: ReportedRanker) -> ReportedRanker:
-    """The teacher that stands for a student's; of one without a teacher, what found the candidates."""
+    """The model that stands for a student's teacher, or the first stage if no model taught it."""
     by_name = {ranker.name: ranker for ranker in inputs.rankers}
     members = [by_name[name] for name in inputs.params.members(student.teacher)] if student.teacher else []
     if not members:
         return by_name[inputs.params.candidates.first_stage()]
-    # A given teacher was not validated: beside one, the ensemble's first member stands for all.
+    # A given teacher was not validated. If one is a member, the first member stands for the ensemble.
     validated = all(ranker.name in inputs.histories for ranker in members)
     return max(members, key=lambda ranker: _on_dev(inputs, ranker)) if validated else members[0]
 
 
 def _times_as_fast(table: MatrixTable, slow: ReportedRanker, fast: ReportedRanker) -> float | None:
-    """By the times in the table, which are those of one client at a server."""
+    """The ratio of the two times in the table, which are those of one client at a server."""
     rows = table.row_of(slow), table.row_of(fast)
     if any(row.is_uneven or row.milliseconds is None for row in rows):
         return None

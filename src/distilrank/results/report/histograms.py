@@ -1,4 +1,4 @@
-"""Small histograms, one a row of a table, all of one height, and the axis that they share."""
+"""Small histograms of one height, one per row of a table, and the axis that they share."""
 
 import numpy as np
 from markupsafe import Markup
@@ -17,7 +17,7 @@ WIDTH, HEIGHT, AXIS = 210, 30, 18
 
 
 def filled(axes: Axes, counts: Values, edges: Values, colour: str) -> None:
-    """Draws a histogram filled."""
+    """Draws a filled histogram."""
     axes.stairs(_scaled(counts), edges, fill=True, color=colour, alpha=0.35)
     axes.stairs(_scaled(counts), edges, color=colour, linewidth=1.2)
 
@@ -28,7 +28,7 @@ def outlined(axes: Axes, counts: Values, edges: Values) -> None:
 
 
 def _scaled(counts: Values) -> Values:
-    """The highest bin is 1."""
+    """The counts, scaled so that the highest bin is 1."""
     return np.asarray(counts / (counts.max() or 1.0))
 
 
@@ -43,7 +43,7 @@ def frame(limits: Limits) -> tuple[Figure, Axes]:
 
 
 def axis(of: str, limits: Limits) -> Markup:
-    """The axis below them."""
+    """The axis below the histograms."""
     figure = canvas(WIDTH, AXIS)
     axes = figure.add_axes((0, 0.99, 1, 0.01))
     _scale(axes, limits)
@@ -60,7 +60,7 @@ def _scale(axes: Axes, limits: Limits) -> None:
 
 
 def limits_of(groups: list[Values]) -> Limits:
-    """From the lowest 0.5th to the highest 99.5th percentile of any group: far outliers are left out."""
+    """From the lowest 0.5th to the highest 99.5th percentile of any group, so that far outliers are left out."""
     ends = np.array([np.percentile(group, [0.5, 99.5]) for group in groups if len(group)]).reshape(-1, 2)
     low, high = (float(ends[:, 0].min()), float(ends[:, 1].max())) if len(ends) else (0.0, 1.0)
     margin = 0.05 * (high - low) or 1.0

@@ -1,4 +1,4 @@
-"""Approximate indexes beside exact search: what they find of it, and what they take."""
+"""Approximate indexes beside exact search: how much of its results they find, and what they cost."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 940, 300
 
 @dataclass(frozen=True)
 class IndexRow:
-    """A way to search, by its name; exact search is the first of its model. `floor` is of recall@10, if it has one."""
+    """A way to search, by its name. A model's exact search comes first. `floor` is for recall@10, if it has one."""
 
     name: str
     is_exact: bool
@@ -22,7 +22,7 @@ class IndexRow:
 
 
 def index_rows(audit: IndexAudit, floors: dict[str, float]) -> list[IndexRow]:
-    """Each model that searches exactly, before its indexes."""
+    """The rows: each model that searches exactly, then its indexes."""
     rows = []
     for model, exact in audit.exact.items():
         rows.append(IndexRow(model, True, None, exact))
@@ -32,7 +32,7 @@ def index_rows(audit: IndexAudit, floors: dict[str, float]) -> list[IndexRow]:
 
 
 def index_plot(rows: list[IndexRow]) -> Markup:
-    """A point a way to search: recall@10 over the median milliseconds of a search, on a log axis."""
+    """A point per way to search: recall@10 over the median milliseconds of a search, on a log axis."""
     figure = canvas(WIDTH, HEIGHT)
     axes = figure.add_axes((0.05, 0.18, 0.93, 0.7))
     plain(axes)

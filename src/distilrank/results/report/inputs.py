@@ -1,4 +1,4 @@
-"""What the report is made from: the outputs of finished stages, read from their places in the layout."""
+"""The report's inputs: the outputs of finished stages, read from their places in the layout."""
 
 import json
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ from distilrank.training.history import History
 class ReportInputs:
     """All that the report shows.
 
-    metrics: task (as evaluation/tasks.py has them), ranker, measure -> mean, over the seeds of a ranker that has
-    several, whose standard deviations are `deviations`; measures: the values per query, over seeds as well (ranker,
-    task, query_id, measure, value); runs: the re-ranked candidates of the test queries, read when asked for; triples:
-    how many each model learned from; labels: as the stage `quality` writes them; audit: approximate indexes beside
-    exact search. Runs, times and histories are by its own seed.
+    metrics: task (see evaluation/tasks.py), ranker, measure -> mean. If a ranker has several seeds, the mean is over
+    them, and deviations has the standard deviations. measures: the values per query, also over seeds (ranker, task,
+    query_id, measure, value). runs: the re-ranked candidates of the test queries, read when asked for. triples: how
+    many each model learned from. labels: the output of the stage `quality`. audit: approximate indexes beside exact
+    search. Runs, times and histories are those of a model's own seed.
     """
 
     params: Params
@@ -56,27 +56,27 @@ class ReportInputs:
 
     @property
     def measure(self) -> str:
-        """The measure that rankers are compared by where one must do."""
+        """The measure that rankers are compared by if one must do."""
         return self.params.evaluation.primary
 
     def compared_by(self, task: str) -> list[str]:
-        """The measures of a task's tables: of those measured, the first two that tell apart whatever re-ranks."""
+        """The measures of a task's tables: the first two measured ones that tell re-rankers apart."""
         measured = next(iter(self.metrics[task].values()))
         return [name for name in measures_of(self.params, RERANK) if name in measured][:2]
 
     @cached_property
     def tests(self) -> list[Compared]:
-        """Each taught student beside others, in the measures of the tables."""
+        """Each taught student compared with others, in the measures of the tables."""
         shown = ((pl.col("task") == task) & pl.col("measure").is_in(self.compared_by(task)) for task in self.metrics)
         return statistics(self.params, self.measures.filter(pl.any_horizontal(*shown)))
 
     @property
     def primary_set(self) -> str:
-        """The test set of that task."""
+        """The test set of the primary task."""
         return test_set_of(self.primary)
 
     def values(self, ranker: str, measure: str) -> pl.DataFrame:
-        """A ranker's values of the primary task, query by query (query_id, value), sorted by query."""
+        """A ranker's values at the primary task, sorted by query (query_id, value)."""
         chosen = self.measures.filter(
             pl.col("task") == self.primary, pl.col("ranker") == ranker, pl.col("measure") == measure
         )
@@ -89,7 +89,7 @@ class ReportInputs:
 
     @property
     def uneven_times(self) -> list[dict[str, float]]:
-        """Median milliseconds by model, of models built alike that differ too much to be true."""
+        """The median milliseconds by model of models that are built alike but differ too much to be true."""
         return self.latency.uneven(self.params)
 
     @classmethod

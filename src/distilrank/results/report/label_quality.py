@@ -1,4 +1,4 @@
-"""The labels that students learn from, as the stage `quality` found them."""
+"""The labels that students learn from, as the stage `quality` measured them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from distilrank.sections.labels import ScaleRule
 
 @dataclass(frozen=True)
 class Row:
-    """A teacher's labels of a set of triples, and their scale; `ranker` None: an ensemble, an import or BM25.
+    """A teacher's labels of a set of triples, and their scale.
 
-    Spreads are mean and standard deviation.
+    `ranker` is None for an ensemble, an import or BM25. The pairs of numbers are mean and standard deviation.
     """
 
     name: str
@@ -38,8 +38,11 @@ class Row:
 
 @dataclass(frozen=True)
 class LabelQuality:
-    """A row per teacher and set of triples, on one axis of margins; of each two teachers how far they agree; and a
-    sentence per ensemble whose members do not count alike."""
+    """A row per teacher and set of triples, all on one axis of margins.
+
+    `agreement` says how far each two teachers agree. `weights` has a sentence per ensemble whose members have different
+    weights.
+    """
 
     rows: list[Row]
     margin_axis: Markup
@@ -58,7 +61,7 @@ def label_quality(inputs: ReportInputs) -> LabelQuality:
 
 
 def _weights(params: Params, name: str, used: dict[str, Any]) -> str:
-    """What an ensemble is made of, and what that reaches on dev queries where it was tuned."""
+    """A sentence on an ensemble's weights and, if they were tuned, on what they reach on dev queries."""
     triples, _, ensemble = name.partition("/")
     shares = " + ".join(f"{weight:g} {member}" for member, weight in used["weights"].items())
     told, tuned = f"{ensemble} on {triples} is {shares}", used["tuned"]

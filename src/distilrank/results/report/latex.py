@@ -12,7 +12,7 @@ _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textas
 
 
 def latex_tables(inputs: ReportInputs) -> str:
-    """A table per task, of the package booktabs."""
+    """A table per task, for the LaTeX package booktabs."""
     return "\n".join(["% \\usepackage{booktabs}", *(_table(inputs, one) for one in figure_tables(inputs))])
 
 

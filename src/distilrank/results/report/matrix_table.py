@@ -1,6 +1,6 @@
-"""The paper's table: a row a student, and for each measure a column at its start, one without a teacher, one a teacher.
+"""The paper's table: a row per student and, for each measure, columns at its start, without a teacher and per teacher.
 
-As Table 2 of arXiv 2010.02666, with what training began from.
+It is Table 2 of arXiv 2010.02666, with a column added for what training began from.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean, over seeds with its deviation; if taught, its gain; of a control that is another student's, its name."""
+    """A mean, with its deviation if it is over seeds, and its gain if taught.
+
+    `borrowed_from` names the student whose control this is, if it is another's.
+    """
 
     value: float
     deviation: float | None
@@ -35,24 +38,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """What finds candidates, a teacher or a student; by measure the columns: at the start, without a teacher, one a
-    teacher. A column holds no cell, or one, or, where teachers' students differ in start or control, several.
+    """A first stage, a teacher or a student, with its columns by measure: at the start, without a teacher, per teacher.
+
+    A column holds no cell or one. It holds several if the students of several teachers differ in start or control.
     """
 
     name: str
     description: str
-    # Lends its colour to the row.
+    # The ranker whose colour the row has.
     ranker: ReportedRanker
     cells: dict[str, list[list[Cell]]]
-    # The median of its models' times, as a server answers one client; it is uneven where these differ too much to be
-    # true.
+    # The median of its models' times for one client at a server. It is uneven if these differ too much to be true.
     milliseconds: float | None
     is_uneven: bool
 
 
 @dataclass(frozen=True)
 class MatrixTable:
-    """`depth`: how many candidates of each query are re-ranked, None of a search."""
+    """A task's table. `depth` is how many candidates per query are re-ranked, or None in search."""
 
     title: str
     queries: int
@@ -67,7 +70,7 @@ class MatrixTable:
 
 
 def matrix_tables(inputs: ReportInputs, gains: Mapping[str, Gains]) -> dict[str, MatrixTable]:
-    """By task, the rankers that were measured in it, and the task's gains."""
+    """The tables by task, with the rankers that were measured in it and the task's gains."""
     return {task: _table(inputs, task, gains[task]) for task in inputs.metrics}
 
 
@@ -101,7 +104,7 @@ def _student(inputs: ReportInputs, task: str, student: str, measured: dict[str, 
     own = [ranker for ranker in measured.values() if ranker.student == student]
     taught = [ranker for ranker in own if ranker.role == "taught"]
     by_teacher = {ranker.teacher: [ranker] for ranker in taught}
-    # A control of its own that no taught one can be compared with is shown all the same.
+    # A student's own control is shown even if no taught model can be compared with it.
     alone = [*(ranker.control for ranker in taught), *(ranker.name for ranker in own if ranker.role == "control")]
     columns = [
         _known(measured, [ranker.start for ranker in taught]),
@@ -156,9 +159,9 @@ def _cells(
 
 
 def _time(inputs: ReportInputs, task: str, rankers: list[ReportedRanker]) -> tuple[float | None, bool]:
-    """The median of their milliseconds, and whether one is too far from those built alike.
+    """The median of the rankers' milliseconds, and whether one is too far from those that are built alike.
 
-    No time for candidates that were given: nobody knows what they took.
+    Given candidates have no time, because it is unknown.
     """
     medians = inputs.latency.served(inputs.params, task)
     times = [medians[ranker.name] for ranker in rankers if ranker.name in medians]

@@ -1,4 +1,4 @@
-"""The page itself: what is on it."""
+"""The report's page, and what is on it."""
 
 import re
 from base64 import b64encode
@@ -49,12 +49,12 @@ MEANINGS = {
     "Success": "Success@k is 1 where a relevant passage is among the first k",
     "Judged": "Judged@k is the share of the first k passages that have a qrel",
 }
-# After the figure of a taught student, by what is known of its difference from its control.
+# The marks after a taught student's figure, by the verdict on its difference from its control.
 MARKS = {"gain": "▲", "loss": "▼", "unclear": ""}
 
 
 def write_report(inputs: ReportInputs) -> str:
-    """The report as one HTML document that fetches nothing; the same inputs give the same bytes."""
+    """The report as one HTML document that fetches nothing. The same inputs give the same bytes."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -118,7 +118,7 @@ def write_report(inputs: ReportInputs) -> str:
 
 
 def _compared(inputs: ReportInputs, head: Headline) -> list[ReportedRanker]:
-    """What found the candidates, the teacher, the control and the student of the headline."""
+    """The rankers of the headline: the first stage, the teacher, the control and the student."""
     names = (inputs.rankers[0].name, head.yardstick.name, head.student.control, head.student.name)
     return [ranker for ranker in inputs.rankers if ranker.name in names]
 

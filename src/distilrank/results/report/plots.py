@@ -1,4 +1,4 @@
-"""What `dvc plots` draws, as it reads it: a list of points per file, which dvc.yaml names."""
+"""The files that `dvc plots` draws and dvc.yaml names, each with a list of points."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Points = list[dict[str, Any]]
 
 
 def plots_of(inputs: ReportInputs) -> dict[str, Points]:
-    """By name: each model's loss and validation by step, and each ranker's primary measure by task."""
+    """The points by name: each model's loss and validation by step, and each ranker's primary measure by task."""
     histories = inputs.histories.items()
     return {
         "loss": [

@@ -1,4 +1,4 @@
-"""Names beside the points of a figure, where they are least in the way of others."""
+"""Writes names beside the points of a figure, where they cover least."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from distilrank.results.report.svg import INK
 
 Point = tuple[float, float]
 _SIZE = 12
-# Where a label may stand beside its point, best first: shift in pixels and alignment.
+# The places of a label beside its point, best first: shift in pixels and alignment.
 _PLACES = [
     *((11, -4, "left"), (-11, -4, "right"), (0, 12, "center"), (0, -21, "center")),
     *((side * 10, up, align) for up in (10, -18, 22, -30, 36, -44) for side, align in ((1, "left"), (-1, "right"))),
@@ -21,7 +21,7 @@ _PLACES = [
 def label_points(
     axes: Axes, points: Mapping[str, Point], lines: Sequence[tuple[Point, Point]], words: Mapping[str, str]
 ) -> None:
-    """Writes the words on each point at the place beside it that is free, or else in the way of least."""
+    """Writes the words for each point beside it, at the first free place or else where they cover least."""
     pixels = {name: axes.transData.transform(point) for name, point in points.items()}
     drawn = [Path(axes.transData.transform(line)) for line in lines]
     taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in pixels.values()]
@@ -36,7 +36,7 @@ def label_points(
 
 
 def _crowding(box: Bbox, taken: list[Bbox], drawn: list[Path], page: Bbox) -> int:
-    """How much stands in a label's way; another label or point is worse than a line."""
+    """How much a label would cover. Another label or point counts more than a line."""
     overlaps = sum(box.overlaps(other) for other in taken) + (
         not all(page.contains(*corner) for corner in (box.min, box.max))
     )

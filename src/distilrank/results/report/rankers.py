@@ -1,4 +1,4 @@
-"""The rankers of a report: their order, what each is, and the one colour that each has everywhere."""
+"""The rankers of a report: their order, what each one is, and its colour everywhere."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from distilrank.config.systems import measured_systems
 from distilrank.sections.data import BM25
 
 Role = Literal["baseline", "teacher", "start", "control", "taught", "system"]
-# Distinct for the colour-blind (Okabe and Ito); the stylesheet holds the colours.
+# The number of hues that the colour-blind can tell apart (Okabe and Ito). The stylesheet holds the colours.
 HUES = 6
 
 
 @dataclass(frozen=True)
 class ReportedRanker:
-    """A ranker, its place in the order, what it is, and the colour that CSS gives it.
+    """A ranker, its place in the order, what it is, and its colour in CSS.
 
-    An architecture's students have one hue, lighter without a teacher and lightest at the start, each further taught
-    one darker. Teachers are black, then grey. `control` and `start` name the rankers that a taught one is compared
-    with, if there are such.
+    An architecture's students share a hue. It is lighter without a teacher, lightest at the start, and darker with each
+    further taught student. Teachers are black, then grey. `control` and `start` name the rankers that a taught one is
+    compared with, if there are any.
     """
 
     number: int
@@ -42,10 +42,10 @@ class ReportedRanker:
 
 
 def reported_rankers(params: Params) -> list[ReportedRanker]:
-    """What finds candidates, the backbone, baselines, teachers, then each student after its starts and its controls;
-    and what several of them are together.
+    """The rankers in the order of every table and plot.
 
-    This is the order of every table and plot.
+    First come the first stages, the backbone, baselines and teachers. Then comes each student, after its starts and its
+    controls. Systems come last.
     """
     described = [
         *_first_stages(params),
@@ -66,7 +66,7 @@ def reported_rankers(params: Params) -> list[ReportedRanker]:
 
 
 def _first_stages(params: Params) -> Iterator[dict[str, Any]]:
-    """That of the collection that models learn from, then another if other collections have it."""
+    """The first stage of the collection that models learn from, then any others of other collections."""
     stages = [measured_on(params, name).candidates.first_stage() for name in (OWN, *params.evaluations)]
     for name in dict.fromkeys(stages):
         description = "lexical, not trained" if name == BM25 else "the run that was given"
@@ -102,7 +102,7 @@ def _students(params: Params) -> Iterator[dict[str, Any]]:
         kind = student.ranker.architecture
         yield from _untaught(params, name, hues[kind])
         for teacher in params.matrix.teachers:
-            # From the hue itself to half as dark at most, evenly.
+            # In even steps from the hue itself to at most half as dark.
             most = kinds.count(kind) * len(params.matrix.teachers) - 1
             yield {
                 "name": distilled_name(name, teacher),

@@ -1,4 +1,4 @@
-"""How deep it pays to re-rank: effectiveness when only the first of the candidates are re-ranked."""
+"""How deep it pays to re-rank: effectiveness if only the first candidates are re-ranked."""
 
 from dataclasses import dataclass
 from itertools import chain
@@ -22,7 +22,7 @@ Curve = dict[int, float]
 
 @dataclass(frozen=True)
 class DepthCurves:
-    """By ranker its effectiveness at each depth; drawn a student each, beside its teachers."""
+    """Each ranker's effectiveness by depth, and a figure per student beside its teachers."""
 
     depths: list[int]
     first_stage: tuple[ReportedRanker, float]
@@ -31,7 +31,7 @@ class DepthCurves:
 
 
 def depth_curves(inputs: ReportInputs) -> DepthCurves | None:
-    """Of teachers and students on the drawn queries; None where the evaluation is no deeper than the first depth."""
+    """The curves of teachers and students on the drawn queries; None if the evaluation is no deeper than the first."""
     depths = depths_up_to(inputs.params.evaluation.depth)
     if len(depths) < 2:
         return None
@@ -49,15 +49,15 @@ def depth_curves(inputs: ReportInputs) -> DepthCurves | None:
 
 
 def depths_up_to(deepest: int) -> list[int]:
-    """Those of the usual depths that are below the deepest, and that itself."""
+    """The usual depths below the deepest one, and the deepest one."""
     return [*(depth for depth in DEPTHS if depth < deepest), deepest]
 
 
 def cut(run: pl.DataFrame, depth: int) -> pl.DataFrame:
-    """What comes of a run where only the first `depth` candidates are re-ranked: others keep their order behind them.
+    """The run that results if only the first `depth` candidates are re-ranked and the others keep their order below.
 
-    `run` is (query_id, passage_id, rank, first), the last the rank by what found it. The scores of the result are the
-    order alone.
+    `run` is (query_id, passage_id, rank, first), in which `first` is the rank in the first stage. The result's scores
+    only express its order.
     """
     beyond = pl.col("first") > depth
     order = run.sort("query_id", beyond, pl.when(beyond).then("first").otherwise("rank"))
@@ -65,15 +65,15 @@ def cut(run: pl.DataFrame, depth: int) -> pl.DataFrame:
 
 
 def _curve(inputs: ReportInputs, ranker: ReportedRanker, order: pl.DataFrame, depths: list[int]) -> Curve:
-    """`order` is that of what found the candidates (query_id, passage_id, first)."""
+    """A ranker's curve; `order` is the first stage's (query_id, passage_id, first)."""
     run = inputs.runs.of_drawn(ranker.name).select(*KEY, "rank").join(order, on=KEY)
     return {depth: _mean(inputs, cut(run, depth)) for depth in depths}
 
 
 def _mean(inputs: ReportInputs, run: pl.DataFrame) -> float:
-    """Of the primary measure over the drawn queries; the scores of the run are the order alone."""
+    """The mean of the primary measure over the drawn queries. The run's scores only express its order."""
     judged = inputs.collection.qrels_of(inputs.primary_set).join(inputs.runs.drawn, on="query_id", how="semi")
-    # What stands below the measure's cut-off changes nothing.
+    # Passages below the measure's cut-off change nothing.
     deepest = parse_measure(inputs.measure).params.get("cutoff")
     kept = run.filter(pl.col("score") >= -deepest) if deepest else run
     values = measure(kept, judged, inputs.params.minimum_relevance(inputs.primary_set), [inputs.measure])["value"]

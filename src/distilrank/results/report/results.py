@@ -10,8 +10,9 @@ from distilrank.results.report.rankers import ReportedRanker
 
 @dataclass(frozen=True)
 class Row:
-    """One ranker's line of the tables: means, over seeds with their deviations, gain and time by task, none where there
-    are none.
+    """One ranker's line in the tables, by task: means, with deviations if they are over seeds, gains and time.
+
+    What was not measured is left out.
     """
 
     ranker: ReportedRanker
@@ -22,7 +23,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Tasks with their measures, in the order of the metrics file, and a row a ranker."""
+    """Tasks with their measures, in the order of the metrics file, and a row per ranker."""
 
     tasks: dict[str, list[str]]
     rows: list[Row]

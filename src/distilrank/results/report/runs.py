@@ -1,4 +1,4 @@
-"""The runs of re-ranking, of which each panel reads what it needs: all of them at once need not fit into memory."""
+"""The runs of re-ranking. Each panel reads only what it needs, because all of them may not fit into memory."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from distilrank.evaluation.tasks import RERANK
 from distilrank.sections.data import BM25
 
 KEY = ["query_id", "passage_id"]
-# Queries whose scores are drawn and whose orders are compared; more would not move the second decimal.
+# The most queries whose scores are drawn and whose orders are compared. More would not change the second decimal.
 DRAWN = 1_000
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of models by their own seed on the primary task, as tables (query_id, passage_id, score, rank, relevant).
+    """Runs of models with their own seed on the primary task: tables (query_id, passage_id, score, rank, relevant).
 
-    relevant: the pairs (query_id, passage_id) that are; queries: those of the test set (query_id).
+    relevant: the relevant pairs (query_id, passage_id). queries: those of the test set (query_id).
     """
 
     params: Params
@@ -33,31 +33,31 @@ class Runs:
 
     @cached_property
     def drawn(self) -> pl.DataFrame:
-        """Up to `DRAWN` of the queries: as good as at random, and always the same."""
+        """Up to `DRAWN` queries, chosen as if at random, and always the same."""
         chosen = sorted(sorted(self.queries["query_id"], key=lot)[:DRAWN])
         return pl.DataFrame({"query_id": chosen}, schema={"query_id": pl.String})
 
     def __contains__(self, ranker: object) -> bool:
-        """Whether it ranks on the collection that models learn from: what finds candidates elsewhere does not."""
+        """Whether the ranker has a run here: the first stages of other collections have none."""
         return (layout.OWN, ranker) in evaluated(self.params)
 
     def of_drawn(self, ranker: str) -> pl.DataFrame:
-        """All that a ranker re-ranked for the drawn queries."""
+        """A ranker's run for the drawn queries."""
         return _collected(self._lazily(ranker).join(self.drawn.lazy(), on="query_id", how="semi"))
 
     def firsts(self, ranker: str) -> pl.DataFrame:
-        """The passage that a ranker put first, for each query."""
+        """The passage that a ranker put first for each query."""
         return _collected(self._lazily(ranker).filter(pl.col("rank") == 1))
 
     def of_relevant(self, ranker: str) -> pl.DataFrame:
-        """The relevant passages alone."""
+        """A ranker's run, with only the relevant passages."""
         return _collected(self._lazily(ranker).filter(pl.col("relevant")))
 
     def of_teacher_drawn(self, teacher: str) -> pl.DataFrame | None:
-        """The run of what students learned from, of the drawn queries; of an ensemble its members' combined.
+        """A teacher's run for the drawn queries; for an ensemble, its members' runs combined.
 
-        None where there is no run: the scales and weights of ensembles that have some are those of the training pairs'
-        scores, which are not at hand; nor are other candidates' scores of a teacher whose scores were imported.
+        None if there is no such run. An ensemble with scales or weights takes them from the scores of the training
+        pairs, which are not at hand. An import has no scores of these candidates.
         """
         known = {*self.params.teachers, *({self.params.candidates.first_stage()} & {BM25})}
         if teacher in known:
@@ -75,12 +75,12 @@ class Runs:
 
 
 def _collected(run: pl.LazyFrame) -> pl.DataFrame:
-    """In the same order on each run, as streaming alone would not have it: sums of floats depend on it."""
+    """Collects in a fixed order, which streaming does not keep, because sums of floats depend on the order."""
     return run.collect(engine="streaming").sort("query_id", "rank")
 
 
 def lot(query_id: str) -> str:
-    """What orders queries as if by lot."""
+    """A key that orders queries as if by lot."""
     return hashlib.sha256(query_id.encode()).hexdigest()
 
 

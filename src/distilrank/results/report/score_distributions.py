@@ -1,6 +1,6 @@
-"""How scores and margins are spread: models score in ranges of their own, and margins are what a student learns.
+"""How scores and margins are spread. Each model scores in its own range, and a student learns margins.
 
-As the figure of score distributions in arXiv 2010.02666.
+It follows the figure of score distributions in arXiv 2010.02666.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from distilrank.results.report.svg import INK, MUTED, as_svg, colour_of
 
 @dataclass(frozen=True)
 class Distributions:
-    """Scores of positives and negatives, and positive less negative within each query; `ranker` None: an ensemble."""
+    """Scores of positives and negatives, and positive minus negative per query; `ranker` is None for an ensemble."""
 
     name: str
     ranker: ReportedRanker | None
@@ -31,7 +31,7 @@ class Distributions:
 
     @property
     def spreads(self) -> list[tuple[float, float] | None]:
-        """Mean and standard deviation of positives, negatives and margins; None where there are none."""
+        """Mean and standard deviation of positives, negatives and margins; None if there are none."""
         groups = (self.positives, self.negatives, self.margins)
         return [(float(group.mean()), float(group.std())) if len(group) else None for group in groups]
 
@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class ScoreDistributions:
-    """A row a model, all on one axis of scores and one of margins, which are drawn once."""
+    """A row per model, all on one axis of scores and one of margins, which are each drawn once."""
 
     rows: list[Row]
     score_axis: Markup
@@ -53,10 +53,13 @@ class ScoreDistributions:
 
 
 def score_distributions(inputs: ReportInputs) -> ScoreDistributions:
-    """Of the re-ranked candidates: what teaches, ensembles, students; a taught one with its teacher's margins."""
+    """The distributions over re-ranked candidates of teachers, ensembles and students.
+
+    A taught student is drawn with its teacher's margins.
+    """
     models = _models(inputs)
     score_limits = limits_of([side for model in models.values() for side in (model.positives, model.negatives)])
-    # Controls, which no teacher holds to a scale, may reach beyond.
+    # Controls may reach beyond the axes, because no teacher holds them to a scale.
     compared = [model for model in models.values() if model.ranker is None or model.ranker.role != "control"]
     margin_limits = limits_of([model.margins for model in compared])
     rows = [

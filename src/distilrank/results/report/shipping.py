@@ -1,6 +1,6 @@
-"""Which model to ship: the best within the budgets, and what it gives up against the teacher.
+"""Which model to ship: the best within the budgets, and what it loses against the teacher.
 
-The development queries choose among models, because the best of several on the test queries looks better than it is.
+The dev queries choose among models, because the best of several on the test queries looks better than it is.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,12 @@ from distilrank.results.report.rankers import ReportedRanker
 
 @dataclass(frozen=True)
 class Shipping:
-    """Of the models trained here the one to ship and the way to, or where none fits the budgets what comes nearest.
+    """The model trained here to ship, and the way to re-rank with it; if none fits the budgets, the nearest one.
 
-    budgets: what each is, by what it bounds. against: its difference from its `teacher`, None if it is a teacher;
-    `is_corrected`: by Holm, as a row of the tests. elsewhere: the best within the budgets that was not trained here,
-    where it is better, or alone fits. is_timed_unevenly: times of the models to choose from cannot be trusted.
+    budgets: each budget, by what it bounds. against: the model's difference from its `teacher`, None if it is a
+    teacher. is_corrected: whether that is corrected (Holm), as a row of the tests. elsewhere: the best model within the
+    budgets that was trained elsewhere, if it is better or the only one that fits. is_timed_unevenly: whether the times
+    of the models to choose from cannot be trusted.
     """
 
     budgets: dict[str, float]
@@ -36,12 +37,12 @@ class Shipping:
 
     @property
     def taken(self) -> dict[str, float]:
-        """What it takes of what the budgets bound."""
+        """The model's costs that the budgets bound."""
         return {what: getattr(self.way, what) for what in self.budgets}
 
 
 def shipping(inputs: ReportInputs, every: list[Costs]) -> Shipping | None:
-    """None without budgets, or where no model's costs are known."""
+    """The model to ship; None if there are no budgets, or if no model's costs are known."""
     budgets = {what: most for what, most in inputs.params.report.budgets if most is not None}
     known = [one for one in every if _known_ways(one, budgets)]
     models = [one for one in known if one.ranker.name in inputs.histories]
@@ -67,8 +68,9 @@ def shipping(inputs: ReportInputs, every: list[Costs]) -> Shipping | None:
 
 
 def choose(known: Iterable[Costs], budgets: Mapping[str, float], on_dev: Mapping[str, float]) -> tuple[Costs, Way]:
-    """The best within the budgets; if none is within them, what exceeds them by the least. Nothing is stored without
-    need.
+    """The best model and way within the budgets, or else the one that exceeds them least.
+
+    Of two equal ways, the one that stores nothing wins.
     """
     offers = [(one, way) for one in known for way in _known_ways(one, budgets)]
     return min(
@@ -78,7 +80,7 @@ def choose(known: Iterable[Costs], budgets: Mapping[str, float], on_dev: Mapping
 
 
 def excess(way: Way, budgets: Mapping[str, float]) -> float:
-    """How many times the budget that it comes nearest to, or exceeds most, goes into what it takes."""
+    """The largest ratio of a cost to its budget; above 1, a budget is exceeded."""
     shares = [(getattr(way, what), most) for what, most in budgets.items()]
     return max(taken / most if most else float("inf") if taken else 0.0 for taken, most in shares)
 
@@ -88,7 +90,7 @@ def _known_ways(costs: Costs, budgets: Mapping[str, float]) -> list[Way]:
 
 
 def _elsewhere(others: list[Costs], budgets: Mapping[str, float], least: float) -> Costs | None:
-    """The best of others within the budgets, if it is better than `least`."""
+    """The best of the others within the budgets, if it is better than `least`."""
     better = [
         one
         for one in others
@@ -98,7 +100,7 @@ def _elsewhere(others: list[Costs], budgets: Mapping[str, float], least: float) 
 
 
 def _tested(inputs: ReportInputs, ranker: ReportedRanker, teacher: ReportedRanker) -> Difference | None:
-    """Their row of the tests, which are of taught students alone."""
+    """The difference in the tests' row of the two, if there is one; the tests are only of taught students."""
     wanted = (inputs.primary, inputs.measure, ranker.name, teacher.name)
     rows = (one for one in inputs.tests if (one.task, one.measure, one.ranker, one.other) == wanted)
     return next((row.difference for row in rows), None)

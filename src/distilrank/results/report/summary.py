@@ -1,4 +1,4 @@
-"""The report in brief, as Markdown for a pull request: its first sentence, the figures, what teaching changed."""
+"""The report in brief, as Markdown for a pull request: its first sentence, the figures, and what teaching changed."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _MARKS = {"gain": " ▲", "loss": " ▼", "unclear": ""}
 
 
 def write_summary(inputs: ReportInputs, page: str) -> str:
-    """`page` is the report itself, which says the first sentence."""
+    """The summary; `page` is the report, from which it takes the first sentence."""
     return "\n\n".join([f"# {inputs.params.collection.called}", *_lead(page), *_parts(inputs)]) + "\n"
 
 
@@ -40,7 +40,7 @@ def _parts(inputs: ReportInputs) -> Iterator[str]:
 
 
 def _gains(inputs: ReportInputs, table: FigureTable) -> Iterator[str]:
-    """What teaching changed, where there is a control."""
+    """What teaching changed, for students with a control."""
     controls = {ranker.name: ranker.control or "" for ranker in inputs.rankers}
     rows = [
         [

@@ -1,4 +1,4 @@
-"""Figures as inline SVG whose colours are CSS variables, so that light, dark and print share one drawing."""
+"""Figures as inline SVG with CSS variables as colours, so that light, dark and print share one drawing."""
 
 import io
 import re
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from distilrank.results.report.rankers import ReportedRanker
 
-# Matplotlib wants colours, CSS decides on them: these stand for the variables that replace them in the SVG.
+# Matplotlib needs colours, but CSS decides them. In the SVG, variables replace these placeholders.
 INK, MUTED, RULE, PAPER, ACCENT = "#200000", "#200001", "#200002", "#200003", "#200004"
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper", ACCENT: "--accent"}
 _RANKER = re.compile(r"#10([0-9a-f]{4})")
@@ -26,12 +26,12 @@ def colour_of(ranker: ReportedRanker) -> str:
 
 
 def canvas(width: int, height: int) -> Figure:
-    """A figure of this size in CSS pixels; points are pixels in it."""
+    """A figure of this size in CSS pixels, in which a point is a pixel."""
     return Figure(figsize=(width / 72, height / 72), dpi=72)
 
 
 def plain(axes: Axes) -> None:
-    """Leaves of the axes no more than faint lines at the ticks of y, and a base line."""
+    """Reduces the axes to faint lines at the ticks of y and a base line."""
     axes.set_facecolor("none")
     axes.spines[["top", "left", "right"]].set_visible(False)
     axes.spines["bottom"].set(color=RULE, linewidth=1)
@@ -49,7 +49,7 @@ def as_svg(figure: Figure, title: str) -> Markup:
         figure.savefig(buffer, format="svg", metadata=nothing)
     drawing = buffer.getvalue()
     drawing = drawing[drawing.index("<svg") :]
-    # Matplotlib numbers groups anew in each figure; on one page ids must differ.
+    # Matplotlib numbers groups anew in each figure, but ids on one page must differ.
     drawing = re.sub(r'<g id="[^"]*"', "<g", drawing)
     drawing = re.sub(r"<!--.*?-->\s*", "", drawing, flags=re.DOTALL)
     drawing = _SIZE.sub(r'\1="\2"', drawing, count=2)

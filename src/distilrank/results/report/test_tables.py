@@ -11,7 +11,7 @@ from distilrank.results.statistics import Compared
 
 @dataclass(frozen=True)
 class TestTable:
-    """The comparisons in one measure at one task; Holm corrects the p of all of them together."""
+    """The comparisons in one measure at one task. Their p-values are corrected together (Holm)."""
 
     title: str
     measure: str

@@ -1,4 +1,4 @@
-"""How passages are shown: their title, and the beginning of their text."""
+"""Passages as the report shows them: the title, and the beginning of the text."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ WORDS = 36
 
 @dataclass(frozen=True)
 class Shown:
-    """A passage, as the page shows it."""
+    """A passage as the page shows it."""
 
     passage_id: str
     title: str
@@ -20,7 +20,7 @@ class Shown:
 
 
 def passages_shown(inputs: ReportInputs, passage_ids: Iterable[str]) -> dict[str, Shown]:
-    """Those passages, by id."""
+    """The passages as shown, by id."""
     wanted = pl.LazyFrame({"passage_id": sorted(set(passage_ids))}, schema={"passage_id": pl.String})
     rows = inputs.collection.passages.join(wanted, on="passage_id", how="semi").collect()
     return {

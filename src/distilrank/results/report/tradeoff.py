@@ -1,4 +1,4 @@
-"""What effectiveness costs: that of re-ranking against the time that it takes, and what is stored for it."""
+"""What effectiveness costs: re-ranking's effectiveness against its time, and what is stored for it."""
 
 import math
 
@@ -17,11 +17,11 @@ MARKERS = {"baseline": "D", "teacher": "s", "control": "o", "taught": "o"}
 
 
 def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Markup:
-    """A point a ranker, over the milliseconds of a query as served on a log axis; the larger, the more encoding
-    passages beforehand would store.
+    """A point per ranker, over the milliseconds of a served query on a log axis.
 
-    A line joins a taught student to its control. Steps join the Pareto front: nothing is both faster and better than
-    what stands on it. `milliseconds` is the budget, if there is one.
+    A point is larger if encoding passages beforehand would store more. A line joins a taught student to its control.
+    Steps join the Pareto front: nothing is both faster and better than a ranker on it. `milliseconds` is the budget, if
+    there is one.
     """
     costs = {one.ranker.name: one for one in every if one.milliseconds is not None}
     points = {name: (one.milliseconds or 0.0, one.effectiveness) for name, one in costs.items()}
@@ -42,13 +42,13 @@ def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Ma
 
 
 def _words(costs: Costs) -> str:
-    """Its name, and what it would store."""
+    """A ranker's name, and what it would store."""
     stored = [magnitude_of_bytes(costs.bytes_per_passage)] if costs.bytes_per_passage else []
     return " · ".join([costs.ranker.name, *stored])
 
 
 def _draw_front(axes: Axes, front: list[Point]) -> None:
-    """From left to right: the best that each time buys."""
+    """Draws the front from left to right: the best that each time buys."""
     times, values = zip(*front, strict=True)
     most = axes.get_xlim()[1]
     axes.step([*times, most], [*values, values[-1]], where="post", color=ACCENT, linewidth=5, alpha=0.16, zorder=1)
@@ -105,5 +105,5 @@ def _mark(axes: Axes, costs: Costs, point: Point) -> None:
 
 
 def _size(stored: float | None) -> float:
-    """In pixels: by the logarithm of what is stored; the smallest where nothing is, or nobody knows."""
+    """A point's size in pixels, by the logarithm of what is stored; the smallest if that is nothing or unknown."""
     return SMALLEST + 2.5 * math.log10(1 + (stored or 0) / 256)

@@ -1,4 +1,4 @@
-"""How each model was trained: its loss, validation with the step that was kept, margins and gradients."""
+"""How each model was trained: its loss, its validation with the step that was kept, its margins and its gradients."""
 
 from statistics import fmean
 
@@ -18,9 +18,9 @@ LINES = {RERANK: "-", RETRIEVE: "--"}
 
 
 def training_curves(inputs: ReportInputs) -> list[tuple[ReportedRanker, float, Markup]]:
-    """Of each trained model its share of padding and a drawing.
+    """Each trained model with its share of padding and a figure.
 
-    Validation has one scale for all; losses and margins differ in kind, so each has its own.
+    Validation has one scale for all models. Losses and margins differ in kind, so each model has its own scale.
     """
     curves = [curve for history in inputs.histories.values() for curve in history.validation.values()]
     values = [value for curve in curves for _, value in curve]
@@ -40,7 +40,7 @@ def training_curves(inputs: ReportInputs) -> list[tuple[ReportedRanker, float, M
 
 def _drawing(ranker: ReportedRanker, history: History, limits: tuple[float, float], measure: str) -> Markup:
     figure, colour = canvas(WIDTH, HEIGHT), colour_of(ranker)
-    # Left, bottom, width and height, as shares of the figure.
+    # The boxes are left, bottom, width and height, as shares of the figure.
     loss = _axes(figure, (0.14, 0.75, 0.83, 0.2), "Loss", history)
     validation = _axes(figure, (0.14, 0.42, 0.83, 0.24), f"Validation {measure}", history)
     margins = _axes(figure, (0.14, 0.07, 0.34, 0.2), "Margin", history)
