@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run once, by Postgres's image, when its volume is empty: a database for each server, which is its owner's alone.
+# Postgres's image runs this once, when its volume is empty. It makes a database for each server, only for its owner.
 set -eu
 
 make_database() {
