@@ -2,8 +2,8 @@
 
     python benchmarks/object_store.py [--megabytes 2000] [--files 10000]
 
-Each step prints its seconds, and the peak of the server's memory and open files so far. At the end the server is killed
-and started again. A listing then shows which objects are there, and with which ETags.
+Each step prints its seconds, the server's peak memory since its start, and its peak number of open files in the step.
+At the end the server is killed and started again. A listing then shows which objects are there, and with which ETags.
 """
 
 import argparse

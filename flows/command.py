@@ -32,7 +32,7 @@ _ADVICE = re.compile(
 
 
 class PipelineError(InputError):
-    """dvc.yaml, or the params.yaml that it reads, is not a pipeline that DVC understands."""
+    """DVC cannot read dvc.yaml, or the params.yaml that it refers to, as a pipeline."""
 
 
 def environment() -> dict[str, str]:

@@ -121,7 +121,7 @@ def one_of_several() -> Iterator[None]:
         return
     folder = Path(os.environ[_FOLDER])
     if not _IS_FIRST:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until this process ends
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # stays open until this process ends
     os.environ |= card_of(int(os.environ.get("LOCAL_RANK", "0")), os.environ)
     try:
         # An ended process keeps its id until its parent collects it. A file descriptor shows the end at once.

@@ -35,7 +35,7 @@ def _run() -> None:
         app()
     except InputError as error:
         tell(f"distilrank: {error}", error.exit_code)
-    except Exception as error:  # a fault of ours, or of a library that names the URL it was given
+    except Exception as error:  # a bug of ours or of a library, whose message may hold a URL with secrets
         extra = _extra_that_brings(error)
         if extra:
             told = f"distilrank: {error}, which this command needs; run `pip install 'distilrank[{extra}]'`"

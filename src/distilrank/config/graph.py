@@ -122,7 +122,7 @@ def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, Any]:
     """What one evaluation reads: the collection, and what the ranker is made of.
 
     A trained ranker has a model, its tokens and stored vectors. A start has the model that it begins from and its
-    entry. In place of a path that a ranker lacks stands the collection, in place of a section `evaluation`.
+    entry. The collection replaces a path that a ranker lacks, and `evaluation` replaces a section that it lacks.
     """
     start = next((one for one in starts(params) if one.name == ranker), None)
     places = layout.places_of(on)
@@ -203,7 +203,7 @@ def _other(one: OtherCollection) -> dict[str, Any]:
 
 
 def _tokenize_other(params: Entries, evaluation: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """By a stage's name, the words of its command, the token store that it repeats here, and the one that it makes."""
+    """By a stage's name, the words of its command, our token store that it follows, and the store that it makes."""
     own, there = layout.places_of(layout.OWN), layout.places_of(evaluation)
     stores = {"": (own.tokens, there.tokens)}
     stores |= {name: (own.own_tokens / name, there.own_tokens / name) for name in own_stores(params)}
@@ -222,7 +222,7 @@ def _tokenize_other(params: Entries, evaluation: str) -> Iterator[tuple[str, dic
 def _distil(params: Entries, one: Distillation) -> dict[str, str]:
     """What one training reads: labels or triples, tokens, its start's model, and the teacher of its batches.
 
-    In place of a model that it lacks stand its own tokens.
+    Its own tokens replace a model that it lacks.
     """
     options = [
         *(["--teacher", one.teacher] if one.teacher else []),

@@ -19,8 +19,8 @@ def measure(
 ) -> pl.DataFrame:
     """Each measure for each query of the qrels: (query_id, measure, value), in the order of `measures`.
 
-    `minimum_relevance` is the grade that counts as relevant for measures that name no `rel`; nDCG uses all grades.
-    A query without results has 0. Raises ScoreError where a score is not finite, ValueError for no
+    `minimum_relevance` is the lowest grade that counts as relevant, for measures that name no `rel`; nDCG uses all
+    grades. A query without results has 0. Raises ScoreError if a score is not finite, ValueError if a name is not a
     measure, and CollectionError for a grade that a measure cannot take.
     """
     import ir_measures

@@ -1,4 +1,4 @@
-"""Taking turns: one change of a registry at a time on this machine."""
+"""A lock, so that only one process on this machine changes a registry at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -61,7 +61,7 @@ class Answered:
 
 
 def made_up_requests(with_index: bool) -> Requests:
-    """Requests that show that a model answers, for use where there are no queries."""
+    """Made-up requests, which show that a model answers where there are no queries."""
     reranking = {RERANK: [{"query": "a query", "passages": ["a passage", "another"]}]}
     return reranking | ({RETRIEVE: [{"query": "a query", "top_k": 2}]} if with_index else {})
 

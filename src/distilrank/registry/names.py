@@ -1,4 +1,4 @@
-"""What a model is called in the registry, and how its versions are told apart."""
+"""The names of models in the registry, and the aliases and tags of their versions."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING

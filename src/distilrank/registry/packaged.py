@@ -89,7 +89,7 @@ def parts(model: Path) -> dict[str, Path]:
         artifacts = described["flavors"]["python_function"]["artifacts"]
         return {part: model / place["path"] for part, place in artifacts.items()}
     except (OSError, YAMLError, KeyError, TypeError, AttributeError):
-        return {}  # it is not what was packaged
+        return {}  # these are not the files that were packaged
 
 
 def _faults(part: Path) -> list[str]:

@@ -72,7 +72,7 @@ def promote(params: Params, model: str, version: int | None = None, because: str
         challenger = places.challenger if version is None else version_numbered(client, name, version)
         champion = places.champion
         if challenger and champion and challenger.version == champion.version:
-            no_longer_challenger(client, challenger)  # a promotion was cut short
+            no_longer_challenger(client, challenger)  # an earlier promotion was cut short
             challenger = None
         if challenger is None:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Differences between rankers on the same queries, and whether chance alone would give them."""
+"""Differences between rankers on the same queries, and whether they may be chance."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The times that the stage `latency` wrote: by kind of task, ranker, and how it was asked."""
+"""The times that the stage `latency` wrote, by kind of task, by ranker, and by how it was asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

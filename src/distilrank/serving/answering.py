@@ -12,7 +12,7 @@ MOST_PASSAGES = 1000
 
 
 class Request(BaseModel):
-    """A query, and either the passages to score for it or how many of the indexed ones to find."""
+    """A query, and either the passages to score for it or the number of indexed passages to find."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class NotAnswered(Exception):
 
 
 class Answering:
-    """Re-ranks the passages of a request or, with an index, finds some."""
+    """Answers requests: re-ranks their passages or, if the model has an index, finds some."""
 
     def __init__(self, model: Model) -> None:
         self._model = model

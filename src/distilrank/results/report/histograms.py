@@ -12,7 +12,7 @@ from distilrank.results.report.svg import MUTED, RULE, SMALL, as_svg, canvas, pl
 Values = NDArray[np.float64]
 Limits = tuple[float, float]
 BINS = 100
-# In pixels.
+# Sizes in pixels.
 WIDTH, HEIGHT, AXIS = 210, 30, 18
 
 

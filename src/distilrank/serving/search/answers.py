@@ -186,7 +186,7 @@ def _shown(row: Mapping[str, Any], matched: Matched, heaviest: float, relevance:
 
 
 def _pieces(text: str, words: Sequence[Word], heaviest: float, begin: int) -> list[Piece]:
-    """The text in parts, so that those that matched stand apart. The words' places count from `begin` before it."""
+    """The text, cut into parts at the words that matched. `begin` is its offset in the passage that was read."""
     pieces, done = [], 0
     for word in words:
         start, end = word.place[0] - begin, word.place[1] - begin
