@@ -25,7 +25,7 @@ def mark() -> dict[str, str]:
 
 
 def end_orphans(tell: Callable[[str], object]) -> None:
-    """End processes that ended runs of this working tree have left. Later runs go on from what these have stored."""
+    """End processes that dead runs of this working tree have left. The next run goes on from what they stored."""
     orphans = list(_orphans())
     if orphans:
         tell(f"ending what a run that was killed left at work: processes {', '.join(str(one.pid) for one in orphans)}")

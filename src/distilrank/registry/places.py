@@ -28,7 +28,7 @@ class Places(NamedTuple):
         return cls(*(version_with(client, name, alias) for alias in (Alias.CHAMPION, Alias.CHALLENGER, Alias.BEST)))
 
     def former(self) -> list["ModelVersion"]:
-        """The versions that a challenger must match: the champion, and the best so far so that losses do not add up."""
+        """The versions that a challenger must match: the champion, and the best one, lest small losses add up."""
         both = {one.version: one for one in (self.champion, self.best) if one and Tag.ROLLED_BACK not in one.tags}
         return list(both.values())
 

@@ -60,8 +60,8 @@ def promote(params: Params, model: str, version: int | None = None, because: str
     """Makes the challenger, or `version`, champion if it passes every gate, and logs the decision in its run.
 
     `because` is the reason for promoting a version that was rolled back, or for skipping a champion that cannot be
-    measured. Raises InputError if there is no challenger, or if its data are not here and the champion was never
-    measured on them.
+    measured. Raises InputError if there is no challenger, or if the champion lacks figures in the challenger's
+    evaluation and the data of that evaluation are not here.
     """
     name = registered_name(params, model)
     if because is not None and not because.strip():

@@ -45,7 +45,7 @@ class ByQuery:
 
 
 def by_query(inputs: ReportInputs, student: ReportedRanker, yardstick: ReportedRanker) -> ByQuery:
-    """A student against its control, or without one against the first stage, beside its teacher.
+    """A student compared with its control, or with the first stage if it has none; its teacher is shown beside them.
 
     It shows the `report.queries` largest wins, and as many of the largest losses.
     """

@@ -10,7 +10,7 @@ from distilrank.results.report.rankers import ReportedRanker
 
 @dataclass(frozen=True)
 class Uncompared:
-    """Taught students without a shown gain, and why."""
+    """Taught students whose gain is not shown, and why."""
 
     rankers: list[str]
     why: str

@@ -1,4 +1,4 @@
-"""The paper's table: a row per student and, for each measure, columns at its start, without a teacher and per teacher.
+"""The paper's table: a row per student and, per measure, columns for the start, for no teacher, and for each teacher.
 
 It is Table 2 of arXiv 2010.02666, with a column added for what training began from.
 """
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A first stage, a teacher or a student, with its columns by measure: at the start, without a teacher, per teacher.
+    """A first stage, a teacher or a student, with its columns by measure: for the start, no teacher, and each teacher.
 
     A column holds no cell or one. It holds several if the students of several teachers differ in start or control.
     """
