@@ -7,7 +7,7 @@ from distilrank.cli.app import RESULTS, app, read
 
 @app.command(rich_help_panel=RESULTS)
 def check_results() -> None:
-    """Check the last evaluation against report.expected: print each figure that is off, and then exit with code 1."""
+    """Check the last evaluation against report.expected: print each figure that is off; if one is, exit with code 1."""
     from distilrank.evaluation.measures import means_by_task
     from distilrank.results.expected import faults, graded, not_graded, refuse_none
     from distilrank.results.measured_here import measures_here

@@ -61,7 +61,7 @@ class MeasuredTimes:
             ) from error
 
     def medians(self, kind: str, how: str) -> dict[str, float]:
-        """The medians of re-ranking or searching, by ranker. A given run has none: its time is unknown."""
+        """The medians of re-ranking or searching, by ranker. Given candidates have none: their time is unknown."""
         return {ranker: times[how]["median"] for ranker, times in self.milliseconds[kind].items() if how in times}
 
     def served(self, params: Params, task: str) -> dict[str, float]:
