@@ -11,6 +11,7 @@ from tests.searchable import copy_of, write_ranker, write_vectors
 
 from distilrank.artifacts import layout
 from distilrank.config.params import Params
+from distilrank.config.params_file import read_params
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
@@ -34,20 +35,20 @@ def built(
 
 
 def test_the_systems_are_what_is_built_here(built: None) -> None:
-    assert Searchers().names() == ["bm25", "T1", "dot-T1"]
+    assert Searchers(read_params).names() == ["bm25", "T1", "dot-T1"]
 
 
 def test_bm25_finds_what_it_found_as_candidates(built: None) -> None:
     candidates = pl.read_parquet(layout.CANDIDATES / "candidates.parquet").filter(pl.col("rank") <= 10)
     query_id, text = Collection.read(layout.COLLECTION).queries_of("test").select("query_id", "text").row(0)
     expected = candidates.filter(pl.col("query_id") == query_id).sort("rank")
-    hits = Searchers().load("bm25").search(text, 10)
+    hits = Searchers(read_params).load("bm25").search(text, 10)
     assert [hit.score for hit in hits] == pytest.approx(expected["score"].to_list())
     assert {hit.passage_id for hit in hits} == set(expected["passage_id"])
 
 
 def test_a_dense_model_searches_all_passages(built: None) -> None:
-    hits = Searchers().load("dot-T1").search(QUERY, 5)
+    hits = Searchers(read_params).load("dot-T1").search(QUERY, 5)
     best = Model.load(layout.MODELS / "dot-T1", layout.VECTORS / "dot-T1").search(QUERY, 5)
     assert hits == best
 
@@ -55,7 +56,7 @@ def test_a_dense_model_searches_all_passages(built: None) -> None:
 @pytest.mark.parametrize("depth", [3, 15])
 def test_any_other_model_re_ranks_bm25s_best(built: None, depth: int) -> None:
     """As many as are measured, ten, or as are asked for."""
-    searchers = Searchers()
+    searchers = Searchers(read_params)
     hits = searchers.load("T1").search(QUERY, depth)
     first = [hit.passage_id for hit in searchers.load("bm25").search(QUERY, max(depth, 10))]
     tokens = TokenStore.open(layout.TOKENS)
@@ -68,14 +69,14 @@ def test_any_other_model_re_ranks_bm25s_best(built: None, depth: int) -> None:
 
 
 def test_a_query_that_no_passage_shares_a_term_with_finds_nothing(built: None) -> None:
-    searchers = Searchers()
+    searchers = Searchers(read_params)
     assert searchers.load("bm25").search("xyzzy", 5) == searchers.load("T1").search("xyzzy", 5) == []
     assert len(searchers.load("dot-T1").search("xyzzy", 5)) == 5
 
 
 def test_what_cannot_be_asked_is_refused(built: None) -> None:
     with pytest.raises(InputError, match=r"got system 'T9', expected one of \['bm25', 'T1', "):
-        Searchers().load("T9")
+        Searchers(read_params).load("T9")
     with pytest.raises(InputError, match="got an empty query"):
         refuse_query(" \n")
     refuse_query("a" * LONGEST_QUERY)

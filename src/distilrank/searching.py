@@ -1,5 +1,6 @@
 """Searches by any system of the project in the working directory: a query in, hits out."""
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from threading import RLock
@@ -29,11 +30,11 @@ LONGEST_QUERY = 2_000
 class Searchers:
     """All systems of the project that were built here. Each is loaded when it is first asked, and stays loaded.
 
-    Without `params`, those of params.yaml are read when they are first needed.
+    `read_params` is called when params are first needed.
     """
 
-    def __init__(self, params: "Params | None" = None) -> None:
-        self._given = params
+    def __init__(self, read_params: "Callable[[], Params]") -> None:
+        self._read_params = read_params
         self._loaded: dict[str, Searcher] = {}
         self._loading = RLock()
 
@@ -80,9 +81,7 @@ class Searchers:
 
     @cached_property
     def _params(self) -> "Params":
-        from distilrank.config.params_file import read_params
-
-        return self._given or read_params()
+        return self._read_params()
 
     def _places(self) -> list[Path]:
         """The places of all models and indexes that the params ask for."""

@@ -26,7 +26,13 @@ def run_flows(folder: Path, *models: str) -> list[str]:
     """The name and message of each flow run's final state; on Prefect's ephemeral server."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-    given = {"PYTHONPATH": path, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    given = {
+        "PYTHONPATH": path,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # On cores that are shared, the server takes its time.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    }
     done = subprocess.run(
         [sys.executable, "-c", RUN, *models], env=kept | given, capture_output=True, text=True, check=False
     )

@@ -15,6 +15,7 @@ from tests.servers import PLAIN
 
 from distilrank.artifacts import layout
 from distilrank.config.params import Params
+from distilrank.config.params_file import read_params
 from distilrank.data.collection import Collection
 from distilrank.searching import LONGEST_QUERY, Searchers
 
@@ -96,7 +97,7 @@ def test_systems_answer_as_they_do_elsewhere(project: Path, address: str) -> Non
     ]
     assert listed["usual"] == ["bm25", "dot-T1", "T1"]
     answers = asked(address, query="delete a bucket", systems="bm25,T1,dot-T1", depth=5)["answers"]
-    searchers = Searchers()
+    searchers = Searchers(read_params)
     for answer, name in zip(answers, ("bm25", "T1", "dot-T1"), strict=True):
         hits = searchers.load(name).search("delete a bucket", 5)
         assert answer["system"] == name and answer["milliseconds"] > 0

@@ -122,7 +122,7 @@ def test_a_hybrid_is_the_reciprocal_rank_fusion_of_its_members(params: Params, o
 
 @pytest.mark.parametrize("name", ["hybrid", "weighted", "dense", "cascade", "indexed"])
 def test_a_system_answers_a_text_as_it_was_measured(params: Params, name: str) -> None:
-    searcher = Searchers(params).load(name)
+    searcher = Searchers(lambda: params).load(name)
     texts = Collection.read(layout.COLLECTION).queries_of("test")
     for query, text in texts.select("query_id", "text").head(5).iter_rows():
         expected = [*found(name)[query].items()][:10]
@@ -235,7 +235,7 @@ def test_what_may_answer_people_is_timed_part_by_part(params: Params) -> None:
 
 def test_a_system_is_timed_as_deep_as_is_asked(params: Params) -> None:
     """Whatever its own depth: all that the first stage finds is re-ranked."""
-    searcher = Searchers(params).load("cascade").at(30)
+    searcher = Searchers(lambda: params).load("cascade").at(30)
     hits = searcher.search("delete a fleet", 30)
     assert len(hits) == 30 and searcher.reranking
     scores = searcher.reranking.reranked("delete a fleet", hits)

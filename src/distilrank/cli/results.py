@@ -39,11 +39,12 @@ def search(
 ) -> None:
     """Answer a query with a system: BM25, a dense model, an index, or another model that re-ranks BM25's best."""
     from distilrank.cli.tables import show_hits
+    from distilrank.config.params_file import read_params
     from distilrank.results.search import with_texts
     from distilrank.searching import Searchers, refuse_query
 
     refuse_query(query)
-    searchers = Searchers()
+    searchers = Searchers(read_params)
     name = system or searchers.usual()
     hits = searchers.load(name).search(query, depth)
     show_hits(query, name, with_texts(hits, layout.COLLECTION))

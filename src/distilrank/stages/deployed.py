@@ -27,7 +27,7 @@ _FEWEST, _MOST = 3, 200
 
 def deployed_times(params: Params, queries: Sequence[str], passages: int) -> dict[str, Deployed]:
     """The times by name, in the order of the report, then by depth, number of threads and part. Raises MissingInput."""
-    searchers, own_depths = Searchers(params), deployed(params)
+    searchers, own_depths = Searchers(lambda: params), deployed(params)
     found = {}
     with progress("systems timed", len(own_depths)) as advance:
         for name, own in own_depths.items():

@@ -3,10 +3,14 @@
 import socket
 from contextlib import suppress
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import read_manifest
 from distilrank.errors import InputError
+
+if TYPE_CHECKING:
+    from distilrank.config.params import Params
 
 LOOPBACK = "127.0.0.1"
 _NAMES = [LOOPBACK, "localhost"]
@@ -23,7 +27,7 @@ def serve_search(host: str | None, port: int) -> None:
     from distilrank.searching import Searchers
     from distilrank.serving.search.answers import SearchAnswers
 
-    answers = SearchAnswers(Searchers())
+    answers = SearchAnswers(Searchers(_read_params))
     Thread(target=answers.prepare, daemon=True).start()
     import uvicorn
 
@@ -33,6 +37,13 @@ def serve_search(host: str | None, port: int) -> None:
     print(f"http://{host or LOOPBACK}:{listening.getsockname()[1]}  (Ctrl-C ends it)", flush=True)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _read_params() -> "Params":
+    # Not before BM25 has answered: it takes a second to import.
+    from distilrank.config.params_file import read_params
+
+    return read_params()
 
 
 def _listening(host: str, port: int) -> socket.socket:
