@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +30,17 @@ CLONED = [
     "collections/README.md", ".dvc/config", ".dvc/plots/bars.json", ".dvc/plots/curves.json", ".dvcignore",
     ".gitignore", "code.yaml", "constraints.txt", "dvc.yaml",
 ]  # fmt: skip
-MODELS = ["T1", "T1b", "dot", "dot-T1", "dot-T2", "tk-T1", "tk-T2"]
-TIMED = ["bm25", "backbone", *MODELS]
-RANKERS = ["bm25", "backbone", "T1", "T1b", "dot-start", "dot", "dot-T1", "dot-T2", "tk-start", "tk-T1", "tk-T2"]
-SYSTEMS = "systems: {hybrid: {fuse: [bm25, dot-T1], by: rrf, depth: 20}}"
-INDEXED = ["dot", "dot-T1", "dot-T2"]
+MODELS = ["T1", "dot", "dot-T1", "tk-T1"]
+RANKERS = ["bm25", *MODELS]
+INDEXED = ["dot", "dot-T1"]
+SYSTEMS = ["hybrid"]
 FLOW = (sys.executable, "-m", "flows.distil")
 # The services of the tiny params are not those that the collection comes with.
 NAMED = r"aws-api-docs-[0-9a-f]{6}\."
 RESTORED = {
-    "distilrank teach T1", "distilrank score T1 bm25", "distilrank distil dot", "distilrank distil dot --teacher T1",
-    "distilrank distil tk --teacher T1", "distilrank distil tk --teacher T2", "distilrank encode dot",
-    "distilrank encode dot-T1", "distilrank index dot-hnsw-T1", "distilrank metrics", "distilrank latency",
-    "distilrank audit",
-} | {f"distilrank evaluate {name} collection" for name in RANKERS if name != "tk-T2"}  # fmt: skip
+    "distilrank teach T1", "distilrank distil dot", "distilrank distil dot --teacher T1", "distilrank encode dot-T1",
+    "distilrank metrics", "distilrank latency", "distilrank audit",
+} | {f"distilrank evaluate {name} collection" for name in RANKERS if name != "tk-T1"}  # fmt: skip
 # Times differ from run to run, and the report shows them.
 MEASURED = {
     "evaluation/audit.json",
@@ -56,16 +52,29 @@ MEASURED = {
 
 
 def clone(directory: Path) -> Path:
-    """What a clone of the repository holds, with the tiny params."""
+    """What a clone of the repository holds, with the tiny params of one teacher."""
     for name in CLONED:
         source, target = ROOT / name, directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    tiny = (ROOT / "tests" / "params.tiny.yaml").read_text()
-    (directory / "params.yaml").write_text(tiny.replace("systems: {}", SYSTEMS))
-    write_graph_of(directory)
+    write_params(directory, tiny_params())
     subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
     return directory
+
+
+def tiny_params() -> dict[str, Any]:
+    """The tiny params of one teacher, of trained rankers alone and of a system."""
+    values: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "tests" / "params.tiny.yaml")
+    del values["teachers"]["T1b"], values["triples"]["few"]
+    values |= {"ensembles": {}, "systems": {"hybrid": {"fuse": ["bm25", "dot-T1"], "by": "rrf", "depth": 20}}}
+    values["matrix"]["teachers"] = ["T1"]
+    values["evaluation"]["untrained"] = []
+    return values
+
+
+def write_params(project: Path, values: dict[str, Any]) -> None:
+    YAML(typ="safe", pure=True).dump(values, project / "params.yaml")
+    write_graph_of(project)
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +141,9 @@ def test_each_finds_the_others_work_up_to_date(
 def test_every_ranker_is_measured_and_timed(by_repro: Path, command: Command) -> None:
     metrics = json.loads((by_repro / "evaluation/metrics.json").read_text())
     assert list(metrics["rerank"]) == RANKERS
-    assert list(metrics["retrieve"]) == ["bm25", "backbone", "dot-start", *INDEXED]
+    assert list(metrics["retrieve"]) == ["bm25", *INDEXED, *SYSTEMS]
     times = json.loads((by_repro / "evaluation/latency.json").read_text())["milliseconds"]
-    assert list(times["rerank"]) == TIMED
+    assert list(times["rerank"]) == RANKERS
     assert list(times["retrieve"]) == ["bm25", *INDEXED]
     assert "rerank.dot-T1.nDCG@10" in command(by_repro, "dvc", "metrics", "show", "--md").stdout
     assert "dot-T1" in command(by_repro, "distilrank", "results").stdout
@@ -147,10 +156,9 @@ def test_counts_in_the_manifests_agree(by_repro: Path) -> None:
 
     passages = counts("data/collection")["passages"]
     assert passages == counts("data/tokens")["passages"] == counts("vectors/dot-T1")["passages"]
-    for place in ("data/triples/bm25", "labels/bm25/T1", "labels/bm25/T2"):
+    for place in ("data/triples/bm25", "labels/bm25/T1", "models/T1", "models/dot-T1"):
         assert counts(place)["triples"] == 64, place
-    assert counts("data/triples/few")["triples"] == counts("models/T1b")["triples"] == 16
-    assert counts("scores/bm25/T1")["scores"] == counts("scores/bm25/T1b")["scores"] <= 2 * 64
+    assert 64 < counts("scores/bm25/T1")["scores"] <= 2 * 64
     assert counts("data/collection")["test queries"] == counts("evaluation/runs/collection/dot-T1")["queries"]
 
 
@@ -240,13 +248,12 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
     client = MlflowClient(f"sqlite:///{by_repro / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("distilrank")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    scorings = {name: runs.pop(name) for name in ("score-bm25-T1", "score-bm25-T1b")}
+    scoring = runs.pop("score-bm25-T1")
     scored = json.loads((by_repro / "scores/bm25/T1/manifest.json").read_text())["counts"]["scores"]
-    for run in scorings.values():
-        assert run.info.status == "FINISHED"
-        assert run.data.metrics["pairs"] == scored
-        assert run.data.metrics["pairs per second"] > 0 < run.data.metrics["tokens per second"]
-        assert 0 <= run.data.metrics["padding share"] < 1
+    assert scoring.info.status == "FINISHED"
+    assert scoring.data.metrics["pairs"] == scored
+    assert scoring.data.metrics["pairs per second"] > 0 < scoring.data.metrics["tokens per second"]
+    assert 0 <= scoring.data.metrics["padding share"] < 1
     reported = runs.pop("report").info.run_id
     assert {"figures", "measures.parquet", "report.html", "report.md"} == {
         file.path for file in client.list_artifacts(reported)
@@ -256,35 +263,32 @@ def test_each_training_is_a_run_in_mlflow_with_test_metrics(by_repro: Path) -> N
     for name, run in runs.items():
         assert run.info.status == "FINISHED"
         assert run.data.metrics["rerank/nDCG_at_10"] == pytest.approx(metrics["rerank"][name]["nDCG@10"])
-        steps = 2 if name in ("T1b", "tk-T1", "tk-T2") else 6
+        steps = 2 if name == "tk-T1" else 6
         drawn = {"loss", "grad_norm", "padding", "tokens_per_second", "margin/student"}
         drawn |= {"margin/teacher"} if "-T" in name and "control" not in name else set()
         for key in drawn:
             assert len(client.get_metric_history(run.info.run_id, key)) == steps, (name, key)
         assert ("margin/teacher" in run.data.metrics) == ("margin/teacher" in drawn)
         curves = {"dev/nDCG_at_10", "dev/rerank/nDCG_at_10"}
-        # T1b is dense as well.
-        curves |= {"dev/retrieve/nDCG_at_10"} if name in ("T1b", *INDEXED) else set()
+        curves |= {"dev/retrieve/nDCG_at_10"} if name in INDEXED else set()
         assert {key for key in run.data.metrics if key.startswith("dev/")} == curves
 
 
-def with_a_second_round(project: Path) -> None:
-    """Adds a student that starts from dot-T1, and learns from triples that BM25 and dot-T1's vectors found."""
-    yaml = YAML(typ="safe", pure=True)
-    values = yaml.load(project / "params.yaml")
+def with_a_second_round() -> dict[str, Any]:
+    """A student that starts from dot-T1, and learns from triples that BM25 and dot-T1's vectors found."""
+    values = tiny_params()
     values["triples"]["mined"] = {
         "from": ["bm25", "dot-T1"], "ranks": [2, 20], "negatives": 3, "count": 24,
         "filter": {"teacher": "T1", "margin": 0.0},
     }  # fmt: skip
     values["students"]["dot2"] = values["students"]["dot"] | {"start": {"model": "dot-T1"}, "triples": "mined"}
-    yaml.dump(values, project / "params.yaml")
-    write_graph_of(project)
+    return values
 
 
 def test_one_repro_builds_a_second_round_on_the_first(by_repro: Path, tmp_path: Path, command: Command) -> None:
     project = clone(tmp_path)
     shutil.copytree(by_repro / ".dvc" / "cache", project / ".dvc" / "cache", copy_function=os.link)
-    with_a_second_round(project)
+    write_params(project, with_a_second_round())
     done = command(project, "dvc", "repro", "distil@dot2-T1")
     assert done.returncode == 0, done.stdout + done.stderr
     built = re.findall(r"^> distilrank (.*)$", done.stdout, re.MULTILINE)
@@ -313,11 +317,8 @@ def test_one_repro_builds_a_second_round_on_the_first(by_repro: Path, tmp_path: 
 
 def test_labels_are_looked_at(by_repro: Path) -> None:
     quality = json.loads((by_repro / "evaluation/labels.json").read_text())
-    assert list(quality["teachers"]) == ["bm25/T1", "bm25/T1b", "bm25/T2"]
-    assert [pair["teachers"] for pair in quality["agreement"]] == [
-        list(pair) for pair in combinations(quality["teachers"], 2)
-    ]
-    assert all(sum(figures["histogram"]["counts"]) == 64 for figures in quality["teachers"].values())
+    assert list(quality["teachers"]) == ["bm25/T1"]
+    assert sum(quality["teachers"]["bm25/T1"]["histogram"]["counts"]) == 64
 
 
 def test_search_answers_from_the_taught_students_index(by_repro: Path, command: Command) -> None:
@@ -359,7 +360,7 @@ def test_a_query_is_text_and_not_markup(
 def test_search_by_a_system_that_is_not_there_is_refused(by_repro: Path, command: Command) -> None:
     done = command(by_repro, "distilrank", "search", "delete a fleet", "--system", "T9")
     assert done.returncode == 2
-    assert "got system 'T9', expected one of ['bm25', 'T1', 'T1b', 'dot'" in done.stderr
+    assert "got system 'T9', expected one of ['bm25', 'T1', 'dot'" in done.stderr
 
 
 def test_the_report_holds_every_ranker(by_repro: Path) -> None:
