@@ -37,7 +37,9 @@ def main() -> None:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(json.dumps([*measured, memory]))
         return
-    table = Table("", "index, s", "queries a second", "GiB at most", title=f"{asked.passages:,} passages, {machine()}")
+    table = Table(
+        "", "index, s", "queries per second", "GiB at most", title=f"{asked.passages:,} passages, {machine()}"
+    )
     figures = {name: in_a_process(name, asked) for name in (OURS, PEER)}
     for name, values in figures.items():
         table.add_row(name, *(f"{value:.2f}" for value in values))

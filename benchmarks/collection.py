@@ -41,7 +41,7 @@ def main() -> None:
         size = sum(file.stat().st_size for file in folder.iterdir()) / 1e9
         print(f"written: {size:.1f} GB in {time.perf_counter() - began:.0f} s", flush=True)
         write_params(folder)
-        table = Table("stage", "rows", "seconds", "a second", "GiB at most", title=f"{asked.passages:,} passages")
+        table = Table("stage", "rows", "seconds", "per second", "GiB at most", title=f"{asked.passages:,} passages")
         for column in table.columns[1:]:
             column.justify = "right"
         for stage, rows in (

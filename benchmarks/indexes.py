@@ -39,7 +39,7 @@ def main() -> None:
     lists = max(1, int(4 * asked.passages**0.5) // 4)
     kinds = (None, Fp16(), Sq8(), Ivf(lists=lists, probes=max(1, lists // 16)), Hnsw(links=16, build_width=100))
     title = f"{asked.passages:,} passages of {asked.width} numbers, {machine()}"
-    table = Table("", "build, s", "queries a second", "single, ms", "recall@10", title=title)
+    table = Table("", "build, s", "queries per second", "single, ms", "recall@10", title=title)
     _, best = faiss.knn(queries, vectors, DEPTH, metric=faiss.METRIC_INNER_PRODUCT)
     for kind in kinds:
         name = kind.kind if kind else "flat"

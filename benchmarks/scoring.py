@@ -170,7 +170,7 @@ def tune(cross_encoder: CrossEncoder, task: Task, pairs: pl.DataFrame, console: 
         predict(cross_encoder, task, some, size)
         rates[size] = len(some) / (time.perf_counter() - began)
     told = ", ".join(f"{size}: {rate:.0f}" for size, rate in rates.items())
-    console.print(f"CrossEncoder, pairs a second by batch size: {told}")
+    console.print(f"CrossEncoder, pairs per second by batch size: {told}")
     return max(rates, key=lambda size: rates[size])
 
 
@@ -222,7 +222,7 @@ def show(
     pairs: int,
     tuned: int,
 ) -> None:
-    table = Table("", "seconds", "a second", "ours is faster by", "scores differ by at most")
+    table = Table("", "seconds", "per second", "ours is faster by", "scores differ by at most")
     for part, count, what in (("a", triples, "triples as given"), ("b", pairs, "unique pairs")):
         for kind, title in (
             ("ours", "ours"),

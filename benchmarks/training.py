@@ -134,7 +134,7 @@ def compare(console: Console, model: Path, params: RankerParams, task: Task, ask
                 per_second = steps_per_second(begin(Path(scratch)), clock, asked.steps)
             rates[name] = max(rates[name], asked.batch_size * per_second)
             curves[name] = clock.losses
-    table = Table(params.architecture, "triples a second", "ratio", "loss: first, second, last third")
+    table = Table(params.architecture, "triples per second", "ratio", "loss: first, second, last third")
     for name, rate in rates.items():
         thirds = [f"{np.mean(some):.2f}" for some in np.array_split(curves[name], 3)]
         table.add_row(name, f"{rate:.1f}", f"{rates['DistilRank'] / rate:.2f} x", ", ".join(thirds))

@@ -50,7 +50,7 @@ class _Pace:
         self.done, self._before, self._began = done, done, time.monotonic()
 
     def rate(self) -> float:
-        """What was done a second."""
+        """What was done per second."""
         return (self.done - self._before) / max(time.monotonic() - self._began, 1e-9)
 
 
@@ -65,7 +65,7 @@ class _Lines:
         ended = left is not None and left <= 0
         if now - self._last_line >= _SECONDS_BETWEEN_LINES or (ended and now - self._began >= 1):
             rate = self._pace.rate()
-            details = [f"{rate:,.1f} a second", note, _duration(left / max(rate, 1e-9)) if left and left > 0 else ""]
+            details = [f"{rate:,.1f} per second", note, _duration(left / max(rate, 1e-9)) if left and left > 0 else ""]
             told = ", ".join(detail for detail in details if detail)
             print(f"{self._what}: {self._pace.done:,}{_of(self._total)}, {told}", flush=True)
             self._last_line = now

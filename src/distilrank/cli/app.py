@@ -19,7 +19,9 @@ REGISTRY = "The registry: MLFLOW_TRACKING_URI, else mlflow.db here"
 CHECKPOINTS = "From elsewhere, and to elsewhere"
 Model = Annotated[str, typer.Argument(help="A trained teacher or student, such as dot-T1.")]
 Dense = Annotated[str, typer.Argument(help="A trained dense ranker, such as dot-T1.")]
-Evaluation = Annotated[str, typer.Argument(help="An entry of evaluations; without one, what models learn from.")]
+Evaluation = Annotated[
+    str, typer.Argument(help="An entry of evaluations. Default: the collection that models learn from.")
+]
 Target = Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")]
 
 

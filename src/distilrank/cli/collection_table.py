@@ -43,7 +43,7 @@ _NEEDED = {
 
 
 def _by_split(collection: Collection, passages: int) -> Table:
-    table = _table(f"{passages:,} passages", "queries", "number", "qrels", "positives a query", "most")
+    table = _table(f"{passages:,} passages", "queries", "number", "qrels", "positives per query", "most")
     for split in [TRAIN, DEV, *collection.test_sets(), UNLABELLED]:
         queries, qrels = collection.queries_of(split), collection.qrels_of(split)
         if len(queries):

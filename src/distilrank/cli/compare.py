@@ -26,18 +26,21 @@ Place = Annotated[
 def compare(
     first: Place,
     second: Annotated[
-        str | None, typer.Argument(help="The same; else what is here, and with --against the first.")
+        str | None, typer.Argument(help="As FIRST. Default: the results here; with --against: FIRST itself.")
     ] = None,
-    measure: Annotated[str | None, typer.Option(help="What is compared; else the primary measure.")] = None,
-    ranker: Annotated[str | None, typer.Option(help="One ranker alone, such as dot-T1.")] = None,
-    against: Annotated[str | None, typer.Option(help="The ranker of the first place that it is compared with.")] = None,
+    measure: Annotated[
+        str | None, typer.Option(help="The measure to compare by. Default: the primary measure.")
+    ] = None,
+    ranker: Annotated[str | None, typer.Option(help="Compare this ranker alone, such as dot-T1.")] = None,
+    against: Annotated[str | None, typer.Option(help="Compare it with this ranker of FIRST.")] = None,
     by_query: Annotated[
         bool, typer.Option("--by-query", help="Show the queries with the largest differences.")
     ] = False,
     shared_queries: Annotated[
-        bool, typer.Option("--shared-queries", help="Compare by the queries that both have, where others differ.")
+        bool,
+        typer.Option("--shared-queries", help="If the test queries differ, compare by those that both places have."),
     ] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, for a pull request.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
 ) -> None:
     """Compare the figures of two places, ranker by ranker, and say which differences may be chance."""
     from distilrank.errors import InputError

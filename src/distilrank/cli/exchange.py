@@ -12,11 +12,11 @@ from distilrank.cli.app import CHECKPOINTS, Target, app
 def import_published(
     source: Annotated[Path, typer.Argument(help="A folder with config.json, weights and tokenizer.")],
     target: Target,
-    architecture: Annotated[str, typer.Option(help="What it is: dot, colbert, cat or prettr.")],
-    query_length: Annotated[
-        int, typer.Option(min=1, max=512, help="Tokens of a query, special ones not counted.")
-    ] = 28,
-    passage_length: Annotated[int, typer.Option(min=1, max=8192, help="Tokens of a passage, likewise.")] = 198,
+    architecture: Annotated[str, typer.Option(help="Its architecture: dot, colbert, cat or prettr.")],
+    query_length: Annotated[int, typer.Option(min=1, max=512, help="Tokens per query, without special ones.")] = 28,
+    passage_length: Annotated[
+        int, typer.Option(min=1, max=8192, help="Tokens per passage, without special ones.")
+    ] = 198,
 ) -> None:
     """Make a ranker from a checkpoint that the authors of arXiv 2010.02666 published."""
     from distilrank.conversion.published import import_published as convert
@@ -38,8 +38,12 @@ def export_model(
 def export_scores(
     labels: Annotated[Path, typer.Argument(help="A teacher's labels, such as labels/bm25/T1.")],
     target: Target,
-    licence: Annotated[str, typer.Option(help="Of the scores, as an identifier, such as cc-by-4.0.")] = "unknown",
-    form: Annotated[str, typer.Option(help="That of scores, flagembedding, sentence-transformers or run.")] = "scores",
+    licence: Annotated[
+        str, typer.Option(help="The licence of the scores, by its identifier, such as cc-by-4.0.")
+    ] = "unknown",
+    form: Annotated[
+        str, typer.Option(help="The form of the text: scores, flagembedding, sentence-transformers or run.")
+    ] = "scores",
     gzip: Annotated[bool, typer.Option("--gzip", help="Compress the text.")] = False,
 ) -> None:
     """Write a teacher's scores as a package for others: text and Parquet, with a data card and checksums."""

@@ -10,7 +10,7 @@ from distilrank.cli.app import app, read
 @app.command()
 def init(
     preset: Annotated[
-        str | None, typer.Option(help="A file of presets/, without .yaml, such as paper; else the defaults.")
+        str | None, typer.Option(help="A file of presets/, without .yaml, such as paper. Default: the defaults alone.")
     ] = None,
     passages: Annotated[
         str | None, typer.Option(help="With --preset corpus: a folder of texts, or a .tsv or .jsonl file of passages.")
@@ -54,10 +54,8 @@ def lock() -> None:
 
 @app.command("params")
 def params_reference(
-    section: Annotated[
-        str | None, typer.Argument(help="One section, such as students; all where none is named.")
-    ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/params.md.")] = False,
+    section: Annotated[str | None, typer.Argument(help="One section, such as students. Default: all.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, as in docs/params.md.")] = False,
 ) -> None:
     """Explain every key of params.yaml: what it takes, its default, its meaning."""
     from distilrank.cli.params_reference import as_markdown, as_text

@@ -26,9 +26,12 @@ def register() -> None:
 @app.command(rich_help_panel=REGISTRY)
 def promote(
     model: Model,
-    version: Annotated[int | None, typer.Option(help="The version to promote, if not the challenger.")] = None,
+    version: Annotated[int | None, typer.Option(help="The version to promote. Default: the challenger.")] = None,
     force: Annotated[
-        str | None, typer.Option(metavar="REASON", help="Why to take one that was rolled back; it is recorded.")
+        str | None,
+        typer.Option(
+            metavar="REASON", help="Why to take a version that was rolled back, or a champion that cannot be measured."
+        ),
     ] = None,
 ) -> None:
     """Make a challenger champion if it passes the gates of params.yaml; if not, exit with code 1."""
@@ -46,7 +49,7 @@ def promote(
 @app.command(rich_help_panel=REGISTRY)
 def rollback(
     model: Model,
-    to: Annotated[int | None, typer.Option(help="A former champion's version, if not the one before.")] = None,
+    to: Annotated[int | None, typer.Option(help="The former champion's version. Default: the one before.")] = None,
 ) -> None:
     """Make the previous champion champion again if it loads; if not, exit with code 1."""
     from distilrank.cli.tables import show_rollback

@@ -32,7 +32,9 @@ def search(
     system: Annotated[
         str | None,
         typer.Option(
-            "--system", "--model", help="bm25, a model or an index; else the first student that searches, as taught."
+            "--system",
+            "--model",
+            help="bm25, a model, an index or a system. Default: the first taught student that searches.",
         ),
     ] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
@@ -53,9 +55,10 @@ def search(
 @app.command("serve-search", rich_help_panel=RESULTS)
 def serve_search(
     host: Annotated[
-        str | None, typer.Option(help="An address of this machine that others reach; else they cannot.")
+        str | None,
+        typer.Option(help="An address of this machine, for other machines to reach it. Default: this machine alone."),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8088,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 means any free one.")] = 8088,
 ) -> None:
     """Serve a page on which people search and compare what systems find."""
     from distilrank.serving.search.serve import serve_search as serve
@@ -67,8 +70,8 @@ def serve_search(
 def retrieve(
     model: Dense,
     target: Annotated[Path, typer.Argument(help="The TREC run to write; it must not exist.")],
-    split: Annotated[str, typer.Option(help="Whose queries: train, dev, unlabelled, or a test set.")],
-    depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages a query.")] = 100,
+    split: Annotated[str, typer.Option(help="The split whose queries search: train, dev, unlabelled, or a test set.")],
+    depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages per query.")] = 100,
 ) -> None:
     """Write the run of a model or an index for all queries of a split, for use as given candidates."""
     from distilrank.config.derived import model_of_index, tokens_of
@@ -89,7 +92,8 @@ def update(
     name: Annotated[str, typer.Argument(help="A dense model or an index, such as dot-T1 or dot-hnsw-T1.")],
     target: Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")],
     passages: Annotated[
-        Path | None, typer.Option(exists=True, help="Passages to add, or to replace those of their ids.")
+        Path | None,
+        typer.Option(exists=True, help="A file of passages to add. They replace passages with the same ids."),
     ] = None,
     delete: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A file of passage ids to delete, one per line.")

@@ -40,8 +40,12 @@ def collect(evaluation: Evaluation = layout.OWN) -> None:
 
 @app.command(rich_help_panel=STAGES)
 def tokenize(
-    entry: Annotated[str | None, typer.Argument(help="An entry that has tokens of its own.")] = None,
-    on: Annotated[str | None, typer.Option(help="An entry of evaluations, whose texts are read.")] = None,
+    entry: Annotated[
+        str | None, typer.Argument(help="An entry of params.yaml whose tokens are its own. Default: the usual tokens.")
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option(help="An entry of evaluations. Default: the collection that models learn from.")
+    ] = None,
 ) -> None:
     """Store the token ids of every query and passage."""
     from distilrank.stages.tokenize import tokenize as stage
@@ -161,9 +165,18 @@ def ensemble(
 @on_ray_where_told
 def distil(
     student: Student,
-    teacher: Annotated[str | None, typer.Option(help="Who teaches it; without one, it is its own control.")] = None,
-    control: Annotated[bool, typer.Option("--control", help="As the teacher's students, but without scores.")] = False,
-    seed: Annotated[int | None, typer.Option(help="One of matrix.seeds; without one, its own.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="The teacher that it learns from. Default: none, which trains the control.")
+    ] = None,
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control", help="Train the control of this teacher's student: the same start and triples, without scores."
+        ),
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="One of matrix.seeds. Default: the seed of its own training.")
+    ] = None,
 ) -> None:
     """Train a student, or its control."""
     launch()
@@ -194,7 +207,7 @@ def index(name: Annotated[str, typer.Argument(help="An index by its name, such a
 def evaluate(
     ranker: Annotated[str | None, typer.Argument(help="A ranker of the results, such as dot-T1 or bm25.")] = None,
     on: Evaluation = layout.OWN,
-    model: Annotated[str | None, typer.Option(help="In its place: a model's directory, or a checkpoint.")] = None,
+    model: Annotated[str | None, typer.Option(help="In place of RANKER: a model's directory, or a checkpoint.")] = None,
     collection: Annotated[
         str | None, typer.Option(help="With --model: an entry of evaluations, or a folder in BEIR's layout.")
     ] = None,
