@@ -81,7 +81,7 @@ class Reranking(Searcher):
     def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
         found = self.first.search(query, max(depth, self.depth))
         between()
-        return hits(self.reranked(query, found))[:depth]
+        return hits(self.reranked(query, found))[:depth] if found else []
 
     def at(self, depth: int) -> "Reranking":
         return replace(self, first=self.first.at(depth), depth=depth)
@@ -135,6 +135,8 @@ class Cascaded(Searcher):
     def search(self, query: str, depth: int, between: Between = lambda: None) -> list[Hit]:
         found = self.ranker.first.search(query, max(depth, self.depth))
         between()
+        if not found:
+            return []
         reranked = self.ranker.reranked(query, found[: self.depth])
         return hits(reranked_first(reranked, _run_of(found)))[:depth]
 

@@ -70,7 +70,7 @@ def system_of(name: str, evaluation: str = OWN) -> Path:
 
 def weights_of(system: str) -> Path:
     """The file with the weights of a weighted sum by member, and how they were tuned."""
-    return SYSTEMS / f"{system}.json"
+    return SYSTEMS / f"{system}.weights.json"
 
 
 def run_of(ranker: str, kind: str, evaluation: str = OWN) -> Path:

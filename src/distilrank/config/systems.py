@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from distilrank.artifacts import layout
 from distilrank.config.derived import built_indexes, encoded_models, model_names, searching
 from distilrank.config.names import distilled_name
+from distilrank.config.starts import student_of
 from distilrank.evaluation.latency import TOP_K
 from distilrank.sections.data import BM25
 from distilrank.sections.systems import Cascade, Fusion, System
@@ -49,15 +50,20 @@ def systems_in_order(params: "Entries") -> dict[str, System]:
 def measured_systems(params: "Entries") -> list[tuple[str, str]]:
     """Each system on every collection that all its members search, as (collection, system).
 
-    Indexes search only the collection that models learn from.
+    Indexes, and models that make several vectors per text, search only the collection that models learn from.
     """
     ordered = systems_in_order(params)
     return [
         (on, name)
         for on in (layout.OWN, *params.evaluations)
         for name in ordered
-        if on == layout.OWN or all(one == BM25 or one in searching(params, on) for one in leaves(params, name))
+        if on == layout.OWN or all(one == BM25 or _searches(params, one, on) for one in leaves(params, name))
     ]
+
+
+def _searches(params: "Entries", leaf: str, on: str) -> bool:
+    """Whether a model searches another collection than that which models learn from."""
+    return leaf in searching(params, on) and params.students[student_of(leaf)].ranker.one_vector
 
 
 def leaves(params: "Entries", name: str) -> list[str]:

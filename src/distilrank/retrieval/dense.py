@@ -161,6 +161,7 @@ class DenseIndex(PassageIndex[Vectors]):
 def write_searcher(kind: IndexKind, index: "faiss.Index", directory: Path) -> None:
     """Writes what searches, without the vectors."""
     from distilrank.retrieval.faiss_index import write_index
+    from distilrank.retrieval.on_card import off_card
 
     write_json(directory / KIND_FILE, kind.model_dump())
-    write_index(index, directory / INDEX_FILE)
+    write_index(off_card(index), directory / INDEX_FILE)

@@ -54,12 +54,12 @@ def built_index(kind: Approximate, store: VectorStore, work: Path, whose: str, s
 
 
 def read_index(file: Path, kind: Approximate, mapped: bool = True) -> "faiss.Index":
-    """An index that is ready to search, on a card if Faiss reaches one. Nothing can be added to a mapped one."""
+    """An index that is ready to search. A mapped one is on a card if Faiss reaches one, and takes no changes."""
     import faiss
 
     index = faiss.read_index(str(file), _mapping(file) if mapped else 0)
     _set(index, kind)
-    return on_card(index)
+    return on_card(index) if mapped else index
 
 
 def write_index(index: "faiss.Index", file: Path) -> None:

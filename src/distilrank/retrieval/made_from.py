@@ -23,7 +23,7 @@ def vectors_behind(index: Path) -> Path:
             index, got="no vectors here or in its manifest", expected="vectors of passages",
             remedy="build it with `dvc repro`",
         )  # fmt: skip
-    vectors = index.parents[1] / place
+    vectors = index.absolute().parents[1] / place
     if digest(vectors) != made_from[str(place)]:
         raise _foreign(index, f"an index of other vectors than those of {place}", f"one of {place} as it is now")
     return vectors
@@ -33,7 +33,7 @@ def refuse_foreign(vectors: Path, model: Path) -> None:
     """Raises MissingInput for vectors of another model, or of passages that differ from those in the project now."""
     for place, made_from in read_manifest(vectors).inputs.items():
         is_model = Path(place).parent == MODELS
-        now = model if is_model else vectors.parents[1] / place
+        now = model if is_model else vectors.absolute().parents[1] / place
         # A packaged index stands in no project.
         if (is_model or (now / MANIFEST).is_file()) and digest(now) != made_from:
             what = f"another model than {model}" if is_model else f"another {place}"

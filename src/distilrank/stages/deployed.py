@@ -33,7 +33,9 @@ def deployed_times(params: Params, queries: Sequence[str], passages: int) -> dic
         for name, own in own_depths.items():
             searcher, depths = searchers.load(name), sorted({own, *params.latency.depths})
             by_depth = {
-                str(depth): _by_threads(searcher.at(depth), queries, depth, params.latency.seconds)
+                str(depth): _by_threads(
+                    searcher if depth == own else searcher.at(depth), queries, depth, params.latency.seconds
+                )
                 for depth in depths
                 if depth <= max(own, passages)
             }
@@ -78,6 +80,8 @@ def _parts(searcher: Searcher, query: str, depth: int) -> Iterator[tuple[str, fl
 
 def _milliseconds_of_reads(searcher: Searcher, hits: Sequence[Hit]) -> float:
     assert searcher.reranking
+    if not hits:
+        return 0.0
     passages = pl.Series("passage_id", [hit.passage_id for hit in hits], pl.String)
     began = time.perf_counter()
     searcher.reranking.read(passages)

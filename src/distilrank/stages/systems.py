@@ -37,7 +37,7 @@ RUN = layout.run_of("", RETRIEVE).name
 
 def systems(params: Params) -> None:
     """Writes evaluation/systems/<on>/<system>/, with retrieve.trec and measures.parquet (task, query_id, measure,
-    value), and evaluation/systems/<system>.json, the weights of a weighted sum.
+    value), and evaluation/systems/<system>.weights.json, the weights of a weighted sum.
 
     Raises MissingInput, CollectionError, ScoreError for a score that has no rank.
     """
