@@ -69,7 +69,7 @@ class Latency(Section):
     clients: int = Field(default=4, ge=1)
     """How many clients ask at once, in the second measurement."""
 
-    depths: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(default=[10, 100, 1000])
+    depths: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(default=[10, 100])
     """How many passages are found, and re-ranked, when a search is timed from text to ids. Depths beyond the number of
     passages are left out."""
 
