@@ -288,7 +288,7 @@ def test_the_report_begins_with_what_to_ship(inputs: ReportInputs) -> None:
     words = with_budgets(inputs, milliseconds=slowest + 0.001, bytes_per_passage=0)
     values, teacher = (np.array(per_query(name, "nDCG@10")) for name in ("tk-T1", "T1"))
     wanted = (
-        r"Within [\d.]+ ms a query and nothing a passage, of the models trained here ship tk-T1 , as it is served: "
+        r"Within [\d.]+ ms per query and nothing per passage, of the models trained here ship tk-T1 , as it is served: "
     )
     assert re.match(rf"{wanted}it reaches {values.mean():.3f} nDCG@10", words)
     difference = (values - teacher).mean()
@@ -314,9 +314,9 @@ def test_where_nothing_fits_the_nearest_is_named(inputs: ReportInputs) -> None:
     took = times[nearest]["encoded beforehand"]["median"]
     most = took / 2
     words = with_budgets(inputs, milliseconds=most)
-    said = f"No model trained here fits within {most:g} ms a query: {nearest} comes nearest, with passages encoded "
+    said = f"No model trained here fits within {most:g} ms per query: {nearest} comes nearest, with passages encoded "
     assert words.replace("\N{NO-BREAK SPACE}", " ").startswith(said)
-    assert f"with {took:g} ms a query. It reaches" in words.replace("\N{NO-BREAK SPACE}", " ")
+    assert f"with {took:g} ms per query. It reaches" in words.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_a_ranker_that_was_not_trained_here_is_named_where_it_fits_and_is_better(inputs: ReportInputs) -> None:

@@ -202,7 +202,7 @@ def write_results(params: Params, collection: Collection) -> None:
 
 
 def storage_of(ranker: str) -> float:
-    """Bytes a passage; a cat stores nothing."""
+    """Bytes per passage; a cat stores nothing."""
     return {"cat": 0.0, "colbert": 6144.0, "dot": 1536.0, "tk": 3072.0}.get(ranker.split("-", maxsplit=1)[0], 0.0)
 
 
@@ -411,7 +411,7 @@ def test_models_built_alike_whose_times_differ_are_flagged(results: Params, caps
     write_json(layout.LATENCY, latency)
     page = write_report(ReportInputs.read(results))
     assert (
-        "Measure the times again: tk-T1 took 235 ms, tk-T2 took 7.7 ms a query, though these are built alike"
+        "Measure the times again: tk-T1 took 235 ms, tk-T2 took 7.7 ms per query, though these are built alike"
         in lead(page)
     )
     assert "times as fast" not in lead(page)
@@ -782,7 +782,7 @@ def test_other_collections_and_baselines_stand_in_the_tables(
     inputs = ReportInputs.read(params)
     assert inputs.compared_by("rerank") == inputs.compared_by("other/retrieve") == MATRIX
     assert inputs.compared_by("other/rerank") == ["nDCG@10", "AP@1000"]
-    assert page.count('<th class="first">ms a query</th>') == 2, "on `other` nobody took the time"
+    assert page.count('<th class="first">ms per query</th>') == 2, "on `other` nobody took the time"
     show_results(params)
     assert "Re-ranking the given candidates: other" in capsys.readouterr().out
 

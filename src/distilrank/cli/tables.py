@@ -53,7 +53,7 @@ def show_results(params: Params) -> None:
     for times in latency.uneven(params):
         took = ", ".join(f"{name} took {time:.1f} ms" for name, time in times.items())
         console.print(
-            f"Measure the times again: {took} a query, though these are built alike. "
+            f"Measure the times again: {took} per query, though these are built alike. "
             "Run `dvc repro --force --single-item latency` while nothing else runs here, then `dvc repro`",
             soft_wrap=True,
         )
@@ -162,7 +162,7 @@ def _tests(params: Params, titles: Mapping[str, str]) -> Iterator[Table]:
 def _times(latency: MeasuredTimes) -> Table:
     """A table of the times of a server's request: from texts to scores or hits."""
     columns = {f"{kind}, {way}": medians for kind, ways in latency.by_title().items() for way, medians in ways.items()}
-    table = _table(f"Milliseconds a query, on {latency.machine}", ["ranker", *columns])
+    table = _table(f"Milliseconds per query, on {latency.machine}", ["ranker", *columns])
     for ranker in dict.fromkeys(ranker for medians in columns.values() for ranker in medians):
         table.add_row(ranker, *(f"{one[ranker]:.1f}" if ranker in one else "" for one in columns.values()))
     return table

@@ -38,7 +38,7 @@ def tradeoff(every: list[Costs], measure: str, milliseconds: float | None) -> Ma
     for one in costs.values():
         _mark(axes, one, points[one.ranker.name])
     label_points(axes, points, [line for _, line in taught], {name: _words(one) for name, one in costs.items()})
-    return as_svg(figure, f"{measure} of re-ranking against median milliseconds a query")
+    return as_svg(figure, f"{measure} of re-ranking against median milliseconds per query")
 
 
 def _words(costs: Costs) -> str:
@@ -87,7 +87,7 @@ def _frame(axes: Axes, points: list[Point], measure: str, budget: float | None) 
     axes.grid(axis="x", color=RULE, linewidth=0.75)
     axes.tick_params(which="minor", length=0)
     axes.set_title(measure, loc="left", fontsize=SMALL, color=MUTED, pad=8)
-    axes.set_xlabel("median milliseconds a query (log scale)", fontsize=SMALL, color=MUTED, loc="right", labelpad=6)
+    axes.set_xlabel("median milliseconds per query (log scale)", fontsize=SMALL, color=MUTED, loc="right", labelpad=6)
 
 
 def _mark(axes: Axes, costs: Costs, point: Point) -> None:
