@@ -86,7 +86,7 @@ def test_latex_is_a_table_per_task_with_names_escaped_and_the_best_in_bold(
 def test_figures_are_whole_svg_and_png_that_need_no_style(reported: Path) -> None:
     folder = reported / layout.FIGURES
     names = {file.stem for file in folder.glob("*.svg")}
-    assert {"training-of-t1", "training-of-dot-t1", "training-of-tk-t2"} <= names
+    assert {"training-of-t1", "training-of-dot-t1", "training-of-tk-t1"} <= names
     assert any(name.startswith("ndcg-10-of-re-ranking") for name in names)
     assert {file.stem for file in folder.glob("*.png")} == names
     for name in names:
