@@ -74,9 +74,11 @@ def assert_finds(index: DenseIndex, known: dict[str, Vectors], name: str) -> Non
         products = {one: float(query @ vector) for one, vector in known.items()}
         found = dict(run.filter(pl.col("query_id") == f"q{row}").select("passage_id", "score").iter_rows())
         assert found == pytest.approx({one: products[one] for one in found}, rel=1e-4, abs=1e-5)
-        best = sorted(products, key=lambda one: -products[one])[:5]
+        # Of passages with the same vector, any may be found.
+        fifth = min(sorted(products.values())[-5:], default=0.0)
+        best = [one for one in found if products[one] >= fifth - 1e-5]
         least = 5 if name == "flat" else 4  # others choose by rounded vectors
-        assert len(set(found) & set(best)) >= min(least, len(known))
+        assert len(best) >= min(least, len(known))
     if known:
         stored = index.vectors(pl.Series(list(known)))
         np.testing.assert_allclose(stored, np.stack(list(known.values())), rtol=1e-6)
