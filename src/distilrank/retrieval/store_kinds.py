@@ -34,36 +34,40 @@ class OfStore(IndexKind):
         """The built search. None where nothing searches."""
 
 
-class Store(OfStore):
-    """Stores what a ranker computes of each token of a passage. Re-ranking reads it. Nothing is searched."""
+class VectorPerToken(OfStore):
+    """The store itself: what a ranker computes of each token of a passage. Re-ranking reads it."""
 
     is_exact: ClassVar[bool] = True
+
+    numbers: Literal["float32", "float16", "int8"] = "float16"
+    """The numbers of the stored vectors. int8 has a scale per vector."""
+
+    def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
+        return None
+
+
+class Store(VectorPerToken):
+    """Stores what a ranker computes of each token of a passage. Re-ranking reads it. Nothing is searched."""
+
     searches: ClassVar[bool] = False
     holds: ClassVar[str] = "a vector per token"
 
     kind: Literal["store"] = "store"
 
-    numbers: Literal["float32", "float16", "int8"] = "float16"
-    """The numbers of the stored vectors. int8 has a scale per vector."""
-
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:
         return ranker.vector_per_token
-
-    def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
-        return None
 
     def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search | None:
         return None
 
 
-class MaxSim(Store):
+class MaxSim(VectorPerToken):
     """Like store, and every query is compared with every passage by MaxSim: exact, where time allows."""
 
-    searches: ClassVar[bool] = True
     holds: ClassVar[str] = "vectors that MaxSim compares"
 
-    kind: Literal["maxsim"] = "maxsim"  # type: ignore[assignment]  # a kind of its own
+    kind: Literal["maxsim"] = "maxsim"
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:

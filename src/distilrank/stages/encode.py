@@ -15,7 +15,7 @@ from distilrank.config.starts import student_of
 from distilrank.data.tokens import TokenStore
 from distilrank.retrieval.encoding import encoded_passages
 from distilrank.retrieval.passage_index import KIND_FILE
-from distilrank.retrieval.store_kinds import Inverted, Store
+from distilrank.retrieval.store_kinds import Inverted, VectorPerToken
 from distilrank.retrieval.storing import stored_passages
 from distilrank.retrieval.vector_store import VECTORS_FILE, write_ids
 
@@ -30,7 +30,7 @@ def encode(params: Params, name: str) -> None:
         work_directory(f"encode-{name}", "encode", used, inputs) as work,
         whole_directory(layout.VECTORS / name, f"distilrank encode {name}", used, inputs) as draft,
     ):
-        if isinstance(kind, Store | Inverted):
+        if isinstance(kind, VectorPerToken | Inverted):
             _store(params, kind, name, tokens, work, draft)
         else:
             vectors = encoded_passages(model, tokens, tokens.passage_ids, work, params.encoding, name)
@@ -40,7 +40,9 @@ def encode(params: Params, name: str) -> None:
             draft.counts |= {"passages": len(vectors), "dimensions": vectors.width}
 
 
-def _store(params: Params, kind: Store | Inverted, name: str, tokens: TokenStore, work: Path, draft: Draft) -> None:
+def _store(
+    params: Params, kind: VectorPerToken | Inverted, name: str, tokens: TokenStore, work: Path, draft: Draft
+) -> None:
     every, place = np.arange(len(tokens.passage_ids)), work / "store"
     store = stored_passages(
         layout.MODELS / name, tokens.texts, tokens.passage_ids, every, place, params.encoding, kind.numbers, name
