@@ -28,7 +28,8 @@ LONGEST_QUERY = 2_000
 
 
 class Searchers:
-    """All systems of the project that were built here. Each is loaded when it is first asked, and stays loaded.
+    """All systems of the project that were built here. Each is loaded when it is first asked, and stays loaded until
+    all are released.
 
     `read_params` is called when params are first needed.
     """
@@ -78,6 +79,11 @@ class Searchers:
                 if name not in self._loaded:
                     self._loaded[name] = self._made(name)
         return self._loaded[name]
+
+    def release(self) -> None:
+        """Forgets all systems but BM25, which others search first, and whose terms are counted at each load."""
+        with self._loading:
+            self._loaded = {name: one for name, one in self._loaded.items() if name == LEXICAL}
 
     @cached_property
     def _params(self) -> "Params":

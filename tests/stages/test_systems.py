@@ -1,5 +1,6 @@
 """What `systems` finds and measures, against runs joined here in other words."""
 
+import gc
 import json
 import shutil
 from collections import defaultdict
@@ -21,6 +22,7 @@ from distilrank.data.dev_sample import dev_sample
 from distilrank.errors import ParamsError
 from distilrank.evaluation.measures import measure
 from distilrank.model import Model
+from distilrank.rankers.base import Ranker
 from distilrank.searching import Searchers
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
@@ -104,6 +106,10 @@ def found(system: str, on: str = layout.OWN) -> dict[str, dict[str, float]]:
 
 def found_by(ranker: str, on: str = layout.OWN) -> dict[str, dict[str, float]]:
     return ranking(layout.run_of(ranker, "retrieve", on))
+
+
+def rankers_in_memory() -> int:
+    return sum(issubclass(type(one), Ranker) for one in gc.get_objects())
 
 
 @pytest.mark.parametrize("on", [layout.OWN, "other"])
@@ -214,7 +220,7 @@ def test_systems_are_measured_at_searching_like_any_ranker(params: Params) -> No
 
 def test_what_may_answer_people_is_timed_part_by_part(params: Params) -> None:
     texts, before = ["delete a fleet", "list all queues"], torch.get_num_threads()
-    times = deployed_times(params, texts, passages=354)
+    times = dict(deployed_times(params, texts, passages=354))
     assert torch.get_num_threads() == before
     assert [*times] == ["bm25", "dot-T3", "tk-T3", *SYSTEMS]
     # The depths that the collection has, and the one where it is measured.
@@ -231,6 +237,17 @@ def test_what_may_answer_people_is_timed_part_by_part(params: Params) -> None:
                 if reranks:
                     most = max(parts["first stage"]["p99"], parts["re-ranking"]["p99"])
                     assert most <= parts["end to end"]["p99"] + 0.01
+
+
+def test_a_system_that_was_timed_is_no_longer_in_memory(params: Params) -> None:
+    gc.collect()
+    before, searcher = rankers_in_memory(), Searchers(lambda: params).load("tk-T3")
+    assert rankers_in_memory() == before + 1
+    del searcher
+    timed = deployed_times(params, ["delete a fleet"], passages=354)
+    assert {name: rankers_in_memory() for name, _ in timed} == dict.fromkeys(
+        ["bm25", "dot-T3", "tk-T3", *SYSTEMS], before
+    )
 
 
 def test_a_system_is_timed_as_deep_as_is_asked(params: Params) -> None:

@@ -25,23 +25,28 @@ from distilrank.workers.cores import threads
 _FEWEST, _MOST = 3, 200
 
 
-def deployed_times(params: Params, queries: Sequence[str], passages: int) -> dict[str, Deployed]:
-    """The times by name, in the order of the report, then by depth, number of threads and part. Raises MissingInput."""
+def deployed_times(params: Params, queries: Sequence[str], passages: int) -> Iterator[tuple[str, Deployed]]:
+    """The times by name, in the order of the report, then by depth, number of threads and part.
+
+    Memory holds one system at a time, and BM25. Raises MissingInput.
+    """
     searchers, own_depths = Searchers(lambda: params), deployed(params)
-    found = {}
     with progress("systems timed", len(own_depths)) as advance:
         for name, own in own_depths.items():
-            searcher, depths = searchers.load(name), sorted({own, *params.latency.depths})
-            by_depth = {
-                str(depth): _by_threads(
-                    searcher if depth == own else searcher.at(depth), queries, depth, params.latency.seconds
-                )
-                for depth in depths
-                if depth <= max(own, passages)
-            }
-            found[name] = Deployed(own, by_depth)
+            depths = [depth for depth in sorted({own, *params.latency.depths}) if depth <= max(own, passages)]
+            by_depth = _by_depth(searchers.load(name), queries, own, depths, params.latency.seconds)
+            searchers.release()
+            yield name, Deployed(own, by_depth)
             advance(1)
-    return found
+
+
+def _by_depth(
+    searcher: Searcher, queries: Sequence[str], own: int, depths: Sequence[int], seconds: float
+) -> dict[str, dict[str, dict[str, Times]]]:
+    return {
+        str(depth): _by_threads(searcher if depth == own else searcher.at(depth), queries, depth, seconds)
+        for depth in depths
+    }
 
 
 def _by_threads(searcher: Searcher, queries: Sequence[str], depth: int, seconds: float) -> dict[str, dict[str, Times]]:

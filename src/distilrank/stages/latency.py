@@ -4,6 +4,7 @@ It also times re-ranking with passages that were encoded beforehand, and counts 
 These figures have names of their own. What may answer people is timed from a query's text to ids as well.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from statistics import fmean
@@ -76,12 +77,12 @@ def latency(params: Params) -> None:
         "milliseconds": times,
         "bytes_per_passage": storage,
         "bytes_by_numbers": forms,
-        "deployed": {name: asdict(one) for name, one in _deployed(params, queries).items()},
+        "deployed": {name: asdict(one) for name, one in _deployed(params, queries)},
     }
     write_json(layout.LATENCY, told)
 
 
-def _deployed(params: Params, queries: list[TimedQuery]) -> dict[str, Deployed]:
+def _deployed(params: Params, queries: list[TimedQuery]) -> Iterator[tuple[str, Deployed]]:
     passages = len(Collection.read(layout.COLLECTION).passage_ids())
     return deployed_times(params, [query.text for query in queries], passages)
 
