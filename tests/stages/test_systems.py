@@ -4,6 +4,7 @@ import gc
 import json
 import shutil
 from collections import defaultdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.stages.test_evaluate import of_students, write_untrained
 from distilrank.artifacts import layout
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
+from distilrank.config.systems import Depths, deployed
 from distilrank.data.collection import Collection
 from distilrank.data.dev_sample import dev_sample
 from distilrank.errors import ParamsError
@@ -237,6 +239,20 @@ def test_what_may_answer_people_is_timed_part_by_part(params: Params) -> None:
                 if reranks:
                     most = max(parts["first stage"]["p99"], parts["re-ranking"]["p99"])
                     assert most <= parts["end to end"]["p99"] + 0.01
+
+
+@pytest.mark.parametrize(("primary", "looked_at"), [("nDCG@30", 30), ("AP", 110)])
+def test_a_timed_answer_is_as_deep_as_the_primary_measure_looks(params: Params, primary: str, looked_at: int) -> None:
+    evaluation = params.evaluation.model_copy(update={"measures": [primary]})
+    deeper = params.model_copy(update={"evaluation": evaluation})
+    depths = deployed(deeper)
+    assert depths["bm25"] == depths["dot-T3"] == Depths(looked_at, looked_at)
+    # What re-ranks is measured on what it re-ranks. Behind that, a cascade answers with what its first stage found.
+    assert depths["tk-T3"] == Depths(25, 25) and depths["cascade"] == Depths(5, looked_at)
+    timed = deployed_times(deeper, ["delete a fleet"], passages=354)
+    assert {name: (one.depth, [*map(int, one.milliseconds)]) for name, one in islice(timed, 2)} == dict.fromkeys(
+        ["bm25", "dot-T3"], (looked_at, [10, looked_at])
+    )
 
 
 def test_a_system_that_was_timed_is_no_longer_in_memory(params: Params) -> None:

@@ -3,18 +3,25 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from distilrank.artifacts import layout
 from distilrank.config.derived import built_indexes, encoded_models, model_names, searching
 from distilrank.config.names import distilled_name
 from distilrank.config.starts import student_of
-from distilrank.evaluation.latency import TOP_K
 from distilrank.sections.data import BM25
+from distilrank.sections.measures import cutoff_of
 from distilrank.sections.systems import Cascade, Fusion, System
 
 if TYPE_CHECKING:
     from distilrank.config.entries import Entries
+
+
+class Depths(NamedTuple):
+    """How many passages a search looks at, and how many it answers with."""
+
+    searched: int
+    answered: int
 
 
 def first_stages(params: "Entries") -> list[str]:
@@ -72,17 +79,18 @@ def leaves(params: "Entries", name: str) -> list[str]:
     return [one for some in below for one in some]
 
 
-def deployed(params: "Entries") -> dict[str, int]:
-    """What may answer people, each with the depth that it searches or re-ranks to.
+def deployed(params: "Entries") -> dict[str, Depths]:
+    """What may answer people, each with the depths at which it is measured.
 
     This is BM25, baselines, teachers, taught students, and systems. Models search if they can, and otherwise re-rank
-    BM25's best.
+    BM25's best. What searches answers with all that the primary measure looks at.
     """
     taught = [distilled_name(*pair) for pair in product(params.students, params.matrix.teachers)]
-    searching_alone = first_stages(params)
+    searching_alone, looked_at = first_stages(params), cutoff_of(params.evaluation.primary, params.candidates.depth)
     rankers = [BM25, *params.baselines, *params.teachers, *taught]
-    found = {name: TOP_K if name in searching_alone else params.evaluation.depth for name in rankers}
-    return found | {name: system.depth for name, system in params.systems.items()}
+    own = {name: looked_at if name in searching_alone else params.evaluation.depth for name in rankers}
+    found = {name: Depths(depth, depth) for name, depth in own.items()}
+    return found | {name: Depths(one.depth, max(one.depth, looked_at)) for name, one in params.systems.items()}
 
 
 def faults_of_systems(params: "Entries") -> Iterator[str]:

@@ -11,7 +11,7 @@ from itertools import cycle, islice
 import polars as pl
 
 from distilrank.config.params import Params
-from distilrank.config.systems import deployed
+from distilrank.config.systems import Depths, deployed
 from distilrank.data.runs import Hit
 from distilrank.evaluation.latency import FIRST_STAGE, READS, RERANKING, WHOLE, Times, percentiles
 from distilrank.progress import progress
@@ -30,23 +30,22 @@ def deployed_times(params: Params, queries: Sequence[str], passages: int) -> Ite
 
     Memory holds one system at a time, and BM25. Raises MissingInput.
     """
-    searchers, own_depths = Searchers(lambda: params), deployed(params)
-    with progress("systems timed", len(own_depths)) as advance:
-        for name, own in own_depths.items():
-            depths = [depth for depth in sorted({own, *params.latency.depths}) if depth <= max(own, passages)]
-            by_depth = _by_depth(searchers.load(name), queries, own, depths, params.latency.seconds)
+    searchers, measured = Searchers(lambda: params), deployed(params)
+    with progress("systems timed", len(measured)) as advance:
+        for name, own in measured.items():
+            others = [depth for depth in params.latency.depths if depth <= max(own.searched, passages)]
+            by_depth = _by_depth(searchers.load(name), queries, own, others, params.latency.seconds)
             searchers.release()
-            yield name, Deployed(own, by_depth)
+            yield name, Deployed(own.searched, by_depth)
             advance(1)
 
 
 def _by_depth(
-    searcher: Searcher, queries: Sequence[str], own: int, depths: Sequence[int], seconds: float
+    searcher: Searcher, queries: Sequence[str], own: Depths, others: Sequence[int], seconds: float
 ) -> dict[str, dict[str, dict[str, Times]]]:
-    return {
-        str(depth): _by_threads(searcher if depth == own else searcher.at(depth), queries, depth, seconds)
-        for depth in depths
-    }
+    """The times at the searcher's own depths, and at others, where it answers with all that it looks at."""
+    at = {depth: (searcher.at(depth), depth) for depth in others} | {own.searched: (searcher, own.answered)}
+    return {str(depth): _by_threads(one, queries, answered, seconds) for depth, (one, answered) in sorted(at.items())}
 
 
 def _by_threads(searcher: Searcher, queries: Sequence[str], depth: int, seconds: float) -> dict[str, dict[str, Times]]:
@@ -87,7 +86,8 @@ def _milliseconds_of_reads(searcher: Searcher, hits: Sequence[Hit]) -> float:
     assert searcher.reranking
     if not hits:
         return 0.0
-    passages = pl.Series("passage_id", [hit.passage_id for hit in hits], pl.String)
+    re_ranked = hits[: searcher.reranking.depth]
+    passages = pl.Series("passage_id", [hit.passage_id for hit in re_ranked], pl.String)
     began = time.perf_counter()
     searcher.reranking.read(passages)
     return 1000 * (time.perf_counter() - began)
