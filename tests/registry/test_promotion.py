@@ -102,6 +102,7 @@ def test_small_losses_do_not_add_up(built: Built, client: MlflowClient, run_here
     done = run_here(Path.cwd(), "distilrank", "promote", MODEL)
     assert done.returncode == 0, done.stdout
     assert "It gains nothing on version 1 that is more than chance: -0.0200" in done.stdout
+    assert f"\n    mlflow models serve -m models:/{name_of()}@champion " in done.stderr
     assert aliases(client) == {"champion": 2, "previous": 1, "best": 1}
     retrained(built, 2, 0.46)
     [refusal] = promote(built.params(), MODEL).refused_by
@@ -227,6 +228,7 @@ def test_the_command_line_says_why_with_exit_code_1(built: Built, client: Mlflow
     entered = run_here(Path.cwd(), "distilrank", "register")
     assert f"{name_of('dot')} 2 new http://" in entered.stdout
     assert f"{name_of()} 1 known http://" in entered.stdout
+    assert f"next: `distilrank promote {MODEL}` " in entered.stderr
     done = run_here(Path.cwd(), "distilrank", "promote", MODEL)
     assert done.returncode == 1, done.stderr
     assert "is refused by floors: rerank nDCG@10 is 0.5000, below control (0.7000)" in done.stdout

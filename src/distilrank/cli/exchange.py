@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from distilrank.cli.app import CHECKPOINTS, Target, app
+from distilrank.cli.next_step import next_step
 
 
 @app.command("import-published", rich_help_panel=CHECKPOINTS)
@@ -22,6 +23,7 @@ def import_published(
     from distilrank.conversion.published import import_published as convert
 
     convert(source, target, architecture, query_length, passage_length)
+    next_step(f"name it in params.yaml as a teacher's `checkpoint: {target}`, then run `distilrank lock`")
 
 
 @app.command("export-model", rich_help_panel=CHECKPOINTS)
@@ -31,7 +33,10 @@ def export_model(
     """Write a dot, colbert or cat ranker for sentence-transformers."""
     from distilrank.conversion.export import export_model as convert
 
-    convert(model, target)
+    encoder = convert(model, target)
+    uses = 'predict([("a query", "a passage")])' if encoder == "CrossEncoder" else 'encode_query("a query")'
+    loads = f"from sentence_transformers import {encoder}", f'model = {encoder}("{target}")'
+    next_step("use it", *loads, f"model.{uses}")
 
 
 @app.command("export-scores", rich_help_panel=CHECKPOINTS)
@@ -50,3 +55,4 @@ def export_scores(
     from distilrank.labels.package import export_scores as export
 
     export(labels, target, licence, gzip, form)
+    next_step(f"{target}/README.md has the line of params.yaml that imports it")

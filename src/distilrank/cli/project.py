@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from distilrank.cli.app import app, read
+from distilrank.cli.next_step import next_step
 
 
 @app.command()
@@ -37,8 +38,8 @@ def init(
     write_graph(read())
     if passages and unseen_by_dvc(passages):
         typer.echo(f"note: DVC does not see {passages} change: put or link it below collections/, and name it there")
-    first = "" if passages else "set your collection in params.yaml, then "
-    typer.echo(f"next: {first}run `distilrank check` and `dvc repro collect`")
+    own = "" if passages else "set your collection in params.yaml, run `distilrank lock`, then "
+    next_step(f"{own}`distilrank check` checks {PARAMS_FILE}")
 
 
 @app.command()
@@ -50,6 +51,7 @@ def lock() -> None:
     params = read()
     renew_code_file()
     write_graph(params)
+    next_step("`distilrank check` checks params.yaml")
 
 
 @app.command("params")
@@ -72,6 +74,7 @@ def check() -> None:
     """
     from distilrank.artifacts.code_file import refuse_stale_code
     from distilrank.artifacts.dvc_files import mend
+    from distilrank.artifacts.layout import COLLECTION
     from distilrank.check import check as check_all
     from distilrank.config.graph import refuse_stale_graph
     from distilrank.config.named_by_dvc import refuse_absent_keys
@@ -86,3 +89,7 @@ def check() -> None:
     check_all(params, asks_registry=True)
     for note in (*costly_validations(params), *unmeasured(params)):
         typer.echo(f"note: {note}", err=True)
+    if COLLECTION.exists():
+        next_step("`dvc repro` builds what is out of date; `distilrank` says what that is")
+    else:
+        next_step("`dvc repro collect tokenize`, then `distilrank collection` shows whether the data are right")

@@ -1,11 +1,16 @@
 """Commands that work on the registry."""
 
+import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distilrank.cli.app import REGISTRY, Model, app, read
+from distilrank.cli.next_step import next_step
+
+if TYPE_CHECKING:
+    from distilrank.config.params import Params
 
 
 def say(line: str) -> None:
@@ -19,8 +24,12 @@ def register() -> None:
     from distilrank.registry.register import register as enter
 
     with with_whoever_started_this(say):
-        for one in enter(read()):
-            typer.echo(f"{one.name} {one.version} {one.state} {one.run}")
+        params = read()
+        entered = enter(params)
+    for one in entered:
+        typer.echo(f"{one.name} {one.version} {one.state} {one.run}")
+    if entered:
+        next_step(f"`distilrank promote {_shipped(params)}` makes it champion if it passes the gates")
 
 
 @app.command(rich_help_panel=REGISTRY)
@@ -44,6 +53,7 @@ def promote(
     show_decision(decision)
     if not decision.promoted:
         raise typer.Exit(1)
+    _serve(decision.name)
 
 
 @app.command(rich_help_panel=REGISTRY)
@@ -59,3 +69,20 @@ def rollback(
     show_rollback(done)
     if done.refused_by:
         raise typer.Exit(1)
+    _serve(done.name)
+
+
+def _shipped(params: "Params") -> str:
+    """The model to promote first: the first taught student that searches, else the last model."""
+    from distilrank.config.derived import encoded_models, model_names
+
+    taught = encoded_models(params, only_searched=True)[1:]
+    return [*taught, *reversed(model_names(params))][0]
+
+
+def _serve(name: str) -> None:
+    from distilrank.mlflow_client import tracking_uri
+
+    here = () if "MLFLOW_TRACKING_URI" in os.environ else (f"export MLFLOW_TRACKING_URI={tracking_uri()}",)
+    serve = f"mlflow models serve -m models:/{name}@champion --env-manager local --port 5002"
+    next_step("serve it; restart a server that runs already", *here, serve)

@@ -7,6 +7,7 @@ import typer
 
 from distilrank.artifacts import layout
 from distilrank.cli.app import CHECKPOINTS, RESULTS, Dense, Evaluation, app, read
+from distilrank.cli.next_step import next_step
 from distilrank.errors import InputError
 
 
@@ -16,6 +17,8 @@ def collection(evaluation: Evaluation = layout.OWN) -> None:
     from distilrank.cli.collection_table import show_collection
 
     show_collection(evaluation)
+    if not layout.METRICS.exists():
+        next_step("`dvc repro` builds the rest")
 
 
 @app.command(rich_help_panel=RESULTS)
@@ -24,6 +27,7 @@ def results() -> None:
     from distilrank.cli.tables import show_results
 
     show_results(read())
+    next_step("`distilrank serve-search` compares rankers in a browser; `distilrank register` enters the models")
 
 
 @app.command(rich_help_panel=RESULTS)
@@ -85,6 +89,7 @@ def retrieve(
     loaded = load_indexed(params, model)
     lines = write_run(loaded, model, tokens, queries, target, depth, apart)
     typer.echo(f"{target}: {lines:,} lines for {len(queries):,} queries")
+    next_step(f"name {target} in candidates.runs of params.yaml, then run `distilrank lock`")
 
 
 @app.command(rich_help_panel=CHECKPOINTS)
@@ -102,7 +107,12 @@ def update(
     """Write an index with passages added, replaced and deleted, without a rebuild."""
     if not passages and not delete:
         raise InputError("update", got="no change", expected="--passages or --delete", remedy="name a file")
+    from distilrank.config.derived import model_of_index
     from distilrank.stages.update import update as changed
 
-    counts = changed(read(), name, target, passages, delete)
+    params = read()
+    counts = changed(params, name, target, passages, delete)
     typer.echo(f"{target}: {', '.join(f'{number:,} {what}' for what, number in counts.items())}")
+    model = layout.MODELS / model_of_index(params, name)
+    loads = "import distilrank", f'model = distilrank.load("{model}", "{target}")'
+    next_step("search it", *loads, 'model.search("a query", k=10)')

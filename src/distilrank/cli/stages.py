@@ -11,6 +11,7 @@ from distilrank.artifacts import layout
 from distilrank.cli.app import STAGES, Dense, Evaluation, app, read, read_checked_for, read_for
 from distilrank.cli.elsewhere import on_ray_where_told
 from distilrank.cli.launch import launch
+from distilrank.cli.next_step import next_step
 from distilrank.config.names import IMPORTED
 from distilrank.errors import InputError
 
@@ -272,3 +273,4 @@ def report(
     params = read_for("report")
     stage(params)
     log_report(params.collections_named())
+    next_step("`distilrank results` shows the tables")

@@ -3,6 +3,7 @@
 import typer
 
 from distilrank.cli.app import app, read
+from distilrank.cli.next_step import next_step
 
 _MOST_NAMED = 8
 
@@ -15,7 +16,7 @@ def show_state(context: typer.Context) -> None:
 
     if not PARAMS_FILE.is_file():
         typer.echo(f"no project here: there is no {PARAMS_FILE}")
-        _next("distilrank init", "makes one in an empty directory; `distilrank --help` lists all commands")
+        next_step("`distilrank init` makes one in an empty directory; `distilrank --help` lists all commands")
         return
     from distilrank.artifacts.code_file import refuse_stale_code
     from distilrank.artifacts.dvc_state import state
@@ -36,15 +37,11 @@ def show_state(context: typer.Context) -> None:
     if now.absent:
         typer.echo(f"  not built: {_named(now.absent)}")
     if len(now.absent) == now.stages:
-        _next("distilrank check", f"checks {PARAMS_FILE}; then `dvc repro collect` shows whether the data are right")
+        next_step(f"`distilrank check` checks {PARAMS_FILE}")
     elif built < now.stages:
-        _next("dvc repro", "builds these, and what depends on them")
+        next_step("`dvc repro` builds these, and what depends on them")
     else:
-        _next("distilrank results", "shows them; then `distilrank register` enters the models into the registry")
-
-
-def _next(command: str, what: str) -> None:
-    typer.echo(f"next: `{command}` {what}")
+        next_step("`distilrank results` shows them; then `distilrank register` enters the models into the registry")
 
 
 def _named(some: list[str]) -> str:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from distilrank.rankers.sentence_transformers import Exported
 
 
-def export_model(model: Path, target: Path) -> None:
-    """Writes a ranker to a new directory. The scores are the ranker's, except for its scale, which the manifest tells.
+def export_model(model: Path, target: Path) -> str:
+    """Writes a ranker to a new directory; returns the name of the class that loads it there.
+
+    The scores are the ranker's, except for its scale, which the manifest tells.
 
     With `encode_query` and `encode_document`, DOT and ColBERT cut queries and passages as the ranker does. A plain
     `encode` cuts at the longer of the two lengths. A CrossEncoder has one length for the pair and shortens the longer
@@ -29,6 +31,7 @@ def export_model(model: Path, target: Path) -> None:
     used = {"model": model.name, **exported.told}
     with new_directory(target, "export-model", used, model / "model.safetensors") as directory:
         exported.save(directory)
+    return type(exported.model).__name__
 
 
 def _exported(ranker: Ranker, model: Path) -> "Exported":
