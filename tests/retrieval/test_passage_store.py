@@ -13,10 +13,10 @@ from tests.rankers.examples import LENGTHS, OPTIONS, saved_backbone, small_ranke
 
 from distilrank.data.ragged import RaggedIds, StoredTexts
 from distilrank.data.tokenizer import TextTokenizer
-from distilrank.errors import MissingInput, ScoreError
+from distilrank.errors import InputError, MissingInput, ScoreError
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
 from distilrank.rankers.colbert.model import ColbertRanker
-from distilrank.retrieval import storing
+from distilrank.retrieval import fitting, storing
 from distilrank.retrieval.encodings import Encodings, encode_texts
 from distilrank.retrieval.forms import Numbers, TermsForm, VectorsForm, form_of
 from distilrank.retrieval.passage_store import GrowingStore, PassageStore
@@ -118,13 +118,13 @@ def test_it_goes_on_behind_the_last_whole_part(
     def stopping(model: Path) -> Callable[[PassagesToStore], StoredPart]:
         encode = begin(model)
 
-        def stop_at_the_fourth(part: PassagesToStore) -> StoredPart:
-            if len(encoded) == 3:
+        def stop_at_the_fourth_after_the_sample(part: PassagesToStore) -> StoredPart:
+            if len(encoded) == 4:
                 raise Stopped
             encoded.append(part.first)
             return encode(part)
 
-        return stop_at_the_fourth
+        return stop_at_the_fourth_after_the_sample
 
     monkeypatch.setattr(storing, "begin_storing", stopping)
     with pytest.raises(Stopped):
@@ -136,7 +136,7 @@ def test_it_goes_on_behind_the_last_whole_part(
         file.write(b"half a part")
     encoded[:] = [-1] * 5
     stored(colbert, tmp_path / "parts", at_once=10)
-    assert encoded[5:] == [30, 40, 50]
+    assert encoded[6:] == [30, 40, 50]
     for name in ("values.npy", "lengths.npy", "passage_ids.parquet", "store.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -191,6 +191,32 @@ def test_a_store_takes_the_bytes_that_its_encodings_tell(ranker: Ranker, tmp_pat
         assert whole.bytes_per_text() == entries * (encoded.values.shape[2] + 2) / 60
     # A weight that rounding alone makes positive may be there or not.
     assert store.bytes_per_text() == pytest.approx(entries * per_entry / 60, rel=1e-4)
+
+
+@pytest.mark.parametrize("numbers", ["float32", "float16"])
+def test_a_store_without_room_is_refused_with_numbers_that_have(
+    ranker: Ranker,
+    numbers: Numbers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    size = stored(ranker, tmp_path / "whole", numbers).bytes_per_text() * 60
+
+    def free(share: float) -> None:
+        monkeypatch.setattr(fitting.shutil, "disk_usage", lambda _: type("Usage", (), {"free": share * size}))
+
+    free(0.85)
+    less = "float16" if numbers == "float32" else None if ranker.params.weighs_terms else "int8"
+    remedy = f"set numbers: {less}" if less else "build it on a larger machine"
+    with pytest.raises(InputError, match=rf"it: got store of 60 passages in {numbers}, .* GB on disk, .*; {remedy}"):
+        stored(ranker, tmp_path / "store", numbers)
+    assert f"it: store of 60 passages in {numbers}, " in capsys.readouterr().out
+    free(1.15)
+    stored(ranker, tmp_path / "store", numbers)
+    # One that is whole needs no more room.
+    free(0)
+    stored(ranker, tmp_path / "store", numbers)
 
 
 RAGGED = st.lists(st.integers(0, 6), min_size=1, max_size=12)

@@ -71,6 +71,10 @@ class RaggedArrays:
         lengths: npt.NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
         return lengths
 
+    def bytes_per_text(self) -> float:
+        """The bytes of an average text, without its length."""
+        return sum(array.nbytes for array in self.arrays.values()) / max(1, len(self))
+
     def places(self, rows: Rows) -> tuple[Rows, npt.NDArray[np.int64]]:
         """The positions of the entries of `rows`, row after row, and the offsets of these rows."""
         return _subset(self.offsets, rows)

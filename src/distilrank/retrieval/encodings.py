@@ -72,7 +72,7 @@ class Encodings:
 
     def bytes_per_text(self) -> float:
         """The bytes of an average text, without its length."""
-        return sum(array.nbytes for array in self.stored.arrays.values()) / max(1, len(self))
+        return self.stored.bytes_per_text()
 
 
 def encode_texts(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from distilrank.data.ragged import Rows
 from distilrank.errors import InputError
 from distilrank.progress import progress
+from distilrank.retrieval.fitting import Size
 from distilrank.retrieval.kinds import Approximate
 from distilrank.retrieval.on_card import off_card, on_card
 from distilrank.retrieval.vector_store import VectorStore
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
 SHARD = 1 << 18
 # By rows, whether their passages are still there.
 Alive = npt.NDArray[np.bool_]
-
-
-class Size(NamedTuple):
-    """Bytes of an index, and of the memory that building it takes at most."""
-
-    disk: int
-    memory: int
 
 
 def estimated_size(kind: Approximate, passages: int, width: int, shard: int = SHARD) -> Size:

@@ -1,32 +1,39 @@
-"""Whether an index has room here. This is told before it is built. A refusal names a kind that has room."""
+"""Whether what is to be built has room here. This is told before it is built. A refusal names what has room."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 from distilrank.errors import InputError
-from distilrank.retrieval.faiss_index import Size, estimated_size
-from distilrank.retrieval.kinds import Approximate, Fp16, Hnsw, IvfPq, Sq8
 
-# From the largest to the smallest.
-_OTHERS: tuple[type[Approximate], ...] = (Hnsw, Fp16, Sq8, IvfPq)
 _GIGABYTE = 1e9
 
 
-def refuse_too_large(kind: Approximate, passages: int, width: int, name: str) -> None:
-    """Prints the estimated size of an index. Raises InputError where disk or memory have no room for it."""
-    size = estimated_size(kind, passages, width)
-    print(f"{name}: {kind.kind} of {passages:,} passages of {width} numbers, {_told(size)}", flush=True)
+class Size(NamedTuple):
+    """Bytes on disk, and of the memory that building takes at most: 0 if it does not grow with the size."""
+
+    disk: int
+    memory: int = 0
+
+
+def refuse_without_room(name: str, what: str, size: Size, others: Iterable[tuple[str, Size]]) -> None:
+    """Prints the estimated size of what is to be built. Raises InputError where disk or memory have no room for it.
+
+    `others` has remedies, each with the size of what it would build, from the largest to the smallest.
+    """
+    told = f"{what}, {_told(size)}"
+    print(f"{name}: {told}", flush=True)
     room = Size(shutil.disk_usage(Path.cwd()).free, free_memory())
     if _fits(size, room):
         return
-    fitting = [other.model_fields["kind"].default for other in _OTHERS if _fits(_size_of(other, passages, width), room)]
     raise InputError(
         f"indexes: {name}",
-        got=f"a {kind.kind} index of {_told(size)}",
+        got=told,
         expected=f"at most what is free: {_told(room)}",
-        remedy=f"choose kind: {fitting[0]}" if fitting else "build it on a larger machine",
+        remedy=next((remedy for remedy, other in others if _fits(other, room)), "build it on a larger machine"),
     )
 
 
@@ -41,13 +48,10 @@ def free_memory(root: Path = Path("/")) -> int:
     return free if limit == "max" else min(free, int(limit) - int(used))
 
 
-def _size_of(kind: type[Approximate], passages: int, width: int) -> Size:
-    return estimated_size(kind.model_validate({}), passages, width)
-
-
 def _fits(size: Size, room: Size) -> bool:
     return size.disk <= room.disk and size.memory <= room.memory
 
 
 def _told(size: Size) -> str:
-    return f"{size.disk / _GIGABYTE:,.3f} GB on disk, {size.memory / _GIGABYTE:,.3f} GB of memory"
+    memory = f", {size.memory / _GIGABYTE:,.3f} GB of memory" if size.memory else ""
+    return f"{size.disk / _GIGABYTE:,.3f} GB on disk{memory}"

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ _MOST = 127
 
 class Form(ABC):
     """Arrays of entries by name. Text after text, each text has as many entries as its length says."""
+
+    # What its numbers may be, from the largest to the smallest.
+    choices: ClassVar[tuple[Numbers, ...]]
 
     numbers: Numbers
     # Of sparse vectors.
@@ -40,6 +43,8 @@ class VectorsForm(Form):
 
     A vector's largest number becomes 127 in int8. So each number is off by at most half a 127th of the largest.
     """
+
+    choices: ClassVar[tuple[Numbers, ...]] = ("float32", "float16", "int8")
 
     numbers: Numbers
 
@@ -76,6 +81,8 @@ class VectorsForm(Form):
 @dataclass(frozen=True)
 class TermsForm(Form):
     """One weight per entry of a sparse vector: `terms` (entries,), which ascend within a text, and their `weights`."""
+
+    choices: ClassVar[tuple[Numbers, ...]] = ("float32", "float16")
 
     numbers: Numbers
     vocabulary: int

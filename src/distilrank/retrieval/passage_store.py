@@ -62,7 +62,7 @@ class GrowingStore:
     def __init__(self, directory: Path, passage_ids: pl.Series, form: Form, work: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         passage_ids.to_frame("passage_id").write_parquet(directory / IDS)
-        self._directory, self._passage_ids, self._form = directory, passage_ids, form
+        self._directory, self._passage_ids, self.form = directory, passage_ids, form
         self._of = {"numbers": form.numbers, "vocabulary": form.vocabulary, "work": work}
         told = read_json(directory / STORE) if (directory / STORE).is_file() else {}
         is_same = all(told.get(key) == value for key, value in self._of.items())
@@ -73,7 +73,7 @@ class GrowingStore:
 
     def add(self, first: int, part: RaggedArrays) -> None:
         """Adds a part whose first passage has the row `first`. Raises ScoreError where a number is not finite."""
-        Encodings(part, self._form).refuse_endless(self._passage_ids[first : first + len(part)], "passage")
+        Encodings(part, self.form).refuse_endless(self._passage_ids[first : first + len(part)], "passage")
         self._early[first] = part
         while self.passages in self._early:
             self._append(self._early.pop(self.passages))

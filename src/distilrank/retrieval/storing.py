@@ -16,6 +16,7 @@ from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.table import trained_params
 from distilrank.retrieval.encodings import encode_texts
+from distilrank.retrieval.fitting_store import refuse_too_large
 from distilrank.retrieval.forms import Form, Numbers, form_of
 from distilrank.retrieval.passage_store import GrowingStore, PassageStore
 from distilrank.sections.precision import Precision
@@ -69,8 +70,9 @@ def stored_passages(
 ) -> PassageStore:  # fmt: skip
     """The encodings of the passages in `rows`, which have these ids, in a directory.
 
-    An encoding of the same passages goes on from what is there. `whose` encodings they are is shown. Raises ScoreError
-    for a number that is not finite, or that float16 cannot hold.
+    An encoding of the same passages goes on from what is there. `whose` encodings they are is shown, and the size that
+    they will take. Raises InputError where the disk has no room for them, and ScoreError for a number that is not
+    finite, or that float16 cannot hold.
     """
     place = Workplace.chosen()
     if not place.ray_address:
@@ -78,17 +80,23 @@ def stored_passages(
     work = sha256(rows.tobytes() + params.precision.encode()).hexdigest()
     store = GrowingStore(directory, passage_ids, form_for(model, numbers), work)
 
+    def part(first: int, some: Rows, numbers: Numbers) -> PassagesToStore:
+        return PassagesToStore(first, texts.passages.subset(some), texts.pad, params.precision, numbers)
+
     def parts() -> Iterator[PassagesToStore]:
         for first in range(store.passages, len(rows), params.passages_per_part):
-            some = texts.passages.subset(rows[first : first + params.passages_per_part])
-            yield PassagesToStore(first, some, texts.pad, params.precision, numbers)
+            yield part(first, rows[first : first + params.passages_per_part], numbers)
 
     if store.passages < len(rows):
-        with (
-            progress(f"passages encoded by {whose}", len(rows), store.passages) as advance,
-            workers(Work(begin_storing, model), place) as each,
-        ):
-            for part in each(parts()):
-                store.add(part.first, part.entries)
-                advance(len(part.entries))
+        with workers(Work(begin_storing, model), place) as each:
+
+            def bytes_per_passage(some: Rows, numbers: Numbers) -> float:
+                (sample,) = each([part(store.passages, some, numbers)])
+                return sample.entries.bytes_per_text()
+
+            refuse_too_large(texts.passages, rows[store.passages :], store.form, bytes_per_passage, whose)
+            with progress(f"passages encoded by {whose}", len(rows), store.passages) as advance:
+                for encoded in each(parts()):
+                    store.add(encoded.first, encoded.entries)
+                    advance(len(encoded.entries))
     return PassageStore.open(directory)

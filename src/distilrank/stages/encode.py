@@ -21,7 +21,10 @@ from distilrank.retrieval.vector_store import VECTORS_FILE, write_ids
 
 
 def encode(params: Params, name: str) -> None:
-    """Writes vectors/<name>/: the passage id of each row, and `vectors.npy` (passages, width) or a passage store."""
+    """Writes vectors/<name>/: the passage id of each row, and `vectors.npy` (passages, width) or a passage store.
+
+    Raises InputError for a store that has no room here.
+    """
     model, place = layout.MODELS / name, tokens_of(params, name)
     tokens, kind = TokenStore.open(place), params.indexes[student_of(name)]
     used = params.encoding.model_dump(include={"precision", "store"}) | {"kind": kind.model_dump()}

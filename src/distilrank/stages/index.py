@@ -13,7 +13,7 @@ from distilrank.config.params import Params
 from distilrank.errors import InputError
 from distilrank.retrieval.dense import write_searcher
 from distilrank.retrieval.faiss_index import built_index
-from distilrank.retrieval.fitting import refuse_too_large
+from distilrank.retrieval.fitting_index import refuse_too_large
 from distilrank.retrieval.kinds import Approximate
 from distilrank.retrieval.passage_index import KIND_FILE
 from distilrank.retrieval.passage_store import PassageStore

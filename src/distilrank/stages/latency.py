@@ -26,15 +26,13 @@ from distilrank.results.measured_times import Deployed
 from distilrank.results.timed_queries import TimedQuery, timed_queries
 from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.encodings import Encodings
-from distilrank.retrieval.forms import Numbers, VectorsForm
+from distilrank.retrieval.forms import VectorsForm
 from distilrank.retrieval.opened import opened
 from distilrank.retrieval.store_index import StoreIndex
 from distilrank.serving.answering import Answering, Request
 from distilrank.stages.deployed import deployed_times
 from distilrank.stages.untrained import untrained
 
-# What stored vectors may be; the report compares what they take.
-FORMS: tuple[Numbers, ...] = ("float32", "float16", "int8")
 ByTask = dict[str, dict[str, dict[str, Times]]]
 
 
@@ -57,7 +55,7 @@ def latency(params: Params) -> None:
         encoded = [model.encode(query.passages) for query in queries]
         beforehand, storage[name] = _beforehand(model, queries, encoded)
         if ranker.params.vector_per_token:
-            forms[name] = {numbers: _bytes_as(encoded, VectorsForm(numbers)) for numbers in FORMS}
+            forms[name] = {numbers: _bytes_as(encoded, VectorsForm(numbers)) for numbers in VectorsForm.choices}
         # The time as a server is measured without the encodings of all queries in memory.
         del encoded
         answering = Answering(model)
