@@ -92,11 +92,11 @@ class Model:
         """Vectors (passages, width). Raises InputError for a ranker that makes more than one vector per text."""
         return self._vectors(self.ranker.encode_passages, self._passage_ids(passages))
 
-    def encoded_queries(self, tokens: TokenStore, query_ids: pl.Series) -> Any:
+    def encoded_queries(self, tokens: TokenStore, query_ids: pl.Series, precision: Precision = "float32") -> Any:
         """Stored queries as the index takes them. A slice of them gives some. Raises InputError for a model without
         one."""
         rows, pad = tokens.query_rows(query_ids), tokens.special_tokens.pad
-        return self._indexed().encoded(self.ranker, tokens.queries, rows, pad)
+        return self._indexed().encoded(self.ranker, tokens.queries, rows, pad, precision)
 
     @torch.inference_mode()
     def score_stored(self, query: str, passage_ids: pl.Series) -> npt.NDArray[np.float32]:
@@ -140,13 +140,13 @@ class Model:
     ) -> pl.DataFrame:
         """A run: the candidates (query_id, passage_id) of stored texts, scored from the index where there is one.
 
-        `precision` is that of the matrix products, for pairs that are not scored from the index.
+        `precision` is that of the matrix products, of all that is not stored.
         """
         if self.index is None:
             return rerank(self.ranker, tokens, candidates, precision, advance)
         query_ids = candidates["query_id"].unique().sort()
-        queries = self.encoded_queries(tokens, query_ids)
-        run = self.index.rerank(self.ranker, query_ids, queries, candidates)
+        queries = self.encoded_queries(tokens, query_ids, precision)
+        run = self.index.rerank(self.ranker, query_ids, queries, candidates, precision)
         advance(len(run))
         return run
 

@@ -21,7 +21,9 @@ from distilrank.retrieval.encodings import Encodings, encode_texts
 from distilrank.retrieval.forms import Numbers, TermsForm, VectorsForm, form_of
 from distilrank.retrieval.passage_store import GrowingStore, PassageStore
 from distilrank.retrieval.reranking import rerank_from_store
+from distilrank.retrieval.store_index import StoreIndex
 from distilrank.retrieval.storing import PassagesToStore, StoredPart, stored_passages
+from distilrank.sections.precision import Precision
 from distilrank.sections.searching import Encoding
 
 STORED = [name for name, one in OPTIONS.items() if one.vector_per_token or one.weighs_terms]
@@ -98,6 +100,21 @@ def test_reranking_from_the_store_equals_scoring_the_pairs(ranker: Ranker, numbe
     # PreTTR stores float16 whatever the store holds.
     tolerance = max(TOLERANCES[numbers], TOLERANCES["float16"] if ranker.params.stored_in_half else 0)
     assert np.abs(run["score"].to_numpy() - expected).max() < tolerance * max(1, expected.std())
+
+
+def test_reranking_from_the_store_has_the_precision_that_is_asked_for(ranker: Ranker, tmp_path: Path) -> None:
+    """bfloat16 comes near float32. A ranker that reads pairs reads them in it too."""
+    index, candidates = StoreIndex(stored(ranker, tmp_path / "store", "float32")), some_pairs()
+
+    def scores(of_queries: Precision, of_pairs: Precision) -> np.ndarray:
+        queries = index.encoded(ranker, TEXTS.queries, np.arange(8), 0, of_queries)
+        return index.rerank(ranker, QUERY_IDS, queries, candidates, of_pairs)["score"].to_numpy()
+
+    exact = scores("float32", "float32")
+    most = 0.1 * max(1, exact.std())
+    assert 0 < np.abs(scores("bfloat16", "bfloat16") - exact).max() < most
+    if ranker.params.reads_pairs:
+        assert 0 < np.abs(scores("float32", "bfloat16") - exact).max() < most
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
 from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.encode import encode
+from distilrank.stages.evaluate import evaluate
 from distilrank.stages.tokenize import tokenize
 
 pytestmark = pytest.mark.slow(30)
@@ -91,6 +92,18 @@ def test_recall_of_all_that_is_re_ranked_is_left_out(params: Params) -> None:
     metrics = measured(deeper)
     assert "R@20" not in metrics["rerank"]["dot-T3"]
     assert json.loads(layout.METRICS.read_text()) == metrics
+
+
+def test_re_ranking_by_stored_vectors_has_the_evaluations_precision(params: Params) -> None:
+    """Searches are as exact as they are when somebody asks a server."""
+    exact = {kind: read_trec(layout.run_of("dot-T3", kind)) for kind in ("rerank", "retrieve")}
+    rounded = params.evaluation.model_copy(update={"precision": "bfloat16"})
+    evaluate(params.model_copy(update={"evaluation": rounded}), "dot-T3", layout.OWN)
+    assert read_trec(layout.run_of("dot-T3", "retrieve")).equals(exact["retrieve"])
+    both = exact["rerank"].join(read_trec(layout.run_of("dot-T3", "rerank")), on=["query_id", "passage_id"])
+    assert len(both) == len(exact["rerank"])
+    apart = (both["score"] - both["score_right"]).abs() / both["score"].abs()
+    assert 0 < apart.max() < 0.02
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from distilrank.retrieval.passage_index import KIND_FILE, PassageIndex
 from distilrank.retrieval.reranking import rerank_stored
 from distilrank.retrieval.vector_store import VectorStore, refuse_endless
 from distilrank.retrieval.vectors import Vectors, encode_vectors, one_vector
+from distilrank.sections.precision import Precision
 
 if TYPE_CHECKING:
     import faiss
@@ -98,14 +99,23 @@ class DenseIndex(PassageIndex[Vectors]):
         """The exact vectors (passages, width) of some passages."""
         return self.store.vectors_of(passage_ids)
 
-    def encoded(self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int) -> Vectors:
-        return encode_vectors(ranker.encode_queries, queries, rows, pad, ranker.device)
+    def encoded(
+        self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int, precision: Precision = "float32"
+    ) -> Vectors:
+        return encode_vectors(ranker.encode_queries, queries, rows, pad, ranker.device, precision=precision)
 
     def of(self, encoded: Encoded) -> Vectors:
         return one_vector(encoded)
 
-    def rerank(self, ranker: Ranker, query_ids: pl.Series, queries: Vectors, candidates: pl.DataFrame) -> pl.DataFrame:
-        return rerank_stored(ranker, query_ids, queries, self.store, candidates)
+    def rerank(
+        self,
+        ranker: Ranker,
+        query_ids: pl.Series,
+        queries: Vectors,
+        candidates: pl.DataFrame,
+        precision: Precision = "float32",
+    ) -> pl.DataFrame:
+        return rerank_stored(ranker, query_ids, queries, self.store, candidates, precision)
 
     def stored(self, passage_ids: pl.Series) -> Vectors:
         return self.vectors(passage_ids)

@@ -9,6 +9,7 @@ from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.data.runs import ranked
 from distilrank.errors import InputError
 from distilrank.rankers.base import Encoded, Ranker
+from distilrank.sections.precision import Precision
 
 # What stands beside stored passages or an index: its entry of the params.
 KIND_FILE = "kind.json"
@@ -26,16 +27,28 @@ class PassageIndex(ABC, Generic[Queries]):
         self.passage_ids = passage_ids
 
     @abstractmethod
-    def encoded(self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int) -> Queries:
-        """The queries in `rows`, by the model's ranker."""
+    def encoded(
+        self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int, precision: Precision = "float32"
+    ) -> Queries:
+        """The queries in `rows`, by the model's ranker. `precision` is that of the matrix products."""
 
     @abstractmethod
     def of(self, encoded: Encoded) -> Queries:
         """The form that queries take here, from what the ranker encoded."""
 
     @abstractmethod
-    def rerank(self, ranker: Ranker, query_ids: pl.Series, queries: Queries, candidates: pl.DataFrame) -> pl.DataFrame:
-        """A run: the candidates (query_id, passage_id) with their scores; `query_ids` ascend, as `queries` do."""
+    def rerank(
+        self,
+        ranker: Ranker,
+        query_ids: pl.Series,
+        queries: Queries,
+        candidates: pl.DataFrame,
+        precision: Precision = "float32",
+    ) -> pl.DataFrame:
+        """A run: the candidates (query_id, passage_id) with their scores; `query_ids` ascend, as `queries` do.
+
+        `precision` is that of the matrix products.
+        """
 
     @abstractmethod
     def stored(self, passage_ids: pl.Series) -> object:

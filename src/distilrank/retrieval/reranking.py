@@ -6,7 +6,6 @@ import polars as pl
 import torch
 
 from distilrank.data.ragged import Rows
-from distilrank.progress import Advance
 from distilrank.rankers.base import Encoded, Ranker
 from distilrank.rankers.inference import each_batch
 from distilrank.rankers.precision import autocast, float32_products
@@ -28,7 +27,6 @@ def rerank_from_store(
     queries: Encodings,
     store: PassageStore,
     candidates: pl.DataFrame,
-    advance: Advance = lambda _: None,
     precision: Precision = "float32",
 ) -> pl.DataFrame:
     """A run: the candidates (query_id, passage_id), scored from a passage store. `query_ids` ascend, as do `queries`.
@@ -50,23 +48,30 @@ def rerank_from_store(
         lengths = queries.lengths(query_rows) + store.lengths(passage_rows)
         for batch, some in each_batch(lengths, scored, device, budget):
             scores[batch] = some
-            advance(len(batch))
     return candidates.select("query_id", "passage_id", score=pl.Series(scores))
 
 
 @torch.inference_mode()
 def rerank_stored(
-    ranker: Ranker, query_ids: pl.Series, query_vectors: Vectors, store: VectorStore, candidates: pl.DataFrame
+    ranker: Ranker,
+    query_ids: pl.Series,
+    query_vectors: Vectors,
+    store: VectorStore,
+    candidates: pl.DataFrame,
+    precision: Precision = "float32",
 ) -> pl.DataFrame:
-    """A run: the candidates (query_id, passage_id), scored by stored vectors. `query_ids` ascend, with one vector
-    each."""
+    """A run: the candidates (query_id, passage_id), scored by stored vectors. `query_ids` ascend, with one vector each.
+
+    `precision` is that of the matrix products.
+    """
     scores = np.empty(len(candidates), np.float64)
     step = max(1, _AT_ONCE // max(1, query_vectors.shape[1]))
     for start in range(0, len(candidates), step):
         some = candidates[start : start + step]
         queries = query_vectors[query_ids.search_sorted(some["query_id"]).to_numpy()]
         passages = store.vectors_of(some["passage_id"])
-        scored = ranker.interact(_encoded(queries, ranker.device), _encoded(passages, ranker.device))
+        with float32_products(precision, ranker.device), autocast(precision, ranker.device):
+            scored = ranker.interact(_encoded(queries, ranker.device), _encoded(passages, ranker.device))
         scores[start : start + step] = scored.cpu().numpy()
     return candidates.select("query_id", "passage_id", score=pl.Series(scores))
 

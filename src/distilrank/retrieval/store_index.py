@@ -17,6 +17,7 @@ from distilrank.retrieval.passage_index import KIND_FILE, PassageIndex
 from distilrank.retrieval.passage_store import PassageStore
 from distilrank.retrieval.reranking import rerank_from_store
 from distilrank.retrieval.store_kinds import OfStore, Search
+from distilrank.sections.precision import Precision
 
 
 class StoreIndex(PassageIndex[Encodings]):
@@ -36,16 +37,23 @@ class StoreIndex(PassageIndex[Encodings]):
         assert isinstance(kind, OfStore)
         return cls(opened, kind.search(opened, directory, ranker))
 
-    def encoded(self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int) -> Encodings:
-        return encode_texts(ranker.encode_queries, queries, rows, pad, ranker.device, self._form)
+    def encoded(
+        self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int, precision: Precision = "float32"
+    ) -> Encodings:
+        return encode_texts(ranker.encode_queries, queries, rows, pad, ranker.device, self._form, precision=precision)
 
     def of(self, encoded: Encoded) -> Encodings:
         return Encodings.of(encoded, self._form)
 
     def rerank(
-        self, ranker: Ranker, query_ids: pl.Series, queries: Encodings, candidates: pl.DataFrame
+        self,
+        ranker: Ranker,
+        query_ids: pl.Series,
+        queries: Encodings,
+        candidates: pl.DataFrame,
+        precision: Precision = "float32",
     ) -> pl.DataFrame:
-        return rerank_from_store(ranker, query_ids, queries, self.store, candidates)
+        return rerank_from_store(ranker, query_ids, queries, self.store, candidates, precision)
 
     def stored(self, passage_ids: pl.Series) -> Encoded:
         return self.store.read(self.store.rows(passage_ids), torch.device("cpu"))

@@ -33,7 +33,8 @@ class Evaluation(Section):
     """
 
     precision: Precision = "float32"
-    """The precision of matrix products when test pairs are scored."""
+    """The precision of matrix products when test pairs are scored. What is stored of passages has that of `encoding`.
+    Searches are in float32."""
 
     untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
     """The tasks on which the backbone and the students' starts are measured too."""

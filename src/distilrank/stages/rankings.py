@@ -98,7 +98,8 @@ class Rankings:
             passages = tokens.passage_ids if searches else self._reranked.re_ranked()
             place = self.work / "vectors"
             model.index = DenseIndex(encoded_passages(directory, tokens, passages, place, params.encoding, name))
-        yield RERANK, lambda queries: model.rerank(tokens, self._reranked.best(queries))
+        precision = params.evaluation.precision
+        yield RERANK, lambda queries: model.rerank(tokens, self._reranked.best(queries), precision=precision)
         if searches:
             yield (
                 RETRIEVE,
