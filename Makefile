@@ -68,26 +68,28 @@ gpu-check: setup  ## check that rankers compute rightly on this machine's card, 
 gpu-bundle: setup  ## write the archive that brings this check to a machine without a network
 	python -m infra.gpu_bundle
 
-# For Python 3.11 to 3.13, by markers; without the CUDA wheels that a CPU build of torch does not need.
+# For Python 3.11 to 3.13, by markers, with the hashes that uv holds each download against. torch has none, because its
+# builds for a CPU and for each CUDA are other files. Without the CUDA wheels that a CPU build does not need.
 constraints:  ## compile constraints.txt from pyproject.toml, all upgraded
 	uv pip compile pyproject.toml --universal --extra cpu --extra dev --group docs --python-version 3.11 --upgrade --quiet \
-		--no-annotate --no-header | grep -vE '^(nvidia-|cuda-|triton)' > constraints.txt
+		--no-annotate --no-header --generate-hashes | awk '/^[^ ]/ {cuda = /^(nvidia-|cuda-|triton)/; torch = /^torch==/} \
+		torch {if (/^torch/) print $$1} !torch && !cuda' > constraints.txt
 
 audit: setup  ## look for known vulnerabilities of what constraints.txt pins
-	uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
+	grep -oE '^[^ ]+==[^\\]+' constraints.txt | uv tool run pip-audit --requirement /dev/stdin --no-deps --disable-pip
 
 clean:  ## remove what the pipeline made; DVC's cache and .venv stay
 	rm -rf .work data models scores labels indexes evaluation report dvc.lock mlflow.db mlruns
 
 .venv-docs/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check $$(grep -oE '^uv==[^ ]+' constraints.txt)
 	.venv-docs/bin/uv pip install --quiet --system-certs --python .venv-docs/bin/python -c constraints.txt --group docs
 	touch $@
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	# torch by pip, which finds a locally provided wheel; uv resolves the rest in seconds
-	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt torch uv
+	# torch by pip, which finds a locally provided wheel; uv resolves the rest in seconds, and checks hashes
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps $$(grep -oE '^(torch|uv)==[^ ]+' constraints.txt)
 	.venv/bin/uv pip install --quiet --system-certs --compile-bytecode --python .venv/bin/python -c constraints.txt -e '.[$(FAISS),dev]'
 	touch $@

@@ -85,9 +85,7 @@ def lay_out(folder: Path) -> None:
 
 def downloaded(wheels: Path) -> list[Path]:
     """The wheels of the pinned versions. pip fetches those that are not in the folder yet."""
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    # After a pin, a marker says for which Pythons and machines it is.
-    pins = dict(line.partition(" ")[0].split("==") for line in lines)
+    pins = dict(re.findall(r"^(\S+)==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
     wanted = [f"{name}=={pins[name]}" for name in (*CARRIED, *FOR_TRAINERS)]
     for python in PYTHONS:
         command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-deps"]

@@ -26,7 +26,7 @@ def documents(file: Path) -> list[Any]:
 
 def constraint(package: str) -> str:
     """The version in constraints.txt."""
-    (version,) = re.findall(rf"^{package}==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)
+    (version,) = re.findall(rf"^{package}==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.M)
     return str(version)
 
 

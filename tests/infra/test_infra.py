@@ -46,9 +46,13 @@ class TestVersions:
 
     def test_images_take_every_package_from_constraints(self) -> None:
         installs = [line for lines in stages().values() for line in lines if "pip install" in line]
-        assert installs and all("-c constraints.txt" in line for line in installs)
-        pinned = {name: version for line in installs for name, version in re.findall(r"([\w-]+)==(\S+)", line)}
+        assert installs and all("constraints.txt" in line for line in installs)
+        pinned = {name: version for line in installs for name, version in re.findall(r"([\w-]+)==(\d\S*)", line)}
         assert set(pinned) == {"psycopg2-binary"}
+
+    def test_downloads_of_every_package_but_torch_are_held_against_hashes(self) -> None:
+        pins = re.split(r"\n(?=\S)", (ROOT / "constraints.txt").read_text("utf-8").strip())
+        assert [pin.split("==")[0] for pin in pins if "--hash=sha256:" not in pin] == ["torch"]
 
     def test_own_images_have_the_projects_version_and_others_an_exact_one(self) -> None:
         images = [service["image"] for service in SERVICES.values()]
