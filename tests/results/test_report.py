@@ -826,6 +826,10 @@ def test_systems_stand_beside_the_rankers_with_their_times_and_weights(results: 
     assert next(cells(page, "sortable deployed", "bm25"))[2:5] == ["", "", ""]
     assert "weighted is 0.35 bm25 + 0.65 dot-T1, tuned on dev queries: nDCG@10 0.500; all alike 0.450" in page
     assert "tk-T1 re-ranks the best 20 of weighted" in page and "nDCG@10 of searching against milliseconds" in page
+    # In both tables of searching too; `weighted` was not timed.
+    assert [next(cells(page, "matrix", name))[-1] for name in systems] == ["–", "7.0"]
+    rows = re.findall(r'<tr class="system">.*?</tr>', page, re.DOTALL)
+    assert [re.findall(r"<td>([^<]*)</td>", row)[-1] for row in rows] == ["–", "7.0"]
     compared = {(one.ranker, one.role, one.other) for one in inputs.tests if one.task == "retrieve"}
     assert {("weighted", "first stage", "bm25"), ("weighted", "part", "dot-T1")} <= compared
     assert ("cascade", "part", "weighted") in compared

@@ -9,7 +9,7 @@ from distilrank.artifacts.files import built, read_json
 from distilrank.config.derived import built_alike
 from distilrank.config.params import Params
 from distilrank.errors import MissingInput
-from distilrank.evaluation.latency import BEFOREHAND, CONCURRENT, SINGLE, Times, uneven_times
+from distilrank.evaluation.latency import BEFOREHAND, CONCURRENT, SINGLE, WHOLE, Times, uneven_times
 from distilrank.evaluation.tasks import RERANK, RETRIEVE, evaluation_of, kind_of
 
 
@@ -26,6 +26,11 @@ class Deployed:
     def with_all_threads(self, depth: int) -> Mapping[str, Times]:
         by_threads = self.milliseconds[str(depth)]
         return by_threads[max(by_threads, key=int)]
+
+    @property
+    def median(self) -> float:
+        """The median end to end, with all threads, at the depth where its effectiveness is measured."""
+        return self.with_all_threads(self.depth)[WHOLE]["p50"]
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,17 @@ class MeasuredTimes:
         return {ranker: times[how]["median"] for ranker, times in self.milliseconds[kind].items() if how in times}
 
     def served(self, params: Params, task: str) -> dict[str, float]:
-        """The medians of one client, by ranker. Empty on an entry of `evaluations`, which is not timed."""
-        own = evaluation_of(task, params.evaluations) == layout.OWN
-        return self.medians(kind_of(task), SINGLE) if own else {}
+        """The medians of one client, by ranker. Those of systems are from text to ids, with all threads.
+
+        Empty on an entry of `evaluations`, which is not timed.
+        """
+        if evaluation_of(task, params.evaluations) != layout.OWN:
+            return {}
+        kind = kind_of(task)
+        systems = params.systems if kind == RETRIEVE else ()
+        return self.medians(kind, SINGLE) | {
+            name: self.deployed[name].median for name in systems if name in self.deployed
+        }
 
     def by_title(self) -> dict[str, dict[str, dict[str, float]]]:
         """The medians as the columns of a table: by what was asked for and how, then by ranker."""
