@@ -46,6 +46,7 @@ MEASURED = {
     "evaluation/audit.json",
     "evaluation/latency.json",
     "report/figures",
+    "report/metrics",
     "report/report.html",
     "report/report.md",
 }

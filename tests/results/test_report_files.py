@@ -123,6 +123,18 @@ def test_colours_of_css_become_numbers(colour: str, expected: str) -> None:
     assert plain(colour, {"ink": "#1d2126"}) == expected
 
 
+def test_dvc_shows_a_row_per_ranker_on_a_terminal_of_120_columns(reported: Path, command: Command) -> None:
+    shown = command(reported, "dvc", "metrics", "show").stdout.splitlines()
+    metrics, took = (json.loads((reported / place).read_text()) for place in (layout.METRICS, layout.LATENCY))
+    assert len(shown) == 1 + sum(map(len, metrics.values()))
+    assert max(map(len, shown)) <= 120
+    header, *rows = (line.split() for line in shown)
+    [row] = [dict(zip(header, row, strict=True)) for row in rows if row[0].endswith("/rerank/dot-T1.json")]
+    assert float(row["nDCG@10"]) == pytest.approx(metrics["rerank"]["dot-T1"]["nDCG@10"], abs=1e-4)
+    served = took["milliseconds"]["rerank"]["dot-T1"]["single"]["median"]
+    assert float(row["ms"]) == pytest.approx(served, abs=0.1)
+
+
 def test_dvc_draws_curves_and_results_by_ranker_and_revision(reported: Path, command: Command) -> None:
     done = command(reported, "dvc", "plots", "diff", "HEAD", "--json")
     drawn = json.loads(done.stdout)

@@ -41,6 +41,8 @@ SUMMARY = Path("report/report.md")
 FIGURES = Path("report/figures")
 # The files that `dvc plots` draws.
 PLOTS = Path("report/plots")
+# The folder `rankers` has the files that `dvc metrics` shows.
+SHOWN_METRICS = Path("report/metrics")
 
 
 class Places(NamedTuple):

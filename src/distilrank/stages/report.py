@@ -5,6 +5,7 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json, write_text
 from distilrank.config.params import Params
 from distilrank.results.report import ReportInputs, write_report
+from distilrank.results.report.dvc_metrics import rows_of
 from distilrank.results.report.figures import as_png, figures_of
 from distilrank.results.report.plots import plots_of
 from distilrank.results.report.summary import write_summary
@@ -22,5 +23,10 @@ def report(params: Params) -> None:
     with whole_directory(layout.PLOTS, MADE_BY, {}, []) as draft:
         for name, points in plots_of(inputs).items():
             write_json(draft.path / f"{name}.json", points)
+    with whole_directory(layout.SHOWN_METRICS, MADE_BY, {}, []) as draft:
+        for place, figures in rows_of(inputs).items():
+            row = draft.path / "rankers" / place
+            row.parent.mkdir(parents=True, exist_ok=True)
+            write_json(row, figures)
     write_text(layout.SUMMARY, write_summary(inputs, page))
     write_text(layout.REPORT, page)
