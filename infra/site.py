@@ -17,6 +17,9 @@ _LOADED = re.compile(
     r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"(?:https?:)?//[^\"]+|<link\b[^>]*\bhref=\"https?://[^>]+"
 )
 _CANONICAL = re.compile(r'rel="?canonical')
+# The list of commands has the beginnings of their summaries; a command's own section has it whole.
+_SUMMARY = re.compile(r"^## `distilrank ([a-z-]+)`\n\n(.+)$", re.MULTILINE)
+_LISTED = re.compile(r"^\* `([a-z][a-z-]*)`: .*$", re.MULTILINE)
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -45,7 +48,8 @@ def _commands() -> str:
     )
     if done.returncode:
         raise PluginError(f"the page of commands cannot be made:\n{done.stderr}")
-    return done.stdout
+    summaries = dict(_SUMMARY.findall(done.stdout))
+    return _LISTED.sub(lambda one: f"* [`{one[1]}`](#distilrank-{one[1]}): {summaries[one[1]]}", done.stdout)
 
 
 def _mermaid() -> Path:
