@@ -1,6 +1,10 @@
 """BM25 against its formula, worked out here."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Literal
 
 import bm25s
@@ -13,6 +17,7 @@ from distilrank.errors import CollectionError
 from distilrank.retrieval.bm25 import BM25
 from distilrank.sections.data import Candidates
 
+SRC = Path(__file__).parents[2] / "src"
 TEXTS = ["red apple pie", "green apple", "blue sky blue water", "red red wine"]
 PARAMS = Candidates(depth=4, k1=0.9, b=0.4)
 
@@ -139,3 +144,19 @@ def test_pairs_score_as_bm25s_scores_them(stemmer: Literal["english"] | None) ->
     found = pairs.join(scored, on=["query_id", "passage_id"], maintain_order="left")["score"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert (expected[4:8] == 0).all()
+
+
+def test_jax_is_not_started(tmp_path: Path) -> None:
+    """bm25s starts JAX where it can. On a machine with a card, JAX then takes three quarters of the card's memory."""
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text("print('jax was started')")
+    code = (
+        "import sys, polars as pl; from distilrank.retrieval.bm25 import BM25;"
+        "from distilrank.sections.data import Candidates;"
+        "BM25(pl.Series(['a']), [['red apple']], Candidates()); print('built'); import jax"
+    )
+
+    told = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": f"{tmp_path}:{SRC}"},
+                          capture_output=True, text=True, check=True).stdout  # fmt: skip
+
+    assert told == "built\njax was started\n"

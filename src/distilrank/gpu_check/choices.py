@@ -20,6 +20,7 @@ from distilrank.gpu_check.meter import repeated_rate
 from distilrank.gpu_check.shapes import MINILM, TINY, Shape, random_texts
 from distilrank.gpu_check.speed import paired, saved_models
 from distilrank.rankers.acceleration import VARIABLE
+from distilrank.rankers.inference import tokens_per_batch
 from distilrank.rankers.inputs import stored_batch
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.pair_scores import StoredPairs, pair_scores
@@ -103,16 +104,18 @@ def _check_budget(bench: Bench, model: Path, pairs: StoredPairs) -> None:
     def compared() -> str:
         ranker = load_ranker(model)
 
-        def rate(budget: int | None) -> float:
+        def rate(budget: int) -> float:
             # Enough to fill several batches, and no more, since small batches take a card long.
-            some = pairs.first(max(128, (budget or 65_536) // 16))
+            some = pairs.first(max(128, budget // 16))
             return repeated_rate(bench, lambda: pair_scores(ranker, some, precision, budget).tokens)
 
-        usual, best = rate(None), fastest_budget(rate)
+        usual = tokens_per_batch(ranker.device)
+        best = fastest_budget(rate, usual)
         measured = rate(best)
+        times = measured / rate(usual)
         way = f"batches of {best:,} tokens"
-        bench.tell(Choice("scoring", precision, way, measured, "tokens", measured / usual, 0.0))
-        return f"{best:,} tokens: {measured / usual:.2f} times the usual rate"
+        bench.tell(Choice("scoring", precision, way, measured, "tokens", times, 0.0))
+        return f"{best:,} tokens: {times:.2f} times the usual rate"
 
     bench.check(GROUP, f"scoring, {precision}, batches found by measurement", compared)
 

@@ -4,24 +4,27 @@ from collections.abc import Callable
 
 import torch
 
-# From a batch that fits the cache of a core to one that fills a large card.
-_BUDGETS = (300, 600, 1_200, 2_400, 16_384, 65_536, 262_144)
+# What a rate must gain to count as higher.
+_GAIN = 1.03
 
 
-def fastest_budget(tokens_per_second: Callable[[int], float]) -> int:
-    """The budget at which the most tokens are read per second. Each budget is measured twice.
+def fastest_budget(tokens_per_second: Callable[[int], float], usual: int) -> int:
+    """The budget at which the most tokens are read per second, found from the `usual` one. Each is measured twice.
 
-    The search goes up from the smallest budget. It ends at one that is slower than the best so far, or that exceeds a
-    card's memory.
+    The budget is doubled while that is faster, or else halved. So other programs on the device cannot mislead the
+    search by more than they slow it.
     """
-    best, best_rate = _BUDGETS[0], 0.0
-    for budget in _BUDGETS:
-        try:
-            rate = max(tokens_per_second(budget) for _ in range(2))
-        except torch.OutOfMemoryError:
-            break
-        if rate > best_rate:
-            best, best_rate = budget, rate
-        elif rate < 0.97 * best_rate:
+    best, best_rate = usual, _measured(tokens_per_second, usual)
+    for step in (2.0, 0.5):
+        while best > 1 and (rate := _measured(tokens_per_second, int(best * step))) > _GAIN * best_rate:
+            best, best_rate = int(best * step), rate
+        if best != usual:
             break
     return best
+
+
+def _measured(tokens_per_second: Callable[[int], float], budget: int) -> float:
+    try:
+        return max(tokens_per_second(budget) for _ in range(2))
+    except torch.OutOfMemoryError:
+        return 0.0

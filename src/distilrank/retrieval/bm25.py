@@ -1,12 +1,13 @@
 """BM25 over whole texts, with the tokenizer of bm25s."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import Stemmer
-from bm25s.tokenization import Tokenizer
 
 from distilrank.data.runs import RUN_SCHEMA
 from distilrank.data.tokens import rows_of
@@ -14,6 +15,9 @@ from distilrank.errors import CollectionError
 from distilrank.retrieval.postings import Postings
 from distilrank.sections.data import Candidates
 from distilrank.workers.cores import usable_cores
+
+if TYPE_CHECKING:
+    from bm25s.tokenization import Tokenizer
 
 
 class BM25:
@@ -24,7 +28,7 @@ class BM25:
 
     def __init__(self, passage_ids: pl.Series, texts: Iterable[Sequence[str]], params: Candidates) -> None:
         self._passage_ids = passage_ids
-        self._tokenizer = Tokenizer(stemmer=Stemmer.Stemmer(params.stemmer) if params.stemmer else None)
+        self._tokenizer = _tokenizer(params.stemmer)
         self._postings = Postings.made(map(self._learned_terms, texts), params)
         if self._postings.passages != len(passage_ids):
             raise CollectionError(
@@ -78,3 +82,16 @@ class BM25:
             list(texts), update_vocab=False, allow_empty=False, show_progress=False, return_as="ids"
         )
         return terms
+
+
+def _tokenizer(stemmer: str | None) -> "Tokenizer":
+    """The tokenizer of bm25s, without JAX. If bm25s can import JAX, JAX takes three quarters of a card's memory."""
+    hides = "jax" not in sys.modules
+    if hides:
+        sys.modules["jax"] = None  # type: ignore[assignment]  # an import of it fails
+    try:
+        from bm25s.tokenization import Tokenizer
+    finally:
+        if hides:
+            del sys.modules["jax"]
+    return Tokenizer(stemmer=Stemmer.Stemmer(stemmer) if stemmer else None)

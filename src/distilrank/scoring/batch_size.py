@@ -16,11 +16,18 @@ _PAIRS = 128
 def measured_tokens_per_batch(
     each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame, tokens: TokenStore, precision: Precision
 ) -> int:
-    """The budget that scores a sample of `pairs` fastest. The sample grows with the budget, to fill several batches."""
+    """The budget that scores a sample of `pairs` fastest. The sample grows with the budget, to fill several batches.
+
+    First a worker scores a few, which warms it up and tells the usual budget of its device.
+    """
+
+    def scored(number: int, budget: int | None) -> ScoredPairs:
+        sample = pairs.sample(min(len(pairs), number), seed=0)
+        (result,) = each([PairsToScore.cut("sample", sample, tokens, precision, budget)])
+        return result
 
     def tokens_per_second(budget: int) -> float:
-        sample = pairs.sample(min(len(pairs), max(_PAIRS, budget // 16)), seed=0)
-        (scored,) = each([PairsToScore.cut("sample", sample, tokens, precision, budget)])
-        return scored.tokens / scored.seconds
+        result = scored(max(_PAIRS, budget // 16), budget)
+        return result.tokens / result.seconds
 
-    return fastest_budget(tokens_per_second)
+    return fastest_budget(tokens_per_second, scored(_PAIRS, None).tokens_per_batch)

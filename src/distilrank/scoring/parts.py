@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from distilrank.data.tokens import TokenStore
+from distilrank.rankers.inference import tokens_per_batch
 from distilrank.rankers.loading import load_ranker
 from distilrank.scoring.pairs import score_pairs
 from distilrank.scoring.scores import Scores
@@ -35,7 +36,8 @@ class PairsToScore:
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """A part's pairs with their scores (pairs,), the tokens that were read for them, and the worker's seconds."""
+    """A part's pairs with their scores (pairs,), the tokens that were read for them, the worker's seconds, and how many
+    padded tokens its batches held at most."""
 
     name: str
     pairs: pl.DataFrame
@@ -43,6 +45,7 @@ class ScoredPairs:
     tokens: int
     padded_tokens: int
     seconds: float
+    tokens_per_batch: int
 
 
 def begin_scoring(model: Path) -> Callable[[PairsToScore], ScoredPairs]:
@@ -51,7 +54,8 @@ def begin_scoring(model: Path) -> Callable[[PairsToScore], ScoredPairs]:
 
     def score(part: PairsToScore) -> ScoredPairs:
         began = time.perf_counter()
-        scored = score_pairs(ranker, part.tokens, part.pairs, part.precision, part.tokens_per_batch)
-        return ScoredPairs(part.name, part.pairs, *scored, time.perf_counter() - began)
+        budget = part.tokens_per_batch or tokens_per_batch(ranker.device)
+        scored = score_pairs(ranker, part.tokens, part.pairs, part.precision, budget)
+        return ScoredPairs(part.name, part.pairs, *scored, time.perf_counter() - began, budget)
 
     return score
