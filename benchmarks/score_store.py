@@ -139,7 +139,7 @@ def begin_free_scoring(_: Path) -> Callable[[PairsToScore], ScoredPairs]:
     def score(part: PairsToScore) -> ScoredPairs:
         scores = np.arange(len(part.pairs), dtype=np.float32)
         return ScoredPairs(
-            part.name, part.pairs, scores, len(part.tokens.passages.ids), len(part.tokens.passages.ids), 1.0
+            part.name, part.pairs, scores, len(part.tokens.passages.ids), len(part.tokens.passages.ids), 1.0, 0
         )
 
     return score

@@ -9,7 +9,7 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
-from distilrank.config.derived import measured_on, models_of, pretrained_below, read_by
+from distilrank.config.derived import learns_from_imports_alone, measured_on, models_of, pretrained_below, read_by
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student, Teacher
 from distilrank.config.names import IMPORTED
@@ -141,6 +141,8 @@ def _check_splits(params: Params, splits: set[str]) -> None:
     """Raises CollectionError where a kind of queries is missing, ParamsError where a test set has no relevance."""
     test_sets = sorted(splits - {TRAIN, DEV, UNLABELLED})
     present = splits | ({_TEST} if test_sets else set())
+    if UNLABELLED in splits and learns_from_imports_alone(params):
+        present |= {TRAIN}
     for split, (use, remedy) in _NEEDED.items():
         if split not in present:
             raise CollectionError(

@@ -90,6 +90,48 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, run_here: Co
     assert "dot-T2" in run_here(project, "distilrank", "results").stdout
 
 
+@pytest.mark.skipif(not MINI.is_dir(), reason=f"{MINI} is not there")
+def test_a_run_teaches_where_no_training_query_has_labels(tmp_path: Path, run_here: Command) -> None:
+    """By the commands that `dvc repro` runs. There is no control, because a control learns labels."""
+    project = clone(tmp_path)
+    folder = project / "collections" / "mini"
+    write_collection(folder)
+    (folder / "qrels" / "train.tsv").unlink()
+    queries = (folder / "queries.jsonl").read_text().splitlines(keepends=True)
+    without = set(sorted(positives())[: len(SPLITS["train"])])
+    (folder / "unlabelled.jsonl").write_text("".join(line for line in queries if json.loads(line)["_id"] in without))
+    (folder / "queries.jsonl").write_text("".join(line for line in queries if json.loads(line)["_id"] not in without))
+    yaml = YAML(typ="safe", pure=True)
+    params = yaml.load(ROOT / "tests" / "params.tiny.yaml")
+    splits = {split: split for split in SPLITS if split != "train"}
+    params |= {
+        "collection": {
+            "source": "beir", "location": "collections/mini", "splits": splits, "unlabelled": "unlabelled.jsonl"
+        },
+        "teachers": {},
+        "ensembles": {},
+        "imports": {
+            "R": {"form": "run", "location": "collections/mini/run.trec", "checksum": None, "positive_ranks": 3}
+        },
+        "students": {"dot": params["students"]["dot"]},
+        "matrix": {"teachers": ["R"], "controls": [], "controls_per_teacher": [], "seeds": []},
+        "evaluation": {"depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}},
+    }  # fmt: skip
+    with (project / "params.yaml").open("w") as file:
+        yaml.dump(params, file)
+    write_graph_of(project)
+
+    commands = commands_of_dvc(project)
+    for words in commands:
+        done = run_here(project, *words.split())
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    assert not [words for words in commands if words.startswith("distilrank triples")]
+    metrics = json.loads((project / "evaluation/metrics.json").read_text())
+    assert list(metrics["dl19/retrieve"]) == ["bm25", "backbone", "dot-start", "dot-R"]
+    assert triples_of(project, "dot-R") > 0
+
+
 def commands_of_dvc(project: Path) -> list[str]:
     """Of all stages, those first that others depend on."""
     from dvc.repo import Repo

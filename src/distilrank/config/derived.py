@@ -237,7 +237,8 @@ def stored_students(params: "Entries", only_searched: bool = False) -> list[str]
 
 
 def encoded_models(params: "Entries", only_searched: bool = False) -> list[str]:
-    """The trained models whose encodings of all passages are stored: of each such student its control, then its models.
+    """The trained models whose encodings of all passages are stored: of each such student its control, if it has one,
+    then its models.
 
     `only_searched`: only those that search them.
     """
@@ -245,6 +246,7 @@ def encoded_models(params: "Entries", only_searched: bool = False) -> list[str]:
         name
         for student in stored_students(params, only_searched)
         for name in (student, *(distilled_name(student, teacher) for teacher in params.matrix.teachers))
+        if name != student or student in params.matrix.controls
     ]
 
 
@@ -329,8 +331,18 @@ def triples_of(params: "Entries", student: str, teacher: str) -> str:
     return IMPORTED if teacher in params.imports else params.learned_by(params.students[student])
 
 
+def learns_from_imports_alone(params: "Entries") -> bool:
+    """Whether nothing learns from drawn triples, so that no training query needs a relevant passage."""
+    matrix = params.matrix
+    return set(matrix.teachers) <= set(params.imports) and not (
+        matrix.controls or matrix.controls_per_teacher or params.trained_teachers()
+    )
+
+
 def labelled_sets(params: "Entries") -> list[str]:
     """The sets of triples that students learn from. Every teacher and ensemble labels them."""
+    if learns_from_imports_alone(params):
+        return []
     return list(dict.fromkeys(map(params.learned_by, params.students.values())))
 
 

@@ -9,6 +9,7 @@ from distilrank.artifacts.layout import OWN
 from distilrank.config.circles import circle_of
 from distilrank.config.derived import (
     built_indexes,
+    learns_from_imports_alone,
     measured_names,
     measured_on,
     measures_of,
@@ -136,20 +137,22 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def indexes_are_of_encoded_students(self) -> Self:
-        # Without a control, nobody could tell what the teacher added.
-        controls = {name: self.students[name].ranker for name in self.matrix.controls if name in self.students}
+        # Without a control, nobody could tell what the teacher added. Where there are no labels, there is none.
+        has_labels = not learns_from_imports_alone(self)
+        may_search = [name for name in self.students if name in self.matrix.controls or not has_labels]
+        rankers = {name: self.students[name].ranker for name in may_search}
         searched = stored_students(self, only_searched=True)
         for name, kind in self.indexes.items():
             student = kind.of or name
-            fitting = [control for control, ranker in controls.items() if kind.can_hold(ranker)]
+            fitting = [one for one, ranker in rankers.items() if kind.can_hold(ranker)]
             if student not in fitting:
-                what = f"students with a control and {kind.holds}"
+                what = f"students with {'a control and ' if has_labels else ''}{kind.holds}"
                 raise ValueError(f"indexes.{name} may be of the {what} {fitting}, not {student}")
             if kind.is_exact and name != student:
                 raise ValueError(f"indexes.{name} is {kind.kind}, which goes by its student's name: call it {student}")
             if not kind.is_exact and student not in searched:
                 every = (one for one, other in INDEX_KINDS.items() if other.is_exact and other.searches)
-                add = next(one for one in every if INDEX_KINDS[one].can_hold(controls[student]))
+                add = next(one for one in every if INDEX_KINDS[one].can_hold(rankers[student]))
                 raise ValueError(
                     f"indexes.{name} is of {student}, whose passages are not encoded to be searched: "
                     f"add {student}: {{kind: {add}}} to indexes"
