@@ -73,7 +73,7 @@ def test_init_makes_a_project_of_an_empty_directory(installed: Path, command_of:
     state = command_of(tmp_path, distilrank)
     assert state.returncode == 0, state.stderr
     assert "aws-api-docs · teachers: T1 · students: dot, dot2\n0 of " in state.stdout
-    assert state.stderr == "next: `distilrank check` checks params.yaml\n"
+    assert state.stderr == "next: run `distilrank check`\n"
 
 
 def test_init_overwrites_nothing(run_here: Command, tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
-from distilrank.config.derived import learns_from_imports_alone, measured_on, models_of, pretrained_below, read_by
+from distilrank.config.derived import (
+    learns_from_imports_alone,
+    learns_without_qrels,
+    measured_on,
+    models_of,
+    pretrained_below,
+    read_by,
+)
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student, Teacher
 from distilrank.config.names import IMPORTED
@@ -33,6 +40,13 @@ _NEEDED = {
     TRAIN: ("to learn from", "name training queries in collection.splits, or have some made by pseudo_queries"),
     DEV: ("to validate on while training", "set collection.dev_share to take some of the training queries"),
     _TEST: ("to measure by", "name a test set in collection.splits, or, for aws-api-docs, raise test_share"),
+}
+
+# The same, if there are training queries but none has labels.
+_NEEDED_WITHOUT_LABELS = {
+    TRAIN: "name some in collection.splits; or let runs alone teach, with positive_ranks, and leave teachers, "
+    "matrix.controls and matrix.controls_per_teacher empty",
+    DEV: "name dev queries with labels in collection.splits",
 }
 
 
@@ -86,6 +100,17 @@ def _places(params: Params) -> Iterator[_Place]:
             yield _Place(f"{within or 'collection.'}{key}", place, output.collection, _dumped(on.collection), True)
         for number, run in enumerate(on.candidates.runs):
             yield _file(f"{within}candidates.runs.{number}", run, output.candidates, on.candidates)
+    if not learns_from_imports_alone(params):
+        yield from _places_of_triples(params)
+    for name, one in params.imports.items():
+        yield _file(f"imports.{name}", one, layout.LABELS / IMPORTED / name, one)
+    for entry in _entries(params):
+        ranker = entry.section.ranker
+        for (key, file), model in product(ranker.files.items(), entry.models):
+            yield _Place(f"{entry.name}.ranker.{key}", file, layout.MODELS / model, {"ranker": _dumped(ranker)})
+
+
+def _places_of_triples(params: Params) -> Iterator[_Place]:
     if params.unlabelled and params.unlabelled.clicks:
         first, made_with = next(iter(params.triples)), {"unlabelled": _dumped(params.unlabelled)}
         yield _Place("unlabelled.clicks.location", params.unlabelled.clicks.location, layout.TRIPLES / first, made_with)
@@ -97,12 +122,6 @@ def _places(params: Params) -> Iterator[_Place]:
             if isinstance(file, FileElsewhere):
                 made_with = {"from": _dumped(file)}
                 yield _Place(f"triples.{name}.from.location", file.location, layout.FOUND / name / source, made_with)
-    for name, one in params.imports.items():
-        yield _file(f"imports.{name}", one, layout.LABELS / IMPORTED / name, one)
-    for entry in _entries(params):
-        ranker = entry.section.ranker
-        for (key, file), model in product(ranker.files.items(), entry.models):
-            yield _Place(f"{entry.name}.ranker.{key}", file, layout.MODELS / model, {"ranker": _dumped(ranker)})
 
 
 def _file(entry: str, file: FileElsewhere, output: Path, section: Section) -> _Place:
@@ -129,6 +148,8 @@ def _known_splits(params: Params, evaluation: str) -> set[str] | None:
     if _is_made(output, _dumped(section)):
         return set(Collection.read(output).queries["split"])
     splits = section.splits_to_come()
+    if splits is not None and section.unlabelled:
+        splits = splits | {UNLABELLED}
     if splits is not None and evaluation == layout.OWN and params.pseudo_queries:
         has_tests = splits - {TRAIN, DEV, UNLABELLED}
         return splits | {TRAIN, DEV} | (set() if has_tests else {PSEUDO})
@@ -141,12 +162,16 @@ def _check_splits(params: Params, splits: set[str]) -> None:
     """Raises CollectionError where a kind of queries is missing, ParamsError where a test set has no relevance."""
     test_sets = sorted(splits - {TRAIN, DEV, UNLABELLED})
     present = splits | ({_TEST} if test_sets else set())
-    if UNLABELLED in splits and learns_from_imports_alone(params):
+    if UNLABELLED in splits and learns_without_qrels(params):
         present |= {TRAIN}
     for split, (use, remedy) in _NEEDED.items():
         if split not in present:
+            lacks_labels = UNLABELLED in splits and TRAIN not in splits
             raise CollectionError(
-                f"{PARAMS_FILE}: collection", got=f"no {split} queries", expected=f"some, {use}", remedy=remedy
+                f"{PARAMS_FILE}: collection",
+                got=f"no {split} queries",
+                expected=f"some, {use}",
+                remedy=_NEEDED_WITHOUT_LABELS.get(split, remedy) if lacks_labels else remedy,
             )
     for name in test_sets:
         params.minimum_relevance(name)

@@ -29,7 +29,7 @@ LONGEST_QUERY = 2_000
 
 class Searchers:
     """All systems of the project that were built here. Each is loaded when it is first asked, and stays loaded until
-    all are released.
+    `release`.
 
     `read_params` is called when params are first needed.
     """
@@ -48,9 +48,9 @@ class Searchers:
     def usual(self) -> str:
         """The system to ask if none is named: the first student that searches, as taught by its first teacher, else
         BM25."""
-        from distilrank.config.derived import encoded_models
+        from distilrank.config.derived import taught_to_search
 
-        return next(iter(encoded_models(self._params, only_searched=True)[1:]), LEXICAL)  # its control is the first
+        return next(iter(taught_to_search(self._params)), LEXICAL)
 
     def compared(self) -> list[str]:
         """The systems that people compare unless they name others: BM25, the usual system, and the first teacher."""
@@ -74,11 +74,12 @@ class Searchers:
 
     def load(self, name: str) -> Searcher:
         """The system by this name. Raises InputError for a name that no system here has, MissingInput."""
-        if name not in self._loaded:
-            with self._loading:
-                if name not in self._loaded:
-                    self._loaded[name] = self._made(name)
-        return self._loaded[name]
+        if (loaded := self._loaded.get(name)) is not None:
+            return loaded
+        with self._loading:
+            if name not in self._loaded:
+                self._loaded[name] = self._made(name)
+            return self._loaded[name]
 
     def release(self) -> None:
         """Forgets all systems but BM25, which others search first, and whose terms are counted at each load."""

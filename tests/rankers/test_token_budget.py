@@ -26,13 +26,14 @@ def test_a_budget_is_not_changed_for_a_gain_within_noise() -> None:
     assert fastest_budget(lambda budget: 1e6 + budget / USUAL, USUAL) == USUAL
 
 
-def test_batches_that_do_not_fit_the_card_are_not_chosen() -> None:
+@pytest.mark.parametrize("fits", [USUAL // 16, USUAL, 2 * USUAL])
+def test_batches_that_do_not_fit_the_card_are_not_chosen(fits: int) -> None:
     def rate(budget: int) -> float:
-        if budget > 2 * USUAL:
+        if budget > fits:
             raise torch.OutOfMemoryError
         return float(budget)
 
-    assert fastest_budget(rate, USUAL) == 2 * USUAL
+    assert fastest_budget(rate, USUAL) == fits
 
 
 @given(st.lists(st.floats(1, 16), min_size=60, max_size=60))

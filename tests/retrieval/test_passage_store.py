@@ -16,7 +16,7 @@ from distilrank.data.tokenizer import TextTokenizer
 from distilrank.errors import InputError, MissingInput, ScoreError
 from distilrank.rankers.base import Encoded, Ranker, TokenBatch
 from distilrank.rankers.colbert.model import ColbertRanker
-from distilrank.retrieval import fitting, storing
+from distilrank.retrieval import fitting, fitting_store, storing
 from distilrank.retrieval.encodings import Encodings, encode_texts
 from distilrank.retrieval.forms import Numbers, TermsForm, VectorsForm, form_of
 from distilrank.retrieval.passage_store import GrowingStore, PassageStore
@@ -219,14 +219,15 @@ def test_a_store_without_room_is_refused_with_numbers_that_have(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     size = stored(ranker, tmp_path / "whole", numbers).bytes_per_text() * 60
+    monkeypatch.setattr(fitting_store, "_SAMPLE", 12)
 
     def free(share: float) -> None:
         monkeypatch.setattr(fitting.shutil, "disk_usage", lambda _: type("Usage", (), {"free": share * size}))
 
     free(0.85)
     less = "float16" if numbers == "float32" else None if ranker.params.weighs_terms else "int8"
-    remedy = f"set numbers: {less}" if less else "build it on a larger machine"
-    with pytest.raises(InputError, match=rf"it: got store of 60 passages in {numbers}, .* GB on disk, .*; {remedy}"):
+    remedy = f"set `numbers: {less}` in its entry" if less else "build it on a larger machine"
+    with pytest.raises(InputError, match=rf"it: got a store of 60 passages in {numbers}, .* GB on disk, .*; {remedy}"):
         stored(ranker, tmp_path / "store", numbers)
     assert f"it: store of 60 passages in {numbers}, " in capsys.readouterr().out
     free(1.15)

@@ -120,6 +120,8 @@ def test_a_run_teaches_where_no_training_query_has_labels(tmp_path: Path, run_he
     with (project / "params.yaml").open("w") as file:
         yaml.dump(params, file)
     write_graph_of(project)
+    checked = run_here(project, "distilrank", "check")
+    assert checked.returncode == 0, checked.stderr
 
     commands = commands_of_dvc(project)
     for words in commands:
@@ -130,6 +132,8 @@ def test_a_run_teaches_where_no_training_query_has_labels(tmp_path: Path, run_he
     metrics = json.loads((project / "evaluation/metrics.json").read_text())
     assert list(metrics["dl19/retrieve"]) == ["bm25", "backbone", "dot-start", "dot-R"]
     assert triples_of(project, "dot-R") > 0
+    # What is asked if no system is named.
+    assert "system dot-R" in run_here(project, "distilrank", "search", "what is it").stdout
 
 
 def commands_of_dvc(project: Path) -> list[str]:

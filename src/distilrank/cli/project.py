@@ -38,8 +38,7 @@ def init(
     write_graph(read())
     if passages and unseen_by_dvc(passages):
         typer.echo(f"note: DVC does not see {passages} change: put or link it below collections/, and name it there")
-    own = "" if passages else "set your collection in params.yaml, run `distilrank lock`, then "
-    next_step(f"{own}`distilrank check` checks {PARAMS_FILE}")
+    next_step(f"after an edit of {PARAMS_FILE}, run `distilrank lock`; then run `distilrank check`")
 
 
 @app.command()
@@ -51,7 +50,7 @@ def lock() -> None:
     params = read()
     renew_code_file()
     write_graph(params)
-    next_step("`distilrank check` checks params.yaml")
+    next_step("run `distilrank check`")
 
 
 @app.command("params")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,15 +75,14 @@ def rollback(
 
 def _shipped(params: "Params") -> str:
     """The model to promote first: the first taught student that searches, else the last model."""
-    from distilrank.config.derived import encoded_models, model_names
+    from distilrank.config.derived import model_names, taught_to_search
 
-    taught = encoded_models(params, only_searched=True)[1:]
-    return [*taught, *reversed(model_names(params))][0]
+    return next(iter(taught_to_search(params)), model_names(params)[-1])
 
 
 def _serve(name: str) -> None:
     from distilrank.mlflow_client import tracking_uri
 
-    here = () if "MLFLOW_TRACKING_URI" in os.environ else (f"export MLFLOW_TRACKING_URI={tracking_uri()}",)
+    here = () if os.environ.get("MLFLOW_TRACKING_URI") else (f"export MLFLOW_TRACKING_URI={quote(tracking_uri())}",)
     serve = f"mlflow models serve -m models:/{name}@champion --env-manager local --port 5002"
     next_step("serve it; restart a server that runs already", *here, serve)

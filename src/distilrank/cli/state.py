@@ -37,7 +37,7 @@ def show_state(context: typer.Context) -> None:
     if now.absent:
         typer.echo(f"  not built: {_named(now.absent)}")
     if len(now.absent) == now.stages:
-        next_step(f"`distilrank check` checks {PARAMS_FILE}")
+        next_step("run `distilrank check`")
     elif built < now.stages:
         next_step("`dvc repro` builds these, and what depends on them")
     else:

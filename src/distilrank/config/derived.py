@@ -13,6 +13,7 @@ from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_
 from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
 from distilrank.evaluation.tasks import RERANK, evaluation_of
 from distilrank.sections.data import BM25
+from distilrank.sections.imports import ScoredRun
 from distilrank.sections.labels import ScaleRule
 from distilrank.sections.measures import cutoff_of, tells_apart
 
@@ -250,6 +251,11 @@ def encoded_models(params: "Entries", only_searched: bool = False) -> list[str]:
     ]
 
 
+def taught_to_search(params: "Entries") -> list[str]:
+    """The taught models that search all passages, in the order of the report."""
+    return [name for name in encoded_models(params, only_searched=True) if name not in params.students]
+
+
 def built_indexes(params: "Entries") -> list[BuiltIndex]:
     """The approximate indexes. Each is of a taught model."""
     entries = ((name, kind.of or name) for name, kind in params.indexes.items() if not kind.is_exact)
@@ -332,18 +338,39 @@ def triples_of(params: "Entries", student: str, teacher: str) -> str:
 
 
 def learns_from_imports_alone(params: "Entries") -> bool:
-    """Whether nothing learns from drawn triples, so that no training query needs a relevant passage."""
+    """Whether nothing learns from the sets of `triples`: there is no control and no trained teacher, and only imports
+    teach."""
     matrix = params.matrix
     return set(matrix.teachers) <= set(params.imports) and not (
         matrix.controls or matrix.controls_per_teacher or params.trained_teachers()
     )
 
 
+def may_teach_unlabelled(params: "Entries", teacher: str) -> bool:
+    """Whether a teacher's labels may include queries without qrels. An import's labels do where the params ask for
+    it."""
+    if teacher not in params.imports:
+        return params.unlabelled is not None
+    section = params.imports[teacher]
+    return isinstance(section, ScoredRun) and section.positive_ranks is not None
+
+
+def learns_without_qrels(params: "Entries") -> bool:
+    """Whether no training query needs a relevant passage."""
+    return learns_from_imports_alone(params) and all(
+        may_teach_unlabelled(params, teacher) for teacher in params.matrix.teachers
+    )
+
+
+def built_triples(params: "Entries") -> list[str]:
+    """The sets of `triples` that are built: none if nothing learns from them."""
+    return [] if learns_from_imports_alone(params) else list(params.triples)
+
+
 def labelled_sets(params: "Entries") -> list[str]:
     """The sets of triples that students learn from. Every teacher and ensemble labels them."""
-    if learns_from_imports_alone(params):
-        return []
-    return list(dict.fromkeys(map(params.learned_by, params.students.values())))
+    learned = map(params.learned_by, params.students.values())
+    return [name for name in dict.fromkeys(learned) if name in built_triples(params)]
 
 
 def lexical_teachers(params: "Entries") -> list[str]:

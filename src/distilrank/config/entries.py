@@ -103,8 +103,9 @@ class Entries(Section):
     encoding: Encoding = Encoding()
 
     indexes: Annotated[dict[IndexName, AnyIndex], Field(min_length=1)]
-    """How passages are searched. With a flat entry, the models of a dense student and its control search exactly. Any
-    other entry adds an index to each model of the student that a teacher taught."""
+    """How passages are searched. With a flat entry, the models of a dense student and its control search exactly. A
+    student without a control can search only if nothing learns labels. Any other entry adds an index to each model of
+    the student that a teacher taught."""
 
     audit: Audit = Audit()
 

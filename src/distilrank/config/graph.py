@@ -14,12 +14,12 @@ from distilrank.artifacts.files import write_text
 from distilrank.config.derived import (
     Distillation,
     built_indexes,
+    built_triples,
     distillations,
     encoded_models,
     evaluated,
     in_batch_teacher,
     labelled_sets,
-    learns_from_imports_alone,
     lexical_teachers,
     measured_names,
     measured_on,
@@ -74,7 +74,8 @@ def graph(params: Entries) -> dict[str, Any]:
 
     A few keys hold a single path instead.
     """
-    mined = params.mined_triples()
+    triples = built_triples(params)
+    mined = params.mined_triples() if triples else {}
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
         "teach": {
@@ -89,7 +90,7 @@ def graph(params: Entries) -> dict[str, Any]:
         "own_tokens": (layout.OWN_TOKENS if own_stores(params) else layout.TOKENS).as_posix(),
         "evaluations": {name: _other(one) for name, one in params.evaluations.items()},
         "tokenize_other": dict(chain.from_iterable(_tokenize_other(params, name) for name in params.evaluations)),
-        "triples": [name for name in params.triples if name not in mined and not learns_from_imports_alone(params)],
+        "triples": [name for name in triples if name not in mined],
         "find": dict(chain.from_iterable(_find(params, name, one) for name, one in mined.items())),
         "mine": {name: _mine(params, one) for name, one in mined.items()},
         "labelled": labelled_sets(params),

@@ -137,16 +137,16 @@ class Params(Entries):
 
     @model_validator(mode="after")
     def indexes_are_of_encoded_students(self) -> Self:
-        # Without a control, nobody could tell what the teacher added. Where there are no labels, there is none.
-        has_labels = not learns_from_imports_alone(self)
-        may_search = [name for name in self.students if name in self.matrix.controls or not has_labels]
+        # Without a control, nobody could tell what the teacher added. Without labels, there can be none.
+        needs_control = not learns_from_imports_alone(self)
+        may_search = [name for name in self.students if name in self.matrix.controls or not needs_control]
         rankers = {name: self.students[name].ranker for name in may_search}
         searched = stored_students(self, only_searched=True)
         for name, kind in self.indexes.items():
             student = kind.of or name
             fitting = [one for one, ranker in rankers.items() if kind.can_hold(ranker)]
             if student not in fitting:
-                what = f"students with {'a control and ' if has_labels else ''}{kind.holds}"
+                what = f"students with {'a control and ' if needs_control else ''}{kind.holds}"
                 raise ValueError(f"indexes.{name} may be of the {what} {fitting}, not {student}")
             if kind.is_exact and name != student:
                 raise ValueError(f"indexes.{name} is {kind.kind}, which goes by its student's name: call it {student}")

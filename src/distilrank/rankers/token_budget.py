@@ -6,25 +6,27 @@ import torch
 
 # What a rate must gain to count as higher.
 _GAIN = 1.03
+# Fewer tokens are less than one pair.
+_LEAST = 64
 
 
 def fastest_budget(tokens_per_second: Callable[[int], float], usual: int) -> int:
-    """The budget at which the most tokens are read per second, found from the `usual` one. Each is measured twice.
+    """The budget at which the most tokens are read per second. Every rate is the better of two measurements.
 
-    The budget is doubled while that is faster, or else halved. So other programs on the device cannot mislead the
-    search by more than they slow it.
+    From the `usual` budget, the search doubles it as long as the rate rises. If the first doubling gains nothing, it
+    halves it instead. A budget that exceeds the memory has the rate 0. So other programs on the device cannot mislead
+    the search by more than they slow it.
     """
-    best, best_rate = usual, _measured(tokens_per_second, usual)
-    for step in (2.0, 0.5):
-        while best > 1 and (rate := _measured(tokens_per_second, int(best * step))) > _GAIN * best_rate:
-            best, best_rate = int(best * step), rate
-        if best != usual:
-            break
+
+    def rate(budget: int) -> float:
+        try:
+            return max(tokens_per_second(budget) for _ in range(2))
+        except torch.OutOfMemoryError:
+            return 0.0
+
+    best, best_rate = usual, rate(usual)
+    while (larger := rate(2 * best)) > _GAIN * best_rate:
+        best, best_rate = 2 * best, larger
+    while best <= usual and best > _LEAST and ((smaller := rate(best // 2)) > _GAIN * best_rate or not best_rate):
+        best, best_rate = best // 2, smaller
     return best
-
-
-def _measured(tokens_per_second: Callable[[int], float], budget: int) -> float:
-    try:
-        return max(tokens_per_second(budget) for _ in range(2))
-    except torch.OutOfMemoryError:
-        return 0.0

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,7 @@ class BM25:
 
     def __init__(self, passage_ids: pl.Series, texts: Iterable[Sequence[str]], params: Candidates) -> None:
         self._passage_ids = passage_ids
-        self._tokenizer = _tokenizer(params.stemmer)
+        self._tokenizer = _tokenizer_class()(stemmer=Stemmer.Stemmer(params.stemmer) if params.stemmer else None)
         self._postings = Postings.made(map(self._learned_terms, texts), params)
         if self._postings.passages != len(passage_ids):
             raise CollectionError(
@@ -84,14 +85,15 @@ class BM25:
         return terms
 
 
-def _tokenizer(stemmer: str | None) -> "Tokenizer":
+@cache
+def _tokenizer_class() -> "type[Tokenizer]":
     """The tokenizer of bm25s, without JAX. If bm25s can import JAX, JAX takes three quarters of a card's memory."""
-    hides = "jax" not in sys.modules
+    hides = not {"bm25s", "jax"} & set(sys.modules)
     if hides:
         sys.modules["jax"] = None  # type: ignore[assignment]  # an import of it fails
     try:
         from bm25s.tokenization import Tokenizer
     finally:
         if hides:
-            del sys.modules["jax"]
-    return Tokenizer(stemmer=Stemmer.Stemmer(stemmer) if stemmer else None)
+            sys.modules.pop("jax", None)
+    return Tokenizer

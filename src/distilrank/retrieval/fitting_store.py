@@ -2,23 +2,22 @@
 
 from collections.abc import Callable
 
-from distilrank.data.ragged import RaggedIds, Rows
+from distilrank.data.ragged import RaggedArrays, RaggedIds, Rows
 from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.retrieval.fitting import Size, refuse_without_room
 from distilrank.retrieval.forms import Form, Numbers
 
-# Gives the bytes of an average passage in some rows, if it is stored in these numbers.
-BytesPerPassage = Callable[[Rows, Numbers], float]
+# Encodes the passages in some rows, to be stored in these numbers.
+Encode = Callable[[Rows, Numbers], RaggedArrays]
 # Passages that are encoded for the estimate, or up to twice as many.
 _SAMPLE = 32
 
 
-def refuse_too_large(
-    passages: RaggedIds, rows: Rows, form: Form, bytes_per_passage: BytesPerPassage, name: str
-) -> None:
+def refuse_too_large(passages: RaggedIds, rows: Rows, form: Form, encode: Encode, name: str, index_bytes: int) -> None:
     """Prints the estimated size of a store of the passages in `rows`: as much per token as a sample of them takes.
 
-    Raises InputError where the disk has no room for it.
+    An index that is built from the store adds `index_bytes` per entry, on disk and in memory. Raises InputError where
+    there is no room.
     """
     sample = rows[:: max(1, len(rows) // _SAMPLE)]
 
@@ -26,8 +25,10 @@ def refuse_too_large(
         return int((passages.lengths(some) + SPECIAL_TOKENS).sum())
 
     def size(numbers: Numbers) -> Size:
-        of_sample = bytes_per_passage(sample, numbers) * len(sample)
-        return Size(round(of_sample * tokens(rows) / tokens(sample)))
+        encoded, times = encode(sample, numbers), tokens(rows) / tokens(sample)
+        index = round(times * index_bytes * int(encoded.offsets[-1]))
+        return Size(round(times * encoded.bytes_per_text() * len(sample)) + index, index)
 
-    others = ((f"set numbers: {numbers}", size(numbers)) for numbers in form.choices)
+    smaller = form.choices[form.choices.index(form.numbers) + 1 :]
+    others = ((f"set `numbers: {numbers}` in its entry", size(numbers)) for numbers in smaller)
     refuse_without_room(name, f"store of {len(rows):,} passages in {form.numbers}", size(form.numbers), others)

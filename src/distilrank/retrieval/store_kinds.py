@@ -25,6 +25,9 @@ Search = Callable[["pl.Series", "Encodings", int], "pl.DataFrame"]
 class OfStore(IndexKind):
     """What searches a passage store, or the store itself."""
 
+    # What `build` takes per entry of the store, on disk and in memory.
+    index_bytes: ClassVar[int] = 0
+
     @abstractmethod
     def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
         """Writes what searches a store, if that is more than the store itself. A killed build can go on."""
@@ -140,6 +143,7 @@ class Inverted(OfStore):
 
     is_exact: ClassVar[bool] = True
     holds: ClassVar[str] = "a sparse vector of term weights"
+    index_bytes: ClassVar[int] = 8  # a passage's row and a weight, of four bytes each
 
     kind: Literal["inverted"] = "inverted"
 

@@ -66,13 +66,13 @@ def form_for(model: Path, numbers: Numbers) -> Form:
 
 def stored_passages(
     model: Path, texts: StoredTexts, passage_ids: pl.Series, rows: Rows, directory: Path, params: Encoding,
-    numbers: Numbers, whose: str,
+    numbers: Numbers, whose: str, index_bytes: int = 0,
 ) -> PassageStore:  # fmt: skip
     """The encodings of the passages in `rows`, which have these ids, in a directory.
 
     An encoding of the same passages goes on from what is there. `whose` encodings they are is shown, and the size that
-    they will take. Raises InputError where the disk has no room for them, and ScoreError for a number that is not
-    finite, or that float16 cannot hold.
+    they will take, with an index of `index_bytes` per entry. Raises InputError where there is no room for them, and
+    ScoreError for a number that is not finite, or that float16 cannot hold.
     """
     place = Workplace.chosen()
     if not place.ray_address:
@@ -90,11 +90,11 @@ def stored_passages(
     if store.passages < len(rows):
         with workers(Work(begin_storing, model), place) as each:
 
-            def bytes_per_passage(some: Rows, numbers: Numbers) -> float:
+            def encoded_as(some: Rows, numbers: Numbers) -> RaggedArrays:
                 (sample,) = each([part(store.passages, some, numbers)])
-                return sample.entries.bytes_per_text()
+                return sample.entries
 
-            refuse_too_large(texts.passages, rows[store.passages :], store.form, bytes_per_passage, whose)
+            refuse_too_large(texts.passages, rows[store.passages :], store.form, encoded_as, whose, index_bytes)
             with progress(f"passages encoded by {whose}", len(rows), store.passages) as advance:
                 for encoded in each(parts()):
                     store.add(encoded.first, encoded.entries)

@@ -6,11 +6,14 @@ from distilrank.data.tokens import TokenStore
 from distilrank.rankers.token_budget import fastest_budget
 from distilrank.scoring.parts import PairsToScore, ScoredPairs
 from distilrank.sections.precision import Precision
+from distilrank.workers.cores import threads
 from distilrank.workers.work import Each
 
 # With fewer pairs, a measurement takes longer than it saves.
 WORTH_MEASURING = 20_000
-_PAIRS = 128
+_PAIRS, _PAIRS_PER_THREAD = 128, 32
+# So few that they fit any card.
+_WARM_UP = 4
 
 
 def measured_tokens_per_batch(
@@ -20,6 +23,7 @@ def measured_tokens_per_batch(
 
     First a worker scores a few, which warms it up and tells the usual budget of its device.
     """
+    least = max(_PAIRS, _PAIRS_PER_THREAD * threads())
 
     def scored(number: int, budget: int | None) -> ScoredPairs:
         sample = pairs.sample(min(len(pairs), number), seed=0)
@@ -27,7 +31,7 @@ def measured_tokens_per_batch(
         return result
 
     def tokens_per_second(budget: int) -> float:
-        result = scored(max(_PAIRS, budget // 16), budget)
+        result = scored(max(least, budget // 16), budget)
         return result.tokens / result.seconds
 
-    return fastest_budget(tokens_per_second, scored(_PAIRS, None).tokens_per_batch)
+    return fastest_budget(tokens_per_second, scored(_WARM_UP, None).tokens_per_batch)

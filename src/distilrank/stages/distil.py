@@ -7,7 +7,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import triples_of
+from distilrank.config.derived import may_teach_unlabelled, triples_of
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.models import Student
 from distilrank.config.names import control_name, distilled_name, seeded_name
@@ -18,7 +18,6 @@ from distilrank.data.triples import TRIPLES, positives_of
 from distilrank.errors import CollectionError, InputError, ParamsError
 from distilrank.labels.labels import MARGINS_ALONE, SCORES, read_labels
 from distilrank.losses.base import Loss
-from distilrank.sections.imports import ScoredRun
 from distilrank.stages.lesson import Lesson
 from distilrank.stages.record import Track
 from distilrank.stages.trained_model import build_model
@@ -49,20 +48,11 @@ def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Le
     labels = layout.LABELS / triples_of(params, name, teacher) / teacher
     if control:
         return _unscored(section, _labelled_part(labels), labels, start)
-    splits = (TRAIN, UNLABELLED) if _has_unlabelled(params, teacher) else (TRAIN,)
+    splits = (TRAIN, UNLABELLED) if may_teach_unlabelled(params, teacher) else (TRAIN,)
     if section.loss.reads_scores:
         _refuse_margins_alone(section.loss, labels)
     used = {"teacher": teacher}
     return Lesson(section.loss, read_labels(labels), [labels], used, start, splits, section.in_batch)
-
-
-def _has_unlabelled(params: Params, teacher: str) -> bool:
-    """Whether a teacher's labels may include queries without qrels. An import's labels do where the params ask for
-    it."""
-    if teacher not in params.imports:
-        return params.unlabelled is not None
-    section = params.imports[teacher]
-    return isinstance(section, ScoredRun) and section.positive_ranks is not None
 
 
 def _refuse_margins_alone(loss: Loss, labels: Path) -> None:

@@ -48,8 +48,9 @@ def _store(
 ) -> None:
     every, place = np.arange(len(tokens.passage_ids)), work / "store"
     store = stored_passages(
-        layout.MODELS / name, tokens.texts, tokens.passage_ids, every, place, params.encoding, kind.numbers, name
-    )
+        layout.MODELS / name, tokens.texts, tokens.passage_ids, every, place, params.encoding, kind.numbers, name,
+        kind.index_bytes,
+    )  # fmt: skip
     kind.build(store, place, name)
     for file in place.iterdir():
         os.link(file, draft.path / file.name)
