@@ -154,6 +154,26 @@ def test_splits_that_the_params_name_need_no_file_to_be_missed(changed: Changed)
     check(changed(collection=sections | {"dev_share": 0.1}))
 
 
+def test_training_queries_need_no_labels_where_only_runs_teach(changed: Changed) -> None:
+    given = {
+        "source": "msmarco-passage", "location": "https://nowhere.example", "unlabelled": "queries.tsv",
+        "splits": {"dev": "dev", "dl19": "trec-dl-2019"},
+    }  # fmt: skip
+    run = {"form": "run", "location": "https://nowhere.example/run.trec", "checksum": None, "positive_ranks": 3}
+    alone = {"teachers": ["R"], "controls": [], "controls_per_teacher": [], "seeds": []}
+    sections = {"collection": given, "teachers": {}, "ensembles": {}, "imports": {"R": run}, "matrix": alone}
+    check(changed(**sections))
+
+    # Without positive_ranks, only queries with labels teach.
+    with pytest.raises(CollectionError, match=r"got no train queries.*; .*let runs alone teach, with positive_ranks"):
+        check(changed(**sections | {"imports": {"R": run | {"positive_ranks": None}}}))
+    with pytest.raises(CollectionError, match=r"got no train queries"):
+        check(changed(**sections | {"matrix": alone | {"controls": ["dot"]}}))
+    # There are no training queries to take dev queries from.
+    with pytest.raises(CollectionError, match=r"got no dev queries.*; name dev queries with labels"):
+        check(changed(**sections | {"collection": given | {"splits": {"dl19": "trec-dl-2019"}}}))
+
+
 def test_splits_of_ones_own_tables_are_in_their_queries(changed: Changed) -> None:
     folder = Path("collections/own")
     folder.mkdir(parents=True)

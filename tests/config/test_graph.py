@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 from tests.conftest import ROOT, write_graph_of
 
+from distilrank.config.derived import taught_to_search
 from distilrank.config.graph import graph, graph_text
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
@@ -55,6 +56,19 @@ def test_a_student_learns_from_the_triples_that_it_names(tiny_params: Params) ->
         f"{model}~3": (student, f"{words} --seed 3", *places) for model, (student, words, *places) in own_seed.items()
     }
     assert trainings == own_seed | by_seed
+
+
+def test_where_runs_alone_teach_no_triples_are_built(tiny_params: Params) -> None:
+    """And the first student that searches is a taught one, though there is no control before it."""
+    values = tiny_params.model_dump()
+    values["triples"]["mined"] = {"from": ["bm25"], "ranks": [3, 10]}
+    run = {"form": "run", "location": "run.trec", "checksum": None, "positive_ranks": 3}
+    values |= {"teachers": {}, "ensembles": {}, "imports": {"R": run, "S": run}}
+    values["matrix"] |= {"teachers": ["R", "S"], "controls": []}
+    params = Params.model_validate(values)
+    found = graph(params)
+    assert not any(found[stage] for stage in ("triples", "find", "mine", "labelled", "score"))
+    assert list(found["encode"]) == taught_to_search(params) == ["dot-R", "dot-S"]
 
 
 def test_a_backbone_of_its_own_has_tokens_of_its_own(tiny_params: Params) -> None:

@@ -133,7 +133,7 @@ def test_a_run_teaches_where_no_training_query_has_labels(tmp_path: Path, run_he
     assert list(metrics["dl19/retrieve"]) == ["bm25", "backbone", "dot-start", "dot-R"]
     assert triples_of(project, "dot-R") > 0
     # What is asked if no system is named.
-    assert "system dot-R" in run_here(project, "distilrank", "search", "what is it").stdout
+    assert "(dot-R)" in run_here(project, "distilrank", "search", "what is it").stdout
 
 
 def commands_of_dvc(project: Path) -> list[str]:
