@@ -40,7 +40,7 @@ def shrink(project: Path) -> None:
     for section, keys in SMALL.items():
         values[section] |= keys
     student = values["students"]["dot"]
-    student["ranker"]["layers"] = 1
+    student["ranker"]["layers"], student["start"]["layers"] = 1, [1]
     student["training"] |= {"budget": None, "steps": 4, "batch_size": 4, "validate_every": 2}
     values["students"] = {"dot": student}
     values["systems"] = {"hybrid": {"fuse": ["bm25", "dot-T1"], "by": "rrf", "depth": 20}}
