@@ -148,7 +148,7 @@ def _known_splits(params: Params, evaluation: str) -> set[str] | None:
     if _is_made(output, _dumped(section)):
         return set(Collection.read(output).queries["split"])
     splits = section.splits_to_come()
-    if splits is not None and section.unlabelled:
+    if splits is not None and getattr(section, "unlabelled", None):  # not every source has this key
         splits = splits | {UNLABELLED}
     if splits is not None and evaluation == layout.OWN and params.pseudo_queries:
         has_tests = splits - {TRAIN, DEV, UNLABELLED}

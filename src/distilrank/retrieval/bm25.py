@@ -93,7 +93,9 @@ def _tokenizer_class() -> "type[Tokenizer]":
         sys.modules["jax"] = None  # type: ignore[assignment]  # an import of it fails
     try:
         from bm25s.tokenization import Tokenizer
+
+        tokenizer: type[Tokenizer] = Tokenizer
     finally:
         if hides:
             sys.modules.pop("jax", None)
-    return Tokenizer
+    return tokenizer
