@@ -9,15 +9,9 @@ from typing import Any
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.manifest import MANIFEST, read_manifest
-from distilrank.config.derived import (
-    learns_from_imports_alone,
-    learns_without_qrels,
-    measured_on,
-    models_of,
-    pretrained_below,
-    read_by,
-)
+from distilrank.config.derived import measured_on, models_of, pretrained_below, read_by
 from distilrank.config.entries import PARAMS_FILE
+from distilrank.config.labelling import learns_from_imports_alone, learns_without_qrels
 from distilrank.config.models import Student, Teacher
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params

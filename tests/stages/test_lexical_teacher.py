@@ -8,8 +8,8 @@ import pytest
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
-from distilrank.config.derived import labels
 from distilrank.config.graph import graph
+from distilrank.config.labelling import labels
 from distilrank.config.params import Params
 from distilrank.data.triples import pairs_of
 from distilrank.errors import ScoreError

@@ -12,9 +12,6 @@ from distilrank.artifacts import layout
 from distilrank.config.names import BACKBONE, IMPORTED, control_name, distilled_name, seeded_name
 from distilrank.config.starts import Source, Start, source_of, start_named, starts_from_teacher, student_of
 from distilrank.evaluation.tasks import RERANK, evaluation_of
-from distilrank.sections.data import BM25
-from distilrank.sections.imports import ScoredRun
-from distilrank.sections.labels import ScaleRule
 from distilrank.sections.measures import cutoff_of, tells_apart
 
 if TYPE_CHECKING:
@@ -335,66 +332,6 @@ def in_batch_teacher(params: "Entries", one: Distillation) -> str | None:
 def triples_of(params: "Entries", student: str, teacher: str) -> str:
     """The set of triples whose labels `teacher` teaches `student` with. An import brings its own."""
     return IMPORTED if teacher in params.imports else params.learned_by(params.students[student])
-
-
-def learns_from_imports_alone(params: "Entries") -> bool:
-    """Whether nothing learns from the sets of `triples`: there is no control and no trained teacher, and only imports
-    teach."""
-    matrix = params.matrix
-    return set(matrix.teachers) <= set(params.imports) and not (
-        matrix.controls or matrix.controls_per_teacher or params.trained_teachers()
-    )
-
-
-def may_teach_unlabelled(params: "Entries", teacher: str) -> bool:
-    """Whether a teacher's labels may include queries without qrels. An import's labels do where the params ask for
-    it."""
-    if teacher not in params.imports:
-        return params.unlabelled is not None
-    section = params.imports[teacher]
-    return isinstance(section, ScoredRun) and section.positive_ranks is not None
-
-
-def learns_without_qrels(params: "Entries") -> bool:
-    """Whether no training query needs a relevant passage."""
-    return learns_from_imports_alone(params) and all(
-        may_teach_unlabelled(params, teacher) for teacher in params.matrix.teachers
-    )
-
-
-def built_triples(params: "Entries") -> list[str]:
-    """The sets of `triples` that are built: none if nothing learns from them."""
-    return [] if learns_from_imports_alone(params) else list(params.triples)
-
-
-def labelled_sets(params: "Entries") -> list[str]:
-    """The sets of triples that students learn from. Every teacher and ensemble labels them."""
-    learned = map(params.learned_by, params.students.values())
-    return [name for name in dict.fromkeys(learned) if name in built_triples(params)]
-
-
-def lexical_teachers(params: "Entries") -> list[str]:
-    """BM25 if it teaches, by itself or in an ensemble; else nothing."""
-    named = [params.matrix.teachers, *(ensemble.members for ensemble in params.ensembles.values())]
-    return [BM25] if any(BM25 in names for names in named) else []
-
-
-def tuned_members(params: "Entries") -> list[str]:
-    """The members of ensembles with tuned weights. They score candidates of dev queries."""
-    tuned = [ensemble.members for ensemble in params.ensembles.values() if ensemble.weights == "tuned"]
-    return list(dict.fromkeys(chain.from_iterable(tuned)))
-
-
-def labels(params: "Entries") -> list[tuple[str, str]]:
-    """All labels that are made, as (set of triples, teacher): those of teachers and ensembles, then of imports."""
-    teachers = [*params.teachers, *lexical_teachers(params), *params.ensembles]
-    return [*product(labelled_sets(params), teachers), *((IMPORTED, name) for name in params.imports)]
-
-
-def scale_of_labels(params: "Entries", teacher: str) -> ScaleRule:
-    """The scale that a teacher's labels are brought to. An import may have its own."""
-    own = params.imports[teacher].scale if teacher in params.imports else None
-    return own or params.labels.scale
 
 
 def _differ_in_loss_alone(params: "Entries", student: str, other: str) -> bool:

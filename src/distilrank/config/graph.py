@@ -14,13 +14,10 @@ from distilrank.artifacts.files import write_text
 from distilrank.config.derived import (
     Distillation,
     built_indexes,
-    built_triples,
     distillations,
     encoded_models,
     evaluated,
     in_batch_teacher,
-    labelled_sets,
-    lexical_teachers,
     measured_names,
     measured_on,
     own_stores,
@@ -29,10 +26,10 @@ from distilrank.config.derived import (
     starts,
     stored_vectors_of,
     tokens_of,
-    tuned_members,
 )
 from distilrank.config.entries import PARAMS_FILE, Entries
 from distilrank.config.evaluations import OtherCollection
+from distilrank.config.labelling import built_triples, labelled_sets, lexical_teachers, tuned_members
 from distilrank.config.names import BACKBONE
 from distilrank.config.starts import source_of, student_of
 from distilrank.errors import InputError

@@ -9,7 +9,6 @@ from distilrank.artifacts.layout import OWN
 from distilrank.config.circles import circle_of
 from distilrank.config.derived import (
     built_indexes,
-    learns_from_imports_alone,
     measured_names,
     measured_on,
     measures_of,
@@ -18,6 +17,7 @@ from distilrank.config.derived import (
     stored_students,
 )
 from distilrank.config.entries import Entries
+from distilrank.config.labelling import learns_from_imports_alone
 from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
 from distilrank.config.systems import faults_of_systems

@@ -7,8 +7,9 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import may_teach_unlabelled, triples_of
+from distilrank.config.derived import triples_of
 from distilrank.config.entries import PARAMS_FILE
+from distilrank.config.labelling import may_teach_unlabelled
 from distilrank.config.models import Student
 from distilrank.config.names import control_name, distilled_name, seeded_name
 from distilrank.config.params import Params

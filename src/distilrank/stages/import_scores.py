@@ -5,7 +5,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import sha256_of
-from distilrank.config.derived import scale_of_labels
+from distilrank.config.labelling import scale_of_labels
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection

@@ -8,7 +8,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built, write_json
 from distilrank.artifacts.manifest import read_manifest
-from distilrank.config.derived import labelled_sets, labels
+from distilrank.config.labelling import labelled_sets, labels
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.labels.labels import FILE

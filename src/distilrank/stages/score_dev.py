@@ -5,7 +5,7 @@ import polars as pl
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import built
-from distilrank.config.derived import tuned_members
+from distilrank.config.labelling import tuned_members
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
 from distilrank.data.dev_sample import dev_sample

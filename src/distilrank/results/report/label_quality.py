@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from distilrank.config.derived import scale_of_labels
+from distilrank.config.labelling import scale_of_labels
 from distilrank.config.params import Params
 from distilrank.results.report.formats import score
 from distilrank.results.report.histograms import Limits, axis, filled, frame
