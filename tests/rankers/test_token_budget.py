@@ -38,8 +38,8 @@ def test_batches_that_do_not_fit_the_card_are_not_chosen(fits: int) -> None:
 
 @given(st.lists(st.floats(1, 16), min_size=60, max_size=60))
 def test_other_programs_mislead_the_search_by_no_more_than_they_slow_it(slowdowns: list[float]) -> None:
-    """A card that shares its time waits for its processor in small batches. There, a search that starts from the
-    smallest batch, and ends at the first that is slower, takes batches of one pair: 400 times slower in one run."""
+    """A card that shares its time waits for its processor in small batches. A search that starts from the smallest
+    batch, and ends at the first that is slower, may stay there."""
     loads = iter(slowdowns)
     alone = peak_at(USUAL)
 
