@@ -23,7 +23,7 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.files import write_json
 from distilrank.cli.tables import show_results
 from distilrank.config.derived import built_indexes, control_of, model_names, ranker_names, seeded_names
-from distilrank.config.derived import labels as labels_in
+from distilrank.config.labelling import labels as labels_in
 from distilrank.config.params import Params
 from distilrank.data.collection import SCHEMAS, Collection
 from distilrank.data.runs import read_trec, write_trec

@@ -10,9 +10,9 @@ import pytest
 from distilrank.errors import InputError
 from distilrank.retrieval import faiss_index, fitting
 from distilrank.retrieval.dense import DenseIndex
-from distilrank.retrieval.faiss_index import built_index, estimated_size, read_index, write_index
+from distilrank.retrieval.faiss_index import built_index, read_index, write_index
 from distilrank.retrieval.fitting import Size, free_memory
-from distilrank.retrieval.fitting_index import refuse_too_large
+from distilrank.retrieval.fitting_index import estimated_size, refuse_too_large
 from distilrank.retrieval.kinds import Approximate, Factory, Fp16, Hnsw, Ivf, IvfPq, OpqPq, Sq8
 from distilrank.retrieval.vector_store import VectorStore
 from distilrank.retrieval.vectors import Vectors
@@ -136,9 +136,11 @@ def test_what_has_no_room_is_refused_with_a_kind_that_has(
     """8.8 million vectors of 768 numbers: 16.0 GB as a graph, 6.8 GB in bytes."""
     monkeypatch.setattr(fitting, "free_memory", lambda: 8 * 10**9)
     monkeypatch.setattr(fitting.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**12}))
-    with pytest.raises(InputError, match=r"dot-hnsw-T1: got hnsw of .*, 15\.986 GB on disk, .*choose kind: sq8"):
+    with pytest.raises(
+        InputError, match=r"dot-hnsw-T1: got an index of kind hnsw of .*, 15\.986 GB on disk, .*choose kind: sq8"
+    ):
         refuse_too_large(Hnsw(), 8_841_823, 768, "dot-hnsw-T1")
-    assert "hnsw of 8,841,823 passages of 768 numbers" in capsys.readouterr().out
+    assert "an index of kind hnsw of 8,841,823 passages of 768 numbers" in capsys.readouterr().out
     refuse_too_large(IvfPq(lists=4096), 8_841_823, 768, "dot-ivf-pq-T1")
 
 

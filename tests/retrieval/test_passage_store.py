@@ -229,7 +229,7 @@ def test_a_store_without_room_is_refused_with_numbers_that_have(
     remedy = f"set `numbers: {less}` in its entry" if less else "build it on a larger machine"
     with pytest.raises(InputError, match=rf"it: got a store of 60 passages in {numbers}, .* GB on disk, .*; {remedy}"):
         stored(ranker, tmp_path / "store", numbers)
-    assert f"it: store of 60 passages in {numbers}, " in capsys.readouterr().out
+    assert f"it: a store of 60 passages in {numbers}, " in capsys.readouterr().out
     free(1.15)
     stored(ranker, tmp_path / "store", numbers)
     # One that is whole needs no more room.

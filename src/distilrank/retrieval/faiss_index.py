@@ -11,7 +11,6 @@ import numpy.typing as npt
 from distilrank.data.ragged import Rows
 from distilrank.errors import InputError
 from distilrank.progress import progress
-from distilrank.retrieval.fitting import Size
 from distilrank.retrieval.kinds import Approximate
 from distilrank.retrieval.on_card import off_card, on_card
 from distilrank.retrieval.vector_store import VectorStore
@@ -24,15 +23,6 @@ if TYPE_CHECKING:
 SHARD = 1 << 18
 # By rows, whether their passages are still there.
 Alive = npt.NDArray[np.bool_]
-
-
-def estimated_size(kind: Approximate, passages: int, width: int, shard: int = SHARD) -> Size:
-    """The estimate from an empty index of the kind. Raises InputError where Faiss makes none."""
-    fixed, each = _bytes_of(_empty(kind, width))
-    disk = fixed + passages * each
-    sample = 4 * width * min(kind.sample, passages)
-    # The shard that is merged stands beside the whole; Faiss copies the sample once.
-    return Size(disk, disk + fixed + min(shard, passages) * each + 2 * sample)
 
 
 def built_index(kind: Approximate, store: VectorStore, work: Path, whose: str, shard: int = SHARD) -> "faiss.Index":
@@ -99,7 +89,8 @@ def add_vectors(index: "faiss.Index", vectors: Vectors) -> None:
         ) from error  # fmt: skip
 
 
-def _empty(kind: Approximate, width: int) -> "faiss.Index":
+def empty_index(kind: Approximate, width: int) -> "faiss.Index":
+    """An index of the kind without passages, perhaps to be trained. Raises InputError where Faiss makes none."""
     import faiss
 
     with _faiss_refusals(kind, width):
@@ -120,7 +111,7 @@ def _trained(kind: Approximate, store: VectorStore, file: Path) -> "faiss.Index"
 
     if file.is_file():
         return faiss.read_index(str(file))
-    index = _empty(kind, store.width)
+    index = empty_index(kind, store.width)
     if not index.is_trained:
         drawn = np.random.default_rng(0).choice(len(store), min(kind.sample, len(store)), replace=False)
         there = on_card(index)
@@ -242,27 +233,6 @@ def _mapping(file: Path) -> int:
 
     header = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
     return int(faiss.IO_FLAG_MMAP if _is_inverted(header) else faiss.IO_FLAG_MMAP_IFC)
-
-
-def _bytes_of(index: "faiss.Index") -> tuple[int, int]:
-    """The bytes of an empty index, and those that each passage adds."""
-    import faiss
-
-    inner: Any = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexPreTransform):
-        fixed, each = _bytes_of(inner.index)
-        return fixed + 4 * inner.d * inner.index.d, each
-    if isinstance(inner, faiss.IndexRefine):
-        (fixed, each), (more, more_each) = _bytes_of(inner.base_index), _bytes_of(inner.refine_index)
-        return fixed + more, each + more_each
-    if isinstance(inner, faiss.IndexHNSW):
-        fixed, each = _bytes_of(inner.storage)
-        graph: Any = inner.hnsw
-        # Links of the lowest layer and, on average, of those above it; a level and an offset.
-        return fixed, each + 4 * (graph.nb_neighbors(0) + 1) + 12
-    if isinstance(inner, faiss.IndexIVF):
-        return 4 * inner.d * inner.nlist, inner.code_size + 8
-    return 0, getattr(inner, "code_size", 4 * inner.d)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def refuse_without_room(name: str, what: str, size: Size, others: Iterable[tuple
         return
     raise InputError(
         f"indexes: {name}",
-        got=f"a {told}",
+        got=told,
         expected=f"at most what is free: {_told(room if size.memory else Size(room.disk))}",
         remedy=next((remedy for remedy, other in others if _fits(other, room)), "build it on a larger machine"),
     )

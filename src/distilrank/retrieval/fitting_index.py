@@ -1,8 +1,13 @@
 """Whether an approximate index has room here. A refusal names a kind that has."""
 
-from distilrank.retrieval.faiss_index import estimated_size
-from distilrank.retrieval.fitting import refuse_without_room
+from typing import TYPE_CHECKING, Any
+
+from distilrank.retrieval.faiss_index import SHARD, empty_index
+from distilrank.retrieval.fitting import Size, refuse_without_room
 from distilrank.retrieval.kinds import Approximate, Fp16, Hnsw, IvfPq, Sq8
+
+if TYPE_CHECKING:
+    import faiss
 
 # From the largest to the smallest.
 _OTHERS: tuple[type[Approximate], ...] = (Hnsw, Fp16, Sq8, IvfPq)
@@ -13,7 +18,37 @@ def refuse_too_large(kind: Approximate, passages: int, width: int, name: str) ->
     others = (other.model_validate({}) for other in _OTHERS)
     refuse_without_room(
         name,
-        f"{kind.kind} of {passages:,} passages of {width} numbers",
+        f"an index of kind {kind.kind} of {passages:,} passages of {width} numbers",
         estimated_size(kind, passages, width),
         ((f"choose kind: {other.kind}", estimated_size(other, passages, width)) for other in others),
     )
+
+
+def estimated_size(kind: Approximate, passages: int, width: int, shard: int = SHARD) -> Size:
+    """The estimate from an empty index of the kind. Raises InputError where Faiss makes none."""
+    fixed, each = _bytes_of(empty_index(kind, width))
+    disk = fixed + passages * each
+    sample = 4 * width * min(kind.sample, passages)
+    # The shard that is merged stands beside the whole; Faiss copies the sample once.
+    return Size(disk, disk + fixed + min(shard, passages) * each + 2 * sample)
+
+
+def _bytes_of(index: "faiss.Index") -> tuple[int, int]:
+    """The bytes of an empty index, and those that each passage adds."""
+    import faiss
+
+    inner: Any = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        fixed, each = _bytes_of(inner.index)
+        return fixed + 4 * inner.d * inner.index.d, each
+    if isinstance(inner, faiss.IndexRefine):
+        (fixed, each), (more, more_each) = _bytes_of(inner.base_index), _bytes_of(inner.refine_index)
+        return fixed + more, each + more_each
+    if isinstance(inner, faiss.IndexHNSW):
+        fixed, each = _bytes_of(inner.storage)
+        graph: Any = inner.hnsw
+        # Links of the lowest layer and, on average, of those above it; a level and an offset.
+        return fixed, each + 4 * (graph.nb_neighbors(0) + 1) + 12
+    if isinstance(inner, faiss.IndexIVF):
+        return 4 * inner.d * inner.nlist, inner.code_size + 8
+    return 0, getattr(inner, "code_size", 4 * inner.d)

@@ -31,4 +31,4 @@ def refuse_too_large(passages: RaggedIds, rows: Rows, form: Form, encode: Encode
 
     smaller = form.choices[form.choices.index(form.numbers) + 1 :]
     others = ((f"set `numbers: {numbers}` in its entry", size(numbers)) for numbers in smaller)
-    refuse_without_room(name, f"store of {len(rows):,} passages in {form.numbers}", size(form.numbers), others)
+    refuse_without_room(name, f"a store of {len(rows):,} passages in {form.numbers}", size(form.numbers), others)
