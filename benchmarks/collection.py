@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=".") as temporary:
         folder = Path(temporary).resolve()
         began = time.perf_counter()
-        write_collection(folder, asked.passages, asked.queries, asked.triples)
+        write_collection(folder, asked.passages, asked.queries, asked.triples, MEAN_LENGTH)
         size = sum(file.stat().st_size for file in folder.iterdir()) / 1e9
         print(f"written: {size:.1f} GB in {time.perf_counter() - began:.0f} s", flush=True)
         write_params(folder)
@@ -78,11 +78,12 @@ def write_params(folder: Path) -> None:
     yaml.dump(params, folder / "params.yaml")
 
 
-def write_collection(folder: Path, passages: int, queries: int, triples: int) -> None:
+def write_collection(folder: Path, passages: int, queries: int, triples: int, mean_length: int) -> None:
+    """Writes passages of `mean_length` words, queries with a relevant passage each, and triples drawn by lot."""
     random = np.random.default_rng(0)
     with (folder / "collection.tsv").open("w") as file:
         for start in range(0, passages, AT_ONCE):
-            texts = some_texts(random, min(AT_ONCE, passages - start), MEAN_LENGTH)
+            texts = some_texts(random, min(AT_ONCE, passages - start), mean_length)
             file.writelines(f"{number}\t{text}\n" for number, text in enumerate(texts, start))
     for split in ("train", "test"):
         texts = some_texts(random, queries // 2, 6)

@@ -48,6 +48,14 @@ SMALLEST: dict[str, tuple[list[str], list[str]]] = {
         ["--passages", "300", "--queries", "5", "--width", "8"],
         ["300 passages of 8 numbers", "flat, ratio", "ivf, Faiss", "hnsw, ratio"],
     ),
+    "encoding.py": (
+        ["--passages", "6", "--rounds", "1", "--layers", "1", "--services", "sqs", "--datasets", "no"],
+        ["6 passages of", "GFLOP/s", "ours", "its default, 32", "share of the peak"],
+    ),
+    "million.py": (
+        ["--passages", "300", "--queries", "5", "--lists", "2"],
+        ["collect", "encode dot", "index dot-hnsw", "GB on disk", "5 queries", "dot-sq8"],
+    ),
     "late_interaction.py": (
         ["--passages", "200", "--queries", "3", "--candidates", "10", "--rounds", "1", "--width", "16"],
         ["float16", "int8", "bytes per passage", "(a) re-ranking", "sentence-transformers", "PLAID finds"],
