@@ -2,7 +2,7 @@
 
     python benchmarks/million.py --passages 1000000 --queries 1000
 
-Passages are synthetic, of 16 words on average (see benchmarks/collection.py). The model is a `dot` with one layer of
+Passages are synthetic, of 10 words on average (see benchmarks/collection.py). The model is a `dot` with one layer of
 the backbone, untrained. Each stage is a process, as in the pipeline. A search is from query vectors to passage ids:
 all queries at once, and the median of single ones. Recall is the share of the exact ten that an index finds.
 """
@@ -34,10 +34,12 @@ from distilrank.retrieval.vectors import Vectors, encode_vectors
 from distilrank.sections.data import Backbone, Tokens
 
 PRESET = Path(__file__).parents[1] / "presets" / "aws-api-docs.yaml"
-MEAN_LENGTH, DEPTH, SINGLE = 16, 10, 100
+MEAN_LENGTH, DEPTH, SINGLE = 10, 10, 100
 LENGTHS = Tokens(query_length=16, passage_length=24)
+# Indexes are built of taught students, so the model has the name of one.
+MODEL = "dot-T1"
 INDEXES: dict[str, dict[str, Any]] = {
-    "dot-hnsw": {"of": "dot", "kind": "hnsw", "links": 16, "build_width": 100, "search_width": 64},
+    "dot-hnsw": {"of": "dot", "kind": "hnsw", "links": 16, "build_width": 40, "search_width": 64},
     "dot-ivf": {"of": "dot", "kind": "ivf", "lists": 1024, "probes": 16},
     "dot-sq8": {"of": "dot", "kind": "sq8"},
 }
@@ -53,7 +55,7 @@ def main() -> None:
         folder = Path(temporary).resolve()
         write_collection(folder, asked.passages, 2, 0, MEAN_LENGTH)
         write_params(folder, asked.lists)
-        write_model(folder / layout.MODELS / "dot")
+        write_model(folder / layout.MODELS / MODEL)
         console = Console(width=110)
         console.print(build(folder, asked.passages))
         console.print(search(folder, asked.queries))
@@ -62,8 +64,8 @@ def main() -> None:
 def build(folder: Path, passages: int) -> Table:
     """Runs the stages, each in a process of its own."""
     table = Table("stage", "seconds", "passages per second", "GiB of memory", "GB on disk", title=machine())
-    stages = {"collect": layout.COLLECTION, "tokenize": layout.TOKENS, "encode dot": layout.VECTORS / "dot"}
-    stages |= {f"index {name}": layout.INDEXES / name for name in INDEXES}
+    stages = {"collect": layout.COLLECTION, "tokenize": layout.TOKENS, f"encode {MODEL}": layout.VECTORS / MODEL}
+    stages |= {f"index {name}-T1": layout.INDEXES / f"{name}-T1" for name in INDEXES}
     for stage, output in stages.items():
         seconds, memory = measured(stage, folder)
         size = sum(file.stat().st_size for file in (folder / output).rglob("*")) / 1e9
@@ -75,12 +77,12 @@ def build(folder: Path, passages: int) -> Table:
 
 def search(folder: Path, queries: int) -> Table:
     """Searches the vectors exactly, and by each index."""
-    vectors = encoded_queries(folder / layout.MODELS / "dot", queries)
+    vectors = encoded_queries(folder / layout.MODELS / MODEL, queries)
     table = Table("search", "queries per second", "single, ms", "recall@10", title=f"{queries:,} queries")
-    best = DenseIndex.read(folder / layout.VECTORS / "dot")
+    best = DenseIndex.read(folder / layout.VECTORS / MODEL)
     exact = searched(best, vectors)
-    for name in ("dot", *INDEXES):
-        index = best if name == "dot" else DenseIndex.read(folder / layout.INDEXES / name)
+    for name in ("exact", *INDEXES):
+        index = best if name == "exact" else DenseIndex.read(folder / layout.INDEXES / f"{name}-T1")
         rate, single, run = timed(index, vectors)
         found = len(run.join(exact, on=["query_id", "passage_id"])) / len(exact)
         table.add_row(name, f"{rate:,.0f}", f"{single:.2f}", f"{found:.3f}")
@@ -130,11 +132,12 @@ def write_params(folder: Path, lists: int) -> None:
     params = yaml.load(PRESET)
     student = params["students"]["dot"]
     student["ranker"] = {"architecture": "dot", "layers": 1, "pooling": "mean", "normalise": True}
+    del student["training"]["part_learning_rates"]
     params |= {
         "collection": {"source": "tsv", "location": str(folder), "passages": "collection.tsv", "splits": splits},
         "tokens": LENGTHS.model_dump(),
         "students": {"dot": student},
-        "matrix": {"teachers": [], "controls": ["dot"]},
+        "matrix": {"teachers": ["T1"], "controls": ["dot"]},
         "indexes": {"dot": {"kind": "flat"}} | INDEXES | {"dot-ivf": INDEXES["dot-ivf"] | {"lists": lists}},
         "systems": {},
     }

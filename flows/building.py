@@ -26,7 +26,7 @@ from distilrank.workers.cores import STAGES_AT_ONCE
 from distilrank.workers.leash import Leash
 from flows.command import DVC, run
 from flows.failure import CommandFailed, Kind
-from flows.graph import Graph, base, default_remote, marked, read_graph, with_all_they_need
+from flows.graph import Graph, base, default_remote, lengths_of_chains, marked, read_graph, with_all_they_need
 from flows.lock_order import locked_stages, order_new_stages
 from flows.orphans import end_orphans, wait_for_trainings
 from flows.slots import Slots
@@ -138,6 +138,7 @@ def outcome(states: Sequence[State[Any]]) -> State[None]:
 def conduct(graph: Graph, slots: Slots, leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
     """Submit each stage when all that it depends on have ended and there is a slot; return all final states.
 
+    The stage with the longest chain of stages behind it starts first, because the whole run waits for that chain.
     If a costly stage built something, no stage starts until it is pushed. The push waits until no stage runs, because
     it reads what stages write. Everything is pushed at the end. Prefect does not run a stage that needs a failed one:
     its state is NotReady.
@@ -154,10 +155,12 @@ def conduct(graph: Graph, slots: Slots, leash: Leash, costly: set[str], pushing:
         runs[stage] = build.submit(stage, given, leash, wait_for=needed, return_state=False)
         runs[stage].add_done_callback(lambda _: ended.put(stage))
 
+    behind = lengths_of_chains(graph)
     order = TopologicalSorter(graph)
     order.prepare()
     while order.is_active():
         ready += order.get_ready()
+        ready.sort(key=lambda stage: -behind[stage])
         if built and slots.are_free():
             pushed.append(push(", ".join(built), built, leash, return_state=True))
             built = []

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,15 @@ def with_all_they_need(graph: Graph, stages: Iterable[str]) -> Graph:
             wanted[stage] = graph[stage]
             waiting += graph[stage]
     return {stage: needed for stage, needed in graph.items() if stage in wanted}
+
+
+def lengths_of_chains(graph: Graph) -> dict[str, int]:
+    """Return for each stage how many stages follow it in the longest chain of stages that wait for each other."""
+    lengths = dict.fromkeys(graph, 0)
+    for stage in reversed(list(TopologicalSorter(graph).static_order())):
+        for needed in graph[stage]:
+            lengths[needed] = max(lengths[needed], lengths[stage] + 1)
+    return lengths
 
 
 def marked(mark: str) -> dict[str, Any]:

@@ -44,6 +44,14 @@ stages:
     cmd: {NOTED.format(name="quality", seconds=0)}
     outs: [quality]
 """
+# `alone` is ready as early as `first`, but two stages wait for `first`.
+CHAIN = """
+stages:
+  alone: {cmd: "echo alone >> order; touch a", outs: [a]}
+  first: {cmd: "echo first >> order; touch b", outs: [b]}
+  second: {cmd: "echo second >> order; touch c", deps: [b], outs: [c]}
+  third: {cmd: "echo third >> order; touch d", deps: [c], outs: [d]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +172,16 @@ def test_no_two_trainings_of_the_flow_share_a_card(
     # Who needs no card does not wait for one, and sees those of the user.
     assert float(begun["quality"][-1]) < trainings[-1][0]
     assert begun["quality"][:2] == ["0", "1"]
+
+
+def test_the_longest_chain_starts_first(project: Callable[[], Project], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTILRANK_STAGES_AT_ONCE", "1")
+    made = project(CHAIN)
+    assert made.run_flow().returncode == 0
+    begun = made.read("order").split()
+    assert begun[0] == "first"
+    assert begun.index("alone") >= begun.index("second")
+    assert sorted(begun) == ["alone", "first", "second", "third"]
 
 
 def test_a_limit_that_is_no_number_is_one_line_and_exit_code_2(
