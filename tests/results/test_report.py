@@ -322,6 +322,15 @@ def test_a_loss_does_not_look_like_a_gain(matrix_page: str) -> None:
     assert set(re.findall(r'<sup class="(\w+)">([▲▼])</sup>', matrix_page)) == {("gain", "▲"), ("loss", "▼")}
 
 
+def test_a_student_of_made_queries_is_told_of_on_the_queries_of_people(results: Params) -> None:
+    asked = Params.model_validate(results.model_dump() | {"pseudo_queries": {"by": "titles"}})
+    page = " ".join(unescape(write_report(ReportInputs.read(asked))).split())
+    told = json.loads(layout.METRICS.read_text())["rerank"]
+    reached = [f"{name} reaches {told[name]['nDCG@10']:.3f}" for name in (ON_DEV, "bm25", "tk-start")]
+    assert f"On the collection's own test queries (test), {reached[0]} nDCG@10 in re-ranking, {reached[1]}" in page
+    assert f"{reached[1]}, {reached[2]} without training. It learned from queries made of passages." in page
+
+
 def lead(page: str) -> str:
     """All that stands before the first section, as words."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", page[page.index("</h1>") : page.index("<section")])).split())

@@ -37,7 +37,8 @@ def show_collection(evaluation: str = OWN) -> None:
 # What needs the queries of a split.
 _NEEDED = {
     TRAIN: "nothing can be trained on labels.",
-    DEV: "no training can be validated; set collection.dev_share to move some training queries there.",
+    DEV: "no training can be validated; set collection.dev_share to move some training queries there, "
+    "or raise pseudo_queries.dev_share.",
     "test": "nothing can be measured.",
 }
 

@@ -75,6 +75,8 @@ def graph(params: Entries) -> dict[str, Any]:
     mined = params.mined_triples() if triples else {}
     trainings = chain.from_iterable(distillations(params, student) for student in params.students)
     return {
+        # A change of BM25's params reads a collection anew only where BM25 filters its queries.
+        "pseudo_filter": params.pseudo_queries and params.pseudo_queries.filter_of(params.candidates),
         "teach": {
             name: {"triples": params.learned_by(one), "tokens": _tokens(params, name)}
             for name, one in params.trained_teachers().items()

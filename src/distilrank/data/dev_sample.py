@@ -17,7 +17,7 @@ def dev_sample(collection: Collection, most: int) -> pl.DataFrame:
             "the collection",
             got="no dev queries",
             expected="some, to choose each training's best step by",
-            remedy="set collection.dev_share to take some of the training queries",
+            remedy="set collection.dev_share to take some of the training queries, or raise pseudo_queries.dev_share",
         )
     return dev[drawn(len(dev), most)]
 

@@ -4,6 +4,7 @@ Faulty rows are dropped and listed if params.yaml allows it. Otherwise the comma
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -21,11 +22,13 @@ def take_in(
     dev_queries: int | None,
     exclude_identical_ids: bool = False,
     count_absent: bool = False,
+    made: Sequence[str] = (),
 ) -> Findings:
     """Writes passages.parquet, queries.parquet and qrels.parquet without the faulty rows, and returns what was found.
 
     With `exclude_identical_ids`, a passage with its query's own id is never found, so its qrels are dropped. With
-    `count_absent`, qrels of absent passages stay. Raises CollectionError where nothing is left of a table.
+    `count_absent`, qrels of absent passages stay. `made` are the ids of queries that nobody asked: `dev_share` moves
+    none of them. Raises CollectionError where nothing is left of a table.
     """
     findings = Findings()
     # The small tables first: most mistakes show there, before hours of reading.
@@ -41,7 +44,7 @@ def take_in(
     dropped = passages.join(passages.filter("kept"), on="passage_id", how="anti")
     qrels = sound.join(dropped, on="passage_id", how="anti")
     queries = _with_a_positive(queries, _of(queries, qrels), findings)
-    queries = _with_dev(queries, dev_share, dev_queries, findings)
+    queries = _with_dev(queries, dev_share, dev_queries, made, findings)
     qrels = _of(queries, qrels)
     gone = sound.join(qrels, on=["query_id", "passage_id", "split"], how="anti")
     findings.add(gone, "qrels of queries and passages that are gone", "left out")
@@ -82,15 +85,19 @@ def _without_leaks(queries: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     ).drop("same", "earliest")
 
 
-def _with_dev(queries: pl.DataFrame, share: float | None, most: int | None, findings: Findings) -> pl.DataFrame:
+def _with_dev(
+    queries: pl.DataFrame, share: float | None, most: int | None, made: Sequence[str], findings: Findings
+) -> pl.DataFrame:
     """Moves some training queries to dev if it has none, and leaves out what exceeds the wanted number of dev queries.
+    The `made` ones stay.
 
     A digest of the text decides. So a query keeps its place when others come or go, and queries of one text move
     together.
     """
     lot, is_dev = normal(pl.col("text")).map_elements(lot_of, pl.Float64), pl.col("split") == DEV
     if share is not None and queries.filter(is_dev).is_empty():
-        moved = (pl.col("split") == TRAIN) & (lot < share)
+        is_made = pl.col("query_id").is_in(pl.Series(made, dtype=pl.String).implode())
+        moved = (pl.col("split") == TRAIN) & (lot < share) & ~is_made
         queries = queries.with_columns(split=pl.when(moved).then(pl.lit(DEV)).otherwise("split"))
     if most is None:
         return queries

@@ -1,5 +1,6 @@
 """Queries for passages, sampled from a sequence-to-sequence model (docTTTTTquery, Nogueira and Lin 2019)."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,18 @@ _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _WEIGHTS = "model.safetensors"
 
 
+def digest_of_model(section: Generated) -> str:
+    """A digest of the files that the model is read from. Raises BackboneError."""
+    folder = _folder_of(section)
+    files = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
+    return sha256("".join(f"{file.name} {sha256_of(file)}\n" for file in files).encode()).hexdigest()
+
+
 class QueryWriter:
     """A Hugging Face model that writes queries for a passage. Raises BackboneError."""
 
     def __init__(self, section: Generated) -> None:
-        folder = folder_of(section.checkpoint, _FILES, "pseudo_queries.checkpoint")
+        folder = _folder_of(section)
         _refuse_other_weights(folder, section)
         self._section, self._device = section, chosen_device()
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
@@ -49,6 +57,10 @@ class QueryWriter:
             for place in range(0, len(texts), section.per_passage):
                 made.append(list(dict.fromkeys(filter(None, texts[place : place + section.per_passage]))))
         return made
+
+
+def _folder_of(section: Generated) -> Path:
+    return folder_of(section.checkpoint, _FILES, "pseudo_queries.checkpoint")
 
 
 def _refuse_other_weights(folder: Path, section: Generated) -> None:

@@ -1,11 +1,12 @@
 """The section on queries that are made of passages, where people asked few or none."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from distilrank.sections.base import Section, Sha256, Share
+from distilrank.sections.data import Candidates
 
 
 class PseudoQueries(Section):
@@ -24,16 +25,24 @@ class PseudoQueries(Section):
     """The most queries per passage."""
 
     found_within: Annotated[int, Field(ge=1, le=1000)] | None = 10
-    """A query is kept if its passage is among this many of BM25's best. null: all are kept."""
+    """A training query is kept if its passage is among this many of BM25's best, by `candidates.k1`, `b` and
+    `stemmer`. null: all are kept.
+    """
 
     dev_share: Share = 0.05
-    """Share of the passages whose queries become dev queries, if the collection has none."""
+    """Share of the passages whose queries become dev queries, if the collection has none and takes none from its
+    training queries.
+    """
 
     test_share: Share = 0.05
     """Share of the passages whose queries become the test set `pseudo`, if the collection has no test queries."""
 
     seed: int = Field(ge=0, default=42)
     """The seed of all draws."""
+
+    def filter_of(self, candidates: Candidates) -> dict[str, Any] | None:
+        """The params of the BM25 that filters queries. None where nothing filters them."""
+        return candidates.model_dump(include={"k1", "b", "stemmer"}) if self.found_within else None
 
 
 class Titles(PseudoQueries):

@@ -27,15 +27,17 @@ def collect(params: Params, evaluation: str = OWN) -> None:
     if is_other:
         used, made_by = used | {"count_absent": on.count_absent}, f"{made_by} {evaluation}"
     if asked:
-        used |= {"pseudo_queries": asked.model_dump()}
+        used |= {"pseudo_queries": asked.model_dump(), "pseudo_filter": asked.filter_of(on.candidates)}
     # What a model writes outlives a kill; all else is read again in no time.
     kept = work_directory("collect", "collect", used, []) if isinstance(asked, Generated) else nullcontext(Path())
     with kept as work, whole_directory(target, made_by, used, []) as draft:
-        source: Source = OnlyTestQueries(section.opened()) if is_other else section.opened()
         pseudo = Findings()
-        if asked:
-            source = WithPseudoQueries(source, asked, work, pseudo)
-        findings = take_in(source, draft.path, *section.dev_from_train, section.exclude_identical_ids, on.count_absent)
+        with_pseudo = WithPseudoQueries(asked, section, on.candidates, work, pseudo) if asked else None
+        source: Source = with_pseudo or (OnlyTestQueries(section.opened()) if is_other else section.opened())
+        made = with_pseudo.made_ids() if with_pseudo else ()
+        findings = take_in(
+            source, draft.path, *section.dev_from_train, section.exclude_identical_ids, on.count_absent, made
+        )
         findings.found += pseudo.found
         if section.on_error == "fail":
             findings.refuse_errors()
