@@ -243,7 +243,7 @@ def test_adapters_without_peft_are_refused_with_the_extra_that_brings_it(
     check(params)
     monkeypatch.setitem(sys.modules, "peft", None)
     check(changed())
-    message = r"params.yaml: teachers.T1: training.lora: got no peft, .*, which the extra lora brings; run `uv pip"
+    message = r"params.yaml: teachers.T1: training.lora: got no peft, .*, which the extra lora brings; install the "
     with pytest.raises(InputError, match=message):
         check(params)
 

@@ -1,6 +1,7 @@
 """Errors that a user can mend: one line each, and the command ends with exit code 2."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import ClassVar, Self, TypeVar
 
 from distilrank.redaction import redacted
@@ -35,6 +36,22 @@ def _as_it_was(kind: type[Kind], line: str) -> Kind:
     error = kind.__new__(kind)
     error.args = (redacted(line),)
     return error
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The known name that is most like an unknown one. None if none is."""
+    return next(iter(get_close_matches(name, list(known), 1, likeness)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A remedy for an unknown name: a question that names the nearest known one. `otherwise` if there is none."""
+    meant = nearest(name, known)
+    return f"did you mean {meant}?" if meant else otherwise
+
+
+def to_install(extra: str) -> str:
+    """A remedy for a library that is missing. It holds in a checkout, and in a project that `distilrank init` made."""
+    return f"install the extra `{extra}` from the checkout or wheel that distilrank came from"
 
 
 class ParamsError(InputError):

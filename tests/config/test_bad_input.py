@@ -183,6 +183,8 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         ("teachers: [T1, T2]", "teachers: [T1, T1]", "matrix: .*name each entry once"),
         ("controls: [dot]", "controls: [tod]", r"matrix.controls may name .*'dot', 'tk'\], not \['tod'\]"),
+        ("controls: [dot]", "controls: [dots]", r"matrix.controls may name .*, not \['dots'\]: did you mean dot\?"),
+        ("teachers: [T1, T2]", "teachers: [T1c]", r"matrix.teachers may name .* not \['T1c'\]: did you mean T1\?"),
         (
             "  dot: {kind: flat}",
             "  tk: {kind: flat}",
@@ -401,6 +403,7 @@ def test_a_device_that_is_not_there(refused: Callable[..., str], prepared: Path,
 def test_a_teacher_that_params_do_not_name(refused: Callable[..., str]) -> None:
     assert "params.yaml: teachers: got no entry 'T2', expected one of ['T1', 'T1b']" in refused(TINY, "teach", "T2")
     assert "imports: got no entry 'T9'" in refused(TINY, "import-scores", "T9")
+    assert refused(TINY, "teach", "T1bb").endswith("; did you mean T1b?\n")
     assert "teachers, ensembles and imports: got no entry 'T3'" in refused(TINY, "distil", "dot", "--teacher", "T3")
 
 
@@ -597,7 +600,9 @@ def test_given_triples(
 def test_a_preset_over_params_of_ones_own(refused: Callable[..., str], tmp_path: Path) -> None:
     shutil.copytree(ROOT / "presets", tmp_path / "presets")
     assert "params.yaml: got params of your own" in refused(TINY, "init", "--preset", "paper")
-    assert "preset: got 'papers', expected one of ['ablation'" in refused(TINY, "init", "--preset", "papers")
+    line = refused(TINY, "init", "--preset", "papers")
+    assert "preset: got 'papers', expected one of ['ablation'" in line
+    assert line.endswith("; did you mean paper?\n")
 
 
 @pytest.mark.parametrize(

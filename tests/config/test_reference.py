@@ -57,6 +57,8 @@ def test_what_a_section_shares_with_another_is_told_once() -> None:
 def test_an_unknown_section_is_refused() -> None:
     with pytest.raises(ParamsError, match=r"params.yaml: pupils: got no such section, expected one of collection, "):
         reference("pupils")
+    with pytest.raises(ParamsError, match=r"studens: got no such section, .*; did you mean students\?$"):
+        reference("studens")
 
 
 def test_the_command_answers_without_anything_heavy(command: Command) -> None:

@@ -7,13 +7,13 @@ from importlib import import_module
 
 from distilrank.cli.app import app
 from distilrank.cli.launch import one_of_several, tell
-from distilrank.errors import InputError
+from distilrank.errors import InputError, to_install
 from distilrank.redaction import redacted
 
 # Libraries by import name, each with the extra of this package that installs it.
 _EXTRAS = {
     "dvc": "flows", "dvc_data": "flows", "prefect": "flows", "mlflow": "tracking", "faiss": "cpu", "ray": "ray",
-    "peft": "lora", "fastapi": "search", "uvicorn": "search",
+    "peft": "lora", "fastapi": "serve", "uvicorn": "serve",
 }  # fmt: skip
 # Each module adds its commands, in the order of --help.
 for _commands in ("state", "project", "stages", "results", "compare", "check_results", "registry", "exchange"):
@@ -38,8 +38,7 @@ def _run() -> None:
     except Exception as error:  # a bug of ours or of a library, whose message may hold a URL with secrets
         extra = _extra_that_brings(error)
         if extra:
-            told = f"distilrank: {error}, which this command needs; run `pip install 'distilrank[{extra}]'`"
-            tell(told, InputError.exit_code)
+            tell(f"distilrank: {error}, which this command needs; {to_install(extra)}", InputError.exit_code)
         else:
             tell(redacted(traceback.format_exc()).rstrip("\n"), 1)
 

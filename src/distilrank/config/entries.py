@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag
 from distilrank.artifacts.layout import OWN
 from distilrank.config.evaluations import Collection, EvaluationName, OtherCollection
 from distilrank.config.models import Ensemble, Matrix, Student, Teacher, trained_or_given
-from distilrank.errors import ParamsError
+from distilrank.errors import ParamsError, did_you_mean
 from distilrank.retrieval.index_kind import IndexKind
 from distilrank.retrieval.kinds import INDEX_KINDS
 from distilrank.sections.base import FileElsewhere, ModelName, Section
@@ -231,6 +231,6 @@ def entry_named(entries: dict[str, Entry], section: str, name: str) -> Entry:
             f"{PARAMS_FILE}: {section}",
             got=f"no entry '{name}'",
             expected=f"one of {sorted(entries)}",
-            remedy="name one of these, or add the entry",
+            remedy=did_you_mean(name, entries, "name one of these, or add the entry"),
         )
     return entries[name]

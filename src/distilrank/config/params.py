@@ -22,6 +22,7 @@ from distilrank.config.names import BACKBONE, CONTROL, IMPORTED, START
 from distilrank.config.starts import source_of, starts_from_teacher
 from distilrank.config.systems import faults_of_systems
 from distilrank.data.hub import BUNDLED
+from distilrank.errors import nearest
 from distilrank.evaluation.tasks import RERANK, evaluation_of, kind_of, task_of
 from distilrank.retrieval.kinds import INDEX_KINDS
 from distilrank.sections.data import BM25, Triples
@@ -63,7 +64,9 @@ class Params(Entries):
         )
         for where, given, allowed in known:
             if strange := [name for name in given if name not in allowed]:
-                raise ValueError(f"{where} may name the entries {allowed}, not {strange}")
+                meant = [near for name in strange if (near := nearest(name, allowed))]
+                asked = f": did you mean {' and '.join(meant)}?" if meant else ""
+                raise ValueError(f"{where} may name the entries {allowed}, not {strange}{asked}")
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,6 @@
 """Reads params.yaml, and reports each fault on a line, with the keys as they stand in the file."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.params import Params
-from distilrank.errors import ParamsError
+from distilrank.errors import ParamsError, nearest
 
 # A path of keys from the top of the file.
 Place = tuple[str, ...]
@@ -103,7 +102,7 @@ def _meant(place: Place) -> str | None:
     """The known key that is most like an unknown one."""
     from distilrank.config.reference import keys_at  # imported late: it looks through all sections
 
-    return next(iter(get_close_matches(place[-1], keys_at(place[:-1]), 1)), None)
+    return nearest(place[-1], keys_at(place[:-1]))
 
 
 def _fault(error: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from distilrank.artifacts.files import write_text
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.overlay import overlaid
-from distilrank.errors import InputError
+from distilrank.errors import InputError, did_you_mean
 from distilrank.sections.base import is_remote
 
 PRESETS = Path("presets")
@@ -39,7 +39,8 @@ def preset_params(name: str, passages: str | None = None, folder: Path = PRESETS
     """
     texts = preset_texts(folder)
     if name not in texts:
-        raise InputError("preset", got=f"'{name}'", expected=f"one of {list(texts)}", remedy="name one of these")
+        remedy = did_you_mean(name, texts, "name one of these")
+        raise InputError("preset", got=f"'{name}'", expected=f"one of {list(texts)}", remedy=remedy)
     return texts[name] if passages is None else _of_passages(name, texts[name], passages)
 
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from distilrank.config.entries import PARAMS_FILE
 from distilrank.config.kinds import any_of, as_yaml, in_words
 from distilrank.config.params import Params
-from distilrank.errors import ParamsError
+from distilrank.errors import ParamsError, did_you_mean
 from distilrank.sections.base import Section
 
 # Sections with their names in a choice of several; the name is empty if there is no choice.
@@ -59,7 +59,7 @@ def reference(section: str | None = None) -> list[Entry]:
             f"{PARAMS_FILE}: {section}",
             got="no such section",
             expected=f"one of {', '.join(Params.model_fields)}",
-            remedy="name one of these",
+            remedy=did_you_mean(section, Params.model_fields, "name one of these"),
         )
     told: dict[type[Section], str] = {}
     fields = {name: field for name, field in Params.model_fields.items() if section in (None, name)}

@@ -1,7 +1,6 @@
 """What follows from the section `systems`: what systems may name, their order, and where each is measured."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,6 +8,7 @@ from distilrank.artifacts import layout
 from distilrank.config.derived import built_indexes, encoded_models, model_names, searching
 from distilrank.config.names import distilled_name
 from distilrank.config.starts import student_of
+from distilrank.errors import nearest
 from distilrank.sections.data import BM25
 from distilrank.sections.measures import cutoff_of
 from distilrank.sections.systems import Cascade, Fusion, System
@@ -115,6 +115,5 @@ def faults_of_systems(params: "Entries") -> Iterator[str]:
 def _strange(where: str, given: list[str], known: list[str]) -> Iterator[str]:
     for name in given:
         if name not in known:
-            nearest = get_close_matches(name, known, 1, cutoff=0.5)
-            meant = f": did you mean {nearest[0]}?" if nearest else ""
-            yield f"{where} may name {known}, not {name}{meant}"
+            meant = nearest(name, known, likeness=0.5)
+            yield f"{where} may name {known}, not {name}" + (f": did you mean {meant}?" if meant else "")

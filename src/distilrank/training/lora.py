@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from distilrank.errors import InputError, ParamsError
+from distilrank.errors import InputError, ParamsError, to_install
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.halves import before_layers, layers_of
@@ -40,7 +40,7 @@ def check_adapters(ranker: Ranker, params: Lora | None) -> None:
             "training.lora",
             got="no peft",
             expected="this library, which the extra lora brings",
-            remedy="run `uv pip install -c constraints.txt -e '.[lora]'`, or set lora: null",
+            remedy=f"{to_install('lora')}, or set lora: null",
         )
 
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
-from distilrank.errors import WorkerError
+from distilrank.errors import WorkerError, to_install
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -56,7 +56,7 @@ class Workplace:
                 "DISTILRANK_RAY_ADDRESS",
                 got=f"'{address}', without Ray installed",
                 expected="the extra `ray`",
-                remedy="run uv pip install -c constraints.txt -e '.[ray]', or unset the variable",
+                remedy=f"{to_install('ray')}, or unset the variable",
             )
         count = number_of("DISTILRANK_WORKERS")
         return cls(
