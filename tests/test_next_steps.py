@@ -46,11 +46,15 @@ def test_the_look_at_the_data_leads_to_the_pipeline(project: Path, run_here: Com
     assert told(run_here(project, "distilrank", "collection").stderr).startswith("`dvc repro` ")
 
 
-def test_a_stage_amid_the_pipeline_tells_nothing(tmp_path: Path, run_here: Command) -> None:
+def test_the_first_stage_leads_to_the_look_at_the_data_and_a_stage_amid_the_pipeline_tells_nothing(
+    tmp_path: Path, run_here: Command
+) -> None:
     (tmp_path / "params.yaml").write_text((ROOT / "tests" / "params.tiny.yaml").read_text())
-    done = run_here(tmp_path, "distilrank", "collect")
-    assert done.returncode == 0
-    assert "next:" not in done.stderr
+    first = run_here(tmp_path, "distilrank", "collect")
+    assert re.findall("`(.*?)`", told(first.stderr)) == ["dvc repro tokenize", "distilrank collection"]
+    amid = run_here(tmp_path, "distilrank", "candidates")
+    assert (first.returncode, amid.returncode) == (0, 0)
+    assert "next:" not in amid.stderr
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ def collect(evaluation: Evaluation = layout.OWN) -> None:
 
     stage(read_for("collect"), evaluation)
     show_collection(evaluation)
+    if evaluation == layout.OWN and not layout.TOKENS.exists():
+        next_step("after `dvc repro tokenize`, `distilrank collection` also shows how long the texts are")
 
 
 @app.command(rich_help_panel=STAGES)
@@ -273,4 +275,4 @@ def report(
     params = read_for("report")
     stage(params)
     log_report(params.collections_named())
-    next_step("`distilrank results` shows the tables")
+    next_step("`distilrank results` shows the tables; `distilrank register` enters the models into the registry")
