@@ -1,7 +1,8 @@
-"""An architecture and a loss of another package, which DistilRank finds by their entry points."""
+"""An architecture, a loss and a source of another package, which DistilRank finds by their entry points."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,20 @@ def test_its_export_encodes_as_it_does(built: Path) -> None:
     exported = SentenceTransformer(str(built / "exported"), device="cpu")
     texts = ["delete a fleet", "list all queues of an account"]
     np.testing.assert_allclose(exported.encode(texts), np.load(built / "encoded.npy"), atol=1e-5)
+
+
+def test_the_source_that_the_page_shows_passes_its_test(tmp_path: Path) -> None:
+    section = (ROOT / "docs" / "extending.md").read_text().partition("## A source of collections")[2]
+    source, test = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package/faq.py").write_text(source)
+    (tmp_path / "test_faq.py").write_text(test)
+    shutil.copytree(TOY / "toy-1.0.dist-info", tmp_path / "toy-1.0.dist-info")
+    declared = "[distilrank.sources]\nfaq = my_package.faq:Faq\n"
+    (tmp_path / "toy-1.0.dist-info/entry_points.txt").write_text(declared)
+    done = with_toy(tmp_path, "-m", "pytest", "test_faq.py", installed=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
 
 
 def test_a_name_that_is_taken_is_refused_in_one_line(tmp_path: Path) -> None:
