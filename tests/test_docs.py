@@ -24,7 +24,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     [
         *DOCS.rglob("*.md"),
-        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+        *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
         *(ROOT / folder / "README.md" for folder in ("collections", "infra")),
     ]
 )
