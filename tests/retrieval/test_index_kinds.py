@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from distilrank.errors import InputError
-from distilrank.retrieval import faiss_index, fitting
+from distilrank.retrieval import faiss_index, fitting, on_card
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.retrieval.faiss_index import built_index, read_index, write_index
 from distilrank.retrieval.fitting import Size, free_memory
@@ -144,6 +144,22 @@ def test_what_has_no_room_is_refused_with_a_kind_that_has(
     refuse_too_large(IvfPq(lists=4096), 8_841_823, 768, "dot-ivf-pq-T1")
 
 
+def test_a_refusal_names_what_faiss_can_make_and_nothing_that_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100 numbers, which make no codes of 48 bytes."""
+    monkeypatch.setattr(fitting, "free_memory", lambda: 10**12)
+
+    def remedy(kind: Approximate, free: int) -> str:
+        monkeypatch.setattr(fitting.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free}))
+        with pytest.raises(InputError) as refused:
+            refuse_too_large(kind, 1_000_000, 100, "it")
+        return str(refused.value).rpartition("; ")[2]
+
+    assert remedy(Hnsw(), 60_000_000) == "choose kind: ivf-pq, bytes: 25"
+    assert remedy(Hnsw(links=200), 500_000_000) == "choose kind: hnsw, links: 32"
+    assert remedy(Fp16(sample=1), 150_000_000) == "choose kind: sq8"
+    assert remedy(IvfPq(bytes=25), 1_000_000) == "build it on a larger machine"
+
+
 def test_memory_is_bounded_by_the_control_group(tmp_path: Path) -> None:
     group = tmp_path / "sys/fs/cgroup"
     group.mkdir(parents=True)
@@ -170,6 +186,55 @@ def test_what_faiss_cannot_build_is_a_users_mistake(
 ) -> None:
     with pytest.raises(InputError, match=expected):
         built_index(kind, VectorStore.of(vectors, IDS), tmp_path, "an index")
+
+
+class OnCard:
+    """What stands for an index on a card, with its bounds."""
+
+    def __init__(self, index: faiss.Index) -> None:
+        self._index, self.depths = index, list[int]()
+
+    def search(self, queries: Vectors, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        if depth > on_card.MOST:
+            raise RuntimeError("GPU index only supports min/max-K selection up to 2048")
+        self.depths.append(depth)
+        return self._index.search(queries, depth)
+
+
+def test_a_card_is_asked_for_no_more_than_it_can_find(
+    vectors: Vectors, queries: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the processor's copy answers, also where passages were deleted."""
+    copies: list[OnCard] = []
+
+    def copy_on_card(index: faiss.Index) -> OnCard:
+        copies.append(OnCard(index))
+        return copies[-1]
+
+    for place in ("whole", "changed"):
+        (tmp_path / place).mkdir()
+    DenseIndex.build(vectors, IDS, Fp16(rescored=4)).write(tmp_path / "whole")
+    monkeypatch.setattr(on_card, "copy_on_card", copy_on_card)
+    monkeypatch.setattr(on_card, "MOST", 100)
+    index = DenseIndex.read(tmp_path / "whole")
+    for depth in (10, 30):
+        assert len(index.search(QUERY_IDS, queries, depth)) == depth * len(QUERY_IDS)
+    assert [copy.depths for copy in copies] == [[40]]
+    live = DenseIndex.read(tmp_path / "whole", live=True)
+    live.delete(IDS[:3])
+    live.write(tmp_path / "changed")
+    found = DenseIndex.read(tmp_path / "changed").search(QUERY_IDS, queries, 10)
+    assert len(found) == 10 * len(QUERY_IDS) and not set(IDS[:3]) & set(found["passage_id"])
+    assert len(copies) == 1
+
+
+def test_an_index_of_another_type_is_not_built_on_a_card(
+    vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faiss makes exact vectors, in float32, of fp16 on a card."""
+    monkeypatch.setattr(on_card, "copy_on_card", lambda index: faiss.IndexFlatIP(index.d))
+    index = built_index(Fp16(), VectorStore.of(vectors, IDS), tmp_path, "it")
+    assert isinstance(index, faiss.IndexScalarQuantizer) and index.ntotal == PASSAGES
 
 
 def test_a_size_is_of_disk_and_memory() -> None:

@@ -109,6 +109,17 @@ def test_a_change_that_a_kind_does_not_allow_changes_nothing(
     np.testing.assert_array_equal(index.vectors(ids), random_vectors(first, 1))
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_an_emptied_index_finds_nothing_until_something_is_put(name: str, tmp_path: Path) -> None:
+    index, query = live(KINDS[name], tmp_path), random_vectors(1, 7)
+    index.delete(pl.Series(IDS[:AT_FIRST]))
+    assert index.search(pl.Series(["q0"]), query, 5).is_empty()
+    index.put(pl.Series([], dtype=pl.String), np.empty((0, 0), np.float32))
+    assert index.search(pl.Series(["q0"]), query, 5).is_empty()
+    index.put(pl.Series(["p70"]), random_vectors(1, 8))
+    assert index.search(pl.Series(["q0"]), query, 5)["passage_id"].to_list() == ["p70"]
+
+
 def test_what_cannot_be_stored_is_refused_before_anything_changes(tmp_path: Path) -> None:
     index = live(None, tmp_path)
     vectors = random_vectors(2, 3)

@@ -32,9 +32,13 @@ class DenseIndex(PassageIndex[Vectors]):
     """The exact vectors of passages, and what searches them: the vectors themselves, or an index that chooses
     passages."""
 
-    def __init__(self, store: VectorStore, kind: IndexKind | None = None, index: "faiss.Index | None" = None) -> None:
+    def __init__(
+        self, store: VectorStore, kind: IndexKind | None = None, index: "faiss.Index | None" = None,
+        copy: "faiss.Index | None" = None,
+    ) -> None:  # fmt: skip
+        """`copy`: the same index on a card, for the searches that a card can do."""
         super().__init__(store.passage_ids)
-        self.store, self._kind, self._index = store, kind or Flat(), index
+        self.store, self._kind, self._index, self._copy = store, kind or Flat(), index, copy
 
     @classmethod
     def build(cls, vectors: Vectors, passage_ids: pl.Series, kind: IndexKind | None = None) -> Self:
@@ -61,11 +65,14 @@ class DenseIndex(PassageIndex[Vectors]):
         if not (directory / KIND_FILE).is_file():
             return cls(store)
         from distilrank.retrieval.faiss_index import read_index
+        from distilrank.retrieval.on_card import copy_on_card
 
         entry = read_json(directory / KIND_FILE)
         kind = INDEX_KINDS[entry["kind"]].model_validate(entry)
         assert isinstance(kind, Approximate)
-        return cls(store, kind, read_index(built(directory / INDEX_FILE), kind, mapped=not live))
+        index = read_index(built(directory / INDEX_FILE), kind, mapped=not live)
+        # A card can leave no rows out, and takes none of the changes.
+        return cls(store, kind, index, None if has_changed else copy_on_card(index))
 
     def write(self, directory: Path) -> None:
         """Writes the index with its vectors, so that it needs nothing else."""
@@ -79,6 +86,8 @@ class DenseIndex(PassageIndex[Vectors]):
         Raises InputError where its kind does not allow that, and changes nothing then.
         """
         store = self._live()
+        if not len(passage_ids):
+            return
         stored = store.checked(passage_ids, vectors)
         if store.holds_any(passage_ids):
             self._refuse_unless_it_leaves_out()
@@ -143,12 +152,17 @@ class DenseIndex(PassageIndex[Vectors]):
         """The rows (queries, depth or more) of the passages that are chosen, -1 where fewer are."""
         from distilrank.retrieval.nearest import nearest
 
+        if not depth:
+            return np.empty((len(vectors), 0), np.int64)
         if self._index is None or not isinstance(self._kind, Approximate):
             return nearest(self.store, vectors, depth)
         from distilrank.retrieval.faiss_index import found_rows
+        from distilrank.retrieval.on_card import MOST
 
+        number = min(depth * self._kind.rescored, len(self.store))
+        index = self._index if self._copy is None or number > MOST else self._copy
         alive = self.store.alive if isinstance(self.store, LiveStore) else None
-        return found_rows(self._index, vectors, min(depth * self._kind.rescored, len(self.store)), alive)
+        return found_rows(index, vectors, number, alive)
 
     def _live(self) -> LiveStore:
         if not isinstance(self.store, LiveStore):
@@ -171,7 +185,6 @@ class DenseIndex(PassageIndex[Vectors]):
 def write_searcher(kind: IndexKind, index: "faiss.Index", directory: Path) -> None:
     """Writes what searches, without the vectors."""
     from distilrank.retrieval.faiss_index import write_index
-    from distilrank.retrieval.on_card import off_card
 
     write_json(directory / KIND_FILE, kind.model_dump())
-    write_index(off_card(index), directory / INDEX_FILE)
+    write_index(index, directory / INDEX_FILE)

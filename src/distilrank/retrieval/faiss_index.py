@@ -12,7 +12,7 @@ from distilrank.data.ragged import Rows
 from distilrank.errors import InputError
 from distilrank.progress import progress
 from distilrank.retrieval.kinds import Approximate
-from distilrank.retrieval.on_card import off_card, on_card
+from distilrank.retrieval.on_card import inner_index, off_card, to_build
 from distilrank.retrieval.vector_store import VectorStore
 from distilrank.retrieval.vectors import Vectors
 
@@ -38,12 +38,12 @@ def built_index(kind: Approximate, store: VectorStore, work: Path, whose: str, s
 
 
 def read_index(file: Path, kind: Approximate, mapped: bool = True) -> "faiss.Index":
-    """An index that is ready to search. A mapped one is on a card if Faiss reaches one, and takes no changes."""
+    """An index that is ready to search. A mapped one takes no changes."""
     import faiss
 
     index = faiss.read_index(str(file), _mapping(file) if mapped else 0)
     _set(index, kind)
-    return on_card(index) if mapped else index
+    return index
 
 
 def write_index(index: "faiss.Index", file: Path) -> None:
@@ -114,7 +114,7 @@ def _trained(kind: Approximate, store: VectorStore, file: Path) -> "faiss.Index"
     index = empty_index(kind, store.width)
     if not index.is_trained:
         drawn = np.random.default_rng(0).choice(len(store), min(kind.sample, len(store)), replace=False)
-        there = on_card(index)
+        there = to_build(index)
         there.train(store.rows(np.sort(drawn)))
         index = off_card(there)
     write_index(index, file)
@@ -130,7 +130,7 @@ def _merged(trained: "faiss.Index", store: VectorStore, work: Path, whose: str, 
     with progress(f"passages indexed, {whose}", len(store), done) as advance:
         for first, file in files.items():
             if not file.is_file():
-                index = on_card(faiss.clone_index(trained))
+                index = to_build(faiss.clone_index(trained))
                 _add(index, store, first, shard)
                 write_index(off_card(index), file)
                 advance(min(shard, len(store) - first))
@@ -167,16 +167,6 @@ def _add(index: "faiss.Index", store: VectorStore, first: int, shard: int) -> No
         index.add(store.rows(np.arange(start, min(start + step, last))))
 
 
-def _inner(index: "faiss.Index") -> Any:
-    """The index that holds the vectors, behind any transformations."""
-    import faiss
-
-    index = faiss.downcast_index(index)
-    while isinstance(index, faiss.IndexPreTransform):
-        index = faiss.downcast_index(index.index)
-    return index
-
-
 def _selecting(index: Any, selector: Any) -> Any:
     """Search parameters of the index's own settings and the selector, since parameters replace what is set."""
     import faiss
@@ -196,18 +186,18 @@ def _selecting(index: Any, selector: Any) -> Any:
 def _is_inverted(index: "faiss.Index") -> bool:
     import faiss
 
-    return isinstance(_inner(index), faiss.IndexIVF)
+    return isinstance(inner_index(index), faiss.IndexIVF)
 
 
 def _merges(trained: "faiss.Index") -> bool:
     import faiss
 
-    return isinstance(_inner(trained), faiss.IndexIVF | faiss.IndexFlatCodes)
+    return isinstance(inner_index(trained), faiss.IndexIVF | faiss.IndexFlatCodes)
 
 
 def _draw_levels_anew(index: "faiss.Index", seed: int) -> None:
     """Draws levels as a build that was never killed does, since a graph's file does not hold its random state."""
-    inner = _inner(index)
+    inner = inner_index(index)
     if hasattr(inner, "hnsw"):
         import faiss
 

@@ -1,5 +1,6 @@
 """Whether an approximate index has room here. A refusal names a kind that has."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from distilrank.retrieval.faiss_index import SHARD, empty_index
@@ -9,19 +10,31 @@ from distilrank.retrieval.kinds import Approximate, Fp16, Hnsw, IvfPq, Sq8
 if TYPE_CHECKING:
     import faiss
 
-# From the largest to the smallest.
-_OTHERS: tuple[type[Approximate], ...] = (Hnsw, Fp16, Sq8, IvfPq)
+# The most bytes of a code that a refusal names.
+_CODE_BYTES = 48
 
 
 def refuse_too_large(kind: Approximate, passages: int, width: int, name: str) -> None:
     """Prints the estimated size of an index. Raises InputError where disk or memory have no room for it."""
-    others = (other.model_validate({}) for other in _OTHERS)
     refuse_without_room(
         name,
         f"an index of kind {kind.kind} of {passages:,} passages of {width} numbers",
         estimated_size(kind, passages, width),
-        ((f"choose kind: {other.kind}", estimated_size(other, passages, width)) for other in others),
+        _remedies(kind, passages, width),
     )
+
+
+def _remedies(kind: Approximate, passages: int, width: int) -> Iterator[tuple[str, Size]]:
+    """Other indexes than the one that was chosen, from the largest to the smallest, each with its size."""
+    code = max(bytes for bytes in range(1, _CODE_BYTES + 1) if width % bytes == 0)
+    links = Hnsw().links
+    others = {
+        f"hnsw, links: {links}": Hnsw(links=links), "fp16": Fp16(), "sq8": Sq8(),
+        f"ivf-pq, bytes: {code}": IvfPq(bytes=code),
+    }  # fmt: skip
+    for told, other in others.items():
+        if other.factory_string(width) != kind.factory_string(width):
+            yield f"choose kind: {told}", estimated_size(other, passages, width)
 
 
 def estimated_size(kind: Approximate, passages: int, width: int, shard: int = SHARD) -> Size:
