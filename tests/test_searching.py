@@ -17,6 +17,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
 from distilrank.model import Model
 from distilrank.searching import LONGEST_QUERY, Searchers, refuse_query
+from distilrank.serving.search.answers import SearchAnswers
 
 QUERY = "delete a bucket"
 
@@ -36,6 +37,28 @@ def built(
 
 def test_the_systems_are_what_is_built_here(built: None) -> None:
     assert Searchers(read_params).names() == ["bm25", "T1", "dot-T1"]
+
+
+def test_the_usual_system_is_one_that_is_built(built: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a student whose passages are not encoded yet, it is BM25."""
+    searchers = Searchers(read_params)
+    assert searchers.usual() == "dot-T1"
+    (layout.VECTORS / "dot-T1").rename(tmp_path / "dot-T1")
+    try:
+        assert searchers.usual() == "bm25"
+    finally:
+        (tmp_path / "dot-T1").rename(layout.VECTORS / "dot-T1")
+
+
+@pytest.mark.parametrize(("minimum", "lowest"), [(1, 1), (2, 2), ({"test": 2}, 2), ({"other": 2}, 1)], ids=str)
+def test_relevant_is_what_the_params_say(built: None, minimum: int | dict[str, int], lowest: int) -> None:
+    evaluation = read_params().evaluation.model_copy(update={"minimum_relevance": minimum})
+    params = read_params().model_copy(update={"evaluation": evaluation})
+    collection = Collection.read(layout.COLLECTION)
+    text = collection.test_qrels().join(collection.queries, on="query_id")["text"][0]
+    answers = SearchAnswers(Searchers(lambda: params)).answers(text, ["bm25"], 5)
+    assert answers.lowest == lowest and answers.highest == 1
+    assert answers.known is not None and (answers.known > 0) == (lowest == 1)
 
 
 def test_bm25_finds_what_it_found_as_candidates(built: None) -> None:

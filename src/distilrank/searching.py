@@ -1,6 +1,6 @@
 """Searches by any system of the project in the working directory: a query in, hits out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from threading import RLock
@@ -46,11 +46,11 @@ class Searchers:
         return [LEXICAL, *built, *(self._params.systems if (layout.SYSTEMS / MANIFEST).is_file() else [])]
 
     def usual(self) -> str:
-        """The system to ask if none is named: the first student that searches, as taught by its first teacher, else
-        BM25."""
+        """The system to ask if none is named: the first student that is built to search, as taught by its first
+        teacher, else BM25."""
         from distilrank.config.derived import taught_to_search
 
-        return next(iter(taught_to_search(self._params)), LEXICAL)
+        return next(filter(_is_built_to_search, taught_to_search(self._params)), LEXICAL)
 
     def compared(self) -> list[str]:
         """The systems that people compare unless they name others: BM25, the usual system, and the first teacher."""
@@ -68,6 +68,12 @@ class Searchers:
         if name in self._searching():
             return "searches all passages"
         return f"re-ranks {LEXICAL}'s best {self._params.evaluation.depth}"
+
+    def lowest_relevant(self, splits: Sequence[str]) -> int:
+        """The lowest grade that is relevant, as the params say of test sets. It is 1 in splits that they leave out."""
+        minimum = self._params.evaluation.minimum_relevance
+        every = [minimum] if isinstance(minimum, int) else [minimum.get(split, 1) for split in splits]
+        return min(every, default=1)
 
     def is_loaded(self, name: str) -> bool:
         return name in self._loaded
@@ -140,6 +146,10 @@ class Searchers:
             ranker = self._reranking(system.rerank, self.load(system.first), system.depth)
             return Cascaded(ranker, system.depth)
         return Fused({member: self.load(member) for member in system.fuse}, _joined(name, system), system.depth)
+
+
+def _is_built_to_search(model: str) -> bool:
+    return all((folder / model / MANIFEST).is_file() for folder in (layout.MODELS, layout.VECTORS))
 
 
 def _joined(name: str, system: System) -> Joined:

@@ -63,11 +63,13 @@ class Answer(BaseModel):
 class Answers(BaseModel):
     """The answers of the systems that were asked.
 
-    `known` counts the passages that the qrels call relevant. It is null if the qrels lack the query.
+    `known` counts the passages that the qrels call relevant: those of the grade `lowest` or higher, as
+    `evaluation.minimum_relevance` says. It is null if the qrels lack the query.
     """
 
     query: str
     known: int | None
+    lowest: int
     highest: int
     answers: list[Answer]
 
@@ -126,9 +128,11 @@ class SearchAnswers:
         if not 1 <= depth <= MOST_HITS:
             raise InputError("depth", got=depth, expected=f"1 to {MOST_HITS}", remedy="ask for a depth in this range")
         judged = self._qrels.of(query)
+        lowest = self._searchers.lowest_relevant(self._qrels.splits(query)) if judged else 1
         return Answers(
             query=query,
-            known=sum(relevance > 0 for relevance in judged.values()) if judged else None,
+            known=sum(relevance >= lowest for relevance in judged.values()) if judged else None,
+            lowest=lowest,
             highest=self._qrels.highest,
             answers=[self._answer(query, name, depth, judged) for name in systems],
         )
@@ -162,9 +166,15 @@ class _Qrels:
 
     def of(self, query: str) -> dict[str, int]:
         """The relevance of the passages judged for a query; empty for a query that is not in the collection."""
-        asked = self._collection.queries.filter(pl.col("text") == query.strip())
-        judged = self._collection.qrels.join(asked, on="query_id", how="semi")
+        judged = self._collection.qrels.join(self._asked(query), on="query_id", how="semi")
         return dict(judged.group_by("passage_id").agg(pl.col("relevance").max()).iter_rows())
+
+    def splits(self, query: str) -> list[str]:
+        """The splits that have a query: train, dev or test sets."""
+        return self._asked(query)["split"].unique().sort().to_list()
+
+    def _asked(self, query: str) -> pl.DataFrame:
+        return self._collection.queries.filter(pl.col("text") == query.strip())
 
     def examples(self, most: int) -> list[str]:
         """Test queries with qrels, spread over the whole set."""
