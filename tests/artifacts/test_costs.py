@@ -8,6 +8,7 @@ import pytest
 from distilrank.artifacts.costs import Cost, Meter
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.energy import EnergyMeter
+from distilrank.artifacts.files import read_json
 
 
 @pytest.fixture
@@ -29,6 +30,14 @@ def test_a_training_that_was_killed_goes_on_from_what_it_took(tmp_path: Path) ->
     spent = first.read().seconds
     time.sleep(0.5)  # it was dead
     assert 0.05 <= Meter(tmp_path).read().seconds < spent + 0.5
+
+
+def test_a_block_is_remembered_while_it_lasts(tmp_path: Path) -> None:
+    meter = Meter(tmp_path)
+    with meter.remembering(seconds=0.01):
+        time.sleep(0.2)
+        assert 0 < Cost(**read_json(tmp_path / "cost.json")).seconds <= meter.read().seconds
+    assert Meter(tmp_path).read().seconds >= 0.1
 
 
 def test_a_cost_is_that_of_the_same_model_alone(model: Path) -> None:

@@ -13,11 +13,13 @@ from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.manifest import digest
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
+from distilrank.data.runs import RUN_SCHEMA
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import AuditError, InputError, MissingInput
 from distilrank.indexed import load_indexed
 from distilrank.model import Model
 from distilrank.results.index_audit import IndexAudit
+from distilrank.retrieval import fitting
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.stages.audit import audit
 from distilrank.stages.candidates import candidates
@@ -79,6 +81,32 @@ def test_an_index_below_its_floor_fails_the_audit(params: Params) -> None:
     with pytest.raises(AuditError, match=r"dot-poor-T3: got recall@10 of 0\.\d+, expected at least 0.99, as audit"):
         audit(asked)
     assert not layout.AUDIT.exists()
+
+
+def test_where_exact_search_finds_nothing_nothing_is_lost(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object) -> pl.DataFrame:
+        return pl.DataFrame(schema=RUN_SCHEMA)
+
+    monkeypatch.setattr(DenseIndex, "search", nothing)
+    audit(params)
+    assert set(IndexAudit.read().indexes["dot-poor-T3"].recall.values()) == {1.0}
+
+
+def test_an_update_is_refused_before_anything_is_encoded(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For a passage that the file has twice, and where there is no room."""
+    monkeypatch.setattr(Model, "put", None)
+    file, target = tmp_path / "more.jsonl", Path("updated/dot-hnsw-T3")
+    line = json.dumps({"_id": "new", "title": "", "text": "Fastens a llama to the mast."}) + "\n"
+    file.write_text(2 * line)
+    with pytest.raises(InputError, match=r"more\.jsonl: got the passage 'new' twice, expected each id once"):
+        update(params, "dot-hnsw-T3", target, file, None)
+    file.write_text(line)
+    monkeypatch.setattr(fitting.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000}))
+    with pytest.raises(InputError, match=r"dot-hnsw-T3: got an index of [\d,]+ passages of 384 numbers, with its vec"):
+        update(params, "dot-hnsw-T3", target, file, None)
+    assert not target.exists()
 
 
 def changed(place: Path) -> None:
@@ -148,4 +176,6 @@ def test_an_updated_index_finds_what_was_put_and_not_what_was_deleted(params: Pa
 def test_the_estimate_is_printed_before_a_build(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
     index(params, "dot-hnsw-T3")
     passages = json.loads((layout.VECTORS / "dot-T3" / "manifest.json").read_text())["counts"]["passages"]
-    assert f"dot-hnsw-T3: hnsw of {passages:,} passages of 384 numbers, 0.00" in capsys.readouterr().out
+    assert (
+        f"dot-hnsw-T3: an index of kind hnsw of {passages:,} passages of 384 numbers, 0.00" in capsys.readouterr().out
+    )

@@ -1,12 +1,15 @@
-"""What trainings cost in time and energy.
+"""What trainings, and builds of indexes, cost in time and energy.
 
 Costs are kept apart from the outputs, which must be the same bytes on each run. A cost is kept under
 the digest of the resulting model, so that it is never mistaken for another's.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import Self
 
 from distilrank.artifacts.energy import EnergyMeter
@@ -43,6 +46,24 @@ class Meter:
         self._file = work / "cost.json"
         self._before = Cost(**read_json(self._file)) if self._file.is_file() else Cost(0.0, 0.0)
         self._began, self._energy = time.monotonic(), EnergyMeter()
+
+    @contextmanager
+    def remembering(self, seconds: float = 10.0) -> Iterator[None]:
+        """Remembers the cost again and again during the block, so that a kill loses no more than these seconds of
+        it."""
+        ended = Event()
+
+        def remember() -> None:
+            while not ended.wait(seconds):
+                self.remember()
+
+        thread = Thread(target=remember, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def remember(self) -> None:
         """Writes the cost so far to the work directory."""

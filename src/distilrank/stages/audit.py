@@ -104,7 +104,8 @@ class _Searches:
     def _recall(self, index: PassageIndex[Any], depth: int) -> float:
         expected, got = self.found[depth], index.search(self.query_ids, self.queries, depth)
         both = expected.join(got, on=["query_id", "passage_id"], how="semi")
-        return round(len(both) / len(expected), 4)
+        # Of nothing, nothing is lost.
+        return round(len(both) / len(expected), 4) if len(expected) else 1.0
 
     def _effectiveness(self, index: PassageIndex[Any]) -> dict[str, float]:
         """Means over all queries. Each query counts by the relevance of its test set."""
