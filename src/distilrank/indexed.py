@@ -1,5 +1,7 @@
 """What searches all passages: a model by its exact vectors, or an index of these, by their names."""
 
+from pathlib import Path
+
 from distilrank.artifacts import layout
 from distilrank.config.derived import built_indexes, encoded_models, model_of_index
 from distilrank.config.params import Params
@@ -13,11 +15,16 @@ def load_indexed(params: Params, name: str, live: bool = False) -> Model:
 
     Raises InputError where nothing of that name searches, MissingInput where it is not built, or not of what is here.
     """
+    return Model.load(layout.MODELS / model_of_index(params, name), place_of(params, name), live)
+
+
+def place_of(params: Params, name: str) -> Path:
+    """The directory of what searches, which may not be built. Raises InputError where nothing of that name searches."""
     searched = encoded_models(params, only_searched=True)
     if name in searched:
-        return Model.load(layout.MODELS / name, layout.VECTORS / name, live)
-    model = model_of_index(params, name)
-    if model == name:
-        known = [*searched, *(one.name for one in built_indexes(params))]
+        return layout.VECTORS / name
+    indexes = [one.name for one in built_indexes(params)]
+    if name not in indexes:
+        known = [*searched, *indexes]
         raise InputError("search", got=f"'{name}'", expected=f"one of {known}", remedy="name one of these")
-    return Model.load(layout.MODELS / model, layout.INDEXES / name, live)
+    return layout.INDEXES / name

@@ -1,5 +1,6 @@
 """Passages encoded by workers, part by part: the same vectors as in memory, gone on with after a kill."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,10 +16,10 @@ from distilrank.artifacts.files import read_json
 from distilrank.config.params import Params
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import ScoreError
+from distilrank.errors import InputError, ScoreError
 from distilrank.rankers.dot.params import DotParams
 from distilrank.rankers.loading import begin_ranker, load_ranker, pretrained
-from distilrank.retrieval import encoding
+from distilrank.retrieval import encoding, fitting
 from distilrank.retrieval.encoding import DONE, encoded_passages
 from distilrank.retrieval.vector_store import VECTORS_FILE
 from distilrank.retrieval.vectors import Vectors, encode_vectors
@@ -74,10 +75,11 @@ def test_a_killed_encoding_goes_on_with_the_parts_that_are_not_there(dot: Path, 
     command = [sys.executable, "-c", PROGRAM, str(dot), str(tmp_path / "vectors")]
     killed = subprocess.Popen([*command, "slowly"], stdout=subprocess.PIPE, text=True, env=os.environ)
     assert killed.stdout is not None
-    done = [killed.stdout.readline() for _ in range(3)]
+    done = [killed.stdout.readline() for _ in range(4)]  # the first tells the size
     killed.send_signal(signal.SIGKILL)
     done += killed.stdout.readlines()
     killed.wait()
+    done = [line for line in done if line.startswith("part")]
     again = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
     rest = [line for line in again.stdout.splitlines(keepends=True) if line.startswith("part")]
     # A part may have been written whose line was not.
@@ -99,6 +101,28 @@ def test_other_passages_or_another_form_are_encoded_anew(dot: Path, tmp_path: Pa
     assert np.load(place / VECTORS_FILE).dtype == np.float16
     np.testing.assert_allclose(halves.vectors_of(other), store.vectors_of(other), rtol=1e-3, atol=1e-3)
     assert read_json(place / DONE)["parts"] == [0]
+
+
+def test_vectors_without_room_are_refused_before_their_file_is_made(
+    dot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """50 vectors of 384 numbers: 76,800 bytes. Those that are there need no more room."""
+    tokens, place = TokenStore.open(layout.TOKENS), tmp_path / "vectors"
+    ids = tokens.passage_ids[:50]
+
+    def free(bytes: int) -> None:
+        monkeypatch.setattr(fitting.shutil, "disk_usage", lambda _: type("Usage", (), {"free": bytes}))
+
+    free(40_000)
+    with pytest.raises(InputError, match=r"dot: got vectors of 50 passages of 384 numbers in float32, .* float16"):
+        encoded_passages(dot, tokens, ids, place, PARTS, "dot")
+    assert not (place / VECTORS_FILE).exists()
+    free(80_000)
+    encoded_passages(dot, tokens, ids, place, PARTS, "dot")
+    assert "dot: vectors of 50 passages of 384 numbers in float32, 0.000 GB on disk" in capsys.readouterr().out
+    (place / DONE).write_text(json.dumps(read_json(place / DONE) | {"parts": [0, 10, 20]}))
+    free(0)
+    encoded_passages(dot, tokens, ids, place, PARTS, "dot")
 
 
 def test_a_number_beyond_float16_is_refused(dot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Passage stores: re-ranking from them equals scoring the pairs anew, whatever passages they hold."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +157,22 @@ def test_it_goes_on_behind_the_last_whole_part(
     assert encoded[6:] == [30, 40, 50]
     for name in ("values.npy", "lengths.npy", "passage_ids.parquet", "store.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_the_size_of_a_store_that_goes_on_is_that_of_the_whole(
+    colbert: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is there already needs no more room."""
+    whole = stored(colbert, tmp_path / "whole", at_once=10)
+    work = json.loads((tmp_path / "whole" / "store.json").read_text())["work"]
+    grown = GrowingStore(tmp_path / "parts", PASSAGE_IDS, whole.form, work)
+    grown.add(0, whole[:50].stored)
+    monkeypatch.setattr(fitting_store, "_SAMPLE", 60)
+    size = whole.bytes_per_text() * 60
+    monkeypatch.setattr(fitting.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0.5 * size}))
+    capsys.readouterr()
+    stored(colbert, tmp_path / "parts", at_once=10)
+    assert "it: a store of 60 passages in float16, " in capsys.readouterr().out
 
 
 def test_parts_that_come_early_wait(colbert: Ranker, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from distilrank.retrieval.forms import VectorsForm
 from distilrank.retrieval.maxsim import search_all
 from distilrank.retrieval.passage_store import PassageStore
 from distilrank.retrieval.plaid import PlaidIndex
+from distilrank.retrieval.store_kinds import Int8, Plaid
 
 QUERY_IDS = pl.Series([f"q{row:02}" for row in range(20)])
 
@@ -71,6 +72,31 @@ def test_all_centroids_and_all_passages_are_the_exact_search(
     found = index.search(colbert, QUERY_IDS, queries, 10, probes=10_000, compared=10_000)
     assert found.drop("score").equals(exact.drop("score"))
     np.testing.assert_allclose(found["score"].to_numpy(), exact["score"].to_numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "kind", [Plaid(), Plaid(centroids=64), Int8()], ids=lambda kind: f"{kind.kind}-{getattr(kind, 'centroids', '')}"
+)
+def test_what_is_built_takes_no_more_than_is_told(kind: Plaid | Int8, store: PassageStore, tmp_path: Path) -> None:
+    kind.build(store, tmp_path, "it")
+    taken = sum((tmp_path / name.name).stat().st_size for name in tmp_path.glob("*.npy"))
+    disk, _ = kind.bytes_built(store)
+    assert 0.5 * disk < taken <= disk + 1_000  # headers
+
+
+def test_centroids_are_found_of_a_bounded_sample(
+    store: PassageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plaid, "_SAMPLE", 1_000)
+    drawn, vectors = [], store.vectors
+
+    def counted(rows: np.ndarray) -> np.ndarray:
+        drawn.append(len(vectors(rows)))
+        return vectors(rows)
+
+    monkeypatch.setattr(store, "vectors", counted)
+    PlaidIndex.build(store, tmp_path, "it", 64)
+    assert 1_000 <= drawn[0] < 1_030
 
 
 class Stopped(Exception):

@@ -16,6 +16,7 @@ from distilrank.errors import ScoreError
 from distilrank.progress import progress
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
+from distilrank.retrieval.fitting import Size, bytes_in, refuse_without_room
 from distilrank.retrieval.vector_store import VECTORS_FILE, Stored, VectorStore, refuse_endless
 from distilrank.retrieval.vectors import Vectors, encode_vectors
 from distilrank.sections.precision import Precision
@@ -63,14 +64,15 @@ def encoded_passages(
 ) -> VectorStore:
     """A dense ranker's vectors of passages, whose ids ascend, in `directory`: mapped, in the file VECTORS_FILE.
 
-    An encoding of the same passages goes on from what is there. `whose` vectors they are is shown. Raises ScoreError
-    for a vector that is not finite, or too large for the store's precision.
+    An encoding of the same passages goes on from what is there. `whose` vectors they are is shown, and the size that
+    they will take. Raises InputError where there is no room for them, and ScoreError for a vector that is not finite,
+    or too large for the store's precision.
     """
     place = Workplace.chosen()
     if not place.ray_address:
         chosen_device()  # refused here; on Ray it is for the workers to say
     rows = tokens.passage_rows(passage_ids)
-    file = _PartsInFile.opened(directory, rows, params)
+    file = _PartsInFile.opened(directory, rows, params, whose)
     missing = file.missing()
     if missing:
         parts = (_part(tokens, rows[first : first + params.passages_per_part], first, params) for first in missing)
@@ -92,17 +94,17 @@ def _part(tokens: TokenStore, rows: Rows, first: int, params: Encoding) -> Passa
 class _PartsInFile:
     """A file of vectors, to which parts are written in any order, and the first rows of the parts that are there."""
 
-    def __init__(self, directory: Path, rows: int, of: str, params: Encoding) -> None:
-        self._directory, self._rows, self._of, self._params = directory, rows, of, params
+    def __init__(self, directory: Path, rows: int, of: str, params: Encoding, whose: str) -> None:
+        self._directory, self._rows, self._of, self._params, self._whose = directory, rows, of, params, whose
         before = read_json(directory / DONE) if (directory / DONE).is_file() else {}
         self._done: set[int] = set(before["parts"]) if before.get("of") == of else set()
         self._file: np.memmap[Any, np.dtype[Any]] | None = None
 
     @classmethod
-    def opened(cls, directory: Path, rows: Rows, params: Encoding) -> "_PartsInFile":
+    def opened(cls, directory: Path, rows: Rows, params: Encoding, whose: str) -> "_PartsInFile":
         directory.mkdir(parents=True, exist_ok=True)
         of = sha256(rows.tobytes() + params.model_dump_json().encode()).hexdigest()
-        return cls(directory, len(rows), of, params)
+        return cls(directory, len(rows), of, params, whose)
 
     def missing(self) -> list[int]:
         return [first for first in range(0, self._rows, self._params.passages_per_part) if first not in self._done]
@@ -141,10 +143,19 @@ class _PartsInFile:
         stored: Stored = np.load(self._directory / VECTORS_FILE, mmap_mode="r", allow_pickle=False)
         return stored
 
+    def _refuse_without_room(self, width: int) -> None:
+        """Before the file is made: it has holes at first, so that a disk that is full later would end the process."""
+        numbers, halves = self._params.store, Size(2 * self._rows * width)
+        size = halves if numbers == "float16" else Size(2 * halves.disk)
+        others = [("set encoding.store to float16", halves)] if numbers == "float32" else []
+        what = f"vectors of {self._rows:,} passages of {width} numbers in {numbers}"
+        refuse_without_room(self._whose, what, size, others, bytes_in(self._directory))
+
     def _open(self, width: int) -> "np.memmap[Any, np.dtype[Any]]":
         if self._file is not None:
             return self._file
         file, shape = self._directory / VECTORS_FILE, (self._rows, width)
+        self._refuse_without_room(width)
         if self._done:
             self._file = np.load(file, mmap_mode="r+", allow_pickle=False)
         else:

@@ -19,22 +19,31 @@ class Size(NamedTuple):
     memory: int = 0
 
 
-def refuse_without_room(name: str, what: str, size: Size, others: Iterable[tuple[str, Size]]) -> None:
+def refuse_without_room(
+    name: str, what: str, size: Size, others: Iterable[tuple[str, Size]] = (), there: int = 0
+) -> None:
     """Prints the estimated size of what is to be built. Raises InputError where disk or memory have no room for it.
 
-    `others` has remedies, each with the size of what it would build, from the largest to the smallest.
+    `others` has remedies, each with the size of what it would build, from the largest to the smallest. `there`: the
+    bytes of it that are on the disk already.
     """
     told = f"{what}, {_told(size)}"
     print(f"{name}: {told}", flush=True)
-    room = Size(shutil.disk_usage(Path.cwd()).free, free_memory())
+    room = Size(shutil.disk_usage(Path.cwd()).free + there, free_memory())
     if _fits(size, room):
         return
     raise InputError(
         f"indexes: {name}",
         got=told,
-        expected=f"at most what is free: {_told(room if size.memory else Size(room.disk))}",
+        expected=f"at most what there is room for: {_told(room if size.memory else Size(room.disk))}",
         remedy=next((remedy for remedy, other in others if _fits(other, room)), "build it on a larger machine"),
     )
+
+
+def bytes_in(directory: Path) -> int:
+    """The bytes that the files in a directory take on the disk."""
+    # Not their lengths: a file may have holes.
+    return sum(512 * file.stat().st_blocks for file in directory.iterdir() if file.is_file())
 
 
 def free_memory(root: Path = Path("/")) -> int:

@@ -13,11 +13,13 @@ Encode = Callable[[Rows, Numbers], RaggedArrays]
 _SAMPLE = 32
 
 
-def refuse_too_large(passages: RaggedIds, rows: Rows, form: Form, encode: Encode, name: str, index_bytes: int) -> None:
+def refuse_too_large(
+    passages: RaggedIds, rows: Rows, form: Form, encode: Encode, name: str, index_bytes: int, there: int
+) -> None:
     """Prints the estimated size of a store of the passages in `rows`: as much per token as a sample of them takes.
 
-    An index that is built from the store adds `index_bytes` per entry, on disk and in memory. Raises InputError where
-    there is no room.
+    An index that is built from the store adds `index_bytes` per entry, on disk and in memory. `there`: the bytes of the
+    store that are on the disk already. Raises InputError where there is no room.
     """
     sample = rows[:: max(1, len(rows) // _SAMPLE)]
 
@@ -31,4 +33,5 @@ def refuse_too_large(passages: RaggedIds, rows: Rows, form: Form, encode: Encode
 
     smaller = form.choices[form.choices.index(form.numbers) + 1 :]
     others = ((f"set `numbers: {numbers}` in its entry", size(numbers)) for numbers in smaller)
-    refuse_without_room(name, f"a store of {len(rows):,} passages in {form.numbers}", size(form.numbers), others)
+    what = f"a store of {len(rows):,} passages in {form.numbers}"
+    refuse_without_room(name, what, size(form.numbers), others, there)

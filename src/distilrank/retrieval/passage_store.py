@@ -48,6 +48,20 @@ class PassageStore(Encodings):
         lengths = np.load(built(directory / LENGTHS), allow_pickle=False)
         return cls(RaggedArrays.of(arrays, lengths), form_of(told["numbers"], told["vocabulary"]), passage_ids)
 
+    @property
+    def entries(self) -> int:
+        """How many entries all passages have."""
+        return int(self.stored.offsets[-1])
+
+    @property
+    def width(self) -> int:
+        """The numbers of a vector, if the encodings are vectors."""
+        return int(self.stored.arrays["values"].shape[1])
+
+    def entries_up_to(self, most: int) -> int:
+        """How many entries all passages have, if each keeps at most so many."""
+        return int(np.minimum(np.diff(self.stored.offsets), most).sum())
+
     def rows(self, passage_ids: pl.Series) -> Rows:
         """The rows of passages. Raises MissingInput for an id that is not stored."""
         return rows_of(passage_ids, self.passage_ids, "passage")

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
 
 from distilrank.artifacts.files import built, read_json, write_json
 from distilrank.data.npy import append_rows
@@ -32,6 +33,8 @@ CENTROIDS, CODES, STARTS, PASSAGES, DONE = "centroids.npy", "codes.npy", "starts
 # Vectors of a block, and vectors per centroid that centroids are found of at most, as in Faiss.
 _AT_ONCE, _PER_CENTROID = 1 << 18, 256
 _ROUNDS = 10
+# Vectors that centroids are found of at most, whatever their number: 2 GB of 128 numbers as float32.
+_SAMPLE = 1 << 22
 
 
 class PlaidIndex:
@@ -41,7 +44,7 @@ class PlaidIndex:
         self, store: PassageStore, centroids: Vectors, codes: npt.NDArray[np.int32], starts: Rows,
         passages: npt.NDArray[np.int32],
     ) -> None:  # fmt: skip
-        self.store, self._centroids, self._codes = store, centroids, codes
+        self.store, self._centroids, self._codes = store, torch.tensor(centroids), codes
         self._starts, self._passages = starts, passages
 
     @classmethod
@@ -51,8 +54,7 @@ class PlaidIndex:
         `centroids`: how many. None: 16 times the square root of the number of vectors, as a power of two.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        vectors = int(store.stored.offsets[-1])
-        number = min(centroids or 2 ** int(math.log2(16 * math.sqrt(vectors))), vectors)
+        number = _number(store, centroids)
         if not (directory / CENTROIDS).is_file():
             append_rows(directory / f"{CENTROIDS}.draft", 0, _centroids(store, number))
             (directory / f"{CENTROIDS}.draft").rename(directory / CENTROIDS)
@@ -88,7 +90,8 @@ class PlaidIndex:
 
     def _chosen(self, query: Vectors, probes: int, number: int) -> Rows:
         """The rows of the passages that are best by their centroids, among those near the vectors of a query."""
-        products = self._centroids @ query.T
+        # By torch, whose threads are counted where times are measured.
+        products = (self._centroids @ torch.from_numpy(query).float().T).numpy()
         near = np.argpartition(-products, min(probes, len(products)) - 1, axis=0)[:probes]
         lists = [self._passages[self._starts[one] : self._starts[one + 1]] for one in np.unique(near)]
         rows = np.unique(np.concatenate(lists)).astype(np.int64)
@@ -97,6 +100,25 @@ class PlaidIndex:
         places, offsets = self.store.stored.places(rows)
         highest = np.maximum.reduceat(products[self._codes[places]], offsets[:-1])
         return best(rows, highest.sum(axis=1), number)[0]
+
+
+def bytes_built(store: PassageStore, centroids: int | None = None) -> tuple[int, int]:
+    """The bytes that a build takes at most, on disk and in memory."""
+    number = _number(store, centroids)
+    of_centroids, of_codes = 4 * number * store.width, 4 * store.entries
+    # Centroids are found of vectors as float32, which are copied once from what is stored.
+    of_sample = 2 * 4 * store.width * min(_sample(number), store.entries)
+    return of_centroids + 2 * of_codes + 8 * (number + 1), of_centroids + max(of_sample, of_codes)
+
+
+def _number(store: PassageStore, centroids: int | None) -> int:
+    """How many centroids there are."""
+    return min(centroids or 2 ** int(math.log2(16 * math.sqrt(store.entries))), store.entries)
+
+
+def _sample(number: int) -> int:
+    """How many vectors so many centroids are found of at most."""
+    return max(number, min(number * _PER_CENTROID, _SAMPLE))
 
 
 def _maxsim(ranker: Ranker, query: Encodings, store: PassageStore, rows: Rows) -> Vectors:
@@ -112,7 +134,7 @@ def _centroids(store: PassageStore, number: int) -> Vectors:
     import faiss
 
     drawn = np.random.default_rng(0).permutation(len(store))
-    enough = np.searchsorted(np.cumsum(store.lengths(drawn)), number * _PER_CENTROID) + 1
+    enough = np.searchsorted(np.cumsum(store.lengths(drawn)), _sample(number)) + 1
     vectors = store.vectors(np.sort(drawn[:enough]))
     # Fewer than 39 vectors per centroid are no matter for a warning.
     kmeans = faiss.Kmeans(vectors.shape[1], number, niter=_ROUNDS, seed=1, min_points_per_centroid=1)

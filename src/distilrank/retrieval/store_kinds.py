@@ -32,6 +32,11 @@ class OfStore(IndexKind):
     def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
         """Writes what searches a store, if that is more than the store itself. A killed build can go on."""
 
+    def bytes_built(self, store: "PassageStore") -> tuple[int, int]:
+        """The bytes that `build` takes at most, on disk and in memory."""
+        both = self.index_bytes * store.entries
+        return both, both
+
     @abstractmethod
     def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search | None:
         """The built search. None where nothing searches."""
@@ -98,6 +103,10 @@ class Int8(OfStore):
 
         write_int8(store, directory, whose)
 
+    def bytes_built(self, store: "PassageStore") -> tuple[int, int]:
+        # A byte per number, two per scale, and four per length.
+        return store.entries * (store.width + 2) + 4 * len(store), 0
+
     def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
         from distilrank.retrieval.maxsim import search_all
         from distilrank.retrieval.passage_store import PassageStore
@@ -130,6 +139,11 @@ class Plaid(OfStore):
         from distilrank.retrieval.plaid import PlaidIndex
 
         PlaidIndex.build(store, directory, whose, self.centroids)
+
+    def bytes_built(self, store: "PassageStore") -> tuple[int, int]:
+        from distilrank.retrieval.plaid import bytes_built
+
+        return bytes_built(store, self.centroids)
 
     def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
         from distilrank.retrieval.plaid import PlaidIndex
@@ -186,6 +200,10 @@ class Pruned(OfStore):
         from distilrank.retrieval.inverted import InvertedIndex
 
         InvertedIndex.build(store, self.terms).write(directory)
+
+    def bytes_built(self, store: "PassageStore") -> tuple[int, int]:
+        both = Inverted.index_bytes * store.entries_up_to(self.terms)
+        return both, both
 
     def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
         from distilrank.retrieval.inverted import InvertedIndex

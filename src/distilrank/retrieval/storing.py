@@ -16,6 +16,7 @@ from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.table import trained_params
 from distilrank.retrieval.encodings import encode_texts
+from distilrank.retrieval.fitting import bytes_in
 from distilrank.retrieval.fitting_store import refuse_too_large
 from distilrank.retrieval.forms import Form, Numbers, form_of
 from distilrank.retrieval.passage_store import GrowingStore, PassageStore
@@ -94,7 +95,8 @@ def stored_passages(
                 (sample,) = each([part(store.passages, some, numbers)])
                 return sample.entries
 
-            refuse_too_large(texts.passages, rows[store.passages :], store.form, encoded_as, whose, index_bytes)
+            there = bytes_in(directory) if store.passages else 0
+            refuse_too_large(texts.passages, rows, store.form, encoded_as, whose, index_bytes, there)
             with progress(f"passages encoded by {whose}", len(rows), store.passages) as advance:
                 for encoded in each(parts()):
                     store.add(encoded.first, encoded.entries)

@@ -13,6 +13,7 @@ from distilrank.config.params import Params
 from distilrank.errors import InputError
 from distilrank.retrieval.dense import write_searcher
 from distilrank.retrieval.faiss_index import built_index
+from distilrank.retrieval.fitting import Size, bytes_in, refuse_without_room
 from distilrank.retrieval.fitting_index import refuse_too_large
 from distilrank.retrieval.kinds import Approximate
 from distilrank.retrieval.passage_index import KIND_FILE
@@ -30,7 +31,10 @@ def index(params: Params, name: str) -> None:
     used, inputs = {"index": kind.model_dump()}, [vectors]
     with work_directory(f"index-{name}", "index", used, inputs) as work:
         meter = Meter(work)
-        with whole_directory(layout.INDEXES / name, f"distilrank index {name}", used, inputs) as draft:
+        with (
+            meter.remembering(),
+            whole_directory(layout.INDEXES / name, f"distilrank index {name}", used, inputs) as draft,
+        ):
             if isinstance(kind, OfStore):
                 _of_store(kind, PassageStore.open(vectors), work / "index", draft, name)
             else:
@@ -47,6 +51,8 @@ def _of_vectors(kind: Approximate, store: VectorStore, work: Path, draft: Draft,
 
 def _of_store(kind: OfStore, store: PassageStore, place: Path, draft: Draft, name: str) -> None:
     place.mkdir(exist_ok=True)
+    what = f"an index of kind {kind.kind} of {len(store):,} passages with {store.entries:,} entries"
+    refuse_without_room(name, what, Size(*kind.bytes_built(store)), there=bytes_in(place))
     kind.build(store, place, name)
     for file in place.iterdir():
         os.link(file, draft.path / file.name)
