@@ -121,9 +121,14 @@ def best_of(runs: dict[int, Callable[[], Vectors]], rounds: int) -> tuple[dict[i
 
 def operations(ranker: Ranker, tokens: np.ndarray) -> float:
     """Floating-point operations of the matrix products: 24 w² per layer and token, and 4 w n for attention over n."""
-    config = ranker.config.backbone
-    width, feed, layers = (config[key] for key in ("hidden_size", "intermediate_size", "num_hidden_layers"))
+    width, feed, layers = (size_of(ranker, key) for key in ("hidden_size", "intermediate_size", "num_hidden_layers"))
     return float(layers * (tokens * (8 * width**2 + 4 * width * feed + 4 * width * tokens)).sum())
+
+
+def size_of(ranker: Ranker, key: str) -> int:
+    """A number of the backbone's configuration."""
+    assert ranker.config.backbone is not None
+    return int(ranker.config.backbone[key])
 
 
 def peak_rate(ranker: Ranker) -> float:
@@ -131,7 +136,7 @@ def peak_rate(ranker: Ranker) -> float:
     torch has, each on one core: the largest of five."""
     from concurrent.futures import ThreadPoolExecutor
 
-    width, feed = (ranker.config.backbone[key] for key in ("hidden_size", "intermediate_size"))
+    width, feed = size_of(ranker, "hidden_size"), size_of(ranker, "intermediate_size")
     threads, times = torch.get_num_threads(), 100
 
     def multiply(_: int) -> None:
@@ -140,7 +145,7 @@ def peak_rate(ranker: Ranker) -> float:
         for _ in range(times):
             torch.mm(one, other)
 
-    rates = []
+    rates: list[float] = []
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(5):
             began = time.perf_counter()

@@ -39,12 +39,14 @@ def make_small(params: Path) -> None:
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load(params)
     values["triples"]["bm25"]["count"] = 32
+    del values["students"]["colbert"]
+    values["systems"] = {"hybrid": {"fuse": ["bm25", "dot-T1"], "by": "rrf", "depth": 10}}
     for student in values["students"].values():
         student["ranker"]["layers"] = 1
         student["training"] |= {"steps": 2, "batch_size": 4, "validate_every": 2}
     values["students"]["dot"]["start"]["layers"] = [1]
     values["validation"]["queries"] = 5
-    values["evaluation"] |= {"depth": 3, "untrained": []}
+    values["evaluation"] |= {"depth": 10, "untrained": []}
     values["latency"] = {"queries": 2, "clients": 1, "depths": [10], "seconds": 0.05}
     values["promotion"] = {"floors": {"rerank": {"primary": [0.0]}}}
     yaml.dump(values, params)
@@ -93,6 +95,7 @@ def clone(directory: Path) -> None:
     for name in [*CLONED, "params.yaml", "graph.yaml"]:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, directory / name)
+    shutil.copytree(ROOT / "presets", directory / "presets")
     subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
 
 
