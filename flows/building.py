@@ -98,7 +98,8 @@ def at_work() -> Iterator[None]:
 
 
 def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool, at_once: int | None) -> State[None]:
-    """Build the chosen stages of dvc.yaml with all they need; return Failed, and why, if one was not built or pushed.
+    """Builds the chosen stages of dvc.yaml with all they need. The state is Failed, and says why, if one was not built
+    or pushed.
 
     At most `at_once` stages run at the same time. If it is None, the environment says how many.
     """
@@ -127,7 +128,7 @@ def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool, at_onc
 
 
 def outcome(states: Sequence[State[Any]]) -> State[None]:
-    """Return Completed if every stage and push is; else Failed, with the messages of those that were tried."""
+    """Completed if every stage and push is; else Failed, with the messages of those that were tried."""
     undone = [state for state in states if not state.is_completed()]
     if not undone:
         return Completed()
@@ -136,7 +137,7 @@ def outcome(states: Sequence[State[Any]]) -> State[None]:
 
 
 def conduct(graph: Graph, slots: Slots, leash: Leash, costly: set[str], pushing: bool) -> list[State[Any]]:
-    """Submit each stage when all that it depends on have ended and there is a slot; return all final states.
+    """Submits each stage when all that it depends on have ended and there is a slot. Returns all final states.
 
     The stage with the longest chain of stages behind it starts first, because the whole run waits for that chain.
     If a costly stage built something, no stage starts until it is pushed. The push waits until no stage runs, because
@@ -182,7 +183,7 @@ def conduct(graph: Graph, slots: Slots, leash: Leash, costly: set[str], pushing:
 
 
 def show_changes(before: str) -> None:
-    """Show what this run changed in dvc.lock, if anything, as an artifact of the flow run."""
+    """Shows what this run changed in dvc.lock, if anything, as an artifact of the flow run."""
     after = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
     names = (f"{LOCK} before", f"{LOCK} after")
     if lines := list(difflib.unified_diff(before.splitlines(), after.splitlines(), *names, n=2, lineterm="")):

@@ -36,7 +36,7 @@ class PipelineError(InputError):
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for DVC and its stages: this Python's programs first, output without delay."""
+    """The environment for DVC and its stages: this Python's programs first, output without delay."""
     programs = str(Path(sys.executable).parent)
     path = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
     # Otherwise the threads of two trainings at once spin in each other's way, and they take four times as long.
@@ -44,11 +44,7 @@ def environment() -> dict[str, str]:
 
 
 def ask(*arguments: str) -> str:
-    """Return what DVC prints for these arguments.
-
-    Raises:
-        PipelineError: if DVC refuses, with its message in one line.
-    """
+    """What DVC prints for these arguments. Raises PipelineError, with DVC's message in one line, if DVC refuses."""
     answer = subprocess.run([*DVC, *arguments], env=environment(), capture_output=True, text=True, check=False)
     if answer.returncode:
         raise PipelineError(
@@ -61,12 +57,10 @@ def ask(*arguments: str) -> str:
 
 
 def run(command: Sequence[str], leash: Leash, tell: Tell, given: Mapping[str, str] = NOTHING) -> list[str]:
-    """Run a command, tell each line of its output as it comes, and return the lines. Wait if a lock is busy.
+    """Runs a command, tells each line of its output as it comes, and returns them. Waits if a lock is busy.
 
-    Its environment is this process's, with the variables in `given` added.
-
-    Raises:
-        CommandFailed: if it ends with an error. The message is its last lines.
+    The command's environment is this process's, with the variables in `given` added. Raises CommandFailed if it ends
+    with an error; the message is its last lines.
     """
     until = time.monotonic() + _SECONDS_IN_ALL
     while True:
@@ -93,7 +87,7 @@ def _run(command: Sequence[str], leash: Leash, tell: Tell, given: Mapping[str, s
 
 
 def _printed(output: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines as a terminal would show them: only a progress bar's last state, no blank lines, no advice.
+    """The lines as a terminal would show them: only a progress bar's last state, no blank lines, no advice.
 
     Lines go into logs, artifacts and messages, so URLs that other programs print are redacted here.
     """
@@ -104,7 +98,7 @@ def _printed(output: Iterable[bytes]) -> Iterator[str]:
 
 
 def _message(kind: Kind, last: list[str]) -> str:
-    """Return what a user needs of the last lines: after a user's mistake, only our command's error message."""
+    """What a user needs of the last lines: after a user's mistake, only our command's error message."""
     if kind not in (Kind.MISTAKE, Kind.UNREACHABLE) or not last:
         return "\n".join(last)
     said = last[:-1] if len(last) > 1 and "exited with" in last[-1] else last  # without DVC's own last line

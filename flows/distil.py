@@ -66,7 +66,7 @@ def distil(push: bool = False, register_models: bool = True, stages_at_once: Pos
 
 
 def publish_results() -> None:
-    """Show the results and the report, if there are any, as artifacts of the flow run."""
+    """Shows the results and the report, if there are any, as artifacts of the flow run."""
     if METRICS.exists():
         create_markdown_artifact(results_page(json.loads(METRICS.read_text(encoding="utf-8"))), key="results")
     if REPORT.exists():
@@ -74,7 +74,7 @@ def publish_results() -> None:
 
 
 def main() -> int:
-    """Run the flow here and return the exit code."""
+    """Runs the flow here and returns the exit code."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         mend(print)

@@ -16,10 +16,9 @@ EDGE = re.compile(r'"(?P<stage>[^"]+)"(?: -> "(?P<dependent>[^"]+)")?;')
 
 
 def read_graph() -> Graph:
-    """Return every stage with the stages that it depends on.
+    """Every stage with the stages that it depends on.
 
-    Raises:
-        PipelineError: if DVC cannot read the pipeline, or if it has no stage.
+    Raises PipelineError if DVC cannot read the pipeline, or if it has no stage.
     """
     graph: Graph = {}
     for line in ask("dag", "--dot").splitlines():
@@ -35,12 +34,12 @@ def read_graph() -> Graph:
 
 
 def serial_order() -> list[str]:
-    """Return the stages in the order in which `dvc repro` alone would run them."""
+    """The stages in the order in which `dvc repro` alone would run them."""
     return re.findall(r"^Running stage '(.+)':$", ask("repro", "--dry", "--force"), re.MULTILINE)
 
 
 def with_all_they_need(graph: Graph, stages: Iterable[str]) -> Graph:
-    """Return the part of the graph with these stages and all that they need."""
+    """The part of the graph with these stages and all that they need."""
     wanted: Graph = {}
     waiting = list(stages)
     while waiting:
@@ -52,7 +51,7 @@ def with_all_they_need(graph: Graph, stages: Iterable[str]) -> Graph:
 
 
 def lengths_of_chains(graph: Graph) -> dict[str, int]:
-    """Return for each stage how many stages follow it in the longest chain of stages that wait for each other."""
+    """For each stage, how many stages follow it in the longest chain of stages that wait for each other."""
     lengths = dict.fromkeys(graph, 0)
     for stage in reversed(list(TopologicalSorter(graph).static_order())):
         for needed in graph[stage]:
@@ -61,23 +60,19 @@ def lengths_of_chains(graph: Graph) -> dict[str, int]:
 
 
 def marked(mark: str) -> dict[str, Any]:
-    """Return the stages that have a mark in their `meta`, by their names in dvc.yaml, with the mark's value."""
+    """The stages that have a mark in their `meta`, by their names in dvc.yaml, with the mark's value."""
     stages = YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"]
     meta = {name: stage.get("do", stage).get("meta", {}) for name, stage in stages.items()}
     return {name: marks[mark] for name, marks in meta.items() if marks.get(mark)}
 
 
 def base(stage: str) -> str:
-    """Return a stage's name in dvc.yaml, without the suffix of one of a matrix."""
+    """A stage's name in dvc.yaml, without the suffix of one of a matrix."""
     return stage.partition("@")[0]
 
 
 def default_remote() -> str:
-    """Return the name of DVC's default remote.
-
-    Raises:
-        PipelineError: if there is none.
-    """
+    """The name of DVC's default remote. Raises PipelineError if there is none."""
     if name := ask("config", "core.remote").strip():
         return name
     raise PipelineError(

@@ -16,12 +16,12 @@ ENTRY = re.compile(r"^  (?P<name>\S.*):\n(?:   .*\n|\n)*", re.MULTILINE)
 
 
 def locked_stages() -> list[str]:
-    """Return the names of the stages in dvc.lock, in the file's order."""
+    """The names of the stages in dvc.lock, in the file's order."""
     return list(entries(LOCK.read_text(encoding="utf-8"))) if LOCK.exists() else []
 
 
 def order_new_stages(known: list[str]) -> None:
-    """Put the stages that are new in dvc.lock, beside the known ones, in the order of `dvc repro`."""
+    """Puts the stages that are new in dvc.lock, beside the known ones, in the order of `dvc repro`."""
     new = locked_stages()[len(known) :]
     if len(new) < 2:
         return
@@ -34,7 +34,7 @@ def order_new_stages(known: list[str]) -> None:
 
 
 def entries(text: str) -> dict[str, str]:
-    """Return the text of each stage's entry, under the stage's name."""
+    """The text of each stage's entry, under the stage's name."""
     stages = STAGES.search(text)
     found = ENTRY.finditer(stages[1]) if stages else ()
     return {entry["name"].strip("'\""): entry[0] for entry in found}

@@ -25,7 +25,7 @@ def mark() -> dict[str, str]:
 
 
 def end_orphans(tell: Callable[[str], object]) -> None:
-    """End processes that dead runs of this working tree have left. The next run goes on from what they stored."""
+    """Ends processes that dead runs of this working tree have left. The next run goes on from what they stored."""
     orphans = list(_orphans())
     if orphans:
         tell(f"ending what a run that was killed left at work: processes {', '.join(str(one.pid) for one in orphans)}")
@@ -55,7 +55,10 @@ def _is_gone(run: int) -> bool:
 
 
 def wait_for_trainings(tell: Callable[[str], object]) -> None:
-    """Wait for trainings that others started, such as one whose `dvc repro` was killed: their locks would stop ours."""
+    """Waits for trainings that others started, because their locks would stop ours.
+
+    Such a training may be left by a `dvc repro` that was killed.
+    """
     for lock in sorted(WORK.glob("models-*.lock")):
         with lock.open() as file:
             told = False

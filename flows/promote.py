@@ -34,6 +34,6 @@ def promote(model: str) -> State[None]:
 
 
 def show(decision: Sequence[str]) -> None:
-    """Show the gates as an artifact of the flow run."""
+    """Shows the gates as an artifact of the flow run."""
     text = "\n".join(decision)
     create_markdown_artifact(f"```\n{text}\n```", key="promotion")

@@ -14,7 +14,7 @@ Scores = Mapping[str, Mapping[str, float]]  # ranker -> measure -> value
 
 
 def results_page(metrics: Mapping[str, Scores]) -> str:
-    """Return two tables per task: students by teacher, and every measure by ranker. Figures are means over seeds."""
+    """Two tables per task: students by teacher, and every measure by ranker. Figures are means over seeds."""
     means, deviations = over_seeds(metrics)
     return "\n\n".join(
         f"## {title_of(task, next(iter(scores)))}\n\n{matrix(scores, deviations[task])}\n\n{table(scores)}"
@@ -24,13 +24,13 @@ def results_page(metrics: Mapping[str, Scores]) -> str:
 
 
 def matrix(scores: Scores, deviations: Scores) -> str:
-    """Return a table of the primary measure, with a row per student and a column per teacher."""
+    """A table of the primary measure, with a row per student and a column per teacher."""
     columns, rows = by_teacher(scores, deviations)
     return markdown_table([primary_measure(scores), *columns], named(rows))
 
 
 def table(scores: Scores) -> str:
-    """Return a table of each ranker's values to three decimals. A cell is empty if the ranker lacks the measure."""
+    """A table of each ranker's values to three decimals. A cell is empty if the ranker lacks the measure."""
     measures = list(dict.fromkeys(measure for values in scores.values() for measure in values))
     rows = {
         ranker: [f"{values[measure]:.3f}" if measure in values else "" for measure in measures]
@@ -40,7 +40,7 @@ def table(scores: Scores) -> str:
 
 
 def registered_page(said: Sequence[str]) -> str:
-    """Return a table from the output of `distilrank register`: name, version, whether it is new, and its run."""
+    """A table from the output of `distilrank register`: name, version, whether it is new, and its run."""
     rows = {
         entry["name"]: [entry["version"], entry["state"], link(entry["run"])]
         for line in said
@@ -54,5 +54,5 @@ def link(address: str) -> str:
 
 
 def named(rows: Mapping[str, list[str]]) -> list[list[str]]:
-    """Return the rows with their names as the first cells."""
+    """The rows with their names as the first cells."""
     return [[name, *row] for name, row in rows.items()]

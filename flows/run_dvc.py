@@ -51,7 +51,7 @@ class Seen(logging.Handler):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run DVC and return the exit code."""
+    """Runs DVC and returns the exit code."""
     from dvc.cli import main as run
 
     ours = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def exit_code(code: int, errors: Sequence[BaseException]) -> int:
-    """Return the failed stage's exit code, or else BUSY for a lock, UNREACHABLE for a server, or DVC's own code."""
+    """The failed stage's exit code, or else BUSY for a lock, UNREACHABLE for a server, or DVC's own code."""
     from dvc.lock import LockError
     from dvc.stage.exceptions import StageCmdFailedError
 
@@ -84,7 +84,7 @@ def exit_code(code: int, errors: Sequence[BaseException]) -> int:
 
 
 def of_stage(code: int) -> int:
-    """Return a stage's exit code as a shell would. BUSY becomes 1, because only DVC may report it."""
+    """A stage's exit code as a shell would. BUSY becomes 1, because only DVC may report it."""
     if code == BUSY:
         return 1
     return code if code > 0 else 128 - code

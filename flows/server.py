@@ -23,10 +23,9 @@ LEASH = Leash()  # held until this process ends: Prefect reports to the server u
 
 
 def start_server() -> str:
-    """Start the server, which ends with this process, and return its address.
+    """Starts the server, which ends with this process, and returns its address.
 
-    Raises:
-        RuntimeError: if it does not start. Prefect has printed why.
+    Raises RuntimeError if it does not start. Prefect has printed why.
     """
     environment = DEFAULTS | os.environ | mark()
     process = LEASH.start([sys.executable, "-m", "flows.server"], environment, errors=None)
@@ -38,7 +37,7 @@ def start_server() -> str:
 
 
 def serve() -> None:
-    """Print the address of Prefect's ephemeral server and keep it running."""
+    """Prints the address of Prefect's ephemeral server and keeps it running."""
     with get_client(sync_client=True) as client:
         print(str(client.api_url).rstrip("/"), flush=True)
     signal.pause()

@@ -62,7 +62,7 @@ class Slots:
         return f"{stages}, {_count(self._training_threads, 'thread')} per training"
 
     def start(self, ready: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Mark the stages that may start now as running, and return the environment that each is given."""
+        """Marks the stages that may start now as running, and returns the environment of each."""
         started, cards_are_waited_for = [], False
         for stage in ready:
             cards, places = self._cards_for(stage), self._places_for(stage)

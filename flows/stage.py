@@ -10,12 +10,10 @@ from flows.run_dvc import Verdict
 
 
 def run_stage(stage: str, given: Mapping[str, str], leash: Leash, tell: Tell) -> Verdict:
-    """Let DVC bring a stage up to date, tell each line of output as it comes, and return what DVC did.
+    """Lets DVC bring a stage up to date, tells each line of output as it comes, and returns what DVC did.
 
-    The variables in `given` are added to the stage's environment.
-
-    Raises:
-        CommandFailed: if DVC, or the stage's command, ends with an error.
+    The variables in `given` are added to the stage's environment. Raises CommandFailed if DVC, or the stage's command,
+    ends with an error.
     """
     with TemporaryDirectory(prefix="distilrank-") as folder:
         # A file, because a stage may print anything. DVC does not pass its name on to stages.

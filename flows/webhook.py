@@ -16,7 +16,7 @@ _SECONDS = 10
 
 
 def tell_of_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Post the run's name, state, message and page as JSON. If that fails, only log a warning."""
+    """Posts the run's name, state, message and page as JSON. If that fails, only logs a warning."""
     if not (address := os.environ.get(WEBHOOK)):
         return
     word = {

@@ -7,7 +7,7 @@ import time
 
 
 def end_with_worker() -> None:
-    """End this process when its worker is gone, even by `kill -9`: nobody else would cancel the run or see its end."""
+    """Ends this process when its worker is gone, even by `kill -9`: nobody else would cancel the run or see its end."""
     if "PREFECT__FLOW_RUN_ID" not in os.environ:
         return
     worker = os.getppid()

@@ -72,7 +72,7 @@ class Access:
         return f"http://127.0.0.1:{port}"
 
     def keep(self) -> None:
-        """Write the whole file at once; only its owner can read it, from the first byte on."""
+        """Writes the whole file at once; only its owner can read it, from the first byte on."""
         partial = ENVIRONMENT.with_suffix(".partial")
         partial.unlink(missing_ok=True)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

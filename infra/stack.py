@@ -94,10 +94,9 @@ def environment(access: Access) -> dict[str, str]:
 
 
 def up() -> None:
-    """Start the stack unless it runs, and make what it needs: bucket, work pool, deployments, DVC's remote.
+    """Starts the stack unless it runs, and makes what it needs: bucket, work pool, deployments, DVC's remote.
 
-    Raises:
-        StackError: if a port is taken, a service does not come up, or the stack runs on other ports.
+    Raises StackError if a port is taken, a service does not come up, or the stack runs on other ports.
     """
     STACK.mkdir(mode=0o700, exist_ok=True)
     if (STACK / "objects").exists():
@@ -119,7 +118,7 @@ def up() -> None:
 
 
 def started() -> Access:
-    """Start the stack unless it runs, and return its addresses and credentials."""
+    """Starts the stack unless it runs, and returns its addresses and credentials."""
     asked, kept = Ports.asked(), Access.kept()
     if running() is not None:
         if kept is None:
@@ -141,7 +140,7 @@ def started() -> Access:
 
 
 def down() -> None:
-    """End the supervisor and what it started, and nothing else."""
+    """Ends the supervisor and what it started, and nothing else."""
     supervisor = running()
     if supervisor is None:
         print("the stack does not run")
@@ -170,7 +169,7 @@ def running() -> int | None:
 
 
 def supervise() -> None:
-    """Keep every service running until SIGTERM comes."""
+    """Keeps every service running until SIGTERM comes."""
     if (access := Access.kept()) is None:
         raise StackError(
             ENVIRONMENT, got="no complete file", expected="the stack's settings", remedy="run `make stack`"
@@ -224,7 +223,7 @@ class Kept:
 
 @contextmanager
 def only_supervisor() -> Iterator[None]:
-    """Hold the lock, with this process's id in it. Raises StackError if another process holds it."""
+    """Holds the lock, with this process's id in it. Raises StackError if another process holds it."""
     with LOCK.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -269,7 +268,7 @@ def refuse_taken(port: int) -> None:
 
 
 def prepare(access: Access) -> None:
-    """Make the bucket, the work pool, the deployments and a remote for DVC, unless they exist."""
+    """Makes the bucket, the work pool, the deployments and a remote for DVC, unless they exist."""
     import boto3
     from botocore.exceptions import ClientError
 
@@ -300,7 +299,7 @@ def prepare(access: Access) -> None:
 
 
 def tell(access: Access, *command: str) -> None:
-    """Run a command. Raises StackError with its output if it fails."""
+    """Runs a command. Raises StackError with its output if it fails."""
     done = subprocess.run(command, env=environment(access), capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()[-1:]
