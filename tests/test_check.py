@@ -350,7 +350,7 @@ def test_a_stale_code_yaml_is_refused_by_check_and_by_its_stages(tmp_path: Path,
     (tmp_path / "code.yaml").write_text(stale)
     told = (
         "distilrank: code.yaml: got digests of other code for index, expected those of the code that is installed "
-        "here; run `distilrank lock`\n"
+        "here; after a change of code, run `distilrank lock`\n"
     )
     for words in (["check"], ["index", "dot-T1"]):
         refused = run_here(tmp_path, "distilrank", *words)

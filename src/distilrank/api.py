@@ -23,7 +23,7 @@ def load(directory: str | Path, index: str | Path | None = None, live: bool = Fa
     there is one.
 
     It searches by the index that is named, such as indexes/dot-hnsw-T1, else by the project's exact vectors of this
-    ranker, such as vectors/dot-T1. `live` allows `put` and `delete`. Raises MissingInput where a file is absent, and
+    ranker, such as vectors/dot-T1. `live` allows `put` and `delete`. Raises MissingInput if a file is absent, and
     for the index of another ranker.
     """
     model = Path(directory)

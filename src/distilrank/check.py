@@ -153,7 +153,7 @@ def _known_splits(params: Params, evaluation: str) -> set[str] | None:
 
 
 def _check_splits(params: Params, splits: set[str]) -> None:
-    """Raises CollectionError where a kind of queries is missing, ParamsError where a test set has no relevance."""
+    """Raises CollectionError if a kind of queries is missing, ParamsError if a test set has no relevance."""
     test_sets = sorted(splits - {TRAIN, DEV, UNLABELLED})
     present = splits | ({_TEST} if test_sets else set())
     if UNLABELLED in splits and learns_without_qrels(params):
@@ -173,7 +173,7 @@ def _check_splits(params: Params, splits: set[str]) -> None:
 
 def _check_evaluation(params: Params, name: str, trained_on: set[str]) -> None:
     """Raises ParamsError for a name that is a test set's of the collection that models learn from, a test set that has
-    no relevance, or stated figures of one that is not there; CollectionError where there are no test queries."""
+    no relevance, or stated figures of one that is not there; CollectionError if there are no test queries."""
     entry = f"{PARAMS_FILE}: evaluations.{name}"
     if name in trained_on:
         raise ParamsError(
@@ -228,7 +228,7 @@ def _pretrained(params: Params, source: Source) -> tuple[Backbone, tuple[int, ..
 
 
 def _check_rankers(params: Params) -> None:
-    """Raises BackboneError where a ranker cannot be begun on what it is to start from; makes no weights."""
+    """Raises BackboneError if a ranker cannot be begun on what it is to start from; makes no weights."""
     # Heavy, and not needed to find a misspelt path.
     from distilrank.rankers.loading import check_fits
     from distilrank.rankers.origin import Origin

@@ -13,7 +13,7 @@ def load_indexed(params: Params, name: str, live: bool = False) -> Model:
     """The model with what searches its passages: `dot-T1` searches exactly, `dot-hnsw-T1` by that index of dot-T1. A
     `live` index takes changes.
 
-    Raises InputError where nothing of that name searches, MissingInput where it is not built, or not of what is here.
+    Raises InputError if nothing of that name searches, MissingInput if it is not built, or not of what is here.
     """
     return Model.load(layout.MODELS / model_of_index(params, name), place_of(params, name), live)
 

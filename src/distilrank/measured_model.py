@@ -118,7 +118,7 @@ def _test_of(collection: str, folder: Path) -> _Test:
             "evaluate",
             got=f"collection '{collection}'",
             expected=f"one of {known} of {PARAMS_FILE}, or a folder in BEIR's layout" if known else "a folder",
-            remedy="correct it",
+            remedy="name such a collection by --collection",
         )
     section = Beir(source="beir", location=collection)
     on = MeasuredOn(section, _FOLDERS_CANDIDATES, _FOLDERS_DEPTH, count_absent=True)
@@ -138,7 +138,7 @@ def _test_of(collection: str, folder: Path) -> _Test:
 
 
 def _runs(model: str, checkpoint: Path, test: _Test, folder: Path) -> Runs:
-    """By ranker and kind of task."""
+    """The runs by ranker and task."""
     first, name = test.on.candidates.first_stage(), Path(model).name
     best = top(test.candidates, test.on.depth)
     runs = {(first, RERANK): best, (first, RETRIEVE): test.candidates}

@@ -83,7 +83,7 @@ def connect(in_background: bool = False) -> tuple["MlflowClient", str]:
 
 @contextmanager
 def faults_told() -> Iterator[None]:
-    """Raises Unreachable where MLflow does not answer, RefusedCredentials where it does not let the user in."""
+    """Raises Unreachable if MLflow does not answer, RefusedCredentials if it does not let the user in."""
     try:
         yield
     except InputError:
@@ -136,7 +136,7 @@ def _client(uri: str) -> "MlflowClient":
             "MLFLOW_TRACKING_URI",
             got=f"{uri} ({said})",
             expected="an address that MLflow can use",
-            remedy="do what the message says, or set a server's address, such as https://mlflow.example",
+            remedy="set a server's address, such as https://mlflow.example, or install what the message names",
         ) from error
 
 

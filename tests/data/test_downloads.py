@@ -137,7 +137,7 @@ def test_other_bytes_are_refused_and_a_mirror_is_asked(server: str, behaviour: B
     behaviour.content = CONTENT[::-1]
     with pytest.raises(DownloadError, match=rf"got md5 .*, expected {MD5[4:]}"):
         fetched(server, MD5)
-    with pytest.raises(DownloadError, match=r"no source that works \(.*collection.tsv.*mirror.tsv.*\)"):
+    with pytest.raises(DownloadError, match=r"no location that could be read \(.*collection.tsv.*mirror.tsv.*\)"):
         fetched(server, MD5, [server.replace("collection", "mirror")])
     assert not list(cache().rglob("*.tsv"))
 

@@ -32,7 +32,7 @@ def test_every_triple_there_is_and_none_twice(negatives: int, most: int) -> None
     sampled = triples(most, negatives)
     assert set(sampled["negative_ids"].list.len()) == {negatives}
     assert len(set(pairs(sampled))) == most * negatives
-    with pytest.raises(CollectionError, match=f"expected at most {most}, all there are"):
+    with pytest.raises(CollectionError, match=f"expected at most {most}, the number of all triples"):
         triples(most + 1, negatives)
 
 

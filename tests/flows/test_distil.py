@@ -133,7 +133,7 @@ def test_stale_digests_of_code_are_one_line_and_exit_code_2(project: Callable[[]
     run = stale.run_flow()
     assert run.returncode == 2
     assert run.stdout.startswith("code.yaml: got digests of other code for collect, ")
-    assert run.stdout.endswith("; run `distilrank lock`\n")
+    assert run.stdout.endswith("; after a change of code, run `distilrank lock`\n")
     assert not (stale.directory / "collection").exists()
 
 

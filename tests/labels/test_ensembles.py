@@ -80,6 +80,6 @@ def test_a_member_that_scored_one_pair_twice_and_another_never_is_an_error() -> 
 
 @pytest.mark.parametrize("rule", ["z", "min-max"])
 def test_scores_that_all_tie_have_no_scale(rule: ScaleRule) -> None:
-    with pytest.raises(ScoreError, match=f"scores of B: got scores that all tie, .* for the scale {rule}"):
+    with pytest.raises(ScoreError, match=f"scores of B: got scores that are all equal, .* the scale {rule}"):
         combine(MEMBERS | {"B": store([2.0, 2.0, 2.0])}, "mean", rule)
     assert combine(MEMBERS | {"B": store([2.0, 2.0, 2.0])}, "mean")["score"].is_finite().all()

@@ -173,5 +173,5 @@ def test_a_challenger_that_another_machine_rolled_back_meanwhile_is_not_crowned(
     begun, challenger = Places.read(registry, model.name), model.version(2)
     model.promote(2, is_best=True)
     model.roll_back()
-    with pytest.raises(InputError, match="got a rollback of it during this command"):
+    with pytest.raises(InputError, match="got a rollback since this command began"):
         crown(registry, begun, challenger, is_best=True)

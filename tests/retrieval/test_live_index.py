@@ -87,9 +87,9 @@ def assert_finds(index: DenseIndex, known: dict[str, Vectors], name: str) -> Non
 @pytest.mark.parametrize(
     ("kind", "change", "expected"),
     [
-        (Factory(factory="PQ4x4"), "delete", "a deletion or a replacement, which this kind of index"),
-        (Factory(factory="PQ4x4"), "replace", "a deletion or a replacement, which this kind of index"),
-        (Factory(factory="NSG8"), "add", "an addition, which this kind of index does not take"),
+        (Factory(factory="PQ4x4"), "delete", "a deletion or replacement, but this kind of index"),
+        (Factory(factory="PQ4x4"), "replace", "a deletion or replacement, but this kind of index"),
+        (Factory(factory="NSG8"), "add", "an addition, but this kind of index cannot take more passages"),
     ],
     ids=["delete", "replace", "add"],
 )
@@ -131,5 +131,5 @@ def test_what_cannot_be_stored_is_refused_before_anything_changes(tmp_path: Path
     with pytest.raises(ScoreError, match="the vector of passage 'p02': got numbers that are not finite"):
         index.put(pl.Series(["p01", "p02"]), vectors)
     np.testing.assert_array_equal(index.vectors(pl.Series(["p01"])), random_vectors(AT_FIRST, 1)[[1]])
-    with pytest.raises(InputError, match="a change of an index that is mapped from disk"):
+    with pytest.raises(InputError, match="a change of a read-only index"):
         DenseIndex.read(tmp_path).delete(pl.Series(["p01"]))

@@ -190,7 +190,7 @@ def test_a_model_is_measured_on_a_folder_and_on_an_entry_that_is_built(
     assert (refused.returncode, refused.stderr) == (
         2,
         "distilrank: evaluate: got collection 'none', expected one of ['collection', 'other'] of params.yaml, or a "
-        "folder in BEIR's layout; correct it\n",
+        "folder in BEIR's layout; name such a collection by --collection\n",
     )
 
 

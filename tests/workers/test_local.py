@@ -74,7 +74,7 @@ def test_the_part_of_a_lost_process_is_done_again(deaths: Path, tmp_path: Path) 
 def test_processes_that_are_lost_again_and_again_are_an_error(deaths: Path, tmp_path: Path) -> None:
     with (
         workers(work(tmp_path, fatal="5 99"), Workplace.chosen()) as each,
-        pytest.raises(WorkerError, match="the loss of one, 4 times without a part done"),
+        pytest.raises(WorkerError, match="4 lost workers and no part that was finished in between"),
     ):
         doubled(each)
 

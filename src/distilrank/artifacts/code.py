@@ -113,7 +113,7 @@ def _pins(constraints: Path) -> dict[str, str]:
 
 
 def _plain(node: object) -> Any:
-    """A syntax tree as JSON values, without empty fields, of which newer Pythons have more."""
+    """A syntax tree as JSON values. Empty fields are left out, because newer Pythons add some."""
     match node:
         case ast.Constant():
             return ["Constant", type(node.value).__name__, ascii(node.value)]

@@ -34,7 +34,7 @@ def refuse_stale_code(*stages: str) -> None:
             CODE_FILE,
             got=f"digests of other code for {', '.join(stale)}",
             expected="those of the code that is installed here",
-            remedy="run `distilrank lock`",
+            remedy="after a change of code, run `distilrank lock`",
         )
 
 

@@ -103,7 +103,7 @@ def new_directory(target: Path, made_by: str, params: Mapping[str, Any], source:
     """Creates a directory that a user wants beside the pipeline, whole or absent, with its manifest.
 
     Gives a directory next to `target` to write to, which on success becomes `target` by one rename. The manifest names
-    the file that it was made from. Raises InputError where `target` exists.
+    the file that it was made from. Raises InputError if `target` exists.
     """
     if target.exists():
         raise InputError(target, got="an existing path", expected="a new directory", remedy="name another target")

@@ -15,7 +15,7 @@ class State(NamedTuple):
 
 
 def state() -> State:
-    """The state of the project in this directory. Raises InputError where DVC cannot tell."""
+    """The state of the project in this directory. Raises InputError if DVC cannot tell."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
@@ -25,10 +25,11 @@ def state() -> State:
             every = len(repo.index.stages)
             changes: dict[str, list[Any]] = repo.status()
     except LockError as error:
-        remedy = "ask again when it has ended; `ps` shows its process"
-        raise InputError("DVC", got="a build that still runs here", expected="none", remedy=remedy) from error
+        remedy = "wait for it, then try again; `ps` shows its process"
+        raise InputError("DVC", got="a build that runs here", expected="none", remedy=remedy) from error
     except DvcException as error:
-        raise InputError("DVC", got=error, expected="stages that it can read", remedy="mend what it names") from error
+        remedy = "correct the file that it names"
+        raise InputError("DVC", got=error, expected="stages that it can read", remedy=remedy) from error
     told = {stage: _told(changed) for stage, changed in changes.items()}
     absent = [stage for stage, changed in changes.items() if _is_absent(changed)]
     return State(every, absent, {stage: words for stage, words in told.items() if stage not in absent})

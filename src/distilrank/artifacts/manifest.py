@@ -50,7 +50,7 @@ def faults(directory: Path) -> list[str]:
 
 
 def unchanged(directory: Path) -> Path:
-    """The directory itself. Raises MissingInput where its files differ from its manifest."""
+    """The directory itself. Raises MissingInput if its files differ from its manifest."""
     if wrong := faults(directory):
         raise MissingInput(
             directory,

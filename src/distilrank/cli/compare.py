@@ -50,7 +50,8 @@ def compare(
     from distilrank.results.places import texts_of_queries
 
     if against and not ranker:
-        raise InputError("compare", got="--against alone", expected="--ranker too", remedy="name both rankers")
+        remedy = "name both rankers"
+        raise InputError("compare", got="--against without --ranker", expected="both options", remedy=remedy)
     sides = _side(first), _side(second or (first if against else "."))
     wanted = _standard(measure) if measure else sides[0].measures["measure"][0]
     found = difference(*sides, Wanted(wanted, ranker, against, shared_queries))
@@ -73,7 +74,7 @@ def _standard(measure: str) -> str:
             "compare",
             got=f"--measure {measure} ({error})",
             expected=f"a measure, such as {EXAMPLES}",
-            remedy="name one",
+            remedy="name such a measure by --measure",
         ) from error
 
 

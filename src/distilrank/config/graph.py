@@ -149,7 +149,8 @@ def _evaluate(params: Entries, on: str, ranker: str) -> dict[str, Any]:
 
 
 def _find(params: Entries, triples: str, one: MinedTriples) -> Iterator[tuple[str, dict[str, Any]]]:
-    """By a stage's name, each source with its number in `from`, and the model that searches, by its stored vectors."""
+    """The stages that search for negatives, by name. Each has a source, and its number in `from`. If the source is a
+    model, the stage has the model and its stored vectors too."""
     for number, source in enumerate(one.source_names()):
         model = vectors = layout.COLLECTION
         tokens = _tokens(params, source) if source in one.models() else layout.COLLECTION.as_posix()

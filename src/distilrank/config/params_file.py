@@ -118,6 +118,6 @@ def _fault(error: Mapping[str, Any]) -> tuple[str, str]:
             got = "nothing" if isinstance(section, Mapping) else f"{section!r} without a key"
             return f"'{tag}'" if tag else got, f"one of {error['ctx']['expected_tags']}"
         case "value_error":
-            return f"params that do not agree ({message.removeprefix('Value error, ')})", "params that agree"
+            return f"a contradiction ({message.removeprefix('Value error, ')})", "params that agree with each other"
         case _:
             return repr(error["input"]), message.removeprefix("Input should be ")

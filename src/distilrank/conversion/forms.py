@@ -73,7 +73,7 @@ def transformer_config(folder: Path) -> PreTrainedConfig:
 
 
 def refuse_pickles(folder: Path) -> None:
-    """Raises CheckpointError where weights are in no safetensors file."""
+    """Raises CheckpointError if weights are in no safetensors file."""
     missing = {transformer_folder(folder)} | {file.parent for file in folder.rglob("pytorch_model.bin")}
     for place in sorted(missing):
         if not (place / WEIGHTS).is_file():

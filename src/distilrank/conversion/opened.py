@@ -43,7 +43,7 @@ class Opened:
 
 
 def saved_tokenizer(tokenizer: PreTrainedTokenizerBase, target: Path) -> TextTokenizer:
-    """Writes the tokenizer's two files to `target`. Raises BackboneError where it lacks special tokens."""
+    """Writes the tokenizer's two files to `target`. Raises BackboneError if it lacks special tokens."""
     with TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         copy_tokenizer(Path(folder), target)

@@ -32,7 +32,7 @@ def import_published(source: Path, target: Path, architecture: str, query_length
     and the pooler below a DOT or ColBERT.
 
     Raises CheckpointError for weights that are unknown, missing, or of another shape, and for an existing target.
-    Raises BackboneError where the backbone has too few positions.
+    Raises BackboneError if the backbone has too few positions.
     """
     published = {name: one for name, one in ARCHITECTURES.items() if isinstance(one, PublishedArchitecture)}
     if architecture not in published:

@@ -15,7 +15,7 @@ from distilrank.sections.base import FileElsewhere
 def read_clicks(section: FileElsewhere, collection: Collection) -> tuple[pl.DataFrame, dict[str, int]]:
     """Clicked pairs (query_id, passage_id) of unlabelled queries, each once, and how many were given and left out.
 
-    The file has the form of qrels. A relevance above 0 is a click. Raises CollectionError where no pair is left, and
+    The file has the form of qrels. A relevance above 0 is a click. Raises CollectionError if no pair is left, and
     what reading a file raises.
     """
     given = read_qrels(text_of(section.location, section.checksum, section.mirrors), UNLABELLED)

@@ -10,7 +10,7 @@ from distilrank.errors import CollectionError
 
 
 def dev_sample(collection: Collection, most: int) -> pl.DataFrame:
-    """A random sample of at most `most` dev queries (query_id). Raises CollectionError where there are none."""
+    """A random sample of at most `most` dev queries (query_id). Raises CollectionError if there are none."""
     dev = collection.queries_of(DEV).select("query_id")
     if dev.is_empty():
         raise CollectionError(

@@ -26,7 +26,7 @@ def fetched(location: str, checksum: str | None = None, mirrors: Sequence[str] =
     """The local file of a location. A path is that file itself. A URL is downloaded unless the cache has it.
 
     `checksum` is md5:... or sha256:..., and holds for the location and for each of the `mirrors`, which are tried one
-    after the other. Raises DownloadError: NotThere where none of them has the file, Unreachable where every connection
+    after the other. Raises DownloadError: NotThere if none of them has the file, Unreachable if every connection
     breaks.
     """
     if not is_remote(location):
@@ -72,7 +72,10 @@ def _from_first(location: str, mirrors: Sequence[str], file: Path, checksum: str
     told = "; ".join(str(failure) for failure in failures)
     kinds = {type(failure) for failure in failures}
     raise (kinds.pop() if len(kinds) == 1 else DownloadError)(
-        location, got=f"no source that works ({told})", expected="a source that works", remedy="correct the mirrors"
+        location,
+        got=f"no location that could be read ({told})",
+        expected="one that can be read",
+        remedy="correct `location` or `mirrors`",
     )
 
 

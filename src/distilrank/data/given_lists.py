@@ -47,7 +47,7 @@ class KnownLists:
         """Triples (query_id, positive_id, negative_ids, positive_score, negative_scores), some at a time.
 
         The scores are null where the file has none. Rows of one passage are joined by query. Raises CollectionError for
-        a row of another form, for one without scores where they must be `scored`, and where no triple is left.
+        a row of another form, for one without scores if they must be `scored`, and if no triple is left.
         """
         self.counts = Counter(given=0)
         kept, pairs = 0, [self._known([])]
@@ -141,7 +141,7 @@ def write_given_lists(file: Path, section: GivenLists, collection: Collection) -
     """Writes (query_id, positive_id, negative_ids) of training queries and passages of the collection, in the file's
     order.
 
-    Returns how many rows were given, and what was left out. Raises CollectionError where no triple is left.
+    Returns how many rows were given, and what was left out. Raises CollectionError if no triple is left.
     """
     lists, writer = KnownLists(section, section.form, collection), None
     for triples in lists.triples(scored=False):

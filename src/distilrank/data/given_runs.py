@@ -23,7 +23,7 @@ def given_candidates(
     """(query_id, passage_id, score) of the collection's queries and passages, best first, and counts of those left out.
 
     Other queries are left out. Passages of one score keep the order of the file. Raises CollectionError for unknown
-    passages unless they may be dropped, for a query that two runs have, and where nothing is left of a run.
+    passages unless they may be dropped, for a query that two runs have, and if nothing is left of a run.
     """
     runs = [pl.DataFrame(schema=RUN_SCHEMA)]
     counts = {"given for other queries": 0, "given passages that are not there": 0} if files else {}

@@ -26,7 +26,7 @@ def write_given_triples(file: Path, params: GivenTriples, collection: Collection
     order.
 
     Returns how many were given and dropped. Raises CollectionError for triples of other queries or passages unless they
-    may be dropped, and where none is left.
+    may be dropped, and if none is left.
     """
     by_texts = params.columns == "texts"
     queries = KnownIds.of_queries(collection.queries_of(TRAIN), by_texts)

@@ -28,7 +28,7 @@ def take_in(
 
     With `exclude_identical_ids`, a passage with its query's own id is never found, so its qrels are dropped. With
     `count_absent`, qrels of absent passages stay. `made` are the ids of queries that nobody asked: `dev_share` moves
-    none of them. Raises CollectionError where nothing is left of a table.
+    none of them. Raises CollectionError if nothing is left of a table.
     """
     findings = Findings()
     # The small tables first: most mistakes show there, before hours of reading.

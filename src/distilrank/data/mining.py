@@ -25,7 +25,7 @@ def mine_triples(
     The sources take turns, each with its passages in random order.
 
     With a filter, a triple draws twice as many negatives and takes the first that pass, again in turn. A draw that
-    keeps too few is replaced by the next draw. Raises CollectionError where there are fewer than `count` triples.
+    keeps too few is replaced by the next draw. Raises CollectionError if there are fewer than `count` triples.
     """
     positives = positives_of(qrels)
     pool, known = _pool(positives, found)

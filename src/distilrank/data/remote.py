@@ -39,7 +39,7 @@ class Interrupted(Exception):
 def opened(location: str, start: int, version: str) -> Iterator[Stream]:
     """Opens the file at `location` from byte `start` on if it still has this `version`, else from its beginning.
 
-    Raises Interrupted, and DownloadError where another try would not help.
+    Raises Interrupted, and DownloadError if another try would not help.
     """
     scheme = urlsplit(location).scheme
     if scheme in ("http", "https"):

@@ -119,7 +119,7 @@ def refuse_other_vocabulary(
     tokenizer: TextTokenizer,
     remedy: str = "set own_vocabulary of its backbone, or name one of the same family",
 ) -> None:
-    """Raises BackboneError where a backbone numbers its tokens differently from the stored ones."""
+    """Raises BackboneError if a backbone numbers its tokens differently from the stored ones."""
     if TextTokenizer(backbone).vocabulary() != tokenizer.vocabulary():
         raise BackboneError(
             backbone,

@@ -21,7 +21,7 @@ def sample_triples(
 
     Positives are all pairs of the qrels with a relevance above 0. The negatives, as many per triple as `draw` says, are
     from the best `negatives_from` candidates that are not relevant. A larger `count` keeps the triples of a smaller
-    one, and None takes all. Raises CollectionError where there are fewer than `count`, which `entry` of the params asks
+    one, and None takes all. Raises CollectionError if there are fewer than `count`, which `entry` of the params asks
     for.
     """
     positives = positives_of(qrels)
@@ -33,7 +33,7 @@ def sample_triples(
 
 
 def positives_of(qrels: pl.DataFrame) -> pl.DataFrame:
-    """The pairs (query_id, positive_id) with a relevance above 0. Raises CollectionError where there is none."""
+    """The pairs (query_id, positive_id) with a relevance above 0. Raises CollectionError if there is none."""
     positives = qrels.filter(pl.col("relevance") > 0).select("query_id", positive_id="passage_id")
     if positives.is_empty():
         raise CollectionError(
@@ -49,8 +49,8 @@ def too_few(entry: str, count: int | None, there: int, remedy: str) -> Collectio
     return CollectionError(
         f"params.yaml: {entry}.count",
         got=count or "null",
-        expected=f"at most {there}, all there are",
-        remedy=f"ask for fewer, or {remedy}",
+        expected=f"at most {there}, the number of all triples",
+        remedy=f"lower `count`, or {remedy}" if there else remedy,
     )
 
 

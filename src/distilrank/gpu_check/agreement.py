@@ -63,7 +63,7 @@ def check(bench: Bench) -> None:
 def compare(
     ranker: Ranker, texts: StoredTexts, precision: Precision, reference: tuple[Tensor, dict[str, Tensor]]
 ) -> str:
-    """How far a ranker is from the reference's scores and gradients. Raises Differs where that is too far."""
+    """How far a ranker is from the reference's scores and gradients. Raises Differs if that is too far."""
     allowed = _allowed(ranker, precision)
     scores, gradients = scores_and_gradients(ranker, texts, precision)
     if scores.dtype != torch.float32:

@@ -18,7 +18,7 @@ def combine(
     """One score per pair (query_id, passage_id, score float32) from the members' scores, each brought to its scale.
 
     The paper's T2 (arXiv 2010.02666) is the mean of raw scores. With `weights`, by member, it is the weighted mean.
-    Raises ScoreError where members have not scored the same pairs.
+    Raises ScoreError if members have not scored the same pairs.
     """
     pairs = pl.concat([scores.select(KEY) for scores in members.values()]).unique().sort(KEY)
     for name, scores in members.items():

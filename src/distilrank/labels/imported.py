@@ -69,7 +69,8 @@ def _opened(
 
 
 def _all_scores(source: PublishedScores | RunScores | KnownLists, labels: Path) -> PairsOf:
-    """Each pair once: all candidates of a run, else the pairs of the triples, and of two scores of a pair the lower."""
+    """The scores, each pair once. A run gives all candidates; other imports give the pairs of their triples. If a pair
+    has two scores, the lower one is taken."""
     given = source.scores.lazy() if isinstance(source, RunScores) else scored_pairs(pl.scan_parquet(labels))
 
     def of(queries: QueryRange) -> pl.DataFrame:

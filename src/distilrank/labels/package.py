@@ -23,7 +23,7 @@ CHECKSUMS = "SHA256SUMS"
 def export_scores(labels: Path, target: Path, licence: str, gzipped: bool, form: str = "scores") -> None:
     """Writes a new directory: the triples with their scores as text and as Parquet, a data card, and checksums.
 
-    Raises InputError where `target` exists, the licence is no identifier, or the form is unknown. Raises MissingInput
+    Raises InputError if `target` exists, the licence is no identifier, or the form is unknown. Raises MissingInput
     without labels.
     """
     if not licence or any(character.isspace() or character in "\"'#:" for character in licence):

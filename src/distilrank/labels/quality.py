@@ -30,7 +30,7 @@ def quality(labels: Mapping[str, pl.LazyFrame], compared: Iterable[tuple[str, st
 
 
 def refuse_inverted(teacher: str, labels: pl.LazyFrame, limit: float) -> None:
-    """Raises ScoreError where more than `limit` of the margins are negative."""
+    """Raises ScoreError if more than `limit` of the margins are negative."""
     share = _negative_share(labels)
     if share > limit:
         raise ScoreError(

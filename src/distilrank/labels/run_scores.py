@@ -21,7 +21,7 @@ class RunScores:
     """A run's `scores` (query_id, passage_id, score) of training queries and of passages in the collection.
 
     `counts` holds how many candidates were given and left out, by reason. Raises ScoreError for a run without scores
-    unless the scale is its order, for a passage that the collection never had, and where nothing is left.
+    unless the scale is its order, for a passage that the collection never had, and if nothing is left.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class RunScores:
             raise self._refused(got, "a run of training queries", "name the run that goes with the collection")
 
     def labels(self) -> Iterator[pl.DataFrame]:
-        """All triples that were asked for, with the run's scores. Raises CollectionError where there are too few."""
+        """All triples that were asked for, with the run's scores. Raises CollectionError if there are too few."""
         run, ranks = self._run, ranked(self.scores)
         relevant = self._qrels.join(self.scores, on=["query_id", "passage_id"], how="semi")
         others = ranks.join(relevant, on="query_id", how="anti")

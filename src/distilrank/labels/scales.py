@@ -18,7 +18,7 @@ def scale_of(name: str, rule: ScaleRule, scores: Iterable[pl.DataFrame]) -> pl.E
     whole.
 
     z and min-max look at all `scores` of the teacher `name`, which come some at a time. The other scales do not. Raises
-    ScoreError where all scores tie, which leaves no unit of measure.
+    ScoreError if all scores are equal, which leaves no unit of measure.
     """
     if rule == "none":
         return _SCORE
@@ -31,8 +31,8 @@ def scale_of(name: str, rule: ScaleRule, scores: Iterable[pl.DataFrame]) -> pl.E
     if not unit > 0:
         raise ScoreError(
             f"scores of {name}",
-            got="scores that all tie",
-            expected=f"scores that tell passages apart, for the scale {rule}",
-            remedy="train it again, or set the scale to none",
+            got="scores that are all equal",
+            expected=f"different scores, to which the scale {rule} can be fitted",
+            remedy="train the teacher again, or set its scale to none",
         )
     return (_SCORE - float(zero)) / float(unit)

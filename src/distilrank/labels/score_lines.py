@@ -63,7 +63,7 @@ def write_published(file: Path, form: pl.LazyFrame) -> None:
 def whole_file(published: FileElsewhere) -> Path:
     """The file of an import, downloaded if need be.
 
-    Raises DownloadError where it is absent or has another checksum, ScoreError where it is empty or cut off.
+    Raises DownloadError if it is absent or has another checksum, ScoreError if it is empty or cut off.
     """
     path = fetched(published.location, published.checksum, published.mirrors)
     if not path.stat().st_size:
@@ -88,7 +88,7 @@ class PublishedScores:
         """Labels with one negative each, some at a time.
 
         Raises ScoreError, with the number of the line, for other columns, a score that is no finite number, or an id
-        that the collection never had. Raises it also where no line is left.
+        that the collection never had. Raises it also if no line is left.
         """
         self.counts = Counter(given=0, dropped=0)
         kept = 0

@@ -76,7 +76,7 @@ def counted(scores: "Tensor") -> "Tensor":
 
 
 def compared(scores: "Tensor", teacher: "Tensor | None") -> "tuple[Tensor, Tensor]":
-    """The teacher's scores, and what counts. Raises ValueError where they cannot be compared with the student's."""
+    """The teacher's scores, and what counts. Raises ValueError if they cannot be compared with the student's."""
     among = counted(scores)
     if teacher is None or teacher.shape != scores.shape:
         got = "none" if teacher is None else f"shape {tuple(teacher.shape)}"

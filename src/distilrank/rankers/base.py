@@ -147,7 +147,7 @@ class Ranker(PreTrainedModel):
     def started_from(cls, source: PreTrainedModel, config: RankerConfig, tokenizer: TextTokenizer) -> Self:
         """A ranker on the weights of a pretrained transformer. The random seed decides its own weights.
 
-        Raises BackboneError where the weights do not fit.
+        Raises BackboneError if the weights do not fit.
         """
 
     def score(self, queries: TokenBatch, passages: TokenBatch) -> Tensor:
@@ -178,7 +178,7 @@ def _filled_up(rows: Tensor, length: int) -> Tensor:
 
 
 def check_enough(what: str, asked: int, available: int) -> None:
-    """Raises BackboneError where a backbone has less than the params ask for."""
+    """Raises BackboneError if a backbone has less than the params ask for."""
     if asked > available:
         raise BackboneError(
             "backbone",

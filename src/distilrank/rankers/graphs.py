@@ -31,8 +31,8 @@ class GraphedReader:
         self._graphs: dict[tuple[int, int, int], _Graph] = {}
 
     def reads(self, ids: Tensor) -> bool:
-        """Whether a graph pays for this batch. Not under autocast, whose copies of weights may be freed before the
-        graph is."""
+        """Whether this batch is read by a graph: a short one on a card. Autocast forbids it, because it may free its
+        copies of weights before the graph."""
         return ids.is_cuda and ids.numel() <= _MOST_TOKENS and not torch.is_autocast_enabled("cuda")
 
     def __call__(self, model: PreTrainedModel, ids: Tensor, mask: Tensor, **inputs: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ def split(backbone: PreTrainedModel, join: int) -> tuple[PreTrainedModel, PreTra
 
 
 def layers_of(backbone: PreTrainedModel) -> nn.ModuleList:
-    """The list of its layers. Raises BackboneError where there is none."""
+    """The list of its layers. Raises BackboneError if there is none."""
     layers = backbone.get_submodule(".".join(_path_to_layers(backbone)))
     assert isinstance(layers, nn.ModuleList)
     return layers

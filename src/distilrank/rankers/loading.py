@@ -28,15 +28,15 @@ logging.disable_progress_bar()
 def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
     """A ranker on the lower layers, or the word embeddings, of a pretrained transformer.
 
-    Raises BackboneError where the transformer has fewer layers or positions than the params ask for, or lacks a [MASK]
+    Raises BackboneError if the transformer has fewer layers or positions than the params ask for, or lacks a [MASK]
     that they need.
     """
     if params.reads_mask and tokenizer.special_tokens.mask is None:
         raise BackboneError(
             "backbone",
-            got="no mask token",
-            expected="a mask token, as query_masks and expand_queries need it",
-            remedy="leave them out",
+            got="a tokenizer without a mask token",
+            expected="one with a mask token, because query_masks and expand_queries need it",
+            remedy="remove query_masks and expand_queries",
         )
     config = RankerConfig(
         ranker=params.model_dump(),
@@ -50,7 +50,7 @@ def begin_ranker(params: RankerParams, source: PreTrainedModel, lengths: Tokens,
 
 
 def check_fits(params: RankerParams, source: PreTrainedConfig, lengths: Tokens, tokenizer: TextTokenizer) -> Ranker:
-    """A ranker without weights. Raises BackboneError where no ranker can begin on a transformer with this config."""
+    """A ranker without weights. Raises BackboneError if no ranker can begin on a transformer with this config."""
     try:
         with torch.device("meta"):
             return begin_ranker(params, AutoModel.from_config(source), lengths, tokenizer)
@@ -76,7 +76,7 @@ def pretrained(backbone: Path) -> PreTrainedModel:
 
 
 def trained_config(model: Path) -> PreTrainedConfig:
-    """The configuration of a trained ranker's backbone. Raises BackboneError where it has none, and MissingInput."""
+    """The configuration of a trained ranker's backbone. Raises BackboneError if it has none, and MissingInput."""
     backbone = json.loads(built(model / "config.json").read_text("utf-8"))["backbone"]
     if "model_type" not in backbone:
         raise BackboneError(

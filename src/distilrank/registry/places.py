@@ -98,17 +98,17 @@ def _check_unmoved(client: "MlflowClient", places: Places, challenger: "ModelVer
             raise InputError(
                 name,
                 got=f"{_number(after)} as {what} since this command began",
-                expected=_number(before),
-                remedy="look at it, then run the command again",
+                expected=f"{_number(before)}, as it was",
+                remedy=f"check who changed the {what}, then run the command again",
             )
     if challenger:
         tags = client.get_model_version(name, challenger.version).tags
         if (Tag.ROLLED_BACK in tags) != (Tag.ROLLED_BACK in challenger.tags):
             raise InputError(
                 f"{name} version {challenger.version}",
-                got="a rollback of it during this command",
-                expected="none",
-                remedy="look at it, then run the command again",
+                got="a rollback since this command began",
+                expected="none meanwhile",
+                remedy="check this version, then run the command again",
             )
 
 

@@ -125,8 +125,8 @@ def _compare(first: Side, second: Side, task: str, pairs: list[tuple[str, str]],
     if not both or (both != of_first | of_second and not wanted.shared_queries):
         raise InputError(
             f"{first.name} and {second.name}",
-            got=f"{len(of_first)} and {len(of_second)} queries in {task}, of which both have {len(both)}",
-            expected="the same queries" if both else "queries that both have",
+            got=f"{len(of_first)} and {len(of_second)} queries in {task}, {len(both)} shared",
+            expected="the same queries in both" if both else "queries that both have",
             remedy="compare by the shared ones with --shared-queries" if both else "measure both on the same queries",
         )
     joined = [_joined(one, other, both) for one, other in zip(*sides, strict=True)]

@@ -42,7 +42,7 @@ class DenseIndex(PassageIndex[Vectors]):
 
     @classmethod
     def build(cls, vectors: Vectors, passage_ids: pl.Series, kind: IndexKind | None = None) -> Self:
-        """Builds it in memory from vectors (passages, width) of passages whose ids ascend. Raises ScoreError where one
+        """Builds it in memory from vectors (passages, width) of passages whose ids ascend. Raises ScoreError if one
         is not finite."""
         store = VectorStore.of(vectors, passage_ids)
         if not isinstance(kind, Approximate):
@@ -57,7 +57,7 @@ class DenseIndex(PassageIndex[Vectors]):
         """Reads vectors, or an index and the vectors that it was built of. All is mapped, except for a `live` index,
         which takes changes.
 
-        Raises MissingInput, also where the index was built of other vectors.
+        Raises MissingInput, also if the index was built of other vectors.
         """
         vectors = vectors_behind(directory)
         has_changed = live or (vectors / DELETED_FILE).is_file()
@@ -83,7 +83,7 @@ class DenseIndex(PassageIndex[Vectors]):
     def put(self, passage_ids: pl.Series, vectors: Vectors) -> None:
         """Adds passages with their vectors (passages, width) to a live index, or replaces those that are there.
 
-        Raises InputError where its kind does not allow that, and changes nothing then.
+        Raises InputError if its kind does not allow that, and changes nothing then.
         """
         store = self._live()
         if not len(passage_ids):
@@ -132,7 +132,7 @@ class DenseIndex(PassageIndex[Vectors]):
     def search(self, query_ids: pl.Series, queries: Vectors, depth: int) -> pl.DataFrame:
         """A run: the `depth` passages that are found for each query vector (queries, width), by exact products.
 
-        An index that is not exact may find fewer, or others. Raises ScoreError where a vector is not finite.
+        An index that is not exact may find fewer, or others. Raises ScoreError if a vector is not finite.
         """
         refuse_endless(queries, query_ids, "query")
         depth = min(depth, len(self.store))
@@ -167,13 +167,13 @@ class DenseIndex(PassageIndex[Vectors]):
     def _live(self) -> LiveStore:
         if not isinstance(self.store, LiveStore):
             raise InputError(
-                "passages", got="a change of an index that is mapped from disk", expected="a live index",
-                remedy="load it with live=True",
+                "passages", got="a change of a read-only index", expected="a live index",
+                remedy="load the index with live=True",
             )  # fmt: skip
         return self.store
 
     def _refuse_unless_it_leaves_out(self) -> None:
-        """Tries a search that must leave out rows. Raises InputError where the index cannot."""
+        """Tries a search that must leave out rows. Raises InputError if the index cannot."""
         if self._index is None:
             return
         from distilrank.retrieval.faiss_index import found_rows

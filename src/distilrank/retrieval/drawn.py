@@ -1,4 +1,4 @@
-"""The best passages of a search. Those that tie at the cut-off go by lot, not by the order of ids."""
+"""The best passages of a search. Ties at the cut-off are broken by lot, not by the order of ids."""
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,8 @@ def best(rows: Rows, scores: Floats, depth: int) -> tuple[Rows, Floats]:
 
 
 def _keys(rows: Rows, scores: Floats) -> npt.NDArray[np.uint64]:
-    """Numbers that ascend from the best to the worst, by score, then by lot."""
-    bits = (scores.astype(np.float32) + np.float32(0)).view(np.uint32)  # which makes 0 of -0
-    # Floats as numbers in their order: the sign is turned, and of negative ones all else too.
+    """Sort keys: lower is better. Ties are broken by lot."""
+    bits = (scores.astype(np.float32) + np.float32(0)).view(np.uint32)  # adding 0 turns -0 into 0
+    # As integers in the order of the floats: a negative float has all bits inverted, any other only the sign bit.
     ascending = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
     return (~ascending).astype(np.uint64) << np.uint64(32) | scattered(rows).astype(np.uint64)

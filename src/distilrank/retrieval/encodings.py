@@ -58,7 +58,7 @@ class Encodings:
         return Encodings(self.stored.between(*part.indices(len(self))[:2]), self.form)
 
     def refuse_endless(self, ids: pl.Series, what: str) -> None:
-        """Raises ScoreError where a number is not finite."""
+        """Raises ScoreError if a number is not finite."""
         for array in self.stored.arrays.values():
             sound = np.isfinite(array).reshape(len(array), -1).all(axis=1)
             if not sound.all():

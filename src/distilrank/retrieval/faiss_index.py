@@ -28,7 +28,7 @@ Alive = npt.NDArray[np.bool_]
 def built_index(kind: Approximate, store: VectorStore, work: Path, whose: str, shard: int = SHARD) -> "faiss.Index":
     """An index of all vectors in a store, by their rows. A killed build goes on from what is in `work`.
 
-    Raises InputError where Faiss refuses.
+    Raises InputError if Faiss refuses.
     """
     with _faiss_refusals(kind, store.width):
         trained = _trained(kind, store, work / "trained.faiss")
@@ -58,7 +58,7 @@ def write_index(index: "faiss.Index", file: Path) -> None:
 def found_rows(index: "faiss.Index", queries: Vectors, depth: int, alive: Alive | None = None) -> Rows:
     """The rows (queries, depth) that an index finds, best first, and -1 where it finds fewer.
 
-    Only rows that are `alive` are found. Raises InputError where this kind cannot leave out others.
+    Only rows that are `alive` are found. Raises InputError if this kind cannot leave out others.
     """
     if alive is None or alive.all():
         rows: Rows = index.search(np.ascontiguousarray(queries), depth)[1]
@@ -71,26 +71,26 @@ def found_rows(index: "faiss.Index", queries: Vectors, depth: int, alive: Alive 
         rows = index.search(np.ascontiguousarray(queries), depth, params=_selecting(index, selector))[1]
     except RuntimeError as error:
         raise InputError(
-            "passages", got="a deletion or a replacement, which this kind of index does not take",
-            expected="hnsw, ivf, ivf-pq, fp16, sq8 or flat", remedy="choose one of these, or build the index again",
+            "passages", got="a deletion or replacement, but this kind of index cannot delete passages",
+            expected="hnsw, ivf, ivf-pq, fp16, sq8 or flat", remedy="use one of these kinds, or build the index again",
         ) from error  # fmt: skip
     return rows
 
 
 def add_vectors(index: "faiss.Index", vectors: Vectors) -> None:
-    """Adds rows behind those that it has. Raises InputError where this kind takes no more."""
+    """Adds rows behind those that it has. Raises InputError if this kind takes no more."""
     try:
         index.add(np.ascontiguousarray(vectors))
     except RuntimeError as error:
         raise InputError(
-            "passages", got="an addition, which this kind of index does not take",
+            "passages", got="an addition, but this kind of index cannot take more passages",
             expected="hnsw, ivf, ivf-pq, opq-pq, fp16, sq8 or flat",
-            remedy="choose one of these, or build the index again",
+            remedy="use one of these kinds, or build the index again",
         ) from error  # fmt: skip
 
 
 def empty_index(kind: Approximate, width: int) -> "faiss.Index":
-    """An index of the kind without passages, perhaps to be trained. Raises InputError where Faiss makes none."""
+    """An index of the kind without passages, perhaps to be trained. Raises InputError if Faiss makes none."""
     import faiss
 
     with _faiss_refusals(kind, width):

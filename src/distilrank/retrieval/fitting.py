@@ -1,4 +1,4 @@
-"""Whether what is to be built has room here. This is told before it is built. A refusal names what has room."""
+"""Checks before a build that it fits on disk and in memory. If not, the error names a smaller form, if any fits."""
 
 import shutil
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Size(NamedTuple):
 def refuse_without_room(
     name: str, what: str, size: Size, others: Iterable[tuple[str, Size]] = (), there: int = 0
 ) -> None:
-    """Prints the estimated size of what is to be built. Raises InputError where disk or memory have no room for it.
+    """Prints the estimated size of what is to be built. Raises InputError if disk or memory have no room for it.
 
     `others` has remedies, each with the size of what it would build, from the largest to the smallest. `there`: the
     bytes of it that are on the disk already.

@@ -15,7 +15,7 @@ _CODE_BYTES = 48
 
 
 def refuse_too_large(kind: Approximate, passages: int, width: int, name: str) -> None:
-    """Prints the estimated size of an index. Raises InputError where disk or memory have no room for it."""
+    """Prints the estimated size of an index. Raises InputError if disk or memory have no room for it."""
     refuse_without_room(
         name,
         f"an index of kind {kind.kind} of {passages:,} passages of {width} numbers",
@@ -38,7 +38,7 @@ def _remedies(kind: Approximate, passages: int, width: int) -> Iterator[tuple[st
 
 
 def estimated_size(kind: Approximate, passages: int, width: int, shard: int = SHARD) -> Size:
-    """The estimate from an empty index of the kind. Raises InputError where Faiss makes none."""
+    """The estimate from an empty index of the kind. Raises InputError if Faiss makes none."""
     fixed, each = _bytes_of(empty_index(kind, width))
     disk = fixed + passages * each
     sample = 4 * width * min(kind.sample, passages)

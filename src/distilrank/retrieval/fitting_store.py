@@ -19,7 +19,7 @@ def refuse_too_large(
     """Prints the estimated size of a store of the passages in `rows`: as much per token as a sample of them takes.
 
     An index that is built from the store adds `index_bytes` per entry, on disk and in memory. `there`: the bytes of the
-    store that are on the disk already. Raises InputError where there is no room.
+    store that are on the disk already. Raises InputError if there is no room.
     """
     sample = rows[:: max(1, len(rows) // _SAMPLE)]
 

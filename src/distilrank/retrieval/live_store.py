@@ -56,10 +56,10 @@ class LiveStore(VectorStore):
         return len(self._row_of)
 
     def checked(self, passage_ids: pl.Series, vectors: Vectors) -> Vectors:
-        """Vectors (passages, width) as they will be stored. Raises ScoreError and InputError where they cannot be."""
+        """Vectors (passages, width) as they will be stored. Raises ScoreError and InputError if they cannot be."""
         if passage_ids.is_duplicated().any():
             twice = passage_ids.filter(passage_ids.is_duplicated())[0]
-            raise InputError("passages", got=f"'{twice}' twice", expected="each id once", remedy="name it once")
+            raise InputError("passages", got=f"'{twice}' twice", expected="each id once", remedy="give it once")
         if vectors.shape != (len(passage_ids), self.width):
             raise InputError(
                 "passages", got=f"vectors of shape {vectors.shape}",

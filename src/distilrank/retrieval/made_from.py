@@ -11,7 +11,7 @@ from distilrank.retrieval.vector_store import IDS_FILE
 def vectors_behind(index: Path) -> Path:
     """The directory of an index's exact vectors: its own, or the one that its manifest names in the same project.
 
-    Raises MissingInput where they are absent, or are not those that it was built of.
+    Raises MissingInput if they are absent, or are not those that it was built of.
     """
     without_manifest = index.is_dir() and not (index / MANIFEST).is_file()
     made_from = {} if without_manifest else read_manifest(index).inputs
@@ -20,8 +20,8 @@ def vectors_behind(index: Path) -> Path:
         return index
     if place is None:
         raise MissingInput(
-            index, got="no vectors here or in its manifest", expected="vectors of passages",
-            remedy="build it with `dvc repro`",
+            index, got="an index that names no vectors", expected="its vectors beside it, or named in its manifest",
+            remedy="run `dvc repro`",
         )  # fmt: skip
     vectors = index.absolute().parents[1] / place
     if digest(vectors) != made_from[str(place)]:
@@ -41,4 +41,4 @@ def refuse_foreign(vectors: Path, model: Path) -> None:
 
 
 def _foreign(place: Path, got: str, expected: str) -> MissingInput:
-    return MissingInput(place, got=got, expected=expected, remedy="build it with `dvc repro`")
+    return MissingInput(place, got=got, expected=expected, remedy="run `dvc repro`")

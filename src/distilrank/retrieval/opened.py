@@ -13,7 +13,7 @@ from distilrank.retrieval.passage_store import STORE
 def opened(directory: Path, ranker: Ranker, live: bool = False) -> PassageIndex[Any]:
     """Opens what is in a directory. All is mapped, except for a `live` index, which takes changes.
 
-    Raises MissingInput, also where an index was built of other encodings, and InputError for a live passage store.
+    Raises MissingInput, also if an index was built of other encodings, and InputError for a live passage store.
     """
     behind = vectors_behind(directory)
     if (behind / STORE).is_file():

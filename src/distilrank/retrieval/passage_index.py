@@ -59,11 +59,11 @@ class PassageIndex(ABC, Generic[Queries]):
         """A run: the `depth` passages that are found for each query."""
 
     def put(self, passage_ids: pl.Series, vectors: Any) -> None:
-        """Adds or replaces passages. Raises InputError where it takes no changes."""
+        """Adds or replaces passages. Raises InputError if it takes no changes."""
         raise _no_changes()
 
     def delete(self, passage_ids: pl.Series) -> None:
-        """Raises InputError where that cannot be."""
+        """Raises InputError if that cannot be."""
         raise _no_changes()
 
     def best(self, query: Queries, depth: int) -> pl.DataFrame:

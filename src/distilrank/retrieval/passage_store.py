@@ -33,7 +33,7 @@ class PassageStore(Encodings):
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Opens the store. Encodings stay on disk until they are read. Raises MissingInput where they are absent or not
+        """Opens the store. Encodings stay on disk until they are read. Raises MissingInput if they are absent or not
         whole."""
         told = read_json(built(directory / STORE))
         passage_ids = pl.read_parquet(built(directory / IDS))["passage_id"]
@@ -86,7 +86,7 @@ class GrowingStore:
         self._entries: int = told["entries"] if told and is_same else 0
 
     def add(self, first: int, part: RaggedArrays) -> None:
-        """Adds a part whose first passage has the row `first`. Raises ScoreError where a number is not finite."""
+        """Adds a part whose first passage has the row `first`. Raises ScoreError if a number is not finite."""
         Encodings(part, self.form).refuse_endless(self._passage_ids[first : first + len(part)], "passage")
         self._early[first] = part
         while self.passages in self._early:

@@ -59,13 +59,13 @@ class StoreIndex(PassageIndex[Encodings]):
         return self.store.read(self.store.rows(passage_ids), torch.device("cpu"))
 
     def search(self, query_ids: pl.Series, queries: Encodings, depth: int) -> pl.DataFrame:
-        """Raises InputError where nothing searches, ScoreError where an encoding is not finite."""
+        """Raises InputError if nothing searches, ScoreError if an encoding is not finite."""
         if self._search is None:
             raise InputError(
                 "search",
-                got="passages that are stored for re-ranking",
-                expected="passages that can be searched",
-                remedy="choose kind: maxsim",
+                got="a store that only re-ranks",
+                expected="one that searches",
+                remedy="set `kind: maxsim` in its entry of indexes",
             )
         queries.refuse_endless(query_ids, "query")
         return self._search(query_ids, queries, depth)

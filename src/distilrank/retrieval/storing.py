@@ -72,7 +72,7 @@ def stored_passages(
     """The encodings of the passages in `rows`, which have these ids, in a directory.
 
     An encoding of the same passages goes on from what is there. `whose` encodings they are is shown, and the size that
-    they will take, with an index of `index_bytes` per entry. Raises InputError where there is no room for them, and
+    they will take, with an index of `index_bytes` per entry. Raises InputError if there is no room for them, and
     ScoreError for a number that is not finite, or that float16 cannot hold.
     """
     place = Workplace.chosen()

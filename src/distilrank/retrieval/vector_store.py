@@ -29,7 +29,7 @@ class VectorStore:
 
     @classmethod
     def of(cls, vectors: Vectors, passage_ids: pl.Series) -> Self:
-        """A store of vectors in memory. Raises ScoreError where one is not finite."""
+        """A store of vectors in memory. Raises ScoreError if one is not finite."""
         refuse_endless(vectors, passage_ids, "passage")
         return cls(vectors, passage_ids)
 

@@ -50,7 +50,7 @@ def encode_vectors(
 
 
 def one_vector(encoded: Encoded) -> Vectors:
-    """Vectors (rows, width). Raises InputError where a row is encoded as anything but one vector."""
+    """Vectors (rows, width). Raises InputError if a row is encoded as anything but one vector."""
     if encoded.values.ndim != 3 or encoded.values.shape[1] != 1:
         raise InputError(
             "nearest-neighbour search",

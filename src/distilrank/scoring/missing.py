@@ -78,7 +78,8 @@ def _refuse_endless(scored: ScoredPairs, whose: str) -> None:
 def _check_held(
     held: pl.DataFrame, each: Each[PairsToScore, ScoredPairs], tokens: TokenStore, precision: Precision, store: Path
 ) -> None:
-    """Scores some stored pairs again, since a change of code or of a library may have changed the scores."""
+    """Scores some stored pairs again, because new code or a new library may give other scores. Raises ScoreError if
+    they do."""
     if held.is_empty():
         return
     (again,) = each([PairsToScore.cut("held", held.select(KEY), tokens, precision, None)])

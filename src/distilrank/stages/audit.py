@@ -139,7 +139,7 @@ class _Searches:
 
 
 def _bytes_in(place: Path) -> int:
-    """Of what is searched: without ids and manifests."""
+    """The size of the files that a search reads: without ids and manifests."""
     return sum(file.stat().st_size for file in place.iterdir() if file.suffix in _SEARCHED)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def origin_of(params: Params, source: Source, tokens: Path) -> Origin:
-    """Where a ranker's first weights are. Raises BackboneError, also where the vocabulary differs from that of the
+    """Where a ranker's first weights are. Raises BackboneError, also if the vocabulary differs from that of the
     stored tokens."""
     located = layout.MODELS / source.model if source.model else locate_backbone(source.pretrained or params.backbone)
     refuse_other_vocabulary(located, TextTokenizer(tokens))

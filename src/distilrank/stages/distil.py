@@ -61,7 +61,7 @@ def _refuse_margins_alone(loss: Loss, labels: Path) -> None:
     if read_manifest(labels).counts.get(MARGINS_ALONE):
         raise InputError(
             labels,
-            got=f"margins alone, for the loss {loss}, which learns scores",
+            got=f"only margins, but the loss {loss} needs scores",
             expected="scores, or a loss that learns margins",
             remedy="set the student's loss to margin-mse",
         )
@@ -78,9 +78,9 @@ def _labelled_part(labels: Path) -> pl.DataFrame:
     if triples.is_empty():
         raise CollectionError(
             labels,
-            got="no triple whose positive is relevant by the qrels",
-            expected="some for a control to learn from",
-            remedy="leave its students out of matrix.controls_per_teacher",
+            got="no triple with a relevant positive",
+            expected="one at least, because a control learns from the qrels",
+            remedy="remove its students from matrix.controls_per_teacher",
         )
     return triples
 

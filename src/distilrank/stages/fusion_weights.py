@@ -22,7 +22,7 @@ def fusion_weights(params: Params, system: WeightedSum, work: Path) -> tuple[Map
     """The weights by member, and what they reach if they were tuned. `work` keeps the vectors of a member without
     stored ones.
 
-    Raises MissingInput, CollectionError where there are no dev queries.
+    Raises MissingInput, CollectionError if there are no dev queries.
     """
     if isinstance(system.weights, dict):
         return system.weights, None

@@ -15,14 +15,14 @@ _OTHER_WORDS = "set start: backbone for the students that start from it"
 
 
 def refuse_other_words(params: Params, teacher: str, tokenizer: Path) -> None:
-    """Raises BackboneError where students start from a teacher, but their tokens are not those of its tokenizer."""
+    """Raises BackboneError if students start from a teacher, but their tokens are not those of its tokenizer."""
     for name in _starting_from(params, teacher):
         own = locate_description(read_by(params, params.student(name)))
         refuse_other_vocabulary(tokenizer, TextTokenizer(own), _OTHER_WORDS)
 
 
 def refuse_unfit(params: Params, teacher: str, ranker: RankerParams) -> None:
-    """Raises ParamsError where a teacher that is such a ranker cannot do what the params use it for."""
+    """Raises ParamsError if a teacher that is such a ranker cannot do what the params use it for."""
     for name, layers in _starting_from(params, teacher).items():
         reason = params.student(name).ranker.why_not_from(ranker)
         if not reason and max(layers or [0]) >= ranker.layers:
@@ -34,7 +34,7 @@ def refuse_unfit(params: Params, teacher: str, ranker: RankerParams) -> None:
 
 
 def refuse_other_uses(params: Params, teacher: str, kind: str, meets_in_products: bool, one_vector: bool) -> None:
-    """Raises ParamsError where the params let a teacher of such a kind score batches or search, and it cannot."""
+    """Raises ParamsError if the params let a teacher of such a kind score batches or search, and it cannot."""
     what = f"{teacher}, which is {kind}"
     for name, student in params.students.items():
         if student.in_batch and student.in_batch.teacher == teacher and not meets_in_products:

@@ -17,7 +17,7 @@ from distilrank.evaluation.measures import Means, means_by_task
 def metrics(params: Params) -> Means:
     """Writes evaluation/measures/ and metrics.json, and returns the latter: task -> ranker -> measure -> mean.
 
-    Raises MissingInput, and CollectionError where two collections have tasks of the same name.
+    Raises MissingInput, and CollectionError if two collections have tasks of the same name.
     """
     rankers, systems = evaluated(params), measured_systems(params)
     folders = [

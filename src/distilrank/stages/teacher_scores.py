@@ -24,7 +24,7 @@ from distilrank.workers.work import Work, Workplace
 
 
 def workplace() -> Workplace:
-    """Where pairs are scored. Raises WorkerError where the environment asks for workers or a device that cannot be
+    """Where pairs are scored. Raises WorkerError if the environment asks for workers or a device that cannot be
     had."""
     place = Workplace.chosen()
     if not place.ray_address:

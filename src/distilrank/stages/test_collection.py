@@ -39,7 +39,7 @@ class TestCollection:
 
     @classmethod
     def read(cls, params: Params, evaluation: str) -> Self:
-        """Raises MissingInput, CollectionError where there are no test queries, ParamsError where a test set has no
+        """Raises MissingInput, CollectionError if there are no test queries, ParamsError if a test set has no
         relevance."""
         on, places = measured_on(params, evaluation), layout.places_of(evaluation)
         collection = Collection.read(places.collection)

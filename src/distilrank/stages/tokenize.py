@@ -31,7 +31,7 @@ def tokenize_other(params: Params, evaluation: str, name: str | None = None) -> 
     """Writes the tokens of another collection that models are measured on. It uses the tokenizer, lengths and prefixes
     of the store of the collection that they learn from, so that given models have their own too.
 
-    Raises ParamsError for an unknown entry, MissingInput where that store is absent.
+    Raises ParamsError for an unknown entry, MissingInput if that store is absent.
     """
     params.evaluation_named(evaluation)
     if name:

@@ -35,7 +35,7 @@ from distilrank.training.trainer import Observer
 def build_model(
     stage: str, params: Params, name: str, section: Teacher | Student, lesson: Lesson, track: Track
 ) -> None:
-    """Trains models/<name>/ for `stage`: teach or distil. Raises InputError where another process trains it.
+    """Trains models/<name>/ for `stage`: teach or distil. Raises InputError if another process trains it.
 
     Of several processes that were launched together, only the first writes and tracks.
     """
@@ -115,7 +115,7 @@ def _used(params: Params, section: Teacher | Student, lesson: Lesson, along: lis
 
 @contextmanager
 def _saved_batch(name: str, lesson: Lesson, work: Path) -> Iterator[None]:
-    """Raises TrainingError where a training diverges, and saves the triples of the batch."""
+    """Raises TrainingError if a training diverges, and saves the triples of the batch."""
     try:
         yield
     except Diverged as error:

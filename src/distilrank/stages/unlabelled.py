@@ -49,8 +49,8 @@ def write_unlabelled(
         raise CollectionError(
             "params.yaml: unlabelled",
             got="no unlabelled query with two candidates",
-            expected="some",
-            remedy="name their file as collection.unlabelled, or set unlabelled to null",
+            expected="one at least, because this section is set",
+            remedy="add queries to collection.unlabelled, or set `unlabelled: null`",
         )
     several.write_parquet(directory / FILE)
     return {"unlabelled queries": len(several), **counts}

@@ -23,7 +23,8 @@ _LEAST = 1.0
 
 
 def with_choices(task: TrainingTask, work: Path, among: Processes) -> TrainingTask:
-    """The task with all choices that its params leave open: made now by all processes, or read from before a kill."""
+    """The task with all choices that its params leave open. All processes make them together. After a kill, they are
+    read from the file."""
     if not (task.loss.fits_scale or task.params.budget):
         return task
     found = choices(work)

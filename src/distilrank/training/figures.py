@@ -26,7 +26,7 @@ NAMES = (GRADIENT_NORM, PADDING, *MARGINS.values(), *ENTRIES.values(), TOKENS_PE
 
 
 class Figures(TrainerCallback):
-    """Collects figures of each batch, and gives those of all batches since it last gave any.
+    """Collects figures of each batch. Each call gives those since the previous call.
 
     Sums stay on the device until then, so that no step waits for the card.
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check_adapters(ranker: Ranker, params: Lora | None) -> None:
-    """Raises ParamsError where a target names no linear layer of the ranker, InputError where peft is missing."""
+    """Raises ParamsError if a target names no linear layer of the ranker, InputError if peft is missing."""
     if params is None:
         return
     names = _linear_layers(ranker)
@@ -69,8 +69,8 @@ def weights_that_learn(ranker: Ranker) -> dict[str, Tensor]:
 
 
 def merged(ranker: Ranker, params: Lora, checkpoint: Path) -> Ranker:
-    """An ordinary ranker, ready to score: one as its training began, with what the checkpoint's weights learnt merged
-    in."""
+    """An ordinary ranker, ready to score. `ranker` is as its training began. It gets the checkpoint's weights, and
+    the adapters are merged into its own."""
     adapters = add_adapters(ranker, params)
     ranker.load_state_dict({**ranker.state_dict(), **load_file(checkpoint / SAFE_WEIGHTS_NAME)})
     adapters.merge_and_unload()

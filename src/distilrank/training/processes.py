@@ -90,14 +90,14 @@ class Processes:
             yield
 
     def tell(self, word: str) -> None:
-        """The first process tells the others, which wait for it."""
+        """Sends a word from the first process to the others, which wait for it."""
         if self.count > 1:
             encoded = word.encode()
             padded = encoded.ljust(_LONGEST_WORD, b"\0")
             dist.broadcast(torch.frombuffer(bytearray(padded), dtype=torch.uint8), src=0)
 
     def told(self) -> str:
-        """What the first process tells. Empty where it has refused to begin."""
+        """The word that the first process sends. It is empty if that process has refused to begin."""
         heard = torch.zeros(_LONGEST_WORD, dtype=torch.uint8)
         try:
             dist.broadcast(heard, src=0)
@@ -125,7 +125,7 @@ def together(device: torch.device) -> Iterator[Processes]:
     """All processes that were launched with this one, or only this one if it was not launched.
 
     After an error they stay connected until the process has reported it, since its end is an error for the others.
-    Raises WorkerError where some have a card and others have none.
+    Raises WorkerError if some have a card and others have none.
     """
     if "RANK" not in os.environ:
         with threads_in_torch(threads_of_a_training()):

@@ -23,8 +23,8 @@ from distilrank.training.processes import ALONE, Processes, card_in_use
 
 @dataclass(frozen=True)
 class Computed:
-    """How a step is computed: where, in which precision, by which processes, and whether graphs are made `again` or
-    kept."""
+    """How a step is computed: where, in which precision and by which processes. If `again`, graphs are not kept: they
+    are computed again for the gradient."""
 
     device: torch.device
     precision: Precision = "float32"

@@ -100,7 +100,7 @@ def _train(
 
 
 def refuse_too_many(task: TrainingTask, among: Processes) -> None:
-    """Raises WorkerError where a batch has fewer triples than there are processes."""
+    """Raises WorkerError if a batch has fewer triples than there are processes."""
     params, triples = task.params, len(task.triples)
     last = triples % params.batch_size
     # A budget may hold any number of steps.

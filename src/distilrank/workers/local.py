@@ -91,9 +91,9 @@ class _Processes:
         if self._losses > MOST_LOST:
             raise WorkerError(
                 "worker processes",
-                got=f"the loss of one, {self._losses} times without a part done",
-                expected="processes that stay alive, with enough memory for each",
-                remedy="set DISTILRANK_WORKERS to fewer, then run it again: finished work is kept",
+                got=f"{self._losses} lost workers and no part that was finished in between",
+                expected="workers that stay alive",
+                remedy="lower DISTILRANK_WORKERS to give each more memory, then run it again: finished parts are kept",
             )
         self.end()
         self._pool = self._begin_pool()

@@ -99,9 +99,10 @@ class _Actors:
         if self._losses > MOST_LOST:
             raise WorkerError(
                 "Ray",
-                got=f"the loss of a worker, {self._losses} times without a part done ({error})",
-                expected="workers that stay alive, with enough memory for each",
-                remedy="see `ray status` on the cluster, then run it again: finished work is kept",
+                got=f"{self._losses} lost workers and no part that was finished in between ({error})",
+                expected="workers that stay alive",
+                remedy="see `ray status`, raise DISTILRANK_CPUS_PER_WORKER to give each more memory, then run it "
+                "again: finished parts are kept",
             ) from error
         self._start()
 

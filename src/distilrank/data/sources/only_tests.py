@@ -21,7 +21,7 @@ class OnlyTestQueries:
         return self._source.passages()
 
     def queries(self) -> pl.DataFrame:
-        """The test queries. Raises CollectionError where there are none."""
+        """The test queries. Raises CollectionError if there are none."""
         queries = self._source.queries().filter(~_OTHERS.fill_null(False))
         if queries["split"].is_null().all():
             raise CollectionError(

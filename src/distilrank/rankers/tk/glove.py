@@ -17,7 +17,7 @@ def glove_table(params: Glove, vocabulary: Sequence[str]) -> Table:
     """Vectors (vocabulary, width) from the file, for the words and pieces of words that it knows.
 
     Others get random vectors on the scale of the known ones. Raises DownloadError for a file that is absent or not the
-    right one, and CollectionError for one that is no text. Raises BackboneError where lines are no vectors, or where no
+    right one, and CollectionError for one that is no text. Raises BackboneError if lines are no vectors, or if no
     word of the vocabulary has one.
     """
     words = [_word(piece) for piece in vocabulary]
