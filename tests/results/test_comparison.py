@@ -94,7 +94,7 @@ def test_other_queries_are_refused_unless_shared_ones_will_do() -> None:
     assert task.queries == (5, 3, 3)
     assert (task.rows[0].first, task.rows[0].second) == pytest.approx((0.2, 0.3))
     others = fewer.with_columns(pl.lit("other").alias("query_id"))
-    with pytest.raises(InputError, match="both have 0, expected queries that both have"):
+    with pytest.raises(InputError, match="0 shared, expected queries that both have"):
         compare(*sides(measures(BEFORE), others.head(1)), Wanted(MEASURE, shared_queries=True))
 
 
@@ -175,7 +175,7 @@ def test_queries_of_another_collection_have_its_texts(repository: Path, run_here
     ("words", "said"),
     [
         (["nonsense"], "'nonsense' .*expected a revision of git, a directory with measures"),
-        (["after", "--against", "dot"], "--against alone"),
+        (["after", "--against", "dot"], "--against without --ranker"),
         (["after", "--measure", "nDCG@x"], "--measure nDCG@x .*such as nDCG@10"),
         (["before", "data"], "data: got no measures, expected .*`dvc repro`"),
     ],
