@@ -48,7 +48,8 @@ def make_small(params: Path) -> None:
     values["validation"]["queries"] = 5
     values["evaluation"] |= {"depth": 10, "untrained": []}
     values["latency"] = {"queries": 2, "clients": 1, "depths": [10], "seconds": 0.05}
-    values["promotion"] = {"floors": {"rerank": {"primary": [0.0]}}}
+    for floors in values["promotion"]["floors"].values():
+        floors["primary"] = [0.0]
     yaml.dump(values, params)
 
 

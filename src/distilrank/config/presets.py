@@ -45,8 +45,13 @@ def preset_params(name: str, passages: str | None = None, folder: Path = PRESETS
 
 
 def _of_passages(name: str, text: str, passages: str) -> str:
-    """A preset's text with its passages at another location."""
-    moved, found = _LOCATION.subn(lambda line: line[1] + json.dumps(passages), text)
+    """A preset's text with its passages at another location, and the collection named after it."""
+    from distilrank.data.sources.section import word_of  # pydantic is slow to import
+
+    # A name of its own, by which its models are registered wherever the texts are.
+    word = word_of(Path(passages).stem)
+    named = f"\n  name: {word}" if word else ""
+    moved, found = _LOCATION.subn(lambda line: line[1] + json.dumps(passages) + named, text)
     if not found:
         raise InputError(
             "--passages",

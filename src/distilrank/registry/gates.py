@@ -68,6 +68,9 @@ def reaches_floors(params: Params, model: str, means: Means, has_index: bool) ->
     for task, measure, floor in params.promotion.every_floor(params.evaluation.primary):
         if not is_reranking(task) and not has_index:
             continue
+        if task not in means:
+            low.append(f"no task {task} is measured: promotion.floors may name {list(means)}")
+            continue
         value = means.get(task, {}).get(model, {}).get(measure)
         relative = relative_floor(floor)
         if relative and relative[0] == "control" and control is None:
