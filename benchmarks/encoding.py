@@ -11,13 +11,14 @@ products of the backbone's sizes, which ours and theirs would reach if they did 
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from scoring import best_of
 from sentence_transformers import SentenceTransformer
 
 from distilrank.conversion.export import export_model
@@ -90,33 +91,27 @@ def compare(texts: list[str], ranker: Ranker, tokenizer: TextTokenizer, peer: Se
     def theirs(size: int) -> Vectors:
         return np.asarray(peer.encode_document(texts, batch_size=size, show_progress_bar=False))
 
-    seconds, vectors = best_of({0: ours} | {size: lambda size=size: theirs(size) for size in BATCH_SIZES}, rounds)
+    seconds, vectors = best_of({"ours": ours} | {str(size): partial(theirs, size) for size in BATCH_SIZES}, rounds)
     tokens = ragged_ids(texts, LENGTHS.passage_length, tokenizer).lengths(np.arange(len(texts))) + SPECIAL_TOKENS - 1
     needed, most = operations(ranker, tokens), peak_rate(ranker)
-    best = min(BATCH_SIZES, key=lambda size: seconds[size])
+    best = min(BATCH_SIZES, key=lambda size: seconds[str(size)])
     table = Table("", "passages per second", "ours is faster by", "share of the peak", "vectors differ by at most")
-    for size, name in (0, "ours"), (best, f"SentenceTransformer, {best} a batch"), (DEFAULT, f"its default, {DEFAULT}"):
-        apart = np.abs(vectors[size] - vectors[0]).max() if size else 0.0
-        cells = ("", "") if not size else (f"{seconds[size] / seconds[0]:.2f} x", f"{apart:.1e}")
-        share = f"{needed / seconds[size] / most:.0%}"
-        table.add_row(name, f"{len(texts) / seconds[size]:.1f}", cells[0], share, cells[1])
+    titles = {
+        "ours": "ours",
+        str(best): f"SentenceTransformer, {best} a batch",
+        str(DEFAULT): f"its default, {DEFAULT}",
+    }
+    for run, title in titles.items():
+        apart = np.abs(vectors[run] - vectors["ours"]).max()
+        faster, differ = ("", "") if run == "ours" else (f"{seconds[run] / seconds['ours']:.2f} x", f"{apart:.1e}")
+        share = f"{needed / seconds[run] / most:.0%}"
+        table.add_row(title, f"{len(texts) / seconds[run]:.1f}", faster, share, differ)
     console = Console(width=110)
     console.print(
         f"{machine()}, torch {torch.__version__} on {torch.get_num_threads()} threads; {len(texts):,} passages of "
         f"{tokens.mean():.0f} tokens; peak {most / 1e9:.0f} GFLOP/s"
     )
     console.print(table)
-
-
-def best_of(runs: dict[int, Callable[[], Vectors]], rounds: int) -> tuple[dict[int, float], dict[int, Vectors]]:
-    """The least seconds of each run over the rounds, in which they take turns, and what each computed."""
-    seconds, vectors = dict.fromkeys(runs, float("inf")), {}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            vectors[name] = run()
-            seconds[name] = min(seconds[name], time.perf_counter() - began)
-    return seconds, vectors
 
 
 def operations(ranker: Ranker, tokens: np.ndarray) -> float:
