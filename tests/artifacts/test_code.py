@@ -36,7 +36,7 @@ def edited(before: dict[str, str], tmp_path: Path) -> Edited:
     def edit(name: str, old: str, new: str) -> set[str]:
         text = (copy / name).read_text()
         assert old in text
-        (copy / name).write_text(text.replace(old, new))
+        (copy / name).write_text(new.join(text.rsplit(old, 1)))
         return changed(before, digests(copy))
 
     return edit
