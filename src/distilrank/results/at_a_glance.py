@@ -7,7 +7,7 @@ from distilrank.config.derived import start_of
 from distilrank.config.names import distilled_name
 from distilrank.config.params import Params
 from distilrank.data.pseudo_queries import PSEUDO
-from distilrank.evaluation.tasks import RERANK, primary, test_set_of
+from distilrank.evaluation.tasks import RERANK, is_reranking, primary, test_set_of
 from distilrank.results.by_teacher import Means
 from distilrank.training.history import History
 
@@ -19,16 +19,17 @@ def chosen_student(params: Params, histories: Mapping[str, History]) -> tuple[st
 
 
 def at_a_glance(params: Params, metrics: Mapping[str, Means], histories: Mapping[str, History]) -> str | None:
-    """A sentence on the primary task that compares the chosen student with the first stage and with its start.
+    """A sentence that compares the chosen student with the first stage and with its start, in re-ranking.
 
-    None if people asked all queries.
+    It tells of the first test set that people asked, if there is one. None if people asked the training queries too.
     """
     if not params.pseudo_queries:
         return None
-    pair, task, measure = chosen_student(params, histories), primary(metrics), params.evaluation.primary
+    task = next((task for task in metrics if is_reranking(task) and test_set_of(task) != PSEUDO), primary(metrics))
+    pair, measure = chosen_student(params, histories), params.evaluation.primary
     names = [distilled_name(*pair), params.candidates.first_stage(), start_of(params, *pair).name]
     student, *others = (f"{name} reaches {metrics[task][name][measure]:.3f}" for name in names if name in metrics[task])
     told = f"{student} {measure} in re-ranking, {', '.join(others)} without training"
     if (test_set := test_set_of(task)) != PSEUDO:
-        return f"On the collection's own test queries ({test_set}), {told}. It learned from queries made of passages."
+        return f"On queries that people asked ({test_set}), {told}. It learned from queries made of passages."
     return f"On queries made of passages held out, {told}. Nobody asked them, and their words favour lexical search."
