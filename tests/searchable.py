@@ -38,5 +38,5 @@ def write_vectors(name: str) -> None:
     passages = Collection.read(layout.COLLECTION)
     texts = [text for some in passages.passage_texts() for text in some]
     vectors = Model.load(layout.MODELS / name).encode_passages(texts)
-    with whole_directory(layout.VECTORS / name, "a test", {}, [layout.MODELS / name]) as draft:
+    with whole_directory(layout.VECTORS / name, "a test", {}, [layout.TOKENS, layout.MODELS / name]) as draft:
         DenseIndex.build(vectors, passages.passage_ids()).write(draft.path)

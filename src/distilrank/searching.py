@@ -14,6 +14,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
 from distilrank.retrieval.bm25 import BM25
 from distilrank.retrieval.fusion import reciprocal_rank_fusion, weighted_sum
+from distilrank.retrieval.updated import model_behind
 from distilrank.searchers import Cascaded, Dense, Fused, Joined, Lexical, Reranking, Searcher
 from distilrank.sections.data import BM25 as LEXICAL
 from distilrank.sections.data import Candidates
@@ -31,19 +32,22 @@ class Searchers:
     """All systems of the project that were built here. Each is loaded when it is first asked, and stays loaded until
     `release`.
 
-    `read_params` is called when params are first needed.
+    `read_params` is called when params are first needed. `updated` are directories of updated indexes, which answer
+    beside the systems, each by its path. Raises InputError and MissingInput for one that cannot be searched here.
     """
 
-    def __init__(self, read_params: "Callable[[], Params]") -> None:
+    def __init__(self, read_params: "Callable[[], Params]", updated: Sequence[Path] = ()) -> None:
         self._read_params = read_params
+        self._models = {str(place): model_behind(place) for place in updated}
         self._loaded: dict[str, Searcher] = {}
         self._loading = RLock()
 
     def names(self) -> list[str]:
-        """BM25, then what is built: the models in the order of the report, then indexes, then systems. Raises
-        ParamsError."""
+        """BM25, then what is built: the models in the order of the report, then indexes, then systems, then updated
+        indexes. Raises ParamsError."""
         built = [place.name for place in self._places() if (place / MANIFEST).is_file()]
-        return [LEXICAL, *built, *(self._params.systems if (layout.SYSTEMS / MANIFEST).is_file() else [])]
+        systems = self._params.systems if (layout.SYSTEMS / MANIFEST).is_file() else []
+        return [LEXICAL, *built, *systems, *self._models]
 
     def usual(self) -> str:
         """The system to ask if none is named: the first student that is built to search, as taught by its first
@@ -53,9 +57,10 @@ class Searchers:
         return next(filter(_is_built_to_search, taught_to_search(self._params)), LEXICAL)
 
     def compared(self) -> list[str]:
-        """The systems that people compare unless they name others: BM25, the usual system, and the first teacher."""
+        """The systems that people compare unless they name others, the first ones first: BM25, updated indexes, the
+        usual system, and the first teacher."""
         teachers = [name for name in self.names() if name in self._params.teachers]
-        return list(dict.fromkeys([LEXICAL, self.usual(), *teachers[:1]]))
+        return list(dict.fromkeys([LEXICAL, *self._models, self.usual(), *teachers[:1]]))
 
     def how(self, name: str) -> str:
         """How a system answers, in a few words."""
@@ -63,6 +68,8 @@ class Searchers:
             return "finds by terms"
         if name in self._params.systems:
             return str(self._params.systems[name])
+        if name in self._models:
+            return "searches an updated index"
         if name in self._indexes():
             return "searches an index"
         if name in self._searching():
@@ -74,6 +81,10 @@ class Searchers:
         minimum = self._params.evaluation.minimum_relevance
         every = [minimum] if isinstance(minimum, int) else [minimum.get(split, 1) for split in splits]
         return min(every, default=1)
+
+    def updated(self, name: str) -> Path | None:
+        """The directory of an updated index by its name; None for any other system."""
+        return Path(name) if name in self._models else None
 
     def is_loaded(self, name: str) -> bool:
         return name in self._loaded
@@ -117,9 +128,11 @@ class Searchers:
     def _made(self, name: str) -> Searcher:
         if name == LEXICAL:
             return _bm25()
+        if name in self._models:
+            return _updated(Path(name), self._models[name])
         if name in self._params.systems:
             return self._system(name, self._params.systems[name])
-        if name not in (known := [*(place.name for place in self._places()), *self._params.systems]):
+        if name not in (known := [*(place.name for place in self._places()), *self._params.systems, *self._models]):
             expected = f"one of {[LEXICAL, *known]}"
             raise InputError("search", got=f"system '{name}'", expected=expected, remedy="name one of these")
         return self._model(name)
@@ -159,6 +172,12 @@ def _joined(name: str, system: System) -> Joined:
         return partial(weighted_sum, weights=weights, scale=system.scale)
     assert isinstance(system, ReciprocalRanks)
     return lambda runs: reciprocal_rank_fusion([*runs.values()], system.k)
+
+
+def _updated(place: Path, model: Path) -> Dense:
+    from distilrank.model import Model
+
+    return Dense(Model.load(model, place))
 
 
 def _bm25() -> Lexical:

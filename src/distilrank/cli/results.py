@@ -1,6 +1,7 @@
 """Commands that show what was built, and search with it."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -41,19 +42,24 @@ def search(
             help="bm25, a model, an index or a system. Default: the first taught student that searches.",
         ),
     ] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="In the place of a system: an index that `distilrank update` wrote.")
+    ] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="How many passages to show.")] = 5,
 ) -> None:
     """Answer a query with a system: BM25, a dense model, an index, or another model that re-ranks BM25's best."""
+    if system and index:
+        raise InputError("search", got="--system and --index", expected="one of them", remedy="leave one out")
     from distilrank.cli.tables import show_hits
     from distilrank.config.params_file import read_params
     from distilrank.results.search import with_texts
     from distilrank.searching import Searchers, refuse_query
 
     refuse_query(query)
-    searchers = Searchers(read_params)
-    name = system or searchers.usual()
+    searchers = Searchers(read_params, [index] if index else [])
+    name = str(index) if index else system or searchers.usual()
     hits = searchers.load(name).search(query, depth)
-    show_hits(query, name, with_texts(hits, layout.COLLECTION))
+    show_hits(query, name, with_texts(hits, layout.COLLECTION, index))
 
 
 @app.command("serve-search", rich_help_panel=RESULTS)
@@ -63,11 +69,15 @@ def serve_search(
         typer.Option(help="An address of this machine, for other machines to reach it. Default: this machine alone."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 means any free one.")] = 8088,
+    index: Annotated[
+        list[Path] | None,
+        typer.Option(help="An index that `distilrank update` wrote, to search beside the systems; once per index."),
+    ] = None,
 ) -> None:
     """Serve a page on which people search and compare what systems find."""
     from distilrank.serving.search.serve import serve_search as serve
 
-    serve(host, port)
+    serve(host, port, index or [])
 
 
 @app.command(rich_help_panel=CHECKPOINTS)
@@ -94,7 +104,12 @@ def retrieve(
 
 @app.command(rich_help_panel=CHECKPOINTS)
 def update(
-    name: Annotated[str, typer.Argument(help="A dense model or an index, such as dot-T1 or dot-hnsw-T1.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A dense model or an index, such as dot-T1 or dot-hnsw-T1; or the directory of an updated index."
+        ),
+    ],
     target: Annotated[Path, typer.Argument(help="The directory to write; it must not exist.")],
     passages: Annotated[
         Path | None,
@@ -107,12 +122,9 @@ def update(
     """Write an index with passages added, replaced and deleted, without a rebuild."""
     if not passages and not delete:
         raise InputError("update", got="no change", expected="--passages or --delete", remedy="name a file")
-    from distilrank.config.derived import model_of_index
     from distilrank.stages.update import update as changed
 
-    params = read()
-    counts = changed(params, name, target, passages, delete)
+    counts = changed(read(), name, target, passages, delete)
     typer.echo(f"{target}: {', '.join(f'{number:,} {what}' for what, number in counts.items())}")
-    model = layout.MODELS / model_of_index(params, name)
-    loads = "import distilrank", f'model = distilrank.load("{model}", "{target}")'
-    next_step("search it", *loads, 'model.search("a query", k=10)')
+    place = quote(str(target))
+    next_step(f'`distilrank search --index {place} "a query"` or `distilrank serve-search --index {place}`')

@@ -10,17 +10,21 @@ from distilrank.data.collection import Collection
 from distilrank.data.runs import Hit, write_trec
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import InputError
+from distilrank.retrieval.updated import put_passages
 
 if TYPE_CHECKING:
     from distilrank.model import Model
 
 
-def with_texts(hits: Sequence[Hit], collection: Path) -> pl.DataFrame:
-    """Hits with their texts, in the given order (passage_id, score, title, text). Raises MissingInput."""
+def with_texts(hits: Sequence[Hit], collection: Path, updated: Path | None = None) -> pl.DataFrame:
+    """Hits with their texts, in the given order (passage_id, score, title, text). Those of an `updated` index have the
+    texts that updates put, where they did. Raises MissingInput."""
     schema = {"passage_id": pl.String, "score": pl.Float64}
     table = pl.DataFrame([hit.model_dump() for hit in hits], schema)
-    passages = Collection.read(collection).passages.join(table.lazy(), on="passage_id", how="semi").collect()
-    return table.join(passages, on="passage_id", how="left", maintain_order="left")
+    known = [*([put_passages(updated)] if updated else []), Collection.read(collection).passages]
+    some = pl.concat(passages.join(table.lazy(), on="passage_id", how="semi") for passages in known).collect()
+    texts = some.unique("passage_id", keep="first", maintain_order=True)
+    return table.join(texts, on="passage_id", how="left", maintain_order="left")
 
 
 def write_run(

@@ -7,17 +7,20 @@ import polars as pl
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
+from distilrank.artifacts.manifest import read_manifest
 from distilrank.config.derived import model_of_index
 from distilrank.config.params import Params
-from distilrank.data.collection import WHOLE_TEXT
+from distilrank.config.systems import first_stages
+from distilrank.data.collection import SCHEMAS, WHOLE_TEXT
 from distilrank.data.sources.passages import Passages
 from distilrank.errors import InputError
-from distilrank.indexed import load_indexed, place_of
+from distilrank.indexed import place_of
 from distilrank.model import Model
 from distilrank.progress import progress
 from distilrank.retrieval.dense import INDEX_FILE, DenseIndex
 from distilrank.retrieval.fitting import Size, refuse_without_room
 from distilrank.retrieval.made_from import vectors_behind
+from distilrank.retrieval.updated import is_updated, model_behind, put_passages, write_put
 from distilrank.retrieval.vector_store import VECTORS_FILE, VectorStore
 
 _AT_ONCE = 4_096
@@ -26,28 +29,37 @@ _AT_ONCE = 4_096
 def update(params: Params, name: str, target: Path, passages: Path | None, delete: Path | None) -> dict[str, int]:
     """Writes an index of its own, with its vectors, to `target`, and returns what was changed.
 
-    `passages` is a file as a source `passages` reads it. Passages with known ids replace the old ones. `delete` has an
-    id per line. Raises InputError, MissingInput and ScoreError, before anything is written: for a passage that the file
-    has twice, and where there is no room, before any is encoded.
+    It starts from what searches by `name`, or from the updated index in that directory. `passages` is a file as a
+    source `passages` reads it. Passages with known ids replace the old ones. `delete` has an id per line. Raises
+    InputError, MissingInput and ScoreError, before anything is written: for a passage that the file has twice, and
+    where there is no room, before any is encoded.
     """
     if target.exists():
         raise InputError(target, got="an existing path", expected="a new directory", remedy="name another target")
-    _refuse_without_room(name, place_of(params, name), _distinct(passages) if passages else 0)
-    loaded = load_indexed(params, name, live=True)
+    model, place = _begun_from(params, name)
+    _refuse_without_room(name, place, _distinct(passages) if passages else 0)
+    loaded = Model.load(model, place, live=True)
     assert isinstance(loaded.index, DenseIndex)
-    counts = {"passages put": 0, "passages deleted": 0}
-    if delete:
-        ids = [line for line in delete.read_text("utf-8").splitlines() if line.strip()]
-        loaded.delete(ids)
-        counts["passages deleted"] = len(set(ids))
-    if passages:
-        counts["passages put"] = _put(loaded, passages)
+    gone = [line for line in delete.read_text("utf-8").splitlines() if line.strip()] if delete else []
+    if gone:
+        loaded.delete(gone)
+    put = _put(loaded, passages) if passages else pl.DataFrame(schema=SCHEMAS["passages"])
+    before = put_passages(place).collect() if is_updated(place) else None
     used = {"index": name, "passages": str(passages), "delete": str(delete)}
-    model = layout.MODELS / model_of_index(params, name)
-    with whole_directory(target, f"distilrank update {name}", used, [model]) as draft:
+    made_from = [Path(source) for source in read_manifest(vectors_behind(place)).inputs]
+    with whole_directory(target, f"distilrank update {name}", used, made_from) as draft:
         loaded.index.write(draft.path)
-        draft.counts |= counts
-    return counts
+        write_put(before, put, gone, draft.path)
+        draft.counts |= {"passages put": len(put), "passages deleted": len(set(gone))}
+    return draft.counts
+
+
+def _begun_from(params: Params, name: str) -> tuple[Path, Path]:
+    """The model and what searches its passages. A name in the params goes before a directory of the same name."""
+    place = Path(name)
+    if name not in first_stages(params) and is_updated(place):
+        return model_behind(place), place
+    return layout.MODELS / model_of_index(params, name), place_of(params, name)
 
 
 def _distinct(file: Path) -> int:
@@ -80,15 +92,18 @@ def _refuse_without_room(name: str, place: Path, added: int) -> None:
 
 
 def _batches(file: Path) -> Iterator[pl.DataFrame]:
-    return Passages(source="passages", location=str(file)).opened().passages()
+    columns = [*SCHEMAS["passages"]]
+    for batch in Passages(source="passages", location=str(file)).opened().passages():
+        yield batch.select(pl.col(columns).fill_null(""))
 
 
-def _put(model: Model, file: Path) -> int:
-    read = 0
+def _put(model: Model, file: Path) -> pl.DataFrame:
+    """Puts a file's passages, and returns them. Their vectors wait in memory too."""
+    tables = [pl.DataFrame(schema=SCHEMAS["passages"])]
     with progress("passages put", None) as advance:
         for batch in _batches(file):
+            tables.append(batch)
             for some in batch.with_columns(text=WHOLE_TEXT).iter_slices(_AT_ONCE):
                 model.put(dict(some.select("passage_id", "text").iter_rows()))
-                read += len(some)
                 advance(len(some))
-    return read
+    return pl.concat(tables)

@@ -106,14 +106,15 @@ class SearchAnswers:
     def _compared(self) -> Iterator[str]:
         """The systems that are compared by default. Read after BM25 is loaded, because params.yaml takes long."""
         with suppress(InputError):
-            yield from self._searchers.compared()
+            yield from self._searchers.compared()[:MOST_SYSTEMS]
 
     def systems(self) -> Systems:
         searchers = self._searchers
         listed = [
             Listed(name=name, how=searchers.how(name), ready=searchers.is_loaded(name)) for name in searchers.names()
         ]
-        return Systems(systems=listed, usual=searchers.compared(), examples=self._qrels.examples(_EXAMPLES))
+        usual = searchers.compared()[:MOST_SYSTEMS]
+        return Systems(systems=listed, usual=usual, examples=self._qrels.examples(_EXAMPLES))
 
     def answers(self, query: str, systems: Sequence[str], depth: int) -> Answers:
         """Each system's answer to a query.
@@ -143,7 +144,8 @@ class SearchAnswers:
             began = time.perf_counter()
             hits = searcher.search(query, depth)
             took = time.perf_counter() - began
-            rows = with_texts(hits, layout.COLLECTION).with_columns(passage=WHOLE_TEXT)
+            found = with_texts(hits, layout.COLLECTION, self._searchers.updated(name))
+            rows = found.with_columns(passage=WHOLE_TEXT)
             matched = searcher.matched(query, rows["passage"].to_list())
         heaviest = max((word.weight for one in matched for word in one.words), default=1)
         shown = [

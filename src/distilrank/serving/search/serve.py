@@ -1,7 +1,9 @@
 """The search page's server. It listens first, and loads the systems while the page already shows."""
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -16,18 +18,25 @@ LOOPBACK = "127.0.0.1"
 _NAMES = [LOOPBACK, "localhost"]
 
 
-def serve_search(host: str | None, port: int) -> None:
+def serve_search(host: str | None, port: int, updated: Sequence[Path] = ()) -> None:
     """Serves until Ctrl-C; without a `host`, only this machine can reach it. Port 0 means any free port.
 
-    Raises MissingInput if there is no collection to search, InputError if the server cannot listen.
+    Raises MissingInput if there is no collection to search, InputError if the server cannot listen, and both as
+    Searchers does for an `updated` index.
     """
     for place in (layout.COLLECTION, layout.CANDIDATES):
         read_manifest(place)
+    for place in updated:
+        if "," in str(place):
+            raise InputError(
+                "serve-search", got=f"the index {place}", expected="a path without a comma, which parts names",
+                remedy="rename the directory",
+            )  # fmt: skip
     listening = _listening(host or LOOPBACK, port)
     from distilrank.searching import Searchers
     from distilrank.serving.search.answers import SearchAnswers
 
-    answers = SearchAnswers(Searchers(_read_params))
+    answers = SearchAnswers(Searchers(_read_params, updated))
     Thread(target=answers.prepare, daemon=True).start()
     import uvicorn
 
