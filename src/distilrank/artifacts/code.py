@@ -54,20 +54,19 @@ _NO_MATTER = {"boto3", "botocore.exceptions", "huggingface_hub", "pydantic", "ra
 
 
 class Code:
-    """A package's code, each file parsed once, and the pins of a constraints.txt, if there is one."""
+    """A package's code, each file read once, and the pins of a constraints.txt, if there is one."""
 
     def __init__(self, package: Path = PACKAGE, constraints: Path = CONSTRAINTS) -> None:
         self._package, self._constraints = package, constraints
         self._left_out = {package / name for name in LEFT_OUT}
         self._running = cache(running)
-        self._names = cache(lambda file: frozenset(imported_names(self._running(file))))
+        self._names = cache(lambda file: _names_in(self._running(file)))
         self._imports = cache(lambda file: files_named(self._names(file), package))
-        self._digest = cache(lambda file: _digest(_plain(self._running(file))))
 
     def digest(self, stage: str) -> str:
         """The digest of a module in stages/, by its name."""
         files = self.reached(stage)
-        parts = {file.relative_to(self._package).as_posix(): self._digest(file) for file in files}
+        parts = {file.relative_to(self._package).as_posix(): _digest_of(self._running(file)) for file in files}
         beside = {file for module in files for file in self._beside(module)}
         parts |= {file.relative_to(self._package).as_posix(): sha256_of(file) for file in beside}
         return _digest([parts, self.pins(files)])[:32]
@@ -110,6 +109,16 @@ def libraries(imported: Collection[str]) -> set[str]:
 
 def _pins(constraints: Path) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==(\S+)", constraints.read_text("utf-8"), re.MULTILINE))
+
+
+@cache
+def _names_in(tree: ast.Module) -> frozenset[str]:
+    return frozenset(imported_names(tree))
+
+
+@cache
+def _digest_of(tree: ast.Module) -> str:
+    return _digest(_plain(tree))
 
 
 def _plain(node: object) -> Any:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -10,8 +11,16 @@ _TOLD = {"got", "expected", "remedy"}
 
 
 def running(file: Path) -> ast.Module:
-    """A file's syntax tree without what changes no result: docstrings, texts of errors, imports for types only."""
-    tree: ast.Module = _Running().visit(ast.parse(file.read_text("utf-8")))
+    """A file's syntax tree without what changes no result: docstrings, texts of errors, imports for types only.
+
+    Files of the same text share one tree.
+    """
+    return _running(file.read_text("utf-8"))
+
+
+@cache
+def _running(text: str) -> ast.Module:
+    tree: ast.Module = _Running().visit(ast.parse(text))
     return tree
 
 
