@@ -24,7 +24,8 @@ def load(directory: str | Path, index: str | Path | None = None, live: bool = Fa
 
     It searches by the index that is named, such as indexes/dot-hnsw-T1, else by the project's exact vectors of this
     ranker, such as vectors/dot-T1. `live` allows `put` and `delete`. Raises MissingInput if a file is absent, and
-    for the index of another ranker.
+    for the index of another ranker. Raises MissingLibrary, which names an extra, for an index that needs Faiss where
+    that is not installed.
     """
     model = Path(directory)
     return Model.load(model, Path(index) if index else _vectors_of(model), live)

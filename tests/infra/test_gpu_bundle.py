@@ -5,11 +5,10 @@ import os
 import subprocess
 import sys
 import tarfile
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
+from tests.bare import interpreter_with
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow(50)
@@ -32,31 +31,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter that finds torch, transformers, numpy and what they need, by links, and no other package."""
-    directory = tmp_path_factory.mktemp("bare")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
-    (packages,) = directory.glob("lib/python3*/site-packages")
-    for name in needed_by("torch", "transformers", "numpy"):
-        for file in distribution(name).files or []:
-            top = packages / file.parts[0]
-            if file.parts[0] != ".." and not top.exists():
-                top.symlink_to(Path(str(distribution(name).locate_file(file.parts[0]))))
-    return directory / "bin" / "python"
-
-
-def needed_by(*names: str) -> set[str]:
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        for line in distribution(name).requires or []:
-            need = Requirement(line)
-            if need.marker is None or need.marker.evaluate({"extra": ""}):
-                waiting.append(need.name.lower())
-    return found - set(BROUGHT)
+    return interpreter_with(tmp_path_factory.mktemp("bare"), ["torch", "transformers", "numpy"], BROUGHT)
 
 
 def check(unpacked: Path, python: Path, *groups: str) -> tuple[int, dict[str, str]]:

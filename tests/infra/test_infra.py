@@ -50,6 +50,10 @@ class TestVersions:
         pinned = {name: version for line in installs for name, version in re.findall(r"([\w-]+)==(\d\S*)", line)}
         assert set(pinned) == {"psycopg2-binary"}
 
+    def test_the_image_of_the_worker_brings_every_extra(self) -> None:
+        (install,) = (line for line in stages()["build-worker"] if "-r pyproject.toml" in line)
+        assert install.endswith('--extra "$FAISS" --extra all')
+
     def test_downloads_of_every_package_but_torch_are_held_against_hashes(self) -> None:
         pins = re.split(r"\n(?=\S)", (ROOT / "constraints.txt").read_text("utf-8").strip())
         assert [pin.split("==")[0] for pin in pins if "--hash=sha256:" not in pin] == ["torch"]

@@ -7,14 +7,9 @@ from importlib import import_module
 
 from distilrank.cli.app import app
 from distilrank.cli.launch import one_of_several, tell
-from distilrank.errors import InputError, to_install
+from distilrank.errors import InputError, telling_extras
 from distilrank.redaction import redacted
 
-# Libraries by import name, each with the extra of this package that installs it.
-_EXTRAS = {
-    "dvc": "flows", "dvc_data": "flows", "prefect": "flows", "mlflow": "tracking", "faiss": "cpu", "ray": "ray",
-    "peft": "lora", "fastapi": "serve", "uvicorn": "serve",
-}  # fmt: skip
 # Each module adds its commands, in the order of --help.
 for _commands in ("state", "project", "stages", "results", "compare", "check_results", "registry", "exchange"):
     import_module(f"distilrank.cli.{_commands}")
@@ -32,19 +27,9 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        app()
+        with telling_extras():
+            app()
     except InputError as error:
         tell(f"distilrank: {error}", error.exit_code)
-    except Exception as error:  # a bug of ours or of a library, whose message may hold a URL with secrets
-        extra = _extra_that_brings(error)
-        if extra:
-            tell(f"distilrank: {error}, which this command needs; {to_install(extra)}", InputError.exit_code)
-        else:
-            tell(redacted(traceback.format_exc()).rstrip("\n"), 1)
-
-
-def _extra_that_brings(error: Exception) -> str | None:
-    """The extra that would install the library whose import failed, or None."""
-    if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return None
-    return _EXTRAS.get(error.name.partition(".")[0])
+    except Exception:  # a bug of ours or of a library, whose message may hold a URL with secrets
+        tell(redacted(traceback.format_exc()).rstrip("\n"), 1)
