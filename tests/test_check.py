@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +324,46 @@ def test_word_vectors_that_are_not_there(changed: Changed) -> None:
     check(params)
     with pytest.raises(ValueError, match=r"checksum is null, and glove.txt is a path"):
         changed(**with_ranker(changed(), "students", "tk", ranker | {"glove": glove | {"checksum": None}}))
+
+
+def test_all_faults_are_told_at_once_each_by_its_entry_in_the_params(changed: Changed) -> None:
+    for folder in ("empty", "backbones/none"):
+        Path(folder).mkdir(parents=True)
+    Path("triples.tsv").write_text("q\tp\tn\n")
+    teachers = changed().model_dump()["teachers"]
+    teachers["T1b"] |= {"backbone": {"model": "backbones/none", "sha256": None}}
+    params = changed(
+        collection={"source": "beir", "location": "nowhere"},
+        triples={"bm25": GIVEN | {"location": "triples.tsv", "checksum": f"md5:{'0' * 32}"}, "few": DRAWN},
+        imports={"T9": FILE},
+        teachers=teachers,
+        baselines={"E5": {"checkpoint": "empty"}},
+    )
+    told = [
+        "collection.location: got 'nowhere', which is not there",
+        f"triples.bm25.location: triples.tsv: got md5 {md5(Path('triples.tsv').read_bytes()).hexdigest()}, expected 0",
+        "imports.T9.location: got 'given/file', which is not there",
+        "teachers.T1b: backbone backbones/none: got no config.json",
+        "baselines.E5: ",
+    ]
+    for thoroughly in (True, False):
+        with pytest.raises(InputError) as refused:
+            check(params, thoroughly)
+        lines = str(refused.value).splitlines()
+        expected = [line for line in told if thoroughly or "md5" not in line]
+        assert all(map(str.startswith, lines, [f"params.yaml: {line}" for line in expected])), lines
+        assert len(lines) == len(expected), lines
+
+
+def test_weights_that_are_not_those_of_the_params_are_told_before_anything_is_built(changed: Changed) -> None:
+    other = {"sha256": "0" * 64}
+    params = changed(backbone={"model": "minilm"} | other, baselines={"B": {"checkpoint": "minilm"} | other})
+    check(params)
+    with pytest.raises(InputError) as refused:
+        check(params, thoroughly=True)
+    lines = str(refused.value).splitlines()
+    assert lines[0].startswith("params.yaml: teachers.T1: backbone minilm: got sha256 ")
+    assert lines[-1].startswith("params.yaml: baselines.B: checkpoint minilm: got sha256 ")
 
 
 @pytest.mark.parametrize("words", ["check", "teach T1", "distil dot", "distil dot --teacher T1"])

@@ -1,8 +1,9 @@
 """check: what would fail after hours is refused before them: places, queries and backbones that the params need."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from distilrank.config.models import Student, Teacher
 from distilrank.config.names import IMPORTED
 from distilrank.config.params import Params
 from distilrank.config.starts import Source, source_of
-from distilrank.data.backbone import locate_description
+from distilrank.data.backbone import locate_backbone, locate_description
 from distilrank.data.collection import DEV, TRAIN, UNLABELLED, Collection
+from distilrank.data.downloads import fetched
+from distilrank.data.hub import BUNDLED
 from distilrank.data.pseudo_queries import PSEUDO
 from distilrank.data.sources.section import IR_DATASETS
 from distilrank.data.tokenizer import TOKENIZER_FILES, TextTokenizer, refuse_other_vocabulary
-from distilrank.errors import CollectionError, InputError, NotThere, ParamsError
+from distilrank.errors import CollectionError, InputError, NotThere, ParamsError, all_told
 from distilrank.rankers.table import trained_params
 from distilrank.redaction import without_secrets
 from distilrank.sections.base import FileElsewhere, Section, is_remote
@@ -44,22 +47,29 @@ _NEEDED_WITHOUT_LABELS = {
 }
 
 
-def check(params: Params, asks_registry: bool = False) -> None:
-    """Raises InputError for the first thing that is known to be missing, without a download of any size.
+def check(params: Params, thoroughly: bool = False) -> None:
+    """Raises InputError for all that is known to be missing, a line each, without a download of any size.
 
-    MLflow's registry is asked for versions only where `asks_registry`: a stage needs no server.
+    Where `thoroughly`, also asks MLflow's registry for versions, which stages need no server for, and holds files
+    here against their checksums, which takes a while.
     """
+    all_told(_checks(params, thoroughly))
+
+
+def _checks(params: Params, thoroughly: bool) -> Iterator[Callable[[], object]]:
     for place in _places(params):
-        place.refuse_absent()
+        yield partial(place.refuse, thoroughly)
     splits = _known_splits(params, layout.OWN)
     if splits is not None:
-        _check_splits(params, splits)
+        yield from _checks_of_splits(params, splits)
     for name in params.evaluations:
-        _check_evaluation(params, name, splits or set())
-    _check_rankers(params)
+        yield partial(_check_evaluation, params, name, splits or set())
+    # A backbone's weights are read once, whoever starts from it.
+    located = cache(partial(_located, thoroughly=thoroughly))
+    for entry in _entries(params):
+        yield partial(_check_ranker, params, entry, located)
     for name, given in params.given_models().items():
-        with _said_of(f"{'teachers' if name in params.teachers else 'baselines'}.{name}"):
-            _check_given(params, name, given, asks_registry)
+        yield partial(_check_given, params, name, given, thoroughly)
 
 
 @dataclass(frozen=True)
@@ -71,13 +81,19 @@ class _Place:
     output: Path
     made_with: Mapping[str, Any]
     may_be_folder: bool = False
+    checksum: str | None = None
 
-    def refuse_absent(self) -> None:
-        """Raises NotThere. What is elsewhere is not asked for: whether a server has it shows when it is fetched."""
+    def refuse(self, reads: bool) -> None:
+        """Raises NotThere and, where it `reads`, DownloadError for another checksum. What is elsewhere is not asked
+        for: whether a server has it shows when it is fetched."""
         if is_remote(self.location) or self.location.startswith(IR_DATASETS):
             return
         path = Path(self.location.partition("#")[0])
-        if path.is_file() or (self.may_be_folder and path.is_dir()) or _is_made(self.output, self.made_with):
+        if _is_made(self.output, self.made_with) or (self.may_be_folder and path.is_dir()):
+            return
+        if path.is_file():
+            with _said_of(self.entry):
+                fetched(str(path), self.checksum if reads else None)
             return
         expected = "a folder or an archive" if self.may_be_folder else "a file"
         raise NotThere(
@@ -119,7 +135,7 @@ def _places_of_triples(params: Params) -> Iterator[_Place]:
 
 
 def _file(entry: str, file: FileElsewhere, output: Path, section: Section) -> _Place:
-    return _Place(f"{entry}.location", file.location, output, _dumped(section))
+    return _Place(f"{entry}.location", file.location, output, _dumped(section), checksum=file.checksum)
 
 
 def _dumped(section: Section) -> dict[str, Any]:
@@ -152,23 +168,27 @@ def _known_splits(params: Params, evaluation: str) -> set[str] | None:
     return splits
 
 
-def _check_splits(params: Params, splits: set[str]) -> None:
-    """Raises CollectionError if a kind of queries is missing, ParamsError if a test set has no relevance."""
+def _checks_of_splits(params: Params, splits: set[str]) -> Iterator[Callable[[], object]]:
+    """That every kind of queries is there, and that every test set has a relevance."""
     test_sets = sorted(splits - {TRAIN, DEV, UNLABELLED})
     present = splits | ({_TEST} if test_sets else set())
     if UNLABELLED in splits and learns_without_qrels(params):
         present |= {TRAIN}
-    for split, (use, remedy) in _NEEDED.items():
-        if split not in present:
-            lacks_labels = UNLABELLED in splits and TRAIN not in splits
-            raise CollectionError(
-                f"{PARAMS_FILE}: collection",
-                got=f"no {split} queries",
-                expected=f"some, {use}",
-                remedy=_NEEDED_WITHOUT_LABELS.get(split, remedy) if lacks_labels else remedy,
-            )
+    lacks_labels = UNLABELLED in splits and TRAIN not in splits
+    for split in filter(lambda split: split not in present, _NEEDED):
+        yield partial(_refuse_without, split, lacks_labels)
     for name in test_sets:
-        params.minimum_relevance(name)
+        yield partial(params.minimum_relevance, name)
+
+
+def _refuse_without(split: str, lacks_labels: bool) -> None:
+    use, remedy = _NEEDED[split]
+    raise CollectionError(
+        f"{PARAMS_FILE}: collection",
+        got=f"no {split} queries",
+        expected=f"some, {use}",
+        remedy=_NEEDED_WITHOUT_LABELS.get(split, remedy) if lacks_labels else remedy,
+    )
 
 
 def _check_evaluation(params: Params, name: str, trained_on: set[str]) -> None:
@@ -227,29 +247,40 @@ def _pretrained(params: Params, source: Source) -> tuple[Backbone, tuple[int, ..
     return (below, source.layers if source.pretrained else None) if below else None
 
 
-def _check_rankers(params: Params) -> None:
+def _located(backbone: Backbone, thoroughly: bool) -> Path:
+    """The backbone's folder. Raises BackboneError, `thoroughly` also for weights that are here and are others."""
+    is_here = backbone.model == BUNDLED or Path(backbone.model).is_dir()
+    return locate_backbone(backbone) if thoroughly and is_here else locate_description(backbone)
+
+
+def _check_ranker(params: Params, entry: _Entry, located: Callable[[Backbone], Path]) -> None:
     """Raises BackboneError if a ranker cannot be begun on what it is to start from; makes no weights."""
     # Heavy, and not needed to find a misspelt path.
     from distilrank.rankers.loading import check_fits
     from distilrank.rankers.origin import Origin
     from distilrank.training.lora import check_adapters
 
-    for entry in _entries(params):
-        ranker, whose = entry.section.ranker, read_by(params, entry.section)
-        with _said_of(entry.name):
-            tokenizer = TextTokenizer(locate_description(whose))
-            for backbone, layers in dict.fromkeys(entry.starts):
-                folder = locate_description(backbone)
-                if backbone != whose:
-                    refuse_other_vocabulary(folder, tokenizer)
-                # Word vectors of its own take no layers of a backbone's, and minutes to read.
-                if not ranker.files:
-                    begun = check_fits(ranker, Origin(folder, layers).config(), params.tokens, tokenizer)
-                    check_adapters(begun, entry.section.training.lora)
+    ranker, whose = entry.section.ranker, read_by(params, entry.section)
+    with _said_of(entry.name):
+        tokenizer = TextTokenizer(located(whose))
+        for backbone, layers in dict.fromkeys(entry.starts):
+            folder = located(backbone)
+            if backbone != whose:
+                refuse_other_vocabulary(folder, tokenizer)
+            # Word vectors of its own take no layers of a backbone's, and minutes to read.
+            if not ranker.files:
+                begun = check_fits(ranker, Origin(folder, layers).config(), params.tokens, tokenizer)
+                check_adapters(begun, entry.section.training.lora)
 
 
-def _check_given(params: Params, name: str, given: GivenModel, asks_registry: bool) -> None:
-    """Raises InputError for a checkpoint that is not there or cannot rank; its weights are not read."""
+def _check_given(params: Params, name: str, given: GivenModel, thoroughly: bool) -> None:
+    """Raises InputError for a checkpoint that is not there or cannot rank. Its weights are not read, except
+    `thoroughly`, and for their checksum."""
+    with _said_of(f"{'teachers' if name in params.teachers else 'baselines'}.{name}"):
+        _check_checkpoint(params, name, given, thoroughly)
+
+
+def _check_checkpoint(params: Params, name: str, given: GivenModel, thoroughly: bool) -> None:
     from distilrank.stages.given_uses import refuse_other_uses, refuse_other_words, refuse_unfit
 
     model = layout.MODELS / name
@@ -260,13 +291,15 @@ def _check_given(params: Params, name: str, given: GivenModel, asks_registry: bo
     if given.checkpoint.startswith(REGISTERED):
         from distilrank.registry.fetched import refuse_absent_version
 
-        if asks_registry:
+        if thoroughly:
             refuse_absent_version(given.checkpoint)
         return
     from distilrank.conversion.forms import Form, form_of, refuse_pickles, transformer_folder
-    from distilrank.stages.located import located_description
+    from distilrank.stages.located import located_description, verified
 
     folder = located_description(given)
+    if thoroughly:
+        verified(folder, given)
     form = form_of(folder)
     if form in (Form.CROSS_ENCODER, Form.CLASSIFIER):
         refuse_other_uses(params, name, form, meets_in_products=False, one_vector=False)

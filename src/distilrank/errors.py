@@ -46,6 +46,22 @@ def _as_it_was(kind: type[Kind], line: str) -> Kind:
     return error
 
 
+def all_told(checks: Iterable[Callable[[], object]]) -> None:
+    """Makes every check. Raises what those found that raise an InputError: of several, a line each."""
+    found: list[InputError] = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            found.append(error)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        kinds = {type(error) for error in found}
+        kind = kinds.pop() if len(kinds) == 1 else InputError
+        raise kind.of_lines(list(dict.fromkeys(map(str, found))))
+
+
 def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """The known name that is most like an unknown one. None if none is."""
     return next(iter(get_close_matches(name, list(known), 1, likeness)), None)

@@ -1,11 +1,13 @@
 """Commands that work on params.yaml."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from distilrank.cli.app import app, read
 from distilrank.cli.next_step import next_step
+from distilrank.errors import all_told
 
 
 @app.command()
@@ -67,7 +69,7 @@ def params_reference(
 
 @app.command()
 def check() -> None:
-    """Check params.yaml and what it names: files, backbones and queries of every kind.
+    """Check params.yaml and what it names: files, checksums, backbones and queries of every kind; tell all faults.
 
     Also repair a dvc.lock that a kill left incomplete. Nothing is built.
     """
@@ -81,11 +83,15 @@ def check() -> None:
     from distilrank.config.validation_cost import costly_validations
 
     mend(typer.echo)
-    refuse_stale_code()
     params = read()
-    refuse_absent_keys()
-    refuse_stale_graph(params)
-    check_all(params, asks_registry=True)
+    all_told(
+        [
+            refuse_stale_code,
+            refuse_absent_keys,
+            partial(refuse_stale_graph, params),
+            partial(check_all, params, thoroughly=True),
+        ]
+    )
     for note in (*costly_validations(params), *unmeasured(params)):
         typer.echo(f"note: {note}", err=True)
     if COLLECTION.exists():

@@ -13,7 +13,7 @@ DVC_FILE = Path("dvc.yaml")
 
 
 def refuse_absent_keys() -> None:
-    """Raises ParamsError for the first key that dvc.yaml, if there is one, names and that params.yaml lacks."""
+    """Raises ParamsError, a line for each key that dvc.yaml, if there is one, names and that params.yaml lacks."""
     if not DVC_FILE.is_file():
         return
     from ruamel.yaml import YAML
@@ -21,15 +21,18 @@ def refuse_absent_keys() -> None:
     yaml = YAML(typ="safe")
     values = yaml.load(PARAMS_FILE)
     text = DVC_FILE.read_text("utf-8")
-    for key in dict.fromkeys([*_dependencies(yaml.load(text)), *_variables(text)]):
-        if not _stands(key, values):
-            section = key.partition(".")[0]
-            raise ParamsError(
-                f"{PARAMS_FILE}: {key}",
-                got="nothing",
-                expected=f"this key, which {DVC_FILE} names",
-                remedy=f"add it (see `distilrank params {section}`), or rewrite the file with `distilrank init`",
-            )
+    named = dict.fromkeys([*_dependencies(yaml.load(text)), *_variables(text)])
+    if absent := [_absent(key) for key in named if not _stands(key, values)]:
+        raise ParamsError.of_lines([str(error) for error in absent])
+
+
+def _absent(key: str) -> ParamsError:
+    return ParamsError(
+        f"{PARAMS_FILE}: {key}",
+        got="nothing",
+        expected=f"this key, which {DVC_FILE} names",
+        remedy=f"add it (see `distilrank params {key.partition('.')[0]}`), or rewrite the file with `distilrank init`",
+    )
 
 
 def _dependencies(graph: Any) -> Iterator[str]:

@@ -23,13 +23,13 @@ def located(section: GivenModel) -> Iterator[Path]:
     """
     if not section.checkpoint.startswith(REGISTERED):
         files = [*_DESCRIPTION, _WEIGHTS, f"*/{_WEIGHTS}"]
-        yield _verified(folder_of(section.checkpoint, files, "checkpoint"), section)
+        yield verified(folder_of(section.checkpoint, files, "checkpoint"), section)
         return
     # Heavy, and needed for these alone.
     from distilrank.registry.fetched import fetched
 
     with TemporaryDirectory() as folder:
-        yield _verified(fetched(section.checkpoint, Path(folder)), section)
+        yield verified(fetched(section.checkpoint, Path(folder)), section)
 
 
 def located_description(section: GivenModel) -> Path:
@@ -37,7 +37,8 @@ def located_description(section: GivenModel) -> Path:
     return folder_of(section.checkpoint, _DESCRIPTION, "checkpoint")
 
 
-def _verified(folder: Path, section: GivenModel) -> Path:
+def verified(folder: Path, section: GivenModel) -> Path:
+    """The folder of a checkpoint. Raises CheckpointError if its weights are there and have another digest."""
     weights = transformer_folder(folder) / _WEIGHTS
     if section.sha256 and weights.is_file() and (digest := sha256_of(weights)) != section.sha256:
         raise CheckpointError(
