@@ -810,6 +810,24 @@ def test_other_collections_and_baselines_stand_in_the_tables(
     assert "Re-ranking the given candidates: other" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("same", [True, False], ids=["of the same queries", "of others"])
+def test_an_index_is_timed_below_its_student_with_the_mean_that_the_audit_found(results: Params, same: bool) -> None:
+    times = {"end to end": {"p50": 7.0, "p95": 20.0, "p99": 30.0}}
+    one = {"depth": 10, "milliseconds": {"10": {"1": times, "2": times}}}
+    latency = json.loads(layout.LATENCY.read_text())
+    write_json(layout.LATENCY, latency | {"deployed": dict.fromkeys(["bm25", "dot-hnsw-T1", "dot-T1"], one)})
+    measured = json.loads(layout.METRICS.read_text())["retrieve"]["dot-T1"]["nDCG@10"]
+    audit = json.loads(layout.AUDIT.read_text())
+    audit["exact"]["dot-T1"]["effectiveness"]["nDCG@10"] = round(measured, 4) if same else round(measured, 4) - 0.01
+    audit["indexes"]["dot-hnsw-T1"]["effectiveness"]["nDCG@10"] = 0.123
+    write_json(layout.AUDIT, audit)
+    page = write_report(ReportInputs.read(results))
+    order = re.findall(r"</i>([\w-]+)</th>", page[page.index('<section id="deployed">') :])[:3]
+    assert order == ["bm25", "dot-T1", "dot-hnsw-T1"]
+    assert next(cells(page, "sortable deployed", "dot-T1"))[1] == f"{measured:.3f}"
+    assert next(cells(page, "sortable deployed", "dot-hnsw-T1"))[:2] == ["10", "0.123" if same else ""]
+
+
 def test_systems_stand_beside_the_rankers_with_their_times_and_weights(results: Params) -> None:
     fused = ["bm25", "dot-T1"]
     systems = {

@@ -224,7 +224,7 @@ def test_what_may_answer_people_is_timed_part_by_part(params: Params) -> None:
     texts, before = ["delete a fleet", "list all queues"], torch.get_num_threads()
     times = dict(deployed_times(params, texts, passages=354))
     assert torch.get_num_threads() == before
-    assert [*times] == ["bm25", "dot-T3", "tk-T3", *SYSTEMS]
+    assert [*times] == ["bm25", "dot-T3", "dot-sq8-T3", "tk-T3", *SYSTEMS]
     # The depths that the collection has, and the one where it is measured.
     depths = {name: [*map(int, one.milliseconds)] for name, one in times.items()}
     assert depths["bm25"] == [10] and depths["tk-T3"] == [10, 25] and depths["cascade"] == [5, 10]
@@ -246,7 +246,7 @@ def test_a_timed_answer_is_as_deep_as_the_primary_measure_looks(params: Params, 
     evaluation = params.evaluation.model_copy(update={"measures": [primary]})
     deeper = params.model_copy(update={"evaluation": evaluation})
     depths = deployed(deeper)
-    assert depths["bm25"] == depths["dot-T3"] == Depths(looked_at, looked_at)
+    assert depths["bm25"] == depths["dot-T3"] == depths["dot-sq8-T3"] == Depths(looked_at, looked_at)
     # What re-ranks is measured on what it re-ranks. Behind that, a cascade answers with what its first stage found.
     assert depths["tk-T3"] == Depths(25, 25) and depths["cascade"] == Depths(5, looked_at)
     timed = deployed_times(deeper, ["delete a fleet"], passages=354)
@@ -262,7 +262,7 @@ def test_a_system_that_was_timed_is_no_longer_in_memory(params: Params) -> None:
     del searcher
     timed = deployed_times(params, ["delete a fleet"], passages=354)
     assert {name: rankers_in_memory() for name, _ in timed} == dict.fromkeys(
-        ["bm25", "dot-T3", "tk-T3", *SYSTEMS], before
+        ["bm25", "dot-T3", "dot-sq8-T3", "tk-T3", *SYSTEMS], before
     )
 
 

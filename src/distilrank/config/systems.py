@@ -1,7 +1,7 @@
 """What follows from the section `systems`: what systems may name, their order, and where each is measured."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING, NamedTuple
 
 from distilrank.artifacts import layout
@@ -82,15 +82,21 @@ def leaves(params: "Entries", name: str) -> list[str]:
 def deployed(params: "Entries") -> dict[str, Depths]:
     """What may answer people, each with the depths at which it is measured.
 
-    This is BM25, baselines, teachers, taught students, and systems. Models search if they can, and otherwise re-rank
-    BM25's best. What searches answers with all that the primary measure looks at.
+    This is BM25, baselines, teachers, taught students with their indexes, and systems. Models search if they can, and
+    otherwise re-rank BM25's best. What searches answers with all that the primary measure looks at.
     """
     taught = [distilled_name(*pair) for pair in product(params.students, params.matrix.teachers)]
     searching_alone, looked_at = first_stages(params), cutoff_of(params.evaluation.primary, params.candidates.depth)
     rankers = [BM25, *params.baselines, *params.teachers, *taught]
-    own = {name: looked_at if name in searching_alone else params.evaluation.depth for name in rankers}
+    names = chain.from_iterable((ranker, *indexes_of(params, ranker)) for ranker in rankers)
+    own = {name: looked_at if name in searching_alone else params.evaluation.depth for name in names}
     found = {name: Depths(depth, depth) for name, depth in own.items()}
     return found | {name: Depths(one.depth, max(one.depth, looked_at)) for name, one in params.systems.items()}
+
+
+def indexes_of(params: "Entries", model: str) -> list[str]:
+    """The names of a model's indexes."""
+    return [one.name for one in built_indexes(params) if one.model == model]
 
 
 def faults_of_systems(params: "Entries") -> Iterator[str]:

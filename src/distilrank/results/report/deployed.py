@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isclose, nan
 
 from markupsafe import Markup
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.files import built
-from distilrank.config.systems import first_stages
+from distilrank.config.systems import first_stages, indexes_of
 from distilrank.evaluation.latency import FIRST_STAGE, READS, RERANKING, WHOLE, Times
 from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.results.index_audit import Audited
 from distilrank.results.report.formats import score
 from distilrank.results.report.inputs import ReportInputs
 from distilrank.results.report.point_labels import Point, label_points
@@ -21,6 +23,8 @@ from distilrank.sections.data import BM25
 from distilrank.sections.systems import WeightedSum
 
 WIDTH, HEIGHT = 940, 380
+# By how much means that are written with four digits may differ.
+_ROUNDED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,12 @@ class DeployedRow:
 
 
 def deployed_rows(inputs: ReportInputs) -> list[DeployedRow]:
-    """The rows in the order of the report. The depth at which a search is measured comes first."""
-    return [row for ranker in inputs.rankers if ranker.name in inputs.latency.deployed for row in _rows(inputs, ranker)]
+    """The rows in the order of the report, a model's indexes after it. The depth at which a search is measured comes
+    first."""
+    named = (
+        replace(one, name=name) for one in inputs.rankers for name in (one.name, *indexes_of(inputs.params, one.name))
+    )
+    return [row for ranker in named if ranker.name in inputs.latency.deployed for row in _rows(inputs, ranker)]
 
 
 def _rows(inputs: ReportInputs, ranker: ReportedRanker) -> Iterator[DeployedRow]:
@@ -60,11 +68,22 @@ def _rows(inputs: ReportInputs, ranker: ReportedRanker) -> Iterator[DeployedRow]
 
 def _effectiveness(inputs: ReportInputs, name: str) -> float | None:
     """The mean of the primary measure: in search, or, for what re-ranks BM25's best, in re-ranking."""
+    if (audited := inputs.audit.indexes.get(name)) is not None:
+        return _of_index(inputs, audited)
     searches = name in (*first_stages(inputs.params), *inputs.params.systems)
     if not searches and inputs.params.candidates.first_stage() != BM25:
         return None
     task = inputs.primary.removesuffix(RERANK) + (RETRIEVE if searches else RERANK)
     return inputs.metrics.get(task, {}).get(name, {}).get(inputs.measure)
+
+
+def _of_index(inputs: ReportInputs, audited: Audited) -> float | None:
+    """An index's mean in the audit. None if the audit's queries are not those of the report: then the exact search of
+    the same vectors has another mean there."""
+    exact, known = inputs.audit.exact[audited.model].effectiveness, _effectiveness(inputs, audited.model)
+    if known is None or not isclose(exact.get(inputs.measure, nan), known, abs_tol=_ROUNDED):
+        return None
+    return audited.effectiveness[inputs.measure]
 
 
 def weights_told(inputs: ReportInputs) -> list[str]:
