@@ -81,15 +81,18 @@ SMALLEST: dict[str, tuple[list[str], list[str]]] = {
         ],
         ["10 triples", "SentenceTransformerTrainer", "CrossEncoderTrainer", "padding:", "matrix products", "1.00 x"],
     ),
+    "search_page.py": (["--rounds", "1"], ["1 starts", "the page answers", "the first search is answered"]),
     "serving.py": (["tiny.dot", "--queries", "2"], ["re-rank 20 │ served", "find 10", "ratio"]),
 }
+
+OF_A_PROJECT = ("search_page.py", "serving.py")
 
 
 def test_every_benchmark_is_here() -> None:
     assert {file.name for file in (ROOT / "benchmarks").glob("*.py")} == set(SMALLEST)
 
 
-@pytest.mark.parametrize("name", [name for name in SMALLEST if name != "serving.py"])
+@pytest.mark.parametrize("name", [name for name in SMALLEST if name not in OF_A_PROJECT])
 def test_a_benchmark_runs(name: str, tmp_path: Path, command: Command) -> None:
     arguments, printed = SMALLEST[name]
     datasets = ["--datasets", str(DATASETS)] if name == "bm25_published.py" else []
@@ -102,6 +105,10 @@ def test_the_benchmark_of_serving_runs(project: Path, command: Command) -> None:
     shutil.copyfile(layout.CANDIDATES / "bm25.test.trec", layout.run_of("bm25", "rerank"))
     register_champion("tiny.dot", project / "mlflow.db")
     run(project, command, "serving.py", *SMALLEST["serving.py"])
+
+
+def test_the_benchmark_of_the_search_page_runs(project: Path, command: Command) -> None:
+    run(project, command, "search_page.py", *SMALLEST["search_page.py"])
 
 
 def run(directory: Path, command: Command, name: str, arguments: list[str], printed: list[str]) -> None:

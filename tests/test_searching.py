@@ -1,5 +1,7 @@
 """Systems by their names, on a built project: BM25, a dense model's index, and a re-ranker over BM25."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +12,12 @@ from tests.conftest import Command
 from tests.searchable import copy_of, write_ranker, write_vectors
 
 from distilrank.artifacts import layout
+from distilrank.config.evaluation_alone import read_evaluation
 from distilrank.config.params import Params
 from distilrank.config.params_file import read_params
 from distilrank.data.collection import Collection
 from distilrank.data.tokens import TokenStore
-from distilrank.errors import InputError
+from distilrank.errors import InputError, ParamsError
 from distilrank.model import Model
 from distilrank.searching import LONGEST_QUERY, Searchers, refuse_query
 from distilrank.serving.search.answers import SearchAnswers
@@ -59,6 +62,30 @@ def test_relevant_is_what_the_params_say(built: None, minimum: int | dict[str, i
     answers = SearchAnswers(Searchers(lambda: params)).answers(text, ["bm25"], 5)
     assert answers.lowest == lowest and answers.highest == 1
     assert answers.known is not None and (answers.known > 0) == (lowest == 1)
+
+
+def test_the_first_answer_of_the_page_waits_for_nothing_that_bm25_does_not_need(built: None) -> None:
+    """Also for a query with qrels, whose lowest relevant grade the params say."""
+    collection = Collection.read(layout.COLLECTION)
+    asked = collection.test_qrels().join(collection.queries, on="query_id")["text"][0]
+    code = (
+        "import sys; from distilrank.searching import Searchers; from distilrank.serving.search.app import search_app;"
+        "from distilrank.serving.search.answers import SearchAnswers;"
+        "from distilrank.config.evaluation_alone import read_evaluation;"
+        "answers = SearchAnswers(Searchers(None, read_evaluation=read_evaluation)); search_app(answers, []);"
+        f"assert answers.answers({asked!r}, ['bm25'], 5).known; print(*sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "transformers", "faiss", "scipy", "sklearn", "distilrank.config.params"}.isdisjoint(told)
+
+
+def test_the_section_evaluation_is_read_as_with_the_others(built: None, tmp_path: Path) -> None:
+    assert read_evaluation() == read_params().evaluation
+    (faulty := tmp_path / "params.yaml").write_text(Path("params.yaml").read_text() + "unknown: 1\n")
+    assert read_evaluation(faulty) == read_evaluation()
+    faulty.write_text("evaluation: {depth: 1}\n")
+    with pytest.raises(ParamsError, match=r"evaluation.depth: got 1, expected"):
+        read_evaluation(faulty)
 
 
 def test_bm25_finds_what_it_found_as_candidates(built: None) -> None:

@@ -23,6 +23,7 @@ from distilrank.sections.systems import Cascade, ReciprocalRanks, System, Weight
 # Read when it is first needed: BM25 answers before torch is imported and params.yaml is read.
 if TYPE_CHECKING:
     from distilrank.config.params import Params
+    from distilrank.sections.measuring import Evaluation
 
 # Characters of a query. No ranker reads as many.
 LONGEST_QUERY = 2_000
@@ -32,12 +33,18 @@ class Searchers:
     """All systems of the project that were built here. Each is loaded when it is first asked, and stays loaded until
     `release`.
 
-    `read_params` is called when params are first needed. `updated` are directories of updated indexes, which answer
+    `read_params` is called when params are first needed, and `read_evaluation`, if it is given, when only that section
+    is. `updated` are directories of updated indexes, which answer
     beside the systems, each by its path. Raises InputError and MissingInput for one that cannot be searched here.
     """
 
-    def __init__(self, read_params: "Callable[[], Params]", updated: Sequence[Path] = ()) -> None:
-        self._read_params = read_params
+    def __init__(
+        self,
+        read_params: "Callable[[], Params]",
+        updated: Sequence[Path] = (),
+        read_evaluation: "Callable[[], Evaluation] | None" = None,
+    ) -> None:
+        self._read_params, self._read_evaluation = read_params, read_evaluation
         self._models = {str(place): model_behind(place) for place in updated}
         self._loaded: dict[str, Searcher] = {}
         self._loading = RLock()
@@ -78,7 +85,7 @@ class Searchers:
 
     def lowest_relevant(self, splits: Sequence[str]) -> int:
         """The lowest grade that is relevant, as the params say of test sets. It is 1 in splits that they leave out."""
-        minimum = self._params.evaluation.minimum_relevance
+        minimum = self._evaluation.minimum_relevance
         every = [minimum] if isinstance(minimum, int) else [minimum.get(split, 1) for split in splits]
         return min(every, default=1)
 
@@ -106,6 +113,10 @@ class Searchers:
     @cached_property
     def _params(self) -> "Params":
         return self._read_params()
+
+    @cached_property
+    def _evaluation(self) -> "Evaluation":
+        return self._read_evaluation() if self._read_evaluation else self._params.evaluation
 
     def _places(self) -> list[Path]:
         """The places of all models and indexes that the params ask for."""

@@ -87,15 +87,18 @@ class BM25:
 
 @cache
 def _tokenizer_class() -> "type[Tokenizer]":
-    """The tokenizer of bm25s, without JAX. If bm25s can import JAX, JAX takes three quarters of a card's memory."""
-    hides = not {"bm25s", "jax"} & set(sys.modules)
-    if hides:
-        sys.modules["jax"] = None  # type: ignore[assignment]  # an import of it fails
+    """The tokenizer of bm25s, without what bm25s imports but the tokenizer does not use.
+
+    If bm25s can import JAX, JAX takes three quarters of a card's memory. The import of SciPy or Numba takes longer than
+    that of the rest.
+    """
+    hidden = set() if "bm25s" in sys.modules else {"jax", "numba", "scipy"} - set(sys.modules)
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # an import of these fails
     try:
         from bm25s.tokenization import Tokenizer
 
         tokenizer: type[Tokenizer] = Tokenizer
     finally:
-        if hides:
-            sys.modules.pop("jax", None)
+        for name in hidden:
+            sys.modules.pop(name, None)
     return tokenizer

@@ -33,10 +33,11 @@ def serve_search(host: str | None, port: int, updated: Sequence[Path] = ()) -> N
                 remedy="rename the directory",
             )  # fmt: skip
     listening = _listening(host or LOOPBACK, port)
+    from distilrank.config.evaluation_alone import read_evaluation
     from distilrank.searching import Searchers
     from distilrank.serving.search.answers import SearchAnswers
 
-    answers = SearchAnswers(Searchers(_read_params, updated))
+    answers = SearchAnswers(Searchers(_read_params, updated, read_evaluation))
     Thread(target=answers.prepare, daemon=True).start()
     import uvicorn
 
