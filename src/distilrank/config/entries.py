@@ -104,8 +104,8 @@ class Entries(Section):
 
     indexes: Annotated[dict[IndexName, AnyIndex], Field(min_length=1)]
     """How passages are searched. With a flat entry, the models of a dense student and its control search exactly. A
-    student without a control can search only if nothing learns labels. Any other entry adds an index to each model of
-    the student that a teacher taught."""
+    student without a control can search only if nothing learns labels. An entry of another
+    kind adds an index to each of the student's taught models."""
 
     audit: Audit = Audit()
 

@@ -35,8 +35,8 @@ class MarginMSE(TeacherLoss):
     name: Literal["margin-mse"] = "margin-mse"
 
     scale: Scale = 1.0
-    """c: what the teacher's margins are multiplied by. `fitted`: chosen before the first step, so that they become
-    as large as the student's first margins, or 1 on average if those are smaller."""
+    """c: what the teacher's margins are multiplied by. `fitted`: chosen before the first step, so that
+    their root mean square is that of the student's first margins, but at least 1."""
 
     @property
     def fits_scale(self) -> bool:

@@ -30,7 +30,7 @@ class Approximate(IndexKind):
     """How many vectors are drawn to train it, if its kind needs training."""
 
     rescored: int = Field(ge=1, default=1)
-    """It chooses this many times the passages that are asked for. Exact products keep the best of them."""
+    """For k passages, it chooses k times this many. Exact products keep the best k."""
 
     @abstractmethod
     def factory_string(self, width: int) -> str:
@@ -112,7 +112,7 @@ class IvfPq(Probing):
     kind: Literal["ivf-pq"] = "ivf-pq"
 
     rescored: int = Field(ge=1, default=4)
-    """It chooses this many times the passages that are asked for. Exact products keep the best of them."""
+    """For k passages, it chooses k times this many. Exact products keep the best k."""
 
     bytes: CodeBytes = 48
     """The bytes of each vector's code. The vectors' width must be a multiple of it."""
@@ -127,7 +127,7 @@ class OpqPq(Approximate):
     kind: Literal["opq-pq"] = "opq-pq"
 
     rescored: int = Field(ge=1, default=4)
-    """It chooses this many times the passages that are asked for. Exact products keep the best of them."""
+    """For k passages, it chooses k times this many. Exact products keep the best k."""
 
     bytes: CodeBytes = 48
     """The bytes of each vector's code. The vectors' width must be a multiple of it."""

@@ -129,7 +129,7 @@ class Plaid(OfStore):
     """How many centroids are looked at for each query vector. More find more, and take longer."""
 
     compared: int = Field(ge=1, default=256)
-    """How many passages, the best by their centroids, are compared by their exact vectors; never fewer than `depth`."""
+    """How many passages are compared by their exact vectors: the best by their centroids, at least `depth`."""
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:
@@ -190,7 +190,7 @@ class Pruned(OfStore):
     """How many terms of a passage are kept: those with the highest weights. Fewer take less space and time."""
 
     rescored: int = Field(ge=1, default=2)
-    """It chooses this many times the passages that are asked for. All weights keep the best of them."""
+    """For k passages, it chooses k times this many. All weights keep the best k."""
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:

@@ -100,8 +100,8 @@ class Draw(Section):
     """Negatives per triple, at most `negatives_from`."""
 
     negatives_from: int = Field(ge=1, default=30)
-    """Negatives are drawn from this many of a query's best passages. For candidates: at most
-    `candidates.train_depth`.
+    """Negatives are drawn from this many of a query's best passages. If these are candidates,
+    it is at most `candidates.train_depth`.
     """
 
     seed: int = Field(ge=0, default=42)
@@ -155,10 +155,10 @@ class Unlabelled(Section):
     """Triples per query, at most."""
 
     positive_from: Share
-    """A quantile of the labelled positives' scores. A passage that scores at least as high is relevant."""
+    """The share of the labelled positives that score at least the threshold. A passage that does too is relevant."""
 
     negative_to: Share
-    """A quantile of the labelled negatives' scores. A passage that scores no higher is not relevant."""
+    """The share of the labelled negatives that score at most the threshold. A passage that does too is not relevant."""
 
     seed: int = Field(ge=0)
     """The seed of the draw."""

@@ -62,7 +62,7 @@ class Evaluation(Section):
 
 
 class Latency(Section):
-    """How the time of a request is measured: as a server gets it, alone and among others."""
+    """How the time of a request is measured: one at a time, and several at once, as a server gets them."""
 
     queries: int = Field(ge=1, default=20)
     """Test queries that are timed."""
@@ -104,7 +104,7 @@ class ExpectedFigures(Section):
     """How far a figure may differ and still be near: `seed_noise` or more."""
 
     figures: Annotated[dict[str, float], Field(min_length=1)]
-    """The means, by the ranker's name in the results. A ranker that is absent there counts as not measured."""
+    """The means, by the ranker's name in the results. A ranker that the results lack counts as not measured."""
 
     @model_validator(mode="after")
     def near_is_beyond_noise(self) -> Self:
@@ -168,8 +168,8 @@ class Budgets(Section):
     """The limits of a model that is shipped. null: no limit."""
 
     milliseconds: float | None = Field(gt=0, default=None)
-    """The longest median time to re-rank the candidates of a query: either of a request to a server, where nothing
-    is stored, or with passages encoded beforehand."""
+    """The longest median time to re-rank a query's candidates. A model is shipped in one of two ways: nothing is
+    stored, or passages are encoded beforehand. The limit holds for each."""
 
     bytes_per_passage: float | None = Field(ge=0, default=None)
     """The most bytes stored per passage, if passages are encoded beforehand."""
@@ -182,7 +182,8 @@ class Report(Section):
     """How many queries are shown with what the rankers found for them."""
 
     queries: int = Field(ge=1, default=10)
-    """How many of a taught student's largest wins, largest losses, and lost queries are shown."""
+    """How many queries of each kind are shown: a taught student's largest wins, its largest losses, and those that
+    it lost."""
 
     budgets: Budgets = Budgets()
     """The limits within which the report says what to ship."""

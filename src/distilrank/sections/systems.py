@@ -83,7 +83,8 @@ class Cascade(Section):
     """The ranker that re-ranks: any model by its name in the results, such as colbert-T1."""
 
     depth: SystemDepth = 20
-    """How many passages per query it re-ranks, at most `candidates.depth`. The others follow in their own order."""
+    """How many passages per query it re-ranks, at most `candidates.depth`. The others follow, in the order of the
+    first stage."""
 
     def __str__(self) -> str:
         """As the report has it."""

@@ -92,7 +92,7 @@ class Training(Section):
     """Learning rates of parts of the ranker: `scale` if it is learned, and `kernels` and `embeddings` of tk."""
 
     layer_decay: float = Field(gt=0, le=1, default=1.0)
-    """The rate is multiplied by it from each transformer layer to the one below. The embeddings come last."""
+    """A transformer layer's rate is that of the layer above, times this. The embeddings count as the lowest layer."""
 
     warmup_share: float = Field(ge=0, lt=1, default=0.1)
     """Share of the steps in which the rate rises."""

@@ -27,7 +27,7 @@ class ColbertParams(ScaledParams):
     """How many [MASK] are appended to each query, and read. The paper's published ColBERT was trained with some."""
 
     skipped_tokens: list[Annotated[int, Field(ge=0)]] = Field(default=[])
-    """Ids of the tokens of passages that no query token is compared with, such as those of punctuation."""
+    """Ids of tokens, such as those of punctuation. Query tokens are not compared with them where passages have them."""
 
     @property
     def reads_mask(self) -> bool:
