@@ -48,6 +48,7 @@ def test_what_a_section_shares_with_another_is_told_once() -> None:
         "evaluations.NAME.candidates.runs.N": "candidates.runs.N",
         "students.NAME.ranker": "teachers.NAME.ranker",
         "students.NAME.backbone": "teachers.NAME.backbone",
+        "students.NAME.first_phase.loss": "students.NAME.loss",
         "students.NAME.in_batch.loss": "students.NAME.loss",
         "students.NAME.control_loss": "teachers.NAME.loss",
         "students.NAME.training": "teachers.NAME.training",

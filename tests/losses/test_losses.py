@@ -127,6 +127,17 @@ def test_several_negatives_count_as_the_mean_over_single_ones(pair: tuple[Tensor
         assert loss(student, teacher).item() == pytest.approx(torch.stack(apart).mean().item(), rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", TAUGHT)
+def test_a_loss_is_free_of_scale_if_the_teachers_scale_turns_no_gradient(name: str) -> None:
+    gradients = []
+    for times in (1.0, 10.0):
+        scores = STUDENT.clone().requires_grad_()
+        EVERY[name](scores, TEACHER * times).backward()
+        assert scores.grad is not None
+        gradients.append(torch.nn.functional.normalize(scores.grad.ravel(), dim=0))
+    assert torch.allclose(*gradients, atol=1e-4) == EVERY[name].scale_free
+
+
 @given(st.lists(values, min_size=2, max_size=5))
 def test_infonce_with_one_negative_is_ranknet(row: list[float]) -> None:
     scores = torch.tensor([row])[:, :2]

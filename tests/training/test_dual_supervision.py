@@ -12,7 +12,8 @@ from tests.training.conftest import Begin
 from tests.training.test_trainer import ignore, loss_of, score_of_pair, trainer_of
 
 from distilrank.data.tokens import TokenStore
-from distilrank.losses import ListwiseKL, Loss, MarginMSE, MSERankNet, RankNet
+from distilrank.losses import ListwiseKL, Loss, MarginMSE, MSERankNet, RankNet, WeightedRankNet
+from distilrank.losses.first_phase import FirstPhase
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.cat.params import CatParams
 from distilrank.rankers.colbert.params import ColbertParams
@@ -129,6 +130,15 @@ def test_nor_of_one_that_learns_labels_beside_a_teacher(task: TrainingTask, toke
     taught = task.triples.teacher[2][task.triples.rows.passages[2] != 7]
     expected = np.square(scores - taught).mean() + np.log1p(np.exp(scores[1] - scores[0]))
     assert loss_of(trainer, [2]).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_in_a_first_phase_its_loss_learns_both_teachers(task: TrainingTask, tmp_path: Path) -> None:
+    assert task.in_batch is not None
+    loss = WeightedRankNet()
+    phased = replace(task, first_phase=FirstPhase(share=0.5, loss=loss))
+    plain = replace(task, loss=loss, in_batch=replace(task.in_batch, loss=loss))
+    first, expected = (loss_of(trainer_of(one, tmp_path), [0, 1, 2, 4]).item() for one in (phased, plain))
+    assert first == expected
 
 
 def test_an_interrupted_training_by_topics_goes_on_in_the_middle_of_an_epoch(

@@ -345,4 +345,4 @@ def _begun_from(params: "Entries", start: Start) -> tuple[object, ...]:
 
 def _as_control(params: "Entries", student: str) -> dict[str, Any]:
     one = params.students[student]
-    return one.model_dump(exclude={"loss", "in_batch"}) | {"triples": params.learned_by(one)}
+    return one.model_dump(exclude={"loss", "first_phase", "in_batch"}) | {"triples": params.learned_by(one)}

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from distilrank.losses.base import Loss
+from distilrank.losses.first_phase import FirstPhase
 from distilrank.losses.of_a_teacher import MarginMSE
 from distilrank.losses.of_labels import RankNet
-from distilrank.losses.table import LOSSES
+from distilrank.losses.table import LabelLoss, TeacherLoss
 from distilrank.rankers.params import RankerParams
 from distilrank.rankers.table import ARCHITECTURES
 from distilrank.sections.base import ModelName, Section
@@ -21,12 +21,8 @@ from distilrank.sections.weights import Weights
 # A choice built from a table, which the type checker cannot know.
 if TYPE_CHECKING:
     AnyRanker = RankerParams
-    LabelLoss = Loss
-    TeacherLoss = Loss
 else:
     AnyRanker = one_of("architecture", {name: one.params for name, one in ARCHITECTURES.items()})
-    LabelLoss = one_of("name", {name: one for name, one in LOSSES.items() if not one.needs_teacher})
-    TeacherLoss = one_of("name", {name: one for name, one in LOSSES.items() if one.needs_teacher})
 
 
 class Teacher(Section):
@@ -140,6 +136,9 @@ class Student(Section):
     loss: TeacherLoss = MarginMSE()
     """The loss by which it learns a teacher's scores."""
 
+    first_phase: FirstPhase | None = None
+    """How its training begins, before `loss`. Its control's does not. null: with `loss`."""
+
     in_batch: InBatch | None = None
     """What it also learns from a second teacher. Its control does not learn this. null: nothing."""
 
@@ -160,7 +159,18 @@ class Student(Section):
     @property
     def losses(self) -> str:
         """All losses by which it learns a teacher's scores, in words."""
-        return " and ".join(map(str, filter(None, (self.loss, self.in_batch))))
+        later = " and ".join(map(str, filter(None, (self.loss, self.in_batch))))
+        return f"{self.first_phase}, then {later}" if self.first_phase else later
+
+    @model_validator(mode="after")
+    def has_steps_of_both_phases(self) -> Self:
+        first, steps = self.first_phase, self.training.steps
+        if first and steps and not 0 < first.steps(steps) < steps:
+            raise ValueError(
+                f"first_phase.share, {first.share}, makes {first.steps(steps)} of {steps} steps: set a share that "
+                "leaves a step for each phase, or first_phase: null"
+            )
+        return self
 
     @model_validator(mode="after")
     def takes_as_many_layers_as_it_has(self) -> Self:

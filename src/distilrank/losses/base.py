@@ -28,6 +28,9 @@ class Loss(Section):
     reads_labels: ClassVar[bool] = False
     # Whether it learns the teacher's scores themselves. Other losses learn how far apart they are.
     reads_scores: ClassVar[bool] = False
+    # Whether it learns from a teacher whose scale does not matter: a factor of the teacher's margins changes the length
+    # of each gradient alone.
+    scale_free: ClassVar[bool] = False
     # Whether all passages of the batch are negatives. `in_batch.positive_first` defines their order.
     in_batch: ClassVar[bool] = False
 

@@ -79,6 +79,8 @@ class WeightedRankNet(TeacherLoss):
     negative weight would reward the student for ever wider margins.
     """
 
+    scale_free: ClassVar[bool] = True
+
     name: Literal["weighted-ranknet"] = "weighted-ranknet"
 
     def __call__(self, scores: "Tensor", teacher: "Tensor | None" = None) -> "Tensor":

@@ -1,9 +1,11 @@
 """The table of losses. Another package adds a loss as an entry point of the group `distilrank.losses`."""
 
+from typing import TYPE_CHECKING
+
 from distilrank.losses.base import Loss
 from distilrank.losses.of_a_teacher import ListwiseKL, MarginMSE, MSERankNet, PointwiseMSE, WeightedRankNet
 from distilrank.losses.of_labels import InfoNCE, LocalisedContrastive, RankNet
-from distilrank.sections.tables import Table
+from distilrank.sections.tables import Table, one_of
 
 LOSSES: Table[type[Loss]] = Table(
     "distilrank.losses",
@@ -18,3 +20,11 @@ LOSSES: Table[type[Loss]] = Table(
         "listwise-kl": ListwiseKL,
     },
 )
+
+# A choice built from a table, which the type checker cannot know.
+if TYPE_CHECKING:
+    LabelLoss = Loss
+    TeacherLoss = Loss
+else:
+    LabelLoss = one_of("name", {name: one for name, one in LOSSES.items() if not one.needs_teacher})
+    TeacherLoss = one_of("name", {name: one for name, one in LOSSES.items() if one.needs_teacher})

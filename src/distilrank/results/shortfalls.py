@@ -13,7 +13,7 @@ from distilrank.config.names import distilled_name
 from distilrank.config.params import Params
 from distilrank.evaluation.tasks import title_of
 from distilrank.results.by_teacher import Means
-from distilrank.training.history import History
+from distilrank.training.history import FIRST_PHASE, History
 
 ADVICE = "docs/troubleshooting.md"
 # A loss is still falling if its last fifth is below this share of the fifth before it.
@@ -86,7 +86,7 @@ def _causes(
     if best is not None and best <= scores[first_stage][measure]:
         yield f"its teacher {teacher} ({best:.3f}) is no better than {first_stage}"
     history = histories.get(distilled_name(*pair))
-    if history and _still_falling([loss for _, loss in history.loss]):
+    if history and _still_falling([loss for step, loss in history.loss if step > history.chosen.get(FIRST_PHASE, 0)]):
         yield "its loss was still falling when its training ended, so give it more steps"
 
 

@@ -52,8 +52,9 @@ def _lesson(params: Params, name: str, teacher: str | None, control: bool) -> Le
     splits = (TRAIN, UNLABELLED) if may_teach_unlabelled(params, teacher) else (TRAIN,)
     if section.loss.reads_scores:
         _refuse_margins_alone(section.loss, labels)
-    used = {"teacher": teacher}
-    return Lesson(section.loss, read_labels(labels), [labels], used, start, splits, section.in_batch)
+    first = section.first_phase
+    used = {"teacher": teacher} | ({"first_phase": first.model_dump()} if first else {})
+    return Lesson(section.loss, read_labels(labels), [labels], used, start, splits, section.in_batch, first)
 
 
 def _refuse_margins_alone(loss: Loss, labels: Path) -> None:

@@ -21,6 +21,7 @@ from distilrank.data.tokens import TokenStore
 from distilrank.errors import CollectionError, InputError
 from distilrank.labels.labels import scores_of
 from distilrank.losses.base import Loss
+from distilrank.losses.first_phase import FirstPhase
 from distilrank.rankers.base import Ranker
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 class Lesson:
     """What a model learns from: the triples of these directories, with a teacher's scores or without; the params that
     chose them; what it starts from; the splits that the triples' queries may be of; and what it also learns from a
-    teacher that scores its batches."""
+    teacher that scores its batches, and how it begins."""
 
     loss: Loss
     triples: pl.DataFrame
@@ -53,6 +54,7 @@ class Lesson:
     start: Source
     splits: tuple[str, ...] = (TRAIN,)
     in_batch: InBatch | None = None
+    first_phase: FirstPhase | None = None
 
     def read(self, params: Params) -> list[Path]:
         """All directories that it is made from."""
@@ -77,7 +79,15 @@ def task_of(params: Params, section: Teacher | Student, lesson: Lesson, origin: 
     in_batch = _in_batch(params, lesson.in_batch) if lesson.in_batch else None
     vectors = partial(_query_vectors, params, section.backbone or params.backbone, store)
     return TrainingTask(
-        begin, section.training, lesson.loss, dataset, validate, in_batch, vectors, params.validation.measure
+        begin,
+        section.training,
+        lesson.loss,
+        dataset,
+        validate,
+        in_batch,
+        vectors,
+        params.validation.measure,
+        lesson.first_phase,
     )
 
 

@@ -1,5 +1,5 @@
-"""What a training chooses before its first step and keeps when it continues: the scale of its teacher's margins, and
-the number of steps in its budget."""
+"""What a training chooses before its first step and keeps when it continues: the scale of its teacher's margins, the
+number of steps in its budget, and of those in its first phase."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from transformers import set_seed
 from distilrank.artifacts.files import read_json, write_json
 from distilrank.rankers.pair_scores import StoredPairs, pair_scores
 from distilrank.training.budget import steps_within_budget
+from distilrank.training.history import FIRST_PHASE
 from distilrank.training.processes import Processes
 from distilrank.training.trainer import TrainingTask
 
@@ -25,7 +26,7 @@ _LEAST = 1.0
 def with_choices(task: TrainingTask, work: Path, among: Processes) -> TrainingTask:
     """The task with all choices that its params leave open. All processes make them together. After a kill, they are
     read from the file."""
-    if not (task.loss.fits_scale or task.params.budget):
+    if not (task.loss.fits_scale or task.params.budget or task.first_phase):
         return task
     found = choices(work)
     is_new = not found
@@ -37,6 +38,8 @@ def with_choices(task: TrainingTask, work: Path, among: Processes) -> TrainingTa
         if is_new:
             found["steps"] = round(_of_the_first(steps_within_budget(task, work, among), among))
         task = replace(task, params=task.params.model_copy(update={"steps": found["steps"], "budget": None}))
+    if task.first_phase and is_new:
+        found[FIRST_PHASE] = task.first_phase.steps(task.params.all_steps)
     # All processes have met above, so no process finds the file before it has chosen.
     if is_new and among.first:
         write_json(work / _FILE, found)

@@ -18,11 +18,13 @@ PADDING = "padding"
 MARGINS = {"student": "margin/student", "teacher": "margin/teacher"}
 # For a ranker with a penalty: how many entries of a text's vector are not 0.
 ENTRIES = {"queries": "entries/queries", "passages": "entries/passages"}
+# With a first phase: 1 if the latest step was of it, 2 after it.
+PHASE = "phase"
 # These differ from run to run, so no output of a stage may contain them.
 TOKENS_PER_SECOND, GPU_MEMORY = "tokens_per_second", "gpu_memory_gib"
 # The time of all validations so far, as a share of the time of the steps.
 VALIDATION_SHARE = "validation_share"
-NAMES = (GRADIENT_NORM, PADDING, *MARGINS.values(), *ENTRIES.values(), TOKENS_PER_SECOND, GPU_MEMORY)
+NAMES = (GRADIENT_NORM, PADDING, PHASE, *MARGINS.values(), *ENTRIES.values(), TOKENS_PER_SECOND, GPU_MEMORY)
 
 
 class Figures(TrainerCallback):
@@ -59,7 +61,7 @@ class Figures(TrainerCallback):
             self._entries[side] = [*self._entries.get(side, []), of_a_text]
 
     def take(self) -> dict[str, float]:
-        """The figures by NAMES, without the gradient's norm.
+        """The figures by NAMES, without the gradient's norm and the phase.
 
         Margins are means over triples of the positive's score minus the mean of the negatives'. Entries are means over
         texts. Memory is the card's peak so far.

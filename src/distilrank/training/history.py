@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 Point = tuple[int, float]
+# The key of `chosen` that tells how many steps have the loss of the first phase.
+FIRST_PHASE = "first_phase"
 
 
 @dataclass(frozen=True)
@@ -13,8 +15,8 @@ class History:
     re-ranks (`rerank`), and a dense one also searches a sample of passages (`retrieve`). Then come that step, the mean
     margins of the `student` and of its `teacher` if there is one, the gradient's norm before clipping, the share of
     padding in what was encoded, and what the training chose before its first step: the `scale` of its teacher's
-    margins, the `steps` in its budget. What differs from run to run, such as speed, is in no output, so not here
-    either.
+    margins, the `steps` in its budget, and how many steps its `first_phase` has. What differs from run to run, such as
+    speed, is in no output, so not here either.
     """
 
     loss: list[Point]

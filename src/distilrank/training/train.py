@@ -91,6 +91,8 @@ def _train(
         if order and among.first:
             print(order, flush=True)
         trainer = RankerTrainer(task, arguments, among, order)
+        if task.first_phase and among.first:
+            print(trainer.phases, flush=True)
         if task.params.patience is not None:
             trainer.add_callback(EarlyStoppingCallback(task.params.patience))
         trainer.add_callback(Watch(advance, observe))

@@ -21,18 +21,19 @@ from transformers import (
 
 from distilrank.data.ragged import Rows
 from distilrank.losses import Loss
+from distilrank.losses.first_phase import FirstPhase
 from distilrank.progress import Advance
 from distilrank.rankers.base import Ranker
 from distilrank.retrieval.vectors import Vectors
 from distilrank.sections.training import Training
 from distilrank.training.batches import Collator, TripleDataset
 from distilrank.training.checkpoints import keep
-from distilrank.training.divergence import Divergence
-from distilrank.training.figures import GRADIENT_NORM, NAMES, VALIDATION_SHARE, Figures
+from distilrank.training.figures import GRADIENT_NORM, NAMES, PHASE, VALIDATION_SHARE, Figures
 from distilrank.training.in_batch import InBatchLesson
 from distilrank.training.learning_rates import parameter_groups
 from distilrank.training.lora import add_adapters, weights_that_learn
-from distilrank.training.objective import Objective, own_of
+from distilrank.training.objective import own_of
+from distilrank.training.phases import Phases
 from distilrank.training.processes import ALONE, Processes
 from distilrank.training.step import Computed, Step, scores_alone
 
@@ -54,7 +55,8 @@ class TrainingTask:
     """What is trained, on which triples, by which loss. `validate` gives a ranker's mean `measure` by kind of task.
 
     Where several processes train, each validates its share. `in_batch` adds a lesson to the loss. `vectors` are those
-    of queries, which are grouped into topics by them if the params ask for it.
+    of queries, which are grouped into topics by them if the params ask for it. With a `first_phase`, the loss of the
+    first steps is another.
     """
 
     begin: Callable[[], Ranker]
@@ -65,6 +67,7 @@ class TrainingTask:
     in_batch: InBatchLesson | None = None
     vectors: Callable[[Rows], Vectors] | None = None
     measure: str = "nDCG@10"
+    first_phase: FirstPhase | None = None
 
 
 class RankerTrainer(Trainer):
@@ -81,7 +84,7 @@ class RankerTrainer(Trainer):
         self.ranker, self.task, self._among, self._order = task.begin(), task, among, order
         if task.params.lora:
             add_adapters(self.ranker, task.params.lora)
-        self._objective = Objective(task.loss, task.in_batch)
+        self.phases = Phases(task.loss, task.in_batch, task.first_phase, task.params.all_steps)
         self._teacher = task.in_batch.load() if task.in_batch else None
         arguments.metric_for_best_model = selection(task.measure)
         # Trainer demands a data set for validation, though `evaluate` uses the task's own.
@@ -93,7 +96,7 @@ class RankerTrainer(Trainer):
             data_collator=self._collator(_tokens_together(task.params, arguments.device)),
         )
         self.remove_callback(PrinterCallback)
-        self._divergence, self._figures = Divergence(), Figures(task.loss.times)
+        self._figures = Figures(task.loss.times)
         self._how = Computed(arguments.device, task.params.precision, task.params.gradient_cache, among)
         self.add_callback(self._figures)
         if task.params.gradient_checkpointing:
@@ -117,7 +120,8 @@ class RankerTrainer(Trainer):
         with self._among.own_dropout(self.args.seed, self.state.global_step, batch["numbers"][0]):
             step = Step(self.ranker, batch, self._how)
             loss = self._loss(step, batch)
-            self._divergence.check(loss.item(), self.state.global_step + 1, batch["numbers"])
+            step_number = self.state.global_step + 1
+            self.phases.of(step_number).divergence.check(loss.item(), step_number, batch["numbers"])
             loss = loss / self.current_gradient_accumulation_steps
             self.accelerator.backward(loss)
             step.backward()
@@ -128,7 +132,7 @@ class RankerTrainer(Trainer):
     def _loss(self, step: Step, batch: dict[str, Any]) -> Tensor:
         self._figures.add(batch, own_of(step.scores, batch))
         taught = scores_alone(self._teacher, batch["in_batch"], self._how) if self._teacher else None
-        loss = self._objective(step.scores, batch, taught)
+        loss = self.phases.of(self.state.global_step + 1).objective(step.scores, batch, taught)
         return loss + self._penalty(step) if self.ranker.params.penalised else loss
 
     def _penalty(self, step: Step) -> Tensor:
@@ -137,7 +141,7 @@ class RankerTrainer(Trainer):
         return self.ranker.penalty(queries, passages, (self.state.global_step + 1) / self.task.params.all_steps)
 
     def _collator(self, tokens: int) -> Collator:
-        task, every, among = self.task, self._objective.every, self._among
+        task, every, among = self.task, self.phases.every, self._among
         layout = None
         if task.in_batch:
             layout = Collator(TripleDataset(task.triples.rows, task.in_batch.texts, None), tokens, every, among=among)
@@ -146,6 +150,8 @@ class RankerTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
             logs |= self._figures.take()
+            if self.task.first_phase:
+                logs[PHASE] = self.phases.number(self.state.global_step)
         # The norm of a float16 step that is skipped, since its gradients overflowed.
         if not math.isfinite(logs.get(GRADIENT_NORM, 0.0)):
             del logs[GRADIENT_NORM]
