@@ -250,7 +250,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         (
             "control_loss: {name: ranknet}",
             "first_phase: {share: 0.01}",
-            "students.dot: .*first_phase.share, 0.01, makes 0 of 4 steps: set a share",
+            "students.dot: .*first_phase.share, 0.01, makes 0 of 6 steps: set a share",
         ),
         ("  dot:\n", "  start:\n", "start has another meaning in the results"),
         ("controls_per_teacher: []", "controls_per_teacher: [tod]", r"controls_per_teacher may name .* not \['tod'\]"),

@@ -83,6 +83,7 @@ def params_of_all(tiny: Params) -> Params:
         for name, ranker in RANKERS.items()
     }
     students["cat"]["start"] = "teacher"
+    students["cat"]["first_phase"] = {"share": 0.5}
     students["dot"]["in_batch"] = {"teacher": "colbert_teacher", "loss": {"name": "listwise-kl", "temperature": 2.0}}
     students["dot"]["training"] |= {"batches": {"topics": 2, "margin_bins": 2}}
     return Params.model_validate(
@@ -166,6 +167,11 @@ def test_every_architecture_teaches_learns_and_is_measured(params: Params) -> No
     assert all(name in page for name in taught)
     assert all(costs.Cost.of(layout.MODELS / name) for name in taught), "the report tells the training's minutes"
     assert "weighted-ranknet and listwise-kl (temperature 2.0) in batches by colbert_teacher" in page
+    assert "weighted-ranknet for the first 50 % of the steps, then margin-mse" in page
+    begun = {name for name in taught if "first_phase" in read_manifest(layout.MODELS / name).params["chosen"]}
+    assert (
+        begun == {name for name in taught if "first_phase" in read_manifest(layout.MODELS / name).params} == {"cat-T2"}
+    )
     frozen = str(layout.MODELS / "colbert_teacher")
     assert read_manifest(layout.MODELS / "dot-T2").inputs[frozen] == digest(layout.MODELS / "colbert_teacher")
     assert frozen not in read_manifest(layout.MODELS / "dot").inputs

@@ -31,4 +31,4 @@ class FirstPhase(Section):
 
     def __str__(self) -> str:
         """The text that the report shows."""
-        return f"{self.loss} for the first {self.share:.0%} of the steps"
+        return f"{self.loss} for the first {100 * self.share:g} % of the steps"
