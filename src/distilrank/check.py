@@ -36,13 +36,13 @@ _TEST = "test"
 _NEEDED = {
     TRAIN: ("to learn from", "name training queries in collection.splits, or have some made by pseudo_queries"),
     DEV: ("to validate on while training", "set collection.dev_share to take some of the training queries"),
-    _TEST: ("to measure by", "name a test set in collection.splits, or, for aws-api-docs, raise test_share"),
+    _TEST: ("to measure by", "name a test set in collection.splits, or, for aws-api-docs and clicks, raise test_share"),
 }
 
 # The same, if there are training queries but none has labels.
 _NEEDED_WITHOUT_LABELS = {
-    TRAIN: "name some in collection.splits; or let runs alone teach, with positive_ranks, and leave teachers, "
-    "matrix.controls and matrix.controls_per_teacher empty",
+    TRAIN: "name some in collection.splits (of the source passages: clicks in collection.clicks); or let runs alone "
+    "teach, with positive_ranks, and leave teachers, matrix.controls and matrix.controls_per_teacher empty",
     DEV: "name dev queries with labels in collection.splits",
 }
 

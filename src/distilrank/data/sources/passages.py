@@ -1,28 +1,30 @@
-"""Passages without queries: a file, or a folder of texts. Queries are made from them, or come from a model's users."""
+"""Passages without labels: a file, or a folder of texts. Queries are made from them, or come from a log, with users'
+clicks or without."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from distilrank.data.collection import SCHEMAS
+from distilrank.data.collection import SCHEMAS, TRAIN
 from distilrank.data.files import text_of
-from distilrank.data.sources.section import Located
+from distilrank.data.sources.clicked import CLICKED, clicked_pairs, split_by_clicks
+from distilrank.data.sources.section import FileName, Located
 from distilrank.data.sources.source import PASSAGES_AT_ONCE
-from distilrank.data.tables import of_splits, read_passages, read_queries
+from distilrank.data.tables import of_splits, read_passages, read_qrels, read_queries
 from distilrank.data.text import Text, json_objects
 from distilrank.errors import CollectionError
-from distilrank.sections.base import is_remote
+from distilrank.sections.base import Share, is_remote
 
 _TEXTS = (".txt", ".md")
 _OBJECT = {"_id": "passage_id", "title": "title", "text": "text"}
 
 
 class Passages(Located):
-    """Passages alone, without queries: tab-separated (id, text; or id, title, text), JSON lines as BEIR's corpus.jsonl
+    """Passages alone, without labels: tab-separated (id, text; or id, title, text), JSON lines as BEIR's corpus.jsonl
     (if its name ends in .jsonl or .jsonl.gz), or a folder of .txt and .md files, split into passages of `words`."""
 
     source: Literal["passages"]
@@ -30,8 +32,24 @@ class Passages(Located):
     words: int = Field(ge=1, default=120)
     """For a folder: words per passage. A longer text becomes several passages."""
 
+    clicks: FileName | None = None
+    """A file of clicks, in the form of qrels, by the queries of `unlabelled`. A query with clicks becomes a training
+    query, and what was clicked counts as relevant to it. null: no clicks are known.
+    """
+
+    test_share: Share | None = None
+    """Share of the queries with clicks that become the test set `clicked`. null: none."""
+
+    @model_validator(mode="after")
+    def has_queries_for_its_clicks(self) -> Self:
+        if self.clicks and not self.unlabelled:
+            raise ValueError("clicks are by the queries of a log: name its file in unlabelled, or set clicks: null")
+        if self.test_share and not self.clicks:
+            raise ValueError("test_share is of queries with clicks: name their file in clicks, or set test_share: null")
+        return self
+
     def splits_to_come(self) -> set[str]:
-        return set()
+        return {TRAIN, *([CLICKED] if self.test_share else [])} if self.clicks else set()
 
     def opened(self) -> "PassageSource":
         return PassageSource(self)
@@ -53,10 +71,19 @@ class PassageSource:
     def queries(self) -> pl.DataFrame:
         if not self._params.unlabelled:
             return pl.DataFrame(schema=SCHEMAS["queries"])
-        return of_splits({}, read_queries(self._text(self._params.unlabelled)))
+        logged = read_queries(self._text(self._params.unlabelled))
+        if not self._params.clicks:
+            return of_splits({}, logged)
+        return split_by_clicks(logged, self._clicked(), self._params.test_share)
 
     def qrels(self) -> pl.DataFrame:
-        return pl.DataFrame(schema=SCHEMAS["qrels"])
+        if not self._params.clicks:
+            return pl.DataFrame(schema=SCHEMAS["qrels"])
+        splits = self.queries().select("query_id", "split").unique("query_id")
+        return self._clicked().join(splits, on="query_id", how="left", maintain_order="left")
+
+    def _clicked(self) -> pl.DataFrame:
+        return clicked_pairs(read_qrels(self._text(self._params.clicks or ""), CLICKED))
 
     def _text(self, location: str) -> Text:
         name = location.partition("#")[0].rpartition("/")[2]
