@@ -101,7 +101,12 @@ def test_the_report_says_whose_queries_these_are(logged: Params) -> None:
     figures = {name: {params.evaluation.primary: value} for name, value in (("dot-T1", 0.5), ("bm25", 0.4))}
     kept = History([], {"rerank": [(2, 0.5)]}, [(2, 0.5)], 2, {}, [], [])
     names = [f"{student}-{teacher}" for student in params.students for teacher in params.matrix.teachers]
-    told = at_a_glance(params, {"clicked/rerank": figures}, dict.fromkeys(names, kept))
-    assert told is not None
-    assert told.startswith("On held-out queries with clicks, dot-T1 reaches 0.500")
-    assert at_a_glance(params, {"rerank": figures}, dict.fromkeys(names, kept)) is None
+
+    def sentence(*tasks: str) -> str:
+        return at_a_glance(params, dict.fromkeys(tasks, figures), dict.fromkeys(names, kept)) or ""
+
+    assert sentence("clicked/rerank").startswith("On held-out queries with clicks, dot-T1 reaches 0.500")
+    labelled = sentence("clicked/rerank", "scifact/rerank")
+    assert labelled.startswith("On queries that people asked (scifact), dot-T1 reaches 0.500")
+    assert labelled.endswith("It learned from clicks.")
+    assert sentence("rerank") == ""
