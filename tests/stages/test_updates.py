@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
 from tests.conftest import Command
 from tests.searchable import write_ranker, write_vectors
+from tests.servers import PLAIN
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
@@ -114,6 +116,21 @@ def test_the_page_lists_it_beside_the_systems_and_opens_no_other_directory(run_h
     assert text_of(next(hit for hit in bm25 if hit.passage_id == second)) == text
     with pytest.raises(Exception, match=f"got system '{FIRST}', expected one of"):
         answers.answers(LLAMA, [FIRST], 5)
+
+
+def test_the_server_answers_by_the_path_of_the_directory(environment: dict[str, str]) -> None:
+    words = ["distilrank", "serve-search", "--port", "0", "--index", SECOND]
+    server = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout
+        address = server.stdout.readline().split()[0]
+        asked = {"query": WALRUS, "systems": f"bm25,{SECOND}", "depth": 1}
+        answers = PLAIN.get(f"{address}/search", params=asked, timeout=120).json()["answers"]
+    finally:
+        server.terminate()
+        server.wait()
+    assert [one["system"] for one in answers] == ["bm25", SECOND]
+    assert [piece["text"] for piece in answers[1]["hits"][0]["text"]] == [WALRUS]
 
 
 @pytest.mark.parametrize("words", [["search", "a llama"], ["serve-search", "--port", "0"]], ids=lambda words: words[0])
