@@ -110,7 +110,7 @@ class Generated(PseudoQueries):
     """How many word pieces a query has, at most."""
 
     top_k: int = Field(ge=1, default=10)
-    """How many word pieces, the likeliest, each word piece is drawn from."""
+    """Each word piece is drawn from the likeliest; this is how many of them."""
 
     batch_size: int = Field(ge=1, default=16)
     """How many passages the model reads at once."""
