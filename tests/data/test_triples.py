@@ -36,6 +36,19 @@ def test_every_triple_there_is_and_none_twice(negatives: int, most: int) -> None
         triples(most + 1, negatives)
 
 
+def test_where_only_relevant_passages_were_found_no_triple_is_drawn() -> None:
+    relevant = CANDIDATES.join(QRELS, on=["query_id", "passage_id"], how="semi")
+    for negatives, expected in {
+        1: "a negative, expected at least one; raise its negatives_from",
+        2: "2 negatives, expected at least one; lower its `negatives`, or raise its negatives_from",
+    }.items():
+        with pytest.raises(CollectionError) as refused:
+            sample_triples(QRELS, relevant, Draw(negatives=negatives), 5, "triples.bm25")
+        assert str(refused.value).startswith(
+            f"params.yaml: triples.bm25: got no training query with both a relevant passage and {expected}"
+        )
+
+
 def test_negatives_are_not_relevant_and_of_the_ranks_asked_for() -> None:
     relevant = set(QRELS.select("query_id", "passage_id").iter_rows())
     for query, positive, negative in pairs(triples(6, 3)):

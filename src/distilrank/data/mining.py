@@ -48,7 +48,7 @@ def mine_triples(
 def _refuse_too_few(name: str, params: MinedTriples, there: int) -> None:
     if there < params.count:
         remedy = "widen its ranks, or lower its filter's margin" if params.filter else "widen its ranks"
-        raise too_few(f"triples.{name}", params.count, there, remedy)
+        raise too_few(f"triples.{name}", params.negatives, params.count, there, remedy)
 
 
 def _pool(positives: pl.DataFrame, found: Mapping[str, pl.DataFrame]) -> tuple[pl.DataFrame, int]:

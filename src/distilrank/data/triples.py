@@ -28,7 +28,7 @@ def sample_triples(
     draws = Draws(positives, _groups(positives, candidates, draw), draw.seed)
     if len(draws) < (count or 1):
         remedy = "raise its negatives_from (of drawn triples also candidates.train_depth)"
-        raise too_few(entry, count, len(draws), remedy)
+        raise too_few(entry, draw.negatives, count, len(draws), remedy)
     return draws[:count]
 
 
@@ -45,12 +45,21 @@ def positives_of(qrels: pl.DataFrame) -> pl.DataFrame:
     return positives
 
 
-def too_few(entry: str, count: int | None, there: int, remedy: str) -> CollectionError:
+def too_few(entry: str, negatives: int, count: int | None, there: int, remedy: str) -> CollectionError:
+    """`there` are fewer triples of so many negatives each than the `count` that is asked for."""
+    if not there:
+        found = f"{negatives} negatives" if negatives > 1 else "a negative"
+        return CollectionError(
+            f"params.yaml: {entry}",
+            got=f"no training query with both a relevant passage and {found}",
+            expected="at least one",
+            remedy=f"lower its `negatives`, or {remedy}" if negatives > 1 else remedy,
+        )
     return CollectionError(
         f"params.yaml: {entry}.count",
         got=count or "null",
         expected=f"at most {there}, the number of all triples",
-        remedy=f"lower `count`, or {remedy}" if there else remedy,
+        remedy=f"lower `count`, or {remedy}",
     )
 
 
