@@ -1,6 +1,7 @@
 """Passage stores: re-ranking from them equals scoring the pairs anew, whatever passages they hold."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,6 +158,51 @@ def test_it_goes_on_behind_the_last_whole_part(
     assert encoded[6:] == [30, 40, 50]
     for name in ("values.npy", "lengths.npy", "passage_ids.parquet", "store.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_part_of_wide_vectors_has_fewer_passages(
+    ranker: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that memory does not grow with the vectors. The store is the same."""
+    if ranker.params.weighs_terms:
+        pytest.skip("the weights of terms are few, and not as many per token")
+    whole = stored(ranker, tmp_path / "whole", at_once=60)
+    begin, parts, most = storing.begin_storing, list[StoredPart](), whole.bytes_per_text() * 5
+
+    def noting(model: Path) -> Callable[[PassagesToStore], StoredPart]:
+        encode = begin(model)
+
+        def noted(part: PassagesToStore) -> StoredPart:
+            parts.append(encode(part))
+            return parts[-1]
+
+        return noted
+
+    monkeypatch.setattr(storing, "begin_storing", noting)
+    monkeypatch.setattr(storing, "_PART_BYTES", most)
+    store = stored(ranker, tmp_path / "parts", at_once=20)
+    sizes = [len(one.entries) * one.entries.bytes_per_text() for one in parts[1:]]
+    assert sum(sizes) == whole.bytes_per_text() * 60
+    # The estimate is from a sample of passages, whose special tokens may be fewer than three.
+    assert max(sizes) <= 1.5 * most and len(sizes) >= 9
+    assert (store.lengths(EVERY) == whole.lengths(EVERY)).all()
+    values = (one.read(EVERY, ranker.device).values for one in (store, whole))
+    torch.testing.assert_close(*values, atol=4e-3, rtol=4e-3)
+
+
+def test_memory_holds_a_part_twice_while_it_is_encoded() -> None:
+    texts = RaggedIds(np.ones(64_000, np.uint32), np.arange(0, 64_001, 64))
+
+    def encode(batch: TokenBatch) -> Encoded:
+        return Encoded(torch.ones(*batch.ids.shape, 256), batch.mask)
+
+    tracemalloc.start()
+    try:
+        encoded = encode_texts(encode, texts, np.arange(1_000), 0, torch.device("cpu"), VectorsForm("float16"))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 2.3 * 1_000 * encoded.bytes_per_text()
 
 
 def test_the_size_of_a_store_that_goes_on_is_that_of_the_whole(

@@ -1,7 +1,7 @@
 """Arrays of variable length for many texts, stored as one array with offsets: token ids, vectors, weights of terms."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -59,10 +59,21 @@ class RaggedArrays:
         return cls(arrays, _offsets(lengths))
 
     @classmethod
-    def joined(cls, some: Sequence[Self]) -> Self:
-        """The texts of all batches, one batch after the other."""
-        arrays = {name: np.concatenate([one.arrays[name] for one in some]) for name in some[0].arrays}
-        return cls.of(arrays, np.concatenate([np.diff(one.offsets) for one in some]))
+    def placed(cls, parts: list[tuple[Rows, Self]]) -> Self:
+        """The texts of all parts, each in its row. The list is emptied, so that memory holds the texts once."""
+        lengths = np.empty(sum(len(rows) for rows, _ in parts), np.int64)
+        for rows, part in parts:
+            lengths[rows] = np.diff(part.offsets)
+        offsets = _offsets(lengths)
+        arrays = {
+            name: np.empty((offsets[-1], *array.shape[1:]), array.dtype) for name, array in parts[0][1].arrays.items()
+        }
+        while parts:
+            rows, part = parts.pop()
+            places, _ = _subset(offsets, rows)
+            for name, array in part.arrays.items():
+                arrays[name][places] = array
+        return cls(arrays, offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

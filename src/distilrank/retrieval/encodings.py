@@ -97,10 +97,9 @@ def encode_texts(
 
     if not len(rows):
         return Encodings(RaggedArrays.of({}, np.empty(0, np.int64)), form)
-    batches, parts = [], []
+    parts = []
     with float32_products(precision, device):
         for batch, part in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):
-            batches.append(batch)
-            parts.append(part)
+            parts.append((batch, part))
             advance(len(batch))
-    return Encodings(RaggedArrays.joined(parts).subset(np.argsort(np.concatenate(batches))), form)
+    return Encodings(RaggedArrays.placed(parts), form)

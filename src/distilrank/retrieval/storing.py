@@ -12,6 +12,7 @@ import polars as pl
 from distilrank.artifacts.files import built
 from distilrank.data.ragged import RaggedArrays, RaggedIds, Rows, StoredTexts
 from distilrank.progress import progress
+from distilrank.rankers.base import SPECIAL_TOKENS
 from distilrank.rankers.device import chosen_device
 from distilrank.rankers.loading import load_ranker
 from distilrank.rankers.table import trained_params
@@ -24,6 +25,9 @@ from distilrank.sections.precision import Precision
 from distilrank.sections.searching import Encoding
 from distilrank.workers.pool import workers
 from distilrank.workers.work import Work, Workplace
+
+# The most bytes of a part's encodings. Its worker holds them up to twice.
+_PART_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,6 @@ def stored_passages(
     def part(first: int, some: Rows, numbers: Numbers) -> PassagesToStore:
         return PassagesToStore(first, texts.passages.subset(some), texts.pad, params.precision, numbers)
 
-    def parts() -> Iterator[PassagesToStore]:
-        for first in range(store.passages, len(rows), params.passages_per_part):
-            yield part(first, rows[first : first + params.passages_per_part], numbers)
-
     if store.passages < len(rows):
         with workers(Work(begin_storing, model), place) as each:
 
@@ -96,9 +96,21 @@ def stored_passages(
                 return sample.entries
 
             there = bytes_in(directory) if store.passages else 0
-            refuse_too_large(texts.passages, rows, store.form, encoded_as, whose, index_bytes, there)
+            per_token = refuse_too_large(texts.passages, rows, store.form, encoded_as, whose, index_bytes, there)
+            lengths = texts.passages.lengths(rows) + SPECIAL_TOKENS
+            slices = _slices(lengths, store.passages, params.passages_per_part, _PART_BYTES / max(1, per_token))
             with progress(f"passages encoded by {whose}", len(rows), store.passages) as advance:
-                for encoded in each(parts()):
+                for encoded in each(part(some.start, rows[some], numbers) for some in slices):
                     store.add(encoded.first, encoded.entries)
                     advance(len(encoded.entries))
     return PassageStore.open(directory)
+
+
+def _slices(lengths: Rows, first: int, passages: int, tokens: float) -> Iterator[slice]:
+    """The parts from row `first` on, of at most so many passages and so many tokens. A long passage is one alone."""
+    ends = np.cumsum(lengths)
+    while first < len(lengths):
+        most = int(np.searchsorted(ends, ends[first] - lengths[first] + tokens, side="right"))
+        end = min(max(first + 1, most), first + passages)
+        yield slice(first, end)
+        first = end
