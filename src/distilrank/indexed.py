@@ -23,7 +23,7 @@ def place_of(params: Params, name: str) -> Path:
     searched = encoded_models(params, only_searched=True)
     if name in searched:
         return layout.VECTORS / name
-    indexes = [one.name for one in built_indexes(params)]
+    indexes = [one.name for one in built_indexes(params, only_searched=True)]
     if name not in indexes:
         known = [*searched, *indexes]
         raise InputError("search", got=f"'{name}'", expected=f"one of {known}", remedy="name one of these")

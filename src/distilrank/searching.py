@@ -123,7 +123,7 @@ class Searchers:
         from distilrank.config.derived import built_indexes, measured_names
 
         models = [layout.MODELS / name for name in measured_names(self._params)]
-        return models + [layout.INDEXES / one.name for one in built_indexes(self._params)]
+        return models + [layout.INDEXES / one.name for one in built_indexes(self._params, only_searched=True)]
 
     def _searching(self) -> list[str]:
         """The models whose vectors of all passages are stored, and the indexes of these."""
@@ -134,7 +134,7 @@ class Searchers:
     def _indexes(self) -> list[str]:
         from distilrank.config.derived import built_indexes
 
-        return [one.name for one in built_indexes(self._params)]
+        return [one.name for one in built_indexes(self._params, only_searched=True)]
 
     def _made(self, name: str) -> Searcher:
         if name == LEXICAL:

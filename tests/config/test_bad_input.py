@@ -10,6 +10,9 @@ import polars as pl
 import pytest
 from tests.conftest import ROOT, Command
 
+from distilrank.config.derived import built_indexes
+from distilrank.config.params import Params
+from distilrank.config.systems import first_stages
 from distilrank.data.collection import SCHEMAS
 
 TINY = (ROOT / "tests" / "params.tiny.yaml").read_text()
@@ -633,3 +636,17 @@ def test_a_start_that_the_teacher_cannot_give(refused: Callable[..., str], teach
     )
     assert deeper != TINY
     assert expected in refused(deeper.replace("architecture: cat, layers: 2", teacher), "check")
+
+
+def test_a_copy_in_int8_needs_a_store_and_no_search(tiny_params: Params) -> None:
+    values = tiny_params.model_dump()
+    values["matrix"]["controls"] = ["dot", "tk"]
+    values["indexes"]["tk-int8"] = {"of": "tk", "kind": "int8"}
+    with pytest.raises(
+        ValueError, match=r"tk-int8 is of tk, whose passages are not encoded: add tk: \{kind: store\} to"
+    ):
+        Params.model_validate(values)
+    values["indexes"]["tk"] = {"kind": "store"}
+    params = Params.model_validate(values)
+    assert "tk-int8-T1" in {one.name for one in built_indexes(params)}
+    assert "tk-int8-T1" not in first_stages(params)

@@ -4,7 +4,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from html import unescape
 from itertools import combinations
@@ -125,7 +125,7 @@ def write_audit(params: Params) -> None:
 
     def audited(model: str, entry: str, kind: str, found: float) -> Audited:
         times = {"p50": 2 * found, "p95": 3.0, "p99": 4.0}
-        return Audited(model, entry, kind, {"10": found}, {"nDCG@10": 0.5}, 1234.5, times, 768.0, 1.5)
+        return Audited(model, entry, kind, "retrieve", {"10": found}, {"nDCG@10": 0.5}, 1234.5, times, 768.0, 1.5)
 
     built = built_indexes(params)
     exact = {one.model: audited(one.model, one.model, "flat", 1.0) for one in built}
@@ -140,6 +140,25 @@ def test_indexes_stand_beside_the_exact_search_of_their_model(results: Params) -
         "dot-T1", "dot-hnsw-T1", "dot-T2", "dot-hnsw-T2",
     ]  # fmt: skip
     assert "0.900 <small>floor 0.500</small>" in section
+
+
+def test_copies_that_re_rank_have_a_table_of_their_own(results: Params) -> None:
+    """The loss of int8: its nDCG beside that of the store."""
+    audited, times = IndexAudit.read(), {"p50": 2.0, "p95": 3.0, "p99": 4.0}
+
+    def re_ranking(entry: str, kind: str, found: float, ndcg: float) -> Audited:
+        scores = {"nDCG@10": ndcg}
+        return Audited("tk-T1", entry, kind, "rerank", {"10": found}, scores, 1.5, times, 768.0, None)
+
+    exact = {**audited.exact, "tk-T1": re_ranking("tk", "store", 1.0, 0.512)}
+    copies = {**audited.indexes, "tk-int8-T1": re_ranking("tk-int8", "int8", 0.98, 0.509)}
+    replace(audited, exact=exact, indexes=copies).write()
+    page = write_report(ReportInputs.read(results))
+    searching, reranking = page[page.index('<section id="indexes">') :].split("<h3>Copies of passage stores</h3>")
+    assert "tk-" not in searching
+    table = reranking[: reranking.index("</table>")]
+    assert re.findall(r"<th>(tk[\w-]*)</th>", table) == ["tk-T1", "tk-int8-T1"]
+    assert re.findall(r">(0\.5\d\d)<", table) == ["0.512", "0.509"]
 
 
 def write_results(params: Params, collection: Collection) -> None:

@@ -1,5 +1,7 @@
 """Learned sparse retrieval against plain products of whole vectors."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from distilrank.rankers.base import Encoded
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.forms import TermsForm
 from distilrank.retrieval.inverted import InvertedIndex
-from distilrank.retrieval.passage_store import PassageStore
+from distilrank.retrieval.passage_store import GrowingStore, PassageStore
+from distilrank.retrieval.store_kinds import Inverted, Pruned
 
 VOCABULARY = 60
 
@@ -89,6 +92,55 @@ def test_more_that_are_rescored_find_more() -> None:
         for rescored in (1, 4, 25)
     ]
     assert found[0] < found[1] < found[2] == len(exact)
+
+
+@pytest.mark.parametrize("terms", [3, 1_000])
+def test_the_estimated_size_of_a_pruned_index_is_that_of_its_files(terms: int, tmp_path: Path) -> None:
+    """Some passages have fewer than three terms."""
+    store, kind = store_of(sparse(500, 1, 0.05)), Pruned(terms=terms)
+    kind.build(store, tmp_path, "it")
+    disk, memory = kind.bytes_built(store)
+    # Each of three files has a header.
+    size = sum(file.stat().st_size for file in tmp_path.iterdir()) - 3 * 128
+    assert disk == memory == pytest.approx(size, abs=8)
+
+
+# Builds an index, tells of each of its files, and waits behind it.
+SLOWLY = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from distilrank.retrieval.passage_store import PassageStore
+from distilrank.retrieval.store_kinds import Inverted
+
+save = np.save
+
+def slowly(file, *values, **options):
+    save(file, *values, **options)
+    print("saved", flush=True)
+    time.sleep(60)
+
+np.save = slowly
+Inverted().build(PassageStore.open(Path(sys.argv[1])), Path(sys.argv[1]), "it")
+"""
+
+
+def test_a_build_that_was_killed_gives_the_index_of_an_undisturbed_one(tmp_path: Path) -> None:
+    """With the second of its files written by half."""
+    store = store_of(sparse(300, 1))
+    for name in ("whole", "killed"):
+        GrowingStore(tmp_path / name, store.passage_ids, store.form, "it").add(0, store.stored)
+    whole, place = (tmp_path / name for name in ("whole", "killed"))
+    Inverted().build(PassageStore.open(whole), whole, "it")
+    killed = subprocess.Popen([sys.executable, "-c", SLOWLY, str(place)], stdout=subprocess.PIPE, text=True)
+    assert killed.stdout is not None and killed.stdout.readline() == "saved\n"
+    killed.kill()
+    killed.communicate()
+    assert (place / "starts.npy").exists() and not (place / "scores.npy").exists()
+    (place / "rows.npy").write_bytes((whole / "rows.npy").read_bytes()[:1000])
+    Inverted().build(PassageStore.open(place), place, "it")
+    files, expected = ({file.name: file.read_bytes() for file in one.iterdir()} for one in (place, whole))
+    assert files == expected and {"starts.npy", "rows.npy", "scores.npy"} < files.keys()
 
 
 def test_ties_at_the_cut_are_drawn_from_all_passages() -> None:

@@ -104,7 +104,8 @@ def test_a_copy_in_int8_finds_most_of_the_best(colbert: Ranker, tmp_path: Path) 
     expected = store.stored_as(VectorsForm("int8")).stored.arrays
     copy = PassageStore.open(tmp_path)
     assert all((copy.stored.arrays[name] == array).all() for name, array in expected.items())
-    search, queries = Int8().search(store, tmp_path, colbert), encodings([3, 1, 6, 4], 1)
+    search, queries = Int8().search(copy, tmp_path, colbert), encodings([3, 1, 6, 4], 1)
+    assert search
     query_ids = pl.Series(["a", "b", "c", "d"])
     exact = search_all(colbert, query_ids, queries, store, 20)
     both = exact.join(search(query_ids, queries, 20), on=["query_id", "passage_id"])

@@ -2,29 +2,34 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from tests.stages.test_evaluate import of_students, write_untrained
+from tests.stages.test_evaluate import of_students, write, write_untrained
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.directories import whole_directory
 from distilrank.artifacts.manifest import digest
 from distilrank.config.params import Params
 from distilrank.data.collection import Collection
-from distilrank.data.runs import RUN_SCHEMA
+from distilrank.data.runs import RUN_SCHEMA, read_trec
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import AuditError, InputError, MissingInput
+from distilrank.evaluation.measures import means
 from distilrank.indexed import load_indexed
 from distilrank.model import Model
+from distilrank.rankers.loading import load_ranker
 from distilrank.results.index_audit import IndexAudit
 from distilrank.retrieval import fitting
 from distilrank.retrieval.dense import DenseIndex
 from distilrank.stages.audit import audit
 from distilrank.stages.candidates import candidates
 from distilrank.stages.encode import encode
+from distilrank.stages.evaluate import evaluate
 from distilrank.stages.index import index
+from distilrank.stages.test_collection import TestCollection
 from distilrank.stages.update import update
 
 pytestmark = pytest.mark.slow(30)
@@ -73,6 +78,69 @@ def recall_by_hand(params: Params, name: str, depth: int) -> float:
         best = {tokens.passage_ids[int(one)] for one in np.argsort(-(vectors @ queries[row]))[:depth]}
         shares.append(len(best & set(run.filter(pl.col("query_id") == query)["passage_id"])) / depth)
     return float(np.mean(shares))
+
+
+RE_RANKING = ("prettr", "tk")
+
+
+@pytest.fixture
+def re_ranking(project: Path, backbone: Path, tiny_params: Params) -> Params:
+    """With an untrained `prettr-T3` and `tk-T3`, their passage stores, and copies of these in int8."""
+    values = tiny_params.model_dump()
+    students, matrix = values["students"], values["matrix"] | {"controls": ["dot", *RE_RANKING]}
+    students["prettr"] = students["tk"] | {"ranker": {"architecture": "prettr", "layers": 2, "join_layer": 1}}
+    stores = {name: {"kind": "store", "numbers": "float32"} for name in RE_RANKING}
+    copies = {f"{name}-int8": {"of": name, "kind": "int8"} for name in RE_RANKING}
+    asked = {"queries": 1000, "single_queries": 3, "floors": {}}
+    indexes = {"dot": {"kind": "flat"}} | stores | copies
+    made = of_students(tiny_params, students=students, matrix=matrix, indexes=indexes, audit=asked)
+    candidates(made)
+    write_untrained(made, backbone)
+    tk: Any = load_ranker(layout.MODELS / "tk-T3")
+    tk.head.weight.data.normal_()  # which begins with zeros
+    write(made, "tk-T3", tk)
+    for name in RE_RANKING:
+        encode(made, f"{name}-T3")
+        index(made, f"{name}-int8-T3")
+    return made
+
+
+def re_ranked(params: Params, ranker: str) -> tuple[dict[str, float], pl.DataFrame]:
+    """The measures and the scores (query_id, passage_id, score) of `evaluate`."""
+    evaluate(params, ranker, layout.OWN)
+    values = pl.read_parquet(layout.runs_of(ranker) / layout.MEASURES.name).filter(task="rerank")
+    return means(values.drop("task")), sorted_run(read_trec(layout.run_of(ranker, "rerank")))
+
+
+def sorted_run(run: pl.DataFrame) -> pl.DataFrame:
+    return run.select("query_id", "passage_id", "score").sort("query_id", "passage_id")
+
+
+def test_a_copy_in_int8_is_audited_by_re_ranking_where_nothing_searches(re_ranking: Params) -> None:
+    """The store re-ranks as `evaluate` has it, and the copy as it has a store of int8."""
+    audit(re_ranking)
+    told, test = IndexAudit.read(), TestCollection.read(re_ranking, layout.OWN)
+    asked = pl.concat(map(test.best, test.ranges(100)))
+    smaller = re_ranking.model_dump()
+    smaller["indexes"] |= {name: {"kind": "store", "numbers": "int8"} for name in RE_RANKING}
+    for name in RE_RANKING:
+        model, store, copy = f"{name}-T3", told.exact[f"{name}-T3"], told.indexes[f"{name}-int8-T3"]
+        assert (store.task, store.kind, copy.task, copy.kind) == ("rerank", "store", "rerank", "int8")
+        assert list(store.effectiveness) == list(copy.effectiveness) == ["nDCG@10", "RR@10", "AP@1000", "R@20"]
+        assert store.recall == {"10": 1.0} and copy.recall["10"] > 0.8
+        # A token has 384 numbers of four bytes, or of one and a scale of two; a passage has a length of four.
+        assert (store.bytes_per_passage - 4) / (copy.bytes_per_passage - 4) == pytest.approx(4 * 384 / 386, rel=0.01)
+        loaded = Model.load(layout.MODELS / model, layout.INDEXES / f"{name}-int8-T3")
+        of_copy = sorted_run(loaded.rerank(TokenStore.open(layout.TOKENS), asked))["score"].to_list()
+        effectiveness, run = re_ranked(re_ranking, model)
+        assert store.effectiveness == pytest.approx(effectiveness, abs=1e-4)
+        assert of_copy != pytest.approx(run["score"].to_list(), rel=1e-5)
+        encode(Params.model_validate(smaller), model)
+        effectiveness, run = re_ranked(Params.model_validate(smaller), model)
+        assert copy.effectiveness == pytest.approx(effectiveness, abs=1e-4)
+        assert of_copy == pytest.approx(run["score"].to_list(), rel=1e-5)
+    with pytest.raises(InputError, match="search: got 'tk-int8-T3', expected one of"):
+        load_indexed(re_ranking, "tk-int8-T3")
 
 
 def test_an_index_below_its_floor_fails_the_audit(params: Params) -> None:

@@ -253,13 +253,15 @@ def taught_to_search(params: "Entries") -> list[str]:
     return [name for name in encoded_models(params, only_searched=True) if name not in params.students]
 
 
-def built_indexes(params: "Entries") -> list[BuiltIndex]:
-    """The approximate indexes. Each is of a taught model."""
+def built_indexes(params: "Entries", only_searched: bool = False) -> list[BuiltIndex]:
+    """The approximate indexes. Each is of a taught model; `only_searched`: of one that searches."""
     entries = ((name, kind.of or name) for name, kind in params.indexes.items() if not kind.is_exact)
+    stored = stored_students(params, only_searched)
     return [
         BuiltIndex(distilled_name(entry, teacher), entry, distilled_name(student, teacher))
         for entry, student in entries
         for teacher in params.matrix.teachers
+        if student in stored
     ]
 
 

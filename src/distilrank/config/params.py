@@ -144,7 +144,6 @@ class Params(Entries):
         needs_control = not learns_from_imports_alone(self)
         may_search = [name for name in self.students if name in self.matrix.controls or not needs_control]
         rankers = {name: self.students[name].ranker for name in may_search}
-        searched = stored_students(self, only_searched=True)
         for name, kind in self.indexes.items():
             student = kind.of or name
             fitting = [one for one, ranker in rankers.items() if kind.can_hold(ranker)]
@@ -153,12 +152,13 @@ class Params(Entries):
                 raise ValueError(f"indexes.{name} may be of the {what} {fitting}, not {student}")
             if kind.is_exact and name != student:
                 raise ValueError(f"indexes.{name} is {kind.kind}, which goes by its student's name: call it {student}")
-            if not kind.is_exact and student not in searched:
-                every = (one for one, other in INDEX_KINDS.items() if other.is_exact and other.searches)
-                add = next(one for one in every if INDEX_KINDS[one].can_hold(rankers[student]))
+            if not kind.is_exact and student not in stored_students(self, only_searched=kind.needs_search):
+                exact = {one: other for one, other in INDEX_KINDS.items() if other.is_exact}
+                enough = (one for one, other in exact.items() if other.searches or not kind.needs_search)
+                add = next(one for one in enough if exact[one].can_hold(rankers[student]))
                 raise ValueError(
-                    f"indexes.{name} is of {student}, whose passages are not encoded to be searched: "
-                    f"add {student}: {{kind: {add}}} to indexes"
+                    f"indexes.{name} is of {student}, whose passages are not encoded"
+                    f"{' to be searched' if kind.needs_search else ''}: add {student}: {{kind: {add}}} to indexes"
                 )
         taken = {*measured_names(self), *ranker_names(self)} & {one.name for one in built_indexes(self)}
         if taken:

@@ -29,7 +29,8 @@ def first_stages(params: "Entries") -> list[str]:
 
     These are BM25, the models that search stored encodings of all passages, and the indexes of these.
     """
-    return [BM25, *encoded_models(params, only_searched=True), *(one.name for one in built_indexes(params))]
+    indexes = [one.name for one in built_indexes(params, only_searched=True)]
+    return [BM25, *encoded_models(params, only_searched=True), *indexes]
 
 
 def searched_by(system: System) -> list[str]:

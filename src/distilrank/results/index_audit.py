@@ -1,4 +1,4 @@
-"""What the stage `audit` measured: approximate indexes beside exact search of the same vectors."""
+"""What the stage `audit` measured: indexes beside the exact vectors that they are built of."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,16 +11,18 @@ from distilrank.errors import MissingInput
 
 @dataclass(frozen=True)
 class Audited:
-    """One way to search the vectors of a model.
+    """One way to search a model's vectors or, if `task` is re-ranking, to re-rank from them.
 
-    `recall` is, by depth, the share of exact search's passages that are found. `effectiveness` has the means of
-    measures. `milliseconds` are percentiles of single searches for `top_k` passages, without encoding the query;
-    `queries_per_second` is the rate of many at once. `build_seconds` is None if it was built elsewhere.
+    `recall` is, by depth, the share of the best passages by exact vectors that are among its own best. `effectiveness`
+    has the means of measures. `milliseconds` are percentiles of single searches for `top_k` passages, or of re-ranking
+    one query's candidates, without encoding the query; `queries_per_second` is the rate of many at once.
+    `build_seconds` is None if it was built elsewhere.
     """
 
     model: str
     entry: str
     kind: str
+    task: str
     recall: Mapping[str, float]
     effectiveness: Mapping[str, float]
     queries_per_second: float
@@ -31,7 +33,7 @@ class Audited:
 
 @dataclass(frozen=True)
 class IndexAudit:
-    """The audit: `indexes` by their names, and `exact` search by models' names. `measured` has the indexes' digests."""
+    """The audit: `indexes` by their names, `exact` vectors by models' names. `measured` has the indexes' digests."""
 
     machine: str
     top_k: int

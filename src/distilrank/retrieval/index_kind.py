@@ -13,6 +13,8 @@ class IndexKind(Section):
     is_exact: ClassVar[bool] = False
     # Whether it searches all passages, or re-ranks alone.
     searches: ClassVar[bool] = True
+    # Whether exact search must go before it, or a store that only re-ranks is enough.
+    needs_search: ClassVar[bool] = True
     # What it asks of a ranker.
     holds: ClassVar[str] = "one vector per text"
 

@@ -32,10 +32,11 @@ class StoreIndex(PassageIndex[Encodings]):
     @classmethod
     def read(cls, directory: Path, store: Path, ranker: Ranker) -> Self:
         """Reads a store, or an index and the store that it searches. All is mapped. Raises MissingInput."""
-        entry, opened = read_json(built(directory / KIND_FILE)), PassageStore.open(store)
+        entry = read_json(built(directory / KIND_FILE))
         kind = INDEX_KINDS[entry["kind"]].model_validate(entry)
         assert isinstance(kind, OfStore)
-        return cls(opened, kind.search(opened, directory, ranker))
+        read = kind.read_from(PassageStore.open(store), directory)
+        return cls(read, kind.search(read, directory, ranker))
 
     def encoded(
         self, ranker: Ranker, queries: RaggedIds, rows: Rows, pad: int, precision: Precision = "float32"

@@ -37,9 +37,13 @@ class OfStore(IndexKind):
         both = self.index_bytes * store.entries
         return both, both
 
+    def read_from(self, store: "PassageStore", directory: Path) -> "PassageStore":
+        """The store that re-ranking and search read: the one that it was built of, or a copy in its directory."""
+        return store
+
     @abstractmethod
     def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search | None:
-        """The built search. None where nothing searches."""
+        """The built search of the store that is read. None where nothing searches."""
 
 
 class VectorPerToken(OfStore):
@@ -88,15 +92,17 @@ class MaxSim(VectorPerToken):
 
 
 class Int8(OfStore):
-    """Every query is compared with a copy of the vectors in int8. Its audit tells what `numbers: int8` loses."""
+    """Keeps a copy of the vectors in int8. Its audit tells what `numbers: int8` loses: in search if its student
+    searches, and otherwise in re-ranking."""
 
-    holds: ClassVar[str] = MaxSim.holds
+    needs_search: ClassVar[bool] = False
+    holds: ClassVar[str] = Store.holds
 
     kind: Literal["int8"] = "int8"
 
     @classmethod
     def can_hold(cls, ranker: RankerParams) -> bool:
-        return ranker.takes_maxsim
+        return ranker.vector_per_token
 
     def build(self, store: "PassageStore", directory: Path, whose: str) -> None:
         from distilrank.retrieval.passage_store import write_int8
@@ -107,12 +113,13 @@ class Int8(OfStore):
         # A byte per number, two per scale, and four per length.
         return store.entries * (store.width + 2) + 4 * len(store), 0
 
-    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:
-        from distilrank.retrieval.maxsim import search_all
+    def read_from(self, store: "PassageStore", directory: Path) -> "PassageStore":
         from distilrank.retrieval.passage_store import PassageStore
 
-        copy = PassageStore.open(directory)
-        return lambda query_ids, queries, depth: search_all(ranker, query_ids, queries, copy, depth)
+        return PassageStore.open(directory)
+
+    def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search | None:
+        return MaxSim().search(store, directory, ranker) if ranker.params.takes_maxsim else None
 
 
 class Plaid(OfStore):
@@ -202,7 +209,8 @@ class Pruned(OfStore):
         InvertedIndex.build(store, self.terms).write(directory)
 
     def bytes_built(self, store: "PassageStore") -> tuple[int, int]:
-        both = Inverted.index_bytes * store.entries_up_to(self.terms)
+        # Besides the entries, eight bytes tell where a term's begin.
+        both = Inverted.index_bytes * store.entries_up_to(self.terms) + 8 * (store.form.vocabulary or 0)
         return both, both
 
     def search(self, store: "PassageStore", directory: Path, ranker: "Ranker") -> Search:

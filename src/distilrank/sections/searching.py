@@ -20,18 +20,19 @@ class Encoding(Section):
     """The numbers of the stored vectors. float16 takes half the space, and rounds scores to about three digits."""
 
     passages_per_part: int = Field(ge=1, default=8192)
-    """The most passages that a killed encoding loses per worker."""
+    """The most passages that a killed encoding loses per worker. Of passage stores, a part also takes at most 512 MiB.
+    Its worker's memory holds that up to twice."""
 
 
 class Audit(Section):
-    """Compares approximate indexes with the exact search of the same vectors, on test queries."""
+    """Compares approximate indexes with the exact vectors that they are built of, on test queries."""
 
     queries: int = Field(ge=1, default=1000)
-    """Test queries that are searched, or all if there are fewer."""
+    """Test queries that are asked, or all if there are fewer."""
 
     single_queries: int = Field(ge=1, default=200)
     """How many of them are timed one by one."""
 
     floors: dict[IndexName, Share] = Field(default={})
-    """The least recall@10 by entry of `indexes`: the share of exact search's best ten passages that the index finds
-    too. An index below its floor fails the audit."""
+    """The least recall@10 by entry of `indexes`: the share of the best ten passages by exact vectors that are among the
+    index's best ten. An index below its floor fails the audit."""

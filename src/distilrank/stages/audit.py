@@ -1,11 +1,16 @@
-"""audit: compares approximate indexes with the exact search of the same vectors: what they find, and what they take."""
+"""audit: compares indexes with the exact vectors that they are built of: what they find, and what they take.
+
+An index is compared by searching if its student searches, and otherwise by re-ranking.
+"""
 
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,14 +21,15 @@ from distilrank.artifacts.manifest import digest
 from distilrank.config.derived import built_indexes, measures_of, tokens_of
 from distilrank.config.params import Params
 from distilrank.config.starts import student_of
-from distilrank.data.runs import found
+from distilrank.data.runs import found, top
 from distilrank.data.tokens import TokenStore
 from distilrank.errors import AuditError
 from distilrank.evaluation.latency import TOP_K, machine, percentiles
 from distilrank.evaluation.measures import means, measure
-from distilrank.evaluation.tasks import RETRIEVE
-from distilrank.indexed import load_indexed
+from distilrank.evaluation.tasks import RERANK, RETRIEVE
+from distilrank.model import Model
 from distilrank.progress import progress
+from distilrank.rankers.base import Ranker
 from distilrank.results.index_audit import Audited, IndexAudit
 from distilrank.retrieval.passage_index import PassageIndex
 from distilrank.stages.test_collection import TestCollection
@@ -44,12 +50,15 @@ def audit(params: Params) -> None:
     every = sorted(built_indexes(params), key=lambda one: one.model)
     with progress("indexes audited", len(every)) as advance:
         for model, built in groupby(every, key=lambda one: one.model):
-            searches = _Searches.of(params, test, model, query_ids)
-            exact[model] = searches.audited(searches.exact, layout.VECTORS / model, model, searches.kind)
+            asked = _asked(params, test, model, query_ids)
+            answers = asked.answers(asked.exact)
+            kind = params.indexes[student_of(model)].kind
+            exact[model] = asked.audited(asked.exact, answers, answers, layout.VECTORS / model, model, kind)
             for one in built:
-                index, kind = load_indexed(params, one.name).index, params.indexes[one.entry].kind
+                place, kind = layout.INDEXES / one.name, params.indexes[one.entry].kind
+                index = Model.load(layout.MODELS / model, place).index
                 assert index is not None
-                indexes[one.name] = searches.audited(index, layout.INDEXES / one.name, one.entry, kind)
+                indexes[one.name] = asked.audited(index, asked.answers(index), answers, place, one.entry, kind)
                 advance(1)
     _refuse_below_floors(params, indexes)
     measured = {str(place): digest(place) for place in (layout.INDEXES / name for name in indexes)}
@@ -63,79 +72,137 @@ def _drawn(query_ids: pl.Series, queries: int) -> pl.Series:
     return query_ids.gather(np.sort(rows))
 
 
+def _asked(params: Params, test: TestCollection, model: str, query_ids: pl.Series) -> "_Asked":
+    loaded = Model.load(layout.MODELS / model, layout.VECTORS / model)
+    exact = loaded.index
+    assert exact is not None
+    kind = _Searching if exact.searches else _ReRanking
+    precision = "float32" if exact.searches else params.evaluation.precision
+    queries = loaded.encoded_queries(TokenStore.open(tokens_of(params, model)), query_ids, precision)
+    return kind(params, test, model, query_ids, queries, loaded.ranker, exact)
+
+
+class _Answers(NamedTuple):
+    """What an index answers to all queries: its best passages by depth, the run that is measured, and its rate."""
+
+    best: Mapping[int, pl.DataFrame]
+    run: pl.DataFrame
+    queries_per_second: float
+
+
 @dataclass(frozen=True)
-class _Searches:
-    """The test queries as a model encodes them, and what the exact search of its vectors finds, by depth."""
+class _Asked(ABC):
+    """The test queries as a model encodes them, and what holds its exact vectors."""
+
+    task: ClassVar[str]
 
     params: Params
     test: TestCollection
     model: str
     query_ids: pl.Series
-    kind: str
     queries: Any
+    ranker: Ranker
     exact: PassageIndex[Any]
-    found: dict[int, pl.DataFrame]
 
-    @classmethod
-    def of(cls, params: Params, test: TestCollection, model: str, query_ids: pl.Series) -> "_Searches":
-        loaded, tokens = load_indexed(params, model), TokenStore.open(tokens_of(params, model))
-        queries, exact = loaded.encoded_queries(tokens, query_ids), loaded.index
-        assert exact is not None
-        depths = [depth for depth in DEPTHS if depth <= len(exact.passage_ids)]
-        searched = {depth: exact.search(query_ids, queries, depth) for depth in depths}
-        kind = params.indexes[student_of(model)].kind
-        return cls(params, test, model, query_ids, kind, queries, exact, searched)
+    @abstractmethod
+    def answers(self, index: PassageIndex[Any]) -> _Answers: ...
 
-    def audited(self, index: PassageIndex[Any], place: Path, entry: str, kind: str) -> Audited:
-        """`place` holds what is searched."""
+    @abstractmethod
+    def asking(self, index: PassageIndex[Any], row: int) -> Callable[[], object]:
+        """What asks one query."""
+
+    def audited(
+        self, index: PassageIndex[Any], answers: _Answers, exact: _Answers, place: Path, entry: str, kind: str
+    ) -> Audited:
+        """An index and its answers, beside the exact ones. `place` holds what it reads."""
         cost = Cost.of(place)
         return Audited(
             self.model,
             entry,
             kind,
-            {str(depth): self._recall(index, depth) for depth in self.found},
-            self._effectiveness(index),
-            self._queries_per_second(index),
+            self.task,
+            {str(depth): _recall(best, answers.best[depth]) for depth, best in exact.best.items()},
+            self._effectiveness(answers.run),
+            answers.queries_per_second,
             self._milliseconds(index),
             round(_bytes_in(place) / len(self.exact.passage_ids), 1),
             cost.seconds if cost else None,
         )
 
-    def _recall(self, index: PassageIndex[Any], depth: int) -> float:
-        expected, got = self.found[depth], index.search(self.query_ids, self.queries, depth)
-        both = expected.join(got, on=["query_id", "passage_id"], how="semi")
-        # Of nothing, nothing is lost.
-        return round(len(both) / len(expected), 4) if len(expected) else 1.0
-
-    def _effectiveness(self, index: PassageIndex[Any]) -> dict[str, float]:
+    def _effectiveness(self, run: pl.DataFrame) -> dict[str, float]:
         """Means over all queries. Each query counts by the relevance of its test set."""
-        search = partial(index.search, self.query_ids, self.queries)
-        run = found(search, self.test.deepest, self.test.exclude_identical_ids)
         asked = self.query_ids.to_frame()
         tables = []
         for name, qrels in self.test.qrels.items():
             judged = qrels.join(asked, on="query_id", how="semi")
             own = run.join(judged, on="query_id", how="semi")
-            tables.append(measure(own, judged, self.test.relevance[name], measures_of(self.params, RETRIEVE)))
+            tables.append(measure(own, judged, self.test.relevance[name], measures_of(self.params, self.task)))
         return {name: round(value, 4) for name, value in means(pl.concat(tables)).items()}
-
-    def _queries_per_second(self, index: PassageIndex[Any]) -> float:
-        seconds = []
-        for _ in range(_TIMES):
-            began = time.perf_counter()
-            index.search(self.query_ids, self.queries, TOP_K)
-            seconds.append(time.perf_counter() - began)
-        return round(len(self.query_ids) / min(seconds), 1)
 
     def _milliseconds(self, index: PassageIndex[Any]) -> dict[str, float]:
         """Percentiles of one query at a time."""
         number = min(self.params.audit.single_queries, len(self.query_ids))
         times = []
         for row in range(number):
-            began = time.perf_counter()
-            index.best(self.queries[row : row + 1], TOP_K)
+            ask, began = self.asking(index, row), time.perf_counter()
+            ask()
             times.append((time.perf_counter() - began) * 1000)
         return percentiles(times)
+
+    def _rate(self, began: float) -> float:
+        """Queries per second, of all queries since then."""
+        return round(len(self.query_ids) / (time.perf_counter() - began), 1)
+
+
+class _Searching(_Asked):
+    task = RETRIEVE
+
+    def answers(self, index: PassageIndex[Any]) -> _Answers:
+        search = partial(index.search, self.query_ids, self.queries)
+        best = {depth: search(depth) for depth in DEPTHS if depth <= len(self.exact.passage_ids)}
+        run = found(search, self.test.deepest, self.test.exclude_identical_ids)
+        return _Answers(best, run, max(self._searched(index) for _ in range(_TIMES)))
+
+    def asking(self, index: PassageIndex[Any], row: int) -> Callable[[], object]:
+        return partial(index.best, self.queries[row : row + 1], TOP_K)
+
+    def _searched(self, index: PassageIndex[Any]) -> float:
+        began = time.perf_counter()
+        index.search(self.query_ids, self.queries, TOP_K)
+        return self._rate(began)
+
+
+class _ReRanking(_Asked):
+    """Each query's candidates are re-ranked, once: for some rankers this takes long."""
+
+    task = RERANK
+
+    def answers(self, index: PassageIndex[Any]) -> _Answers:
+        re_rank, began = self._re_ranking(index, self.query_ids, self.queries, self._candidates), time.perf_counter()
+        run, rate = re_rank(), self._rate(began)
+        # At the depth of re-ranking, every order has the same passages.
+        return _Answers({depth: top(run, depth) for depth in DEPTHS if depth < self.test.depth}, run, rate)
+
+    def asking(self, index: PassageIndex[Any], row: int) -> Callable[[], object]:
+        one = self.query_ids[row : row + 1]
+        own = self._candidates.join(one.to_frame(), on="query_id", how="semi")
+        return self._re_ranking(index, one, self.queries[row : row + 1], own)
+
+    def _re_ranking(
+        self, index: PassageIndex[Any], query_ids: pl.Series, queries: Any, candidates: pl.DataFrame
+    ) -> Callable[[], pl.DataFrame]:
+        return partial(index.rerank, self.ranker, query_ids, queries, candidates, self.params.evaluation.precision)
+
+    @cached_property
+    def _candidates(self) -> pl.DataFrame:
+        every = map(self.test.best, self.test.ranges(self.params.scoring.pairs_at_once))
+        return pl.concat(some.join(self.query_ids.to_frame(), on="query_id", how="semi") for some in every)
+
+
+def _recall(expected: pl.DataFrame, got: pl.DataFrame) -> float:
+    both = expected.join(got, on=["query_id", "passage_id"], how="semi")
+    # Of nothing, nothing is lost.
+    return round(len(both) / len(expected), 4) if len(expected) else 1.0
 
 
 def _bytes_in(place: Path) -> int:

@@ -1,4 +1,4 @@
-"""Approximate indexes beside exact search: how much of its results they find, and what they cost."""
+"""Indexes beside the exact vectors that they are built of: how much of the best they find, and what they cost."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,8 @@ WIDTH, HEIGHT = 940, 300
 
 @dataclass(frozen=True)
 class IndexRow:
-    """A way to search, by its name. A model's exact search comes first. `floor` is for recall@10, if it has one."""
+    """A way to search or to re-rank, by its name. A model's exact vectors come first. `floor` is for recall@10, if it
+    has one."""
 
     name: str
     is_exact: bool
@@ -21,10 +22,12 @@ class IndexRow:
     audited: Audited
 
 
-def index_rows(audit: IndexAudit, floors: dict[str, float]) -> list[IndexRow]:
-    """The rows: each model that searches exactly, then its indexes."""
+def index_rows(audit: IndexAudit, floors: dict[str, float], task: str) -> list[IndexRow]:
+    """The rows of a task, searching or re-ranking: each model by its exact vectors, then its indexes."""
     rows = []
     for model, exact in audit.exact.items():
+        if exact.task != task:
+            continue
         rows.append(IndexRow(model, True, None, exact))
         own = ((name, one) for name, one in audit.indexes.items() if one.model == model)
         rows += [IndexRow(name, False, floors.get(one.entry), one) for name, one in own]

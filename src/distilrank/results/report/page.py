@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from distilrank.config.derived import first_stage_of
 from distilrank.data.collection import DEV, TRAIN
-from distilrank.evaluation.tasks import title_of
+from distilrank.evaluation.tasks import RERANK, RETRIEVE, title_of
 from distilrank.results.at_a_glance import at_a_glance
 from distilrank.results.expected import graded, not_graded
 from distilrank.results.report.agreement import knowledge
@@ -68,7 +68,7 @@ def write_report(inputs: ReportInputs) -> str:
     gains = {task: gains_in(inputs, task) for task in inputs.metrics}
     table, by_teacher = results_table(inputs, gains), matrix_tables(inputs, gains)
     collection, named = inputs.collection, inputs.params.collections_named()
-    indexes = index_rows(inputs.audit, inputs.params.audit.floors)
+    indexes, copies = (index_rows(inputs.audit, inputs.params.audit.floors, task) for task in (RETRIEVE, RERANK))
     head, every = headline(inputs, gains, by_teacher[inputs.primary]), costs(inputs)
     return environment.get_template("template.html.jinja").render(
         inputs=inputs,
@@ -99,6 +99,7 @@ def write_report(inputs: ReportInputs) -> str:
         tradeoff=tradeoff(every, inputs.measure, inputs.params.report.budgets.milliseconds),
         audit=inputs.audit,
         indexes=indexes,
+        copies=copies,
         deployed=(searches := deployed_rows(inputs)),
         deployed_plot=deployed_plot(searches, inputs.measure) if searches else "",
         weights=weights_told(inputs),
