@@ -3,7 +3,6 @@
 Faulty rows are dropped and listed if params.yaml allows it. Otherwise the command reports all errors at once and stops.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 
 from distilrank.data.collection import DEV, SCHEMAS, TRAIN, UNLABELLED
 from distilrank.data.findings import Findings
+from distilrank.data.lots import lot_of, normal
 from distilrank.data.passages import BAD_ID, empty_table, write_passages
 from distilrank.data.sources.source import Source
 
@@ -131,16 +131,6 @@ def _with_a_positive(queries: pl.DataFrame, qrels: pl.DataFrame, findings: Findi
     positive = qrels.filter(pl.col("relevance") > 0)["query_id"].unique()
     lacking = (pl.col("split") != UNLABELLED) & ~pl.col("query_id").is_in(positive.implode())
     return findings.without(queries, lacking, "queries without a relevant passage", "left out")
-
-
-def normal(text: pl.Expr) -> pl.Expr:
-    """The text in the form in which two queries count as the same."""
-    return text.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
-
-
-def lot_of(text: str) -> float:
-    """A number from 0 to 1 that does not change when other texts come or go."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 
 def _write(table: pl.DataFrame, name: str, directory: Path) -> None:

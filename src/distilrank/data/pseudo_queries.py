@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 import polars as pl
 
-from distilrank.data.intake import lot_of
+from distilrank.data.lots import lot_of
 from distilrank.sections.pseudo import Mixed, PhraseKeys, Phrases, PseudoQueries, SentenceKeys, Sentences, Titles
 
 Make = Callable[[pl.DataFrame], list[list[str]]]

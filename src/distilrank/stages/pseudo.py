@@ -11,7 +11,7 @@ import polars as pl
 
 from distilrank.data.collection import DEV, SCHEMAS, TRAIN, UNLABELLED, WHOLE_TEXT
 from distilrank.data.findings import Findings
-from distilrank.data.intake import lot_of, normal
+from distilrank.data.lots import lot_of, normal
 from distilrank.data.pseudo_queries import PSEUDO, Make, maker
 from distilrank.data.runs import RUN_SCHEMA
 from distilrank.data.sources.section import CollectionSection

@@ -3,7 +3,7 @@
 import polars as pl
 
 from distilrank.data.collection import TRAIN, UNLABELLED
-from distilrank.data.intake import lot_of, normal
+from distilrank.data.lots import lot_of, normal
 
 CLICKED = "clicked"  # the test set of the held-out queries with clicks
 
