@@ -231,9 +231,10 @@ def _without_prefetching(index: "faiss.Index") -> None:
     """Stops the 32 threads that each search begins to read mapped lists ahead. They take longer than a whole search."""
     import faiss
 
-    lists = faiss.downcast_InvertedLists(faiss.extract_index_ivf(index).invlists)
-    if isinstance(lists, faiss.OnDiskInvertedLists):
-        lists.prefetch_nthread = 0
+    lists = faiss.extract_index_ivf(index).invlists
+    mapped = faiss.downcast_InvertedLists(lists) if lists else None
+    if isinstance(mapped, faiss.OnDiskInvertedLists):
+        mapped.prefetch_nthread = 0
 
 
 @contextmanager
