@@ -17,11 +17,12 @@ from distilrank.stages.import_scores import import_scores
 pytestmark = pytest.mark.slow(20)
 
 MINI = DATASETS / "msmarco-teacher-mini"
+needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason=f"{MINI} is not there")
 # Its ten queries, all for training, as splits of our own.
 SPLITS = {"train": range(6), "dev": range(6, 8), "dl19": [8], "dl20": [9]}
 
 
-@pytest.mark.skipif(not MINI.is_dir(), reason=f"{MINI} is not there")
+@needs_mini
 def test_students_learn_from_published_scores_alone(tmp_path: Path, run_here: Command) -> None:
     """By the commands that `dvc repro` runs."""
     project = clone(tmp_path)
@@ -90,7 +91,7 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, run_here: Co
     assert "dot-T2" in run_here(project, "distilrank", "results").stdout
 
 
-@pytest.mark.skipif(not MINI.is_dir(), reason=f"{MINI} is not there")
+@needs_mini
 def test_a_run_teaches_where_no_training_query_has_labels(tmp_path: Path, run_here: Command) -> None:
     """By the commands that `dvc repro` runs. There is no control, because a control learns labels."""
     project = clone(tmp_path)
@@ -184,7 +185,7 @@ def write_collection(directory: Path) -> None:
     (directory / "triples.tsv").write_text("\n".join([*triples, ""]))
 
 
-@pytest.mark.skipif(not MINI.is_dir(), reason=f"{MINI} is not there")
+@needs_mini
 def test_an_import_follows_what_collect_moved_and_dropped(
     tiny_params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

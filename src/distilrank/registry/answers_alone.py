@@ -16,7 +16,8 @@ from typing import Any
 
 
 def main(model_folder: str, requests_file: str, latency_file: str) -> None:
-    sys.modules["distilrank"] = None  # type: ignore[assignment]  # an import of it fails, wherever it is installed
+    modules: dict[str, Any] = sys.modules
+    modules["distilrank"] = None  # an import of it fails, wherever it is installed
     # Garbage collection during the imports and at the end takes two seconds.
     gc.disable()
     atexit.register(gc.freeze)

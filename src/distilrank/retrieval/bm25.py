@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -92,13 +92,14 @@ def _tokenizer_class() -> "type[Tokenizer]":
     If bm25s can import JAX, JAX takes three quarters of a card's memory. The import of SciPy or Numba takes longer than
     that of the rest.
     """
-    hidden = set() if "bm25s" in sys.modules else {"jax", "numba", "scipy"} - set(sys.modules)
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # an import of these fails
+    modules: dict[str, Any] = sys.modules
+    hidden = set() if "bm25s" in modules else {"jax", "numba", "scipy"} - set(modules)
+    modules.update(dict.fromkeys(hidden))  # an import of these fails
     try:
         from bm25s.tokenization import Tokenizer
 
         tokenizer: type[Tokenizer] = Tokenizer
     finally:
         for name in hidden:
-            sys.modules.pop(name, None)
+            modules.pop(name, None)
     return tokenizer

@@ -106,15 +106,17 @@ class SearchAnswers:
     def _compared(self) -> Iterator[str]:
         """The systems that are compared by default. Read after BM25 is loaded, because params.yaml takes long."""
         with suppress(InputError):
-            yield from self._searchers.compared()[:MOST_SYSTEMS]
+            yield from self._usual()
+
+    def _usual(self) -> list[str]:
+        return self._searchers.compared()[:MOST_SYSTEMS]
 
     def systems(self) -> Systems:
         searchers = self._searchers
         listed = [
             Listed(name=name, how=searchers.how(name), ready=searchers.is_loaded(name)) for name in searchers.names()
         ]
-        usual = searchers.compared()[:MOST_SYSTEMS]
-        return Systems(systems=listed, usual=usual, examples=self._qrels.examples(_EXAMPLES))
+        return Systems(systems=listed, usual=self._usual(), examples=self._qrels.examples(_EXAMPLES))
 
     def answers(self, query: str, systems: Sequence[str], depth: int) -> Answers:
         """Each system's answer to a query.
