@@ -24,7 +24,8 @@ from distilrank.errors import InputError
 from distilrank.redaction import redacted
 from distilrank.workers.cores import STAGES_AT_ONCE
 from distilrank.workers.leash import Leash
-from flows.command import DVC, run
+from distilrank.workers.preloaded import PRELOADED, preloaded
+from flows.command import DVC, environment, run
 from flows.failure import CommandFailed, Kind
 from flows.graph import Graph, base, default_remote, lengths_of_chains, marked, read_graph, with_all_they_need
 from flows.lock_order import locked_stages, order_new_stages
@@ -119,12 +120,26 @@ def build_stages(choose: Callable[[Graph], Sequence[str]], pushing: bool, at_onc
     before = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
     known = locked_stages()
     tell(str(slots))
-    with Leash() as leash:
+    with Leash() as leash, commands_start_at_once(leash, slots):
         states = conduct(graph, slots, leash, set(marked("costly")) if pushing else set(), pushing)
     mend(tell)
     order_new_stages(known)
     show_changes(before)
     return outcome(states)
+
+
+@contextmanager
+def commands_start_at_once(leash: Leash, slots: Slots) -> Iterator[None]:
+    """In the block, commands start without slow imports of their own, if stages compute on this machine's cores."""
+    if PRELOADED in os.environ or not slots.only_cores_compute:
+        yield
+        return
+    with preloaded(leash, environment()) as variables:
+        os.environ |= variables
+        try:
+            yield
+        finally:
+            del os.environ[PRELOADED]
 
 
 def outcome(states: Sequence[State[Any]]) -> State[None]:

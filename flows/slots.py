@@ -61,6 +61,11 @@ class Slots:
             return f"{stages}; {at_once} may compute, on {_count(len(self._cards), 'card')}: {', '.join(self._cards)}"
         return f"{stages}, {_count(self._training_threads, 'thread')} per training"
 
+    @property
+    def only_cores_compute(self) -> bool:
+        """Whether some stage computes, and none of them on a card or by a launcher."""
+        return bool(self._computes) and not self._cards and LAUNCHER not in os.environ
+
     def start(self, ready: Sequence[str]) -> dict[str, dict[str, str]]:
         """Marks the stages that may start now as running, and returns the environment of each."""
         started, cards_are_waited_for = [], False

@@ -22,6 +22,8 @@ from distilrank.stages.candidates import candidates
 from distilrank.stages.collect import collect
 from distilrank.stages.tokenize import tokenize
 from distilrank.stages.triples import triples
+from distilrank.workers.leash import Leash
+from distilrank.workers.preloaded import PRELOADED, preloaded
 
 ROOT = Path(__file__).parents[1]
 DATASETS = ROOT.parent / "shared" / "datasets"
@@ -108,11 +110,16 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What commands run with: the environment's programs first, and no server or home of the user's."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What commands run with: the environment's programs first, and no server or home of the user's.
+
+    They start at once, because a test's models are so small that most of its time would go into imports.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "PREFECT_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return kept | {"PATH": path, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
+    clean = kept | {"PATH": path, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
+    with Leash() as leash, preloaded(leash, clean) as variables:
+        yield clean | variables
 
 
 # Of each module: a folder's conftest may give its tests another environment.
@@ -147,9 +154,10 @@ def run_here(environment: dict[str, str]) -> Command:
         with pytest.MonkeyPatch.context() as here, redirect_stdout(out), redirect_stderr(err):
             here.chdir(directory)
             here.setattr(sys, "argv", list(words))
-            for name in os.environ.keys() - environment.keys():
+            variables = {name: value for name, value in environment.items() if name != PRELOADED}
+            for name in os.environ.keys() - variables.keys():
                 here.delenv(name)
-            for name, value in environment.items():
+            for name, value in variables.items():
                 here.setenv(name, value)
             try:
                 main()
