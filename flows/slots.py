@@ -64,7 +64,7 @@ class Slots:
     @property
     def only_cores_compute(self) -> bool:
         """Whether some stage computes, and none of them on a card or by a launcher."""
-        return bool(self._computes) and not self._cards and LAUNCHER not in os.environ
+        return bool(self._computes) and not self._cards and not os.environ.get(LAUNCHER)
 
     def start(self, ready: Sequence[str]) -> dict[str, dict[str, str]]:
         """Marks the stages that may start now as running, and returns the environment of each."""
