@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from runpy import run_module
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -189,6 +190,4 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
 
 if __name__ == "__main__":
     serve(sys.argv[1])
-    from distilrank.cli.main import main
-
-    main()
+    run_module("distilrank.cli", run_name="__main__")
