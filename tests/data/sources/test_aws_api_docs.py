@@ -67,3 +67,32 @@ def test_test_queries_are_many_different_ones() -> None:
         asked = queries.filter(pl.col("split") == split)["query_id"].str.split(":").list.last()
         assert 200 < len(asked) < 320
         assert asked.value_counts()["count"].max() < 0.05 * len(asked)
+
+
+def few(labelled: int, without_labels: int) -> AwsApiDocs:
+    return FLEETS.model_copy(update={"labelled": labelled, "without_labels": without_labels})
+
+
+def test_few_training_queries_keep_their_label_and_others_are_asked_without_one() -> None:
+    every, source = AwsApiDocsSource(FLEETS), AwsApiDocsSource(few(5, 7))
+    queries, qrels = source.queries(), source.qrels()
+    numbers = dict(queries["split"].value_counts().iter_rows())
+    kept = dict(every.queries()["split"].value_counts().iter_rows())
+    assert numbers == {"train": 5, "unlabelled": 7, "dev": kept["dev"], "test": kept["test"]}
+    assert kept["train"] > 12
+    labelled = queries.filter(pl.col("split") != "unlabelled")
+    assert sorted(qrels["query_id"]) == sorted(labelled["query_id"])
+    assert pl.concat(source.passages()).equals(pl.concat(every.passages()))
+
+
+def test_more_labels_keep_those_of_fewer() -> None:
+    fewer, more = (
+        set(AwsApiDocsSource(few(number, 3)).qrels().filter(pl.col("split") == "train")["query_id"])
+        for number in (5, 8)
+    )
+    assert fewer < more
+
+
+def test_queries_without_labels_need_a_number_of_labels() -> None:
+    with pytest.raises(ValueError, match="without_labels needs labelled"):
+        AwsApiDocs(source="aws-api-docs", without_labels=3)

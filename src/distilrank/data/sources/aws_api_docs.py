@@ -1,6 +1,5 @@
 """The embedded collection: one passage and one query per operation of the AWS services that botocore describes."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -9,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
+from distilrank.data.collection import TRAIN, UNLABELLED
+from distilrank.data.lots import lot_of
 from distilrank.data.sources.section import CollectionSection
 from distilrank.errors import CollectionError
 from distilrank.sections.base import Share
@@ -38,6 +39,14 @@ class AwsApiDocs(CollectionSection):
     test_share: Share = 0.02
     """Share of the operations that are test queries."""
 
+    labelled: Annotated[int, Field(ge=1)] | None = None
+    """Training queries that keep their label. null: all. Which ones does not depend on the number: more keep those of
+    fewer.
+    """
+
+    without_labels: int = Field(default=0, ge=0)
+    """How many of the other training queries become unlabelled queries. The rest is left out."""
+
     # Other sources let the user choose these.
     name: None = None
     on_error: Literal["fail"] = "fail"
@@ -48,6 +57,12 @@ class AwsApiDocs(CollectionSection):
     def leaves_queries_to_train_on(self) -> Self:
         if self.dev_share + self.test_share >= 1:
             raise ValueError("dev_share and test_share leave no training queries: their sum must be below 1")
+        return self
+
+    @model_validator(mode="after")
+    def has_queries_without_labels(self) -> Self:
+        if self.without_labels and self.labelled is None:
+            raise ValueError("without_labels needs labelled: otherwise every training query keeps its label")
         return self
 
     @property
@@ -68,16 +83,18 @@ class AwsApiDocsSource:
     def __init__(self, params: AwsApiDocs) -> None:
         rows = [row for service in _services(params) for row in _operations(service, params)]
         columns = dict.fromkeys(["passage_id", "title", "text", "query", "split"], pl.String)
-        self._operations = pl.DataFrame(rows, schema=columns, orient="row")
+        operations = pl.DataFrame(rows, schema=columns, orient="row")
+        self._operations = operations if params.labelled is None else _with_few_labels(operations, params)
 
     def passages(self) -> Iterator[pl.DataFrame]:
         yield self._operations.select("passage_id", "title", "text")
 
     def queries(self) -> pl.DataFrame:
-        return self._operations.select("split", query_id="passage_id", text="query")
+        return self._operations.drop_nulls("split").select("split", query_id="passage_id", text="query")
 
     def qrels(self) -> pl.DataFrame:
-        return self._operations.select("passage_id", "split", query_id="passage_id", relevance=pl.lit(1, pl.Int64))
+        labelled = self._operations.filter(pl.col("split") != UNLABELLED)
+        return labelled.select("passage_id", "split", query_id="passage_id", relevance=pl.lit(1, pl.Int64))
 
 
 def plain_text(html: str) -> str:
@@ -131,10 +148,28 @@ def _split(words: str, params: AwsApiDocs) -> str:
     go."""
     if words in _ALWAYS_TRAIN:
         return "train"
-    share = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8]) / 2**64
+    share = lot_of(words)
     if share < params.test_share:
         return "test"
     return "dev" if share < params.test_share + params.dev_share else "train"
+
+
+def _with_few_labels(operations: pl.DataFrame, params: AwsApiDocs) -> pl.DataFrame:
+    """The operations, of which few training queries keep their label. Some others are unlabelled, and the rest have no
+    split. Lots decide."""
+    lots = pl.col("passage_id").map_elements(lot_of, pl.Float64)
+    trained = operations.filter(pl.col("split") == TRAIN).select("passage_id", lot=lots).sort("lot")
+    labelled = trained["passage_id"].head(params.labelled or 0).implode()
+    others = trained["passage_id"].slice(params.labelled or 0, params.without_labels).implode()
+    split = (
+        pl.when(pl.col("split") != TRAIN)
+        .then("split")
+        .when(pl.col("passage_id").is_in(labelled))
+        .then(pl.lit(TRAIN))
+        .when(pl.col("passage_id").is_in(others))
+        .then(pl.lit(UNLABELLED))
+    )
+    return operations.with_columns(split=split)
 
 
 class _TextParser(HTMLParser):
