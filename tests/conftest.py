@@ -23,7 +23,7 @@ from distilrank.stages.collect import collect
 from distilrank.stages.tokenize import tokenize
 from distilrank.stages.triples import triples
 from distilrank.workers.leash import Leash
-from distilrank.workers.preloaded import PRELOADED, preloaded
+from distilrank.workers.preloaded import preloaded
 
 ROOT = Path(__file__).parents[1]
 DATASETS = ROOT.parent / "shared" / "datasets"
@@ -154,10 +154,9 @@ def run_here(environment: dict[str, str]) -> Command:
         with pytest.MonkeyPatch.context() as here, redirect_stdout(out), redirect_stderr(err):
             here.chdir(directory)
             here.setattr(sys, "argv", list(words))
-            variables = {name: value for name, value in environment.items() if name != PRELOADED}
-            for name in os.environ.keys() - variables.keys():
+            for name in os.environ.keys() - environment.keys():
                 here.delenv(name)
-            for name, value in variables.items():
+            for name, value in environment.items():
                 here.setenv(name, value)
             try:
                 main()

@@ -9,7 +9,6 @@ from distilrank.cli.app import app
 from distilrank.cli.launch import one_of_several, tell
 from distilrank.errors import InputError, telling_extras
 from distilrank.redaction import redacted
-from distilrank.workers.preloaded import run_in_fork
 
 # Each module adds its commands, in the order of --help.
 for _commands in ("state", "project", "stages", "results", "compare", "check_results", "registry", "exchange"):
@@ -18,7 +17,6 @@ for _commands in ("state", "project", "stages", "results", "compare", "check_res
 
 def main() -> None:
     """Runs a command. A user's mistake prints one line and exits with code 2; if a server does not answer, with 75."""
-    run_in_fork()
     # At Python's default threshold, garbage collection takes a quarter of the time of importing torch and MLflow.
     gc.set_threshold(200_000)
     # At exit, garbage collection over all that was imported takes more than a second.
