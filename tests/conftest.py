@@ -110,16 +110,19 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What commands run with: the environment's programs first, and no server or home of the user's.
-
-    They start at once, because a test's models are so small that most of its time would go into imports.
-    """
+def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What commands run with: the environment's programs first, and no server or home of the user's."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "PREFECT_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    clean = kept | {"PATH": path, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
-    with Leash() as leash, preloaded(leash, clean) as variables:
-        yield clean | variables
+    return kept | {"PATH": path, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
+
+
+@pytest.fixture(scope="session")
+def environment(plain_environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The same for commands that start at once: a test's models are so small that imports would take most of its
+    time."""
+    with Leash() as leash, preloaded(leash, plain_environment) as variables:
+        yield plain_environment | variables
 
 
 # Of each module: a folder's conftest may give its tests another environment.

@@ -19,8 +19,6 @@ import torch
 from safetensors.torch import load_file
 from tests.conftest import Command
 
-from distilrank.workers.preloaded import PRELOADED
-
 pytestmark = pytest.mark.slow(200)
 
 TEACH = ("distilrank", "teach", "T1")
@@ -139,14 +137,13 @@ def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[str]") -> N
 
 
 def test_a_second_training_of_one_model_is_refused_while_the_first_lives(
-    finished: Path, unfinished: Callable[[str], Path], environment: dict[str, str], run_here: Command
+    finished: Path, unfinished: Callable[[str], Path], plain_environment: dict[str, str], run_here: Command
 ) -> None:
     """And once that one is killed, the next goes on from its last checkpoint."""
     project = unfinished("models/T1")
     work = project / ".work" / "train-T1"
     # Not a fork, so that the process that is stopped is the one that trains.
-    plain = {name: value for name, value in environment.items() if name != PRELOADED}
-    first = started(project, plain, TEACH)
+    first = started(project, plain_environment, TEACH)
     wait_until(lambda: any(work.glob("*/checkpoint-3/whole")), first)
     first.send_signal(signal.SIGSTOP)
     try:

@@ -15,7 +15,6 @@ from distilrank.artifacts import layout
 from distilrank.artifacts.locks import alone_with
 from distilrank.cli.launch import card_of, launch
 from distilrank.errors import WorkerError
-from distilrank.workers.preloaded import PRELOADED
 
 pytestmark = pytest.mark.slow(80)
 
@@ -23,10 +22,9 @@ TEACH = ("distilrank", "teach", "T1")
 
 
 @pytest.fixture
-def by_two(environment: dict[str, str]) -> dict[str, str]:
+def by_two(plain_environment: dict[str, str]) -> dict[str, str]:
     # As in a flow with a launcher, no command is a fork.
-    plain = {name: value for name, value in environment.items() if name != PRELOADED}
-    return plain | {"DISTILRANK_LAUNCHER": "torchrun --nproc-per-node=2", "OMP_NUM_THREADS": "1"}
+    return plain_environment | {"DISTILRANK_LAUNCHER": "torchrun --nproc-per-node=2", "OMP_NUM_THREADS": "1"}
 
 
 def test_whatever_interrupts_it_the_model_is_the_same(project: Path, by_two: dict[str, str]) -> None:

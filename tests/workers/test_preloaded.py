@@ -22,12 +22,11 @@ TEACH = ("distilrank", "teach", "T1")
 
 
 @pytest.fixture(scope="module")
-def ready(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+def ready(plain_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """The environment of commands whose preloaded process listens."""
-    plain = {name: value for name, value in environment.items() if name != PRELOADED}
-    with Leash() as leash, preloaded(leash, plain) as variables:
+    with Leash() as leash, preloaded(leash, plain_environment) as variables:
         until(socket_of(variables).exists)
-        yield plain | variables
+        yield plain_environment | variables
 
 
 def socket_of(environment: dict[str, str]) -> Path:
@@ -79,10 +78,10 @@ def test_a_fork_has_the_words_folder_variables_and_files_of_the_command(project:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_fork_and_the_command_ends_as_the_fork_did(
-    number: signal.Signals, project: Path, environment: dict[str, str], ready: dict[str, str]
+    number: signal.Signals, project: Path, plain_environment: dict[str, str], ready: dict[str, str]
 ) -> None:
     ends = []
-    for variables in (ready, {name: value for name, value in environment.items() if name != PRELOADED}):
+    for variables in (ready, plain_environment):
         process = started(project, variables, "distilrank", "teach", "T1")
         until_it_trains(project)
         process.send_signal(number)
@@ -102,12 +101,13 @@ def test_a_killed_command_takes_its_fork_along(project: Path, ready: dict[str, s
     until(lambda: len(serving(ready)) == 1)
 
 
-def test_a_command_goes_on_without_the_process_that_it_came_from(project: Path, environment: dict[str, str]) -> None:
+def test_a_command_goes_on_without_the_process_that_it_came_from(
+    project: Path, plain_environment: dict[str, str]
+) -> None:
     """And ends by a signal as before, at once, with the output that a flow reads to its end."""
-    plain = {name: value for name, value in environment.items() if name != PRELOADED}
-    with Leash() as leash, preloaded(leash, plain) as variables:
+    with Leash() as leash, preloaded(leash, plain_environment) as variables:
         until(socket_of(variables).exists)
-        process = started(project, plain | variables, *TEACH)
+        process = started(project, plain_environment | variables, *TEACH)
         until_it_trains(project)
     assert len(serving(variables)) == 2
     process.send_signal(signal.SIGTERM)

@@ -33,15 +33,15 @@ def stages_at_once(cards: int = 0) -> int:
 
 def threads() -> int:
     """How many threads a process uses that has all cores to itself."""
-    return _chosen_threads() or usable_cores()
+    return chosen_threads() or usable_cores()
 
 
 def threads_of_a_training() -> int:
     """How many threads a training uses, whatever runs beside it: its sums depend on their number."""
-    return _chosen_threads() or max(1, usable_cores() // stages_at_once())
+    return chosen_threads() or max(1, usable_cores() // stages_at_once())
 
 
-def _chosen_threads() -> int | None:
+def chosen_threads() -> int | None:
     """The number in OMP_NUM_THREADS, or the first of a list such as 4,2; None if there is none."""
     chosen = os.environ.get(THREADS, "").partition(",")[0].strip()
     return int(chosen) if chosen.isdecimal() and int(chosen) else None

@@ -8,7 +8,6 @@ them is a keeper, a process that waits for the fork, passes signals on to it, an
 After a process has touched a GPU, its forks cannot, so this is for commands on the CPU.
 """
 
-import ctypes
 import gc
 import json
 import os
@@ -174,6 +173,8 @@ def _followed(command: int, client: socket.socket) -> int:
 
 def _become(request: dict[str, Any], files: list[int]) -> None:
     """Gives this process the place, words, environment and open files of the client."""
+    import ctypes  # which no client needs
+
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # when its keeper dies
     for number, file in enumerate(files):
@@ -183,9 +184,10 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["variables"])
     sys.path[:], sys.argv[:] = request["path"], request["words"]
-    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if threads.isdecimal() and int(threads):  # torch read the variable when it was imported
-        sys.modules["torch"].set_num_threads(int(threads))
+    from distilrank.workers.cores import chosen_threads  # by the client's path
+
+    if threads := chosen_threads():  # torch read the variable when it was imported
+        sys.modules["torch"].set_num_threads(threads)
 
 
 if __name__ == "__main__":
