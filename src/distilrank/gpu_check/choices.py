@@ -106,7 +106,7 @@ def _check_budget(bench: Bench, model: Path, pairs: StoredPairs) -> None:
 
         def rate(budget: int) -> float:
             # Enough to fill several batches, and no more, since small batches take a card long.
-            some = pairs.first(max(128, budget // 16))
+            some = pairs.between(0, max(128, budget // 16))
             return repeated_rate(bench, lambda: pair_scores(ranker, some, precision, budget).tokens)
 
         usual = tokens_per_batch(ranker.device)

@@ -1,13 +1,11 @@
 """Re-ranking with passages that were encoded beforehand, as a ranker with an index answers queries."""
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 
-from distilrank.data.ragged import Rows
 from distilrank.rankers.base import Encoded, Ranker
-from distilrank.rankers.inference import each_batch
+from distilrank.rankers.encoded_texts import interactions
 from distilrank.rankers.precision import autocast, float32_products
 from distilrank.retrieval.encodings import Encodings
 from distilrank.retrieval.passage_store import PassageStore
@@ -34,21 +32,10 @@ def rerank_from_store(
     `precision` is that of the matrix products. Raises MissingInput for a passage that is not stored.
     """
     query_rows = query_ids.search_sorted(candidates["query_id"]).to_numpy().astype(np.int64)
-    passage_rows, device = store.rows(candidates["passage_id"]), ranker.device
+    passage_rows = store.rows(candidates["passage_id"])
     budget = None if ranker.params.reads_pairs else _ENTRIES_AT_ONCE
-
-    def scored(batch: Rows) -> npt.NDArray[np.float32]:
-        with autocast(precision, device):
-            some = ranker.interact(queries.read(query_rows[batch], device), store.read(passage_rows[batch], device))
-        scores: npt.NDArray[np.float32] = some.cpu().numpy()
-        return scores
-
-    scores = np.empty(len(candidates), np.float64)
-    with float32_products(precision, device):
-        lengths = queries.lengths(query_rows) + store.lengths(passage_rows)
-        for batch, some in each_batch(lengths, scored, device, budget):
-            scores[batch] = some
-    return candidates.select("query_id", "passage_id", score=pl.Series(scores))
+    scores = interactions(ranker, queries, query_rows, store, passage_rows, precision, budget)
+    return candidates.select("query_id", "passage_id", score=pl.Series(scores.astype(np.float64)))
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""What is left to score: the pairs that a store lacks, in parts with pairs of similar length.
+"""What is left to score: the pairs that a store lacks, in parts whose pairs share passages.
 
 A plan consists of files. So it takes no more memory than one range of queries, and a killed scoring finds its parts
 again.
@@ -35,14 +35,11 @@ class KnownPairs:
         self._queries, self._passages = tokens.queries.digests(), tokens.passages.digests()
 
     def of(self, queries: QueryRange) -> pl.DataFrame:
-        """The pairs (query_id, passage_id, texts) of a range, each once, and their `length` in tokens."""
+        """The pairs (query_id, passage_id, texts) of a range, each once."""
         pairs = self._pairs(queries)
         query_rows = self._tokens.query_rows(pairs["query_id"])
         passage_rows = self._tokens.passage_rows(pairs["passage_id"])
-        lengths = self._tokens.queries.lengths(query_rows) + self._tokens.passages.lengths(passage_rows)
-        return pairs.with_columns(
-            texts_digest(self._queries[query_rows], self._passages[passage_rows]), length=pl.Series(lengths)
-        )
+        return pairs.with_columns(texts_digest(self._queries[query_rows], self._passages[passage_rows]))
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,13 @@ class Plan:
 
 
 def _split(wanted: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The pairs without a score, sorted by length, and those with one."""
+    """The pairs without a score, passage by passage, and those with one.
+
+    Rankers that encode texts apart then encode nearly every passage in one part only.
+    """
     joined = wanted.join(stored, on=list(IDENTITY), how="left", maintain_order="left")
     missing = joined.filter(pl.col("score").is_null())
-    return missing.sort("length", "query_id", "passage_id"), joined.filter(pl.col("score").is_not_null())
+    return missing.sort("passage_id", "query_id"), joined.filter(pl.col("score").is_not_null())
 
 
 def _sample(stored: pl.DataFrame) -> pl.DataFrame:
