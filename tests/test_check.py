@@ -60,7 +60,7 @@ def test_params_that_can_be_built_pass_and_nothing_is_written(changed: Changed) 
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["ablation", "aws-api-docs", "beir", "few-labels", "paper"])
+@pytest.mark.parametrize("name", ["ablation", "aws-api-docs", "beir", "paper"])
 def test_presets_on_the_bundled_backbone_pass(name: str, changed: Changed) -> None:
     Path("presets").symlink_to(ROOT / "presets")
     use_preset(name)

@@ -36,7 +36,7 @@ class Evaluation(Section):
     """The precision of matrix products when test pairs are scored. What is stored of passages has that of `encoding`.
     Searches are in float32."""
 
-    untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank", "retrieve"])
+    untrained: list[Literal["rerank", "retrieve"]] = Field(default=["rerank"])
     """The tasks on which the backbone and the students' starts are measured too."""
 
     @property
