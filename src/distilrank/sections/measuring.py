@@ -64,7 +64,7 @@ class Evaluation(Section):
 class Latency(Section):
     """How the time of a request is measured: one at a time, and several at once, as a server gets them."""
 
-    queries: int = Field(ge=1, default=20)
+    queries: int = Field(ge=1, default=10)
     """Test queries that are timed."""
 
     clients: int = Field(default=4, ge=1)

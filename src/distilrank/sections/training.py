@@ -189,7 +189,7 @@ class Validation(Section):
     measure's cut-off; without one, as deep as `depth`.
     """
 
-    queries: int = Field(ge=1, default=60)
+    queries: int = Field(ge=1, default=100)
     """How many dev queries, drawn by lot. If there are fewer: all."""
 
     depth: int = Field(ge=1, default=10)
