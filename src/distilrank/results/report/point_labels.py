@@ -22,6 +22,7 @@ def label_points(
     axes: Axes, points: Mapping[str, Point], lines: Sequence[tuple[Point, Point]], words: Mapping[str, str]
 ) -> None:
     """Writes the words for each point beside it, at the first free place or else where they cover least."""
+    axes.autoscale_view()  # else limits that follow from the points are not yet known
     pixels = {name: axes.transData.transform(point) for name, point in points.items()}
     drawn = [Path(axes.transData.transform(line)) for line in lines]
     taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in pixels.values()]
