@@ -72,6 +72,7 @@ def write_params(folder: Path) -> None:
     triples = {"location": str(folder / "triples.tsv"), "checksum": None, "columns": "ids", "count": None}
     params = yaml.load(PARAMS) | {
         "collection": {"source": "tsv", "location": str(folder), "passages": "collection.tsv", "splits": splits},
+        "unlabelled": None,
         "tokens": {"query_length": 30, "passage_length": 200},
         "triples": {"given": triples},
     }

@@ -135,6 +135,7 @@ def write_params(folder: Path, lists: int) -> None:
     del student["training"]["part_learning_rates"]
     params |= {
         "collection": {"source": "tsv", "location": str(folder), "passages": "collection.tsv", "splits": splits},
+        "unlabelled": None,
         "tokens": LENGTHS.model_dump(),
         "students": {"dot": student},
         "matrix": {"teachers": ["T1"], "controls": ["dot"]},

@@ -169,7 +169,7 @@ def _known_splits(params: Params, evaluation: str) -> set[str] | None:
 
 
 def _checks_of_splits(params: Params, splits: set[str]) -> Iterator[Callable[[], object]]:
-    """That every kind of queries is there, and that every test set has a relevance."""
+    """That every kind of queries is there that the params ask for, and that every test set has a relevance."""
     test_sets = sorted(splits - {TRAIN, DEV, UNLABELLED})
     present = splits | ({_TEST} if test_sets else set())
     if UNLABELLED in splits and learns_without_qrels(params):
@@ -177,8 +177,19 @@ def _checks_of_splits(params: Params, splits: set[str]) -> Iterator[Callable[[],
     lacks_labels = UNLABELLED in splits and TRAIN not in splits
     for split in filter(lambda split: split not in present, _NEEDED):
         yield partial(_refuse_without, split, lacks_labels)
+    if params.unlabelled and UNLABELLED not in splits:
+        yield _refuse_without_unlabelled
     for name in test_sets:
         yield partial(params.minimum_relevance, name)
+
+
+def _refuse_without_unlabelled() -> None:
+    raise CollectionError(
+        f"{PARAMS_FILE}: unlabelled",
+        got="a collection without unlabelled queries",
+        expected="some to learn from, because this section is set",
+        remedy="name their file as collection.unlabelled, or set `unlabelled: null`",
+    )
 
 
 def _refuse_without(split: str, lacks_labels: bool) -> None:

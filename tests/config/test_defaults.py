@@ -15,8 +15,8 @@ from distilrank.config.params_file import read_params
 
 WRITTEN: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 OPTIONAL = {name: field for name, field in Params.model_fields.items() if not field.is_required()}
-# They say what the demo builds of its few labels.
-NONE_BY_DEFAULT = {"systems", "teachers", "triples", "unlabelled"}
+# What the demo builds that the defaults do not.
+OTHERWISE_IN_THE_DEMO = {"systems", "teachers", "triples", "unlabelled"}
 MERGED = {name: field.default for name, field in OPTIONAL.items() if isinstance(field.default, BaseModel)}
 
 
@@ -24,7 +24,7 @@ def test_all_sections_have_a_default_but_those_that_say_what_is_built() -> None:
     assert Params.model_fields.keys() - OPTIONAL == {"collection", "backbone", "students", "matrix", "indexes"}
 
 
-@pytest.mark.parametrize("section", sorted(OPTIONAL.keys() - NONE_BY_DEFAULT))
+@pytest.mark.parametrize("section", sorted(OPTIONAL.keys() - OTHERWISE_IN_THE_DEMO))
 def test_a_section_that_is_left_out_is_as_the_defaults_have_it(section: str) -> None:
     """So that its class and the file of defaults, the two places where a new section stands, cannot part."""
     # Stated figures, budgets and floors are those of the file alone.
@@ -32,6 +32,15 @@ def test_a_section_that_is_left_out_is_as_the_defaults_have_it(section: str) -> 
     written = {**WRITTEN, "report": WRITTEN["report"] | own, "audit": WRITTEN["audit"] | {"floors": {}}}
     left_out = Params.model_validate({name: values for name, values in written.items() if name != section})
     assert left_out == Params.model_validate(written)
+
+
+def test_triples_that_are_left_out_are_the_demos_but_for_their_number() -> None:
+    left_out = Params.model_validate({name: values for name, values in WRITTEN.items() if name != "triples"}).triples
+    demos = Params.model_validate(WRITTEN).triples
+    assert left_out.keys() == demos.keys()
+    assert all(
+        one.model_dump() | {"count": 0} == demos[name].model_dump() | {"count": 0} for name, one in left_out.items()
+    )
 
 
 @pytest.mark.parametrize("section", MERGED)

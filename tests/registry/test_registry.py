@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from tests.conftest import ROOT
 from tests.registry.conftest import Built, dvc_digest
 from tests.registry.versions import MODEL, aliases, name_of
 
 from distilrank.artifacts import layout
 from distilrank.artifacts.working_tree import alone_in_working_tree
+from distilrank.config.params_file import read_params
 from distilrank.errors import MissingInput, ParamsError
 from distilrank.registry.names import registered_name
 from distilrank.registry.promotion import promote
@@ -91,6 +93,12 @@ def test_collections_of_other_params_have_models_of_other_names(built: Built) ->
         names.add(registered_name(built.params(), MODEL))
     assert len(names) == 6
     assert "aws-api-docs.dot-T1" in names
+
+
+def test_the_demos_models_have_the_name_of_its_collection() -> None:
+    """However many of its training queries have a label."""
+    demo = read_params(ROOT / "params.yaml")
+    assert registered_name(demo, MODEL) == "aws-api-docs.dot-T1"
 
 
 def test_registering_waits_for_the_flow_that_changes_the_working_tree(built: Built, client: MlflowClient) -> None:

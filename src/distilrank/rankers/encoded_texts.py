@@ -1,8 +1,8 @@
 """What a ranker computes of many texts apart, kept on its device, so that pairs with the same text share the work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,12 @@ from torch import Tensor
 from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.progress import Advance
 from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, Ranker, TokenBatch
-from distilrank.rankers.inference import each_batch
+from distilrank.rankers.inference import copies_pinned, each_batch
 from distilrank.rankers.inputs import stored_batch
 from distilrank.rankers.precision import autocast, float32_products
 from distilrank.sections.precision import Precision
+
+Kept = TypeVar("Kept")
 
 
 class ReadableEncodings(Protocol):
@@ -25,11 +27,22 @@ class ReadableEncodings(Protocol):
     def read(self, rows: Rows, device: torch.device) -> Encoded: ...
 
 
+class Entries(NamedTuple):
+    """The encodings of some texts without padding, text after text: values (entries, ...), and how many each has."""
+
+    values: Tensor
+    lengths: Rows
+
+    @classmethod
+    def of(cls, encoded: Encoded) -> Self:
+        return cls(encoded.values[encoded.mask], encoded.mask.sum(1).cpu().numpy())
+
+
 @dataclass(frozen=True)
 class EncodedTexts:
-    """Encodings on a device: text i has `lengths[i]` rows of `values` (entries + 1, ...), the first at `starts[i]`.
+    """Encodings on a device: text i has `entries[i]` rows of `values` (all entries + 1, ...), the first at `starts[i]`.
 
-    The last row is zeros, which pad shorter texts.
+    The last row of `values` is zeros, which pad shorter texts.
     """
 
     values: Tensor
@@ -37,16 +50,15 @@ class EncodedTexts:
     entries: Rows
 
     @classmethod
-    def placed(cls, batches: list[tuple[Rows, Encoded]]) -> Self:
-        """The texts of all batches, each in its row."""
+    def placed(cls, batches: list[tuple[Rows, Entries]]) -> Self:
+        """The texts of all batches, of which there is one at least, each text in its row."""
         texts = sum(len(rows) for rows, _ in batches)
         starts, entries, done = np.empty(texts, np.int64), np.empty(texts, np.int64), 0
-        for rows, encoded in batches:
-            lengths = encoded.mask.sum(1).cpu().numpy()
+        for rows, (_, lengths) in batches:
             ends = done + np.cumsum(lengths)
             starts[rows], entries[rows], done = ends - lengths, lengths, int(ends[-1])
-        some = [encoded.values[encoded.mask] for _, encoded in batches]
-        return cls(torch.cat([*some, torch.zeros_like(batches[0][1].values[0, :1])]), starts, entries)
+        some = [values for _, (values, _) in batches]
+        return cls(torch.cat([*some, some[0].new_zeros(1, *some[0].shape[1:])]), starts, entries)
 
     @property
     def width(self) -> int:
@@ -66,34 +78,29 @@ class EncodedTexts:
         return Encoded(self.values[torch.from_numpy(places).to(device)], torch.from_numpy(mask).to(device))
 
 
-class Read(NamedTuple):
-    """Encoded texts, and how many tokens, real and padded, the ranker read for them."""
-
-    encoded: EncodedTexts
-    tokens: int
-    padded_tokens: int
-
-
-def encode_apart(
+def each_encoded(
     encode: Callable[[TokenBatch], Encoded],
     stored: RaggedIds,
     rows: Rows,
     pad: int,
     device: torch.device,
-    precision: Precision,
-    budget: int | None,
-) -> Read:
-    """Encodes the texts in `rows`, in their order. `encode` is a ranker's encode_queries or encode_passages."""
+    keep: Callable[[Encoded], Kept],
+    precision: Precision = "float32",
+    budget: int | None = None,
+) -> Iterator[tuple[Rows, Kept]]:
+    """Batches of positions in `rows`, in any order, and what `keep` makes of the encodings of each.
 
-    def encoded(batch: Rows) -> Encoded:
+    `encode` is a ranker's encode_queries or encode_passages. `precision` is that of the matrix products. A batch has at
+    most `budget` padded tokens.
+    """
+    pinned = copies_pinned(device)
+
+    def kept(batch: Rows) -> Kept:
         with autocast(precision, device):
-            return encode(stored_batch(stored, rows[batch], pad).to(device))
+            return keep(encode(stored_batch(stored, rows[batch], pad).to(device, pinned)))
 
-    lengths = stored.lengths(rows) + SPECIAL_TOKENS
     with float32_products(precision, device):
-        batches = [*each_batch(lengths, encoded, device, budget)]
-    padded = sum(int(lengths[batch].max()) * len(batch) for batch, _ in batches)
-    return Read(EncodedTexts.placed(batches), int(lengths.sum()), padded)
+        yield from each_batch(stored.lengths(rows) + SPECIAL_TOKENS, kept, device, budget)
 
 
 def interactions(
@@ -106,7 +113,10 @@ def interactions(
     entries_at_once: int | None,
     advance: Advance = lambda _: None,
 ) -> npt.NDArray[np.float32]:
-    """Scores (pairs,) of query query_rows[i] and passage passage_rows[i], in batches of so many padded entries."""
+    """Scores (pairs,) of query query_rows[i] and passage passage_rows[i].
+
+    A batch has at most `entries_at_once` padded entries. None: as many as a ranker reads tokens at once.
+    """
     device = ranker.device
 
     def scored(batch: Rows) -> npt.NDArray[np.float32]:

@@ -11,10 +11,8 @@ import torch
 from distilrank.data.ragged import RaggedArrays, RaggedIds, Rows
 from distilrank.errors import ScoreError
 from distilrank.progress import Advance
-from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
-from distilrank.rankers.inference import copies_pinned, each_batch
-from distilrank.rankers.inputs import stored_batch
-from distilrank.rankers.precision import autocast, float32_products
+from distilrank.rankers.base import Encoded, TokenBatch
+from distilrank.rankers.encoded_texts import each_encoded
 from distilrank.retrieval.forms import Form, VectorsForm
 from distilrank.sections.precision import Precision
 
@@ -89,17 +87,14 @@ def encode_texts(
 
     `precision` is that of the matrix products.
     """
-    pinned = copies_pinned(device)
 
-    def encoded(batch: Rows) -> RaggedArrays:
-        with autocast(precision, device):
-            return Encodings.of(encode(stored_batch(stored, rows[batch], pad).to(device, pinned)), form).stored
+    def kept(encoded: Encoded) -> RaggedArrays:
+        return Encodings.of(encoded, form).stored
 
     if not len(rows):
         return Encodings(RaggedArrays.of({}, np.empty(0, np.int64)), form)
     parts = []
-    with float32_products(precision, device):
-        for batch, part in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):
-            parts.append((batch, part))
-            advance(len(batch))
+    for batch, part in each_encoded(encode, stored, rows, pad, device, kept, precision):
+        parts.append((batch, part))
+        advance(len(batch))
     return Encodings(RaggedArrays.placed(parts), form)

@@ -9,10 +9,8 @@ import torch
 from distilrank.data.ragged import RaggedIds, Rows
 from distilrank.errors import InputError
 from distilrank.progress import Advance
-from distilrank.rankers.base import SPECIAL_TOKENS, Encoded, TokenBatch
-from distilrank.rankers.inference import copies_pinned, each_batch
-from distilrank.rankers.inputs import stored_batch
-from distilrank.rankers.precision import autocast, float32_products
+from distilrank.rankers.base import Encoded, TokenBatch
+from distilrank.rankers.encoded_texts import each_encoded
 from distilrank.sections.precision import Precision
 
 Vectors = npt.NDArray[np.float32]
@@ -32,20 +30,12 @@ def encode_vectors(
 
     `precision` is that of the matrix products. The vectors are float32 in any case.
     """
-
-    pinned = copies_pinned(device)
-
-    def encoded(batch: Rows) -> Vectors:
-        with autocast(precision, device):
-            return one_vector(encode(stored_batch(stored, rows[batch], pad).to(device, pinned)))
-
     vectors: Vectors | None = None
-    with float32_products(precision, device):
-        for batch, some in each_batch(stored.lengths(rows) + SPECIAL_TOKENS, encoded, device):
-            if vectors is None:
-                vectors = np.empty((len(rows), some.shape[1]), np.float32)
-            vectors[batch] = some
-            advance(len(batch))
+    for batch, some in each_encoded(encode, stored, rows, pad, device, one_vector, precision):
+        if vectors is None:
+            vectors = np.empty((len(rows), some.shape[1]), np.float32)
+        vectors[batch] = some
+        advance(len(batch))
     return np.empty((0, 0), np.float32) if vectors is None else vectors
 
 

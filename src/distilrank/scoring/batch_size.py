@@ -19,7 +19,8 @@ _WARM_UP = 4
 def measured_tokens_per_batch(
     each: Each[PairsToScore, ScoredPairs], pairs: pl.DataFrame, tokens: TokenStore, precision: Precision
 ) -> int:
-    """The budget that scores a sample of `pairs` fastest. The sample grows with the budget, to fill several batches.
+    """The budget that scores a sample of `pairs` fastest. The sample grows with the budget, to fill several
+    batches.
 
     First a worker scores a few, which warms it up and tells the usual budget of its device.
     """

@@ -96,7 +96,7 @@ def _check_held(
 
 
 def _some(parts: dict[str, Path]) -> pl.DataFrame:
-    """The pairs of about eight parts, which differ in length."""
+    """The pairs of about eight parts, from all over the plan."""
     files = list(parts.values())
     return pl.concat(pl.read_parquet(file) for file in files[:: max(1, len(files) // 8)])
 

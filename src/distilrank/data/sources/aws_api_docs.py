@@ -24,6 +24,7 @@ class AwsApiDocs(CollectionSection):
     """The embedded default: the operations of the AWS services that botocore describes."""
 
     one_of_a_kind: ClassVar[bool] = True
+    only_for_training: ClassVar[frozenset[str]] = frozenset({"labelled", "without_labels"})
 
     source: Literal["aws-api-docs"]
 

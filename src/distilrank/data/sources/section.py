@@ -26,6 +26,8 @@ _PASSED_OVER = {"source", "name", "mirrors", "checksums", "on_error"}
 class CollectionSection(Section):
     """Which source, and what of it."""
 
+    # Keys that change the training queries alone. Models are compared across them, so they keep one name.
+    only_for_training: ClassVar[frozenset[str]] = frozenset()
     # The collection is the same wherever its files are.
     one_of_a_kind: ClassVar[bool] = False
 
@@ -77,9 +79,9 @@ class CollectionSection(Section):
     def unlike_others(self) -> str:
         """Distinguishes collections of one name: six digits of a digest of the params that differ from their defaults.
 
-        Empty if none differs. With a `name`, the location does not count.
+        Empty if none differs. What is only for training does not count. With a `name`, the location does not count.
         """
-        own = self.model_dump(mode="json", exclude=_PASSED_OVER, exclude_defaults=True)
+        own = self.model_dump(mode="json", exclude=_PASSED_OVER | self.only_for_training, exclude_defaults=True)
         location = own.pop("location", None)
         if location and not (self.one_of_a_kind or self.name):
             own["location"] = _place(location)
