@@ -82,6 +82,16 @@ def test_a_collection_without_one_kind_of_queries_is_refused_from_its_files_and_
         check(params)
 
 
+def test_unlabelled_without_such_queries_is_refused(changed: Changed) -> None:
+    """As by a user who puts a labelled collection in the demo's place."""
+    demos = read_params(ROOT / "params.yaml").unlabelled
+    params = changed(collection=in_beirs_layout(*EVERYWHERE), unlabelled=demos)
+    with pytest.raises(CollectionError, match="unlabelled: got a collection without unlabelled queries"):
+        check(params)
+    Path("collections/own/log.jsonl").write_text('{"_id": "logged", "text": "logged?"}\n')
+    check(changed(collection=params.collection.model_dump() | {"unlabelled": "log.jsonl"}, unlabelled=demos))
+
+
 @pytest.mark.parametrize(
     ("entry", "refusal"),
     [

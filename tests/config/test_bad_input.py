@@ -92,7 +92,8 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
             "evaluations.scifact.depth is 200, beyond evaluations.scifact.candidates.depth, 100",
         ),
         (
-            "evaluation: {depth: 10, measures: [nDCG@10, RR@10, AP@1000, R@20, R@100], minimum_relevance: 1}\n"
+            "evaluation: {depth: 10, measures: [nDCG@10, RR@10, AP@1000, R@20, R@100], minimum_relevance: 1,\n"
+            "  untrained: [rerank, retrieve]}\n"
             "evaluations: {}",
             "evaluation: {depth: 20, measures: [R@12, nDCG@10]}\n"
             "evaluations: {scifact: {source: beir, location: here, depth: 12}}",
@@ -257,7 +258,7 @@ def test_a_command_of_its_own_ends_with_exit_code_2_and_one_line(tmp_path: Path,
         ),
         ("  dot:\n", "  start:\n", "start has another meaning in the results"),
         ("controls_per_teacher: []", "controls_per_teacher: [tod]", r"controls_per_teacher may name .* not \['tod'\]"),
-        ("minimum_relevance: 1}", "minimum_relevance: 1, untrained: [retrieve]}", "name rerank as well"),
+        ("untrained: [rerank, retrieve]", "untrained: [retrieve]", "name rerank as well"),
         (
             "pooling: mean}\n    start: backbone",
             "pooling: mean, scale: 0}\n    start: backbone",

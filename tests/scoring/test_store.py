@@ -159,6 +159,18 @@ def test_a_plan_that_is_there_is_gone_on_with(
         assert sum(counts) == plan.pairs - 32
 
 
+def test_pairs_of_a_passage_are_planned_together(
+    teacher: Path, tokens: TokenStore, triples: pl.LazyFrame, tmp_path: Path
+) -> None:
+    """A passage's pairs are in one part, or in parts that follow one another."""
+    with ScoreStore.opened(scorer_of(teacher, "float32"), tmp_path) as store:
+        known, ranges = KnownPairs(pairs_by_range(triples), tokens), query_ranges(triples, 1_000)
+        plan = Plan.made(tmp_path / "plan", known, ranges, store, 16)
+    order = pl.concat(pl.read_parquet(part) for part in plan.parts.values())["passage_id"]
+    assert len(plan.parts) > 3
+    assert len(order.rle()) == order.n_unique() < len(order) == plan.pairs
+
+
 def test_a_plan_does_not_outlive_the_scores_it_relied_on(score: Score, triples: pl.LazyFrame, tmp_path: Path) -> None:
     """A scoring that found some pairs held is killed; then the store is deleted."""
     score(triples.head(40))
