@@ -46,7 +46,11 @@ def test_students_learn_from_published_scores_alone(tmp_path: Path, run_here: Co
             "controls_per_teacher": ["dot"],
             "seeds": [],
         },
-        "evaluation": {"depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}},
+        "evaluation": {
+            "depth": 10,
+            "minimum_relevance": {"dl19": 1, "dl20": 1},
+            "untrained": ["rerank", "retrieve"],
+        },
     }
     with (project / "params.yaml").open("w") as file:
         yaml.dump(params, file)
@@ -116,7 +120,9 @@ def test_a_run_teaches_where_no_training_query_has_labels(tmp_path: Path, run_he
         },
         "students": {"dot": params["students"]["dot"]},
         "matrix": {"teachers": ["R"], "controls": [], "controls_per_teacher": [], "seeds": []},
-        "evaluation": {"depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}},
+        "evaluation": {
+            "depth": 10, "minimum_relevance": {"dl19": 1, "dl20": 1}, "untrained": ["rerank", "retrieve"],
+        },
     }  # fmt: skip
     with (project / "params.yaml").open("w") as file:
         yaml.dump(params, file)
